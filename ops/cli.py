@@ -1,0 +1,80 @@
+"""Between Invoke and `ops`: tasks that obey --dry and end with a sentence, and a grouped list."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
+
+import invoke
+from invoke.exceptions import Exit
+from invoke.program import Program
+from invoke.tasks import Task
+from invoke.tasks import task as invoke_task
+from invoke.util import helpline
+
+from ops import problems, process
+from ops.packages import InstallFailed
+from ops.problems import Problem
+from ops.process import ChildFailed
+
+
+class Command(Task[Callable[..., None]]):
+    """A task in a group of `inv --list`; `rest` says that it takes what stands after `--`."""
+
+    def __init__(
+        self, body: Callable[..., None], group: str = "", rest: bool = False, **options: Any
+    ) -> None:
+        super().__init__(body, **options)
+        self.group, self.rest = group, rest
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        run = args[0].config.run
+        process.mode.dry, process.mode.echo = run.dry, run.echo
+        try:
+            if remainder() and not self.rest:
+                raise problems.nothing_after_dashes(self.name)
+            super().__call__(*args, **kwargs)
+        except Problem as problem:
+            raise Exit(str(problem), code=1) from problem
+        except InstallFailed as failed:
+            raise Exit(str(problems.install_failed(str(failed))), code=1) from failed
+        except ChildFailed as failed:
+            raise Exit(code=failed.code) from failed
+        except KeyboardInterrupt:
+            raise Exit("interrupted; the same command works again", code=130) from None
+
+
+task = partial(invoke_task, klass=Command)
+
+
+def remainder() -> list[str]:
+    """What stands after the first `--`, word for word: Invoke's own loses the quoting."""
+    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+
+
+class Tasks(Program):
+    """Invoke's program with the task list in groups, and as the answer to a bare `inv`."""
+
+    def no_tasks_given(self) -> NoReturn:
+        self.list_tasks()
+        raise Exit
+
+    def list_flat(self) -> None:
+        groups: dict[str, list[tuple[str, str | None]]] = {}
+        for name, task in self.scoped_collection.tasks.items():
+            groups.setdefault(task.group, []).append((name, helpline(task)))
+        for group, pairs in groups.items():
+            print(f"{group}\n")
+            self.print_columns(pairs)
+        print("inv --help TASK explains one; inv --dry TASK shows its commands and runs none.")
+
+
+def main() -> None:
+    """The `inv` command: what the launcher starts."""
+    from tasks import namespace
+
+    sys.argv[0] = "inv"
+    program = Tasks(
+        invoke.__version__, namespace, name="Invoke", binary="inv", binary_names=["inv"]
+    )
+    program.run()

@@ -1,0 +1,146 @@
+"""The one `.env`: made once, read and checked; `Settings` is what everything else takes."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from ops import ROOT, problems
+
+ENV = ROOT / ".env"
+EXAMPLE = ROOT / ".env.example"
+REQUIRED = ("COMPOSE_PROJECT_NAME", "SECRET_KEY", "SQL_PASSWORD")
+RUNTIMES = ("docker",)
+
+# What python-dotenv (without interpolation) and Compose read alike: a plain value, one in single
+# quotes with \' for a quote, one in double quotes without $; a comment after a space. In single
+# quotes python-dotenv halves \\ and Compose does not; elsewhere Compose expands $.
+LINE = re.compile(r"\s*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=[ \t]*(.*?)[ \t]*")
+VALUE = re.compile(
+    r"""(?: (?:[^\s'"\#$`\x00-\x1f] (?: (?!\s\#) [^$\x00-\x1f])*)?
+          | ' (?:[^'\\\x00-\x1f] | \\' | \\(?![\\']))* '
+          | " (?:[^"\\$\x00-\x1f] | \\["\\n])* "
+        ) (?:[ ]+\#.*)?""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values of `.env`, defaults filled in; `own` are the keys that `.env` itself has."""
+
+    values: Mapping[str, str]
+    own: frozenset[str]
+
+    @property
+    def runtime(self) -> str:
+        return self.values["RUNTIME"]
+
+    @property
+    def project(self) -> str:
+        return self.values["COMPOSE_PROJECT_NAME"]
+
+    @property
+    def web_port(self) -> int:
+        return int(self.values["WEB_PORT"])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.web_port}/"
+
+    @property
+    def has_own_database(self) -> bool:
+        """Whether the stack runs PostgreSQL itself, rather than using one elsewhere."""
+        return not self.values["SQL_HOST"]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        return ("db", "web") if self.has_own_database else ("web",)
+
+    def child_environment(self) -> dict[str, str]:
+        """Our environment, in which `.env` wins: its keys are left for the child to read there,
+        those that it lacks have their documented defaults."""
+        inherited = {k: v for k, v in os.environ.items() if k not in self.values}
+        for switch in ("COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE", "COMPOSE_PROFILES"):
+            inherited.pop(switch, None)
+        return inherited | {k: v for k, v in self.values.items() if k not in self.own}
+
+
+def load() -> Settings:
+    """The settings of this checkout; makes `.env` where there is none (not under --dry)."""
+    from ops import newenv
+
+    text = _read(ENV) if ENV.exists() else newenv.make()
+    return settings_from(text)
+
+
+def settings_from(text: str) -> Settings:
+    """`text` as an `.env` of this checkout: checked, with the defaults of `.env.example`."""
+    own = parse(text)
+    values = {k: own.get(k) or default for k, default in parse(_read(EXAMPLE)).items()}
+    settings = Settings(values=own | values, own=frozenset(own))
+    _check(settings)
+    return settings
+
+
+def parse(text: str) -> dict[str, str]:
+    """The pairs of `text`, which every reader would see the same, or `Problem`."""
+    for number, line in enumerate(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            _check_line(number, line)
+    from dotenv import dotenv_values
+
+    pairs = dotenv_values(stream=StringIO(text.removeprefix("\ufeff")), interpolate=False)
+    return {key: value or "" for key, value in pairs.items()}
+
+
+def _check_line(number: int, line: str) -> None:
+    match = LINE.fullmatch(line)
+    if not match:
+        raise problems.env_malformed(number)
+    key, raw = match.groups()
+    if VALUE.fullmatch(raw):
+        return
+    raise problems.env_ambiguous(number, key, _advice(key, raw))
+
+
+def _advice(key: str, raw: str) -> str | None:
+    # The value itself may be a secret and stays out of the sentence.
+    body = raw.strip("'\"")
+    if "\\\\" in body or body.endswith("\\"):
+        return (
+            None if "$" in body else f'write {key}="…" in double quotes, with \\\\ for a backslash.'
+        )
+    return f"write {key}='…' in single quotes, with \\' for a quote, on one line."
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise problems.env_not_utf8(line) from error
+    except OSError as error:
+        raise problems.env_unreadable(error.strerror or str(error)) from error
+
+
+def _check(settings: Settings) -> None:
+    for key in REQUIRED:
+        if not settings.values[key]:
+            raise problems.env_key_missing(key)
+    if settings.runtime not in RUNTIMES:
+        raise problems.runtime_missing(settings.runtime)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", settings.project):
+        raise problems.env_bad_value("COMPOSE_PROJECT_NAME", "a-z, 0-9, _ and -, first no _ or -")
+    for key in ("WEB_PORT", "SQL_PORT"):
+        _check_number(settings, key, 1, 65535)
+    for key in ("APP_UID", "APP_GID"):
+        _check_number(settings, key, 0, 2**31)
+
+
+def _check_number(settings: Settings, key: str, low: int, high: int) -> None:
+    value = settings.values[key]
+    if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
+        raise problems.env_bad_value(key, f"a number from {low} to {high}")

@@ -1,0 +1,33 @@
+"""One `inv` at a time changes this checkout's stack; a second one waits, and says so."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ops import ROOT, console, process
+
+STATE = ROOT / ".state"
+
+
+@contextmanager
+def one_at_a_time(task: str) -> Iterator[None]:
+    """Hold the checkout's lock; the kernel lets go of it however this process ends."""
+    if process.mode.dry:
+        yield
+        return
+    STATE.mkdir(exist_ok=True)
+    with (STATE / "lock").open("a+") as file:
+        _acquire(file.fileno(), (STATE / "lock").read_text())
+        file.truncate(0)
+        file.write(f"inv {task}, process {os.getpid()}")
+        file.flush()
+        yield
+
+
+def _acquire(handle: int, holder: str) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        console.say(f"waiting for {holder or 'another inv'} in this checkout to end ...")
+        fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,0 +1,176 @@
+"""Every problem with a name: its code, what happened, and what to type."""
+
+from collections.abc import Iterable
+
+
+class Problem(Exception):
+    """Something that a user can mend: one sentence, and the command or edit that mends it."""
+
+    def __init__(self, code: str, what: str, mend: str) -> None:
+        super().__init__(f"{code}: {what}")
+        self.code, self.what, self.mend = code, what, mend
+
+    def __str__(self) -> str:
+        return f"error {self.code}: {self.what}\n  to mend it: {self.mend}"
+
+
+# .env
+
+
+def env_unreadable(reason: str) -> Problem:
+    return Problem("ENV01", f".env cannot be read: {reason}.", "make .env readable for yourself.")
+
+
+def env_not_utf8(line: int) -> Problem:
+    return Problem("ENV02", f".env line {line} is not UTF-8.", "save .env as UTF-8.")
+
+
+def env_malformed(line: int) -> Problem:
+    return Problem(
+        "ENV03",
+        f".env line {line} is not KEY=value, nor a comment.",
+        "begin it with # or write it as KEY='value', on one line.",
+    )
+
+
+def env_ambiguous(line: int, key: str, spelling: str | None) -> Problem:
+    mend = spelling or "take a value without backslash: no spelling of this one reads the same."
+    return Problem(
+        "ENV04",
+        f".env line {line}: Docker Compose and Python would read {key} differently.",
+        mend,
+    )
+
+
+def env_key_missing(key: str) -> Problem:
+    return Problem("ENV05", f"{key} has no value in .env.", f"add {key}='…' to .env.")
+
+
+def env_bad_value(key: str, allowed: str) -> Problem:
+    return Problem("ENV06", f"{key} in .env must be {allowed}.", f"correct {key} in .env.")
+
+
+def env_not_writable(reason: str) -> Problem:
+    return Problem("ENV07", f".env cannot be made: {reason}.", "make this folder writable.")
+
+
+def runtime_missing(name: str) -> Problem:
+    return Problem("ENV08", f"RUNTIME in .env is '{name}'.", "set RUNTIME=docker in .env.")
+
+
+# Docker
+
+
+def docker_missing() -> Problem:
+    return Problem(
+        "DOCKER01",
+        "the command docker is not installed.",
+        "install Docker Engine or Docker Desktop (https://docs.docker.com/get-docker/), "
+        "then type: inv up",
+    )
+
+
+def engine_down(reason: str) -> Problem:
+    return Problem(
+        "DOCKER02",
+        f"no Docker engine answers ({reason}).",
+        "start Docker Desktop, or type: sudo systemctl start docker",
+    )
+
+
+def engine_forbidden() -> Problem:
+    return Problem(
+        "DOCKER03",
+        "this user may not talk to the Docker engine.",
+        'type: sudo usermod -aG docker "$USER"  and log in anew.',
+    )
+
+
+def compose_missing() -> Problem:
+    return Problem(
+        "DOCKER04",
+        "docker has no compose plugin (version 2).",
+        "install the package docker-compose-plugin (https://docs.docker.com/compose/install/).",
+    )
+
+
+def docker_failed(command: str, reason: str) -> Problem:
+    return Problem("DOCKER05", f"`{command}` failed: {reason}", "inv status shows what runs.")
+
+
+# Services
+
+
+def port_taken(port: int, free: int) -> Problem:
+    return Problem(
+        "NET01",
+        f"port {port} (WEB_PORT in .env) is taken by another program.",
+        f"set WEB_PORT={free} in .env, then type: inv up",
+    )
+
+
+def build_failed() -> Problem:
+    return Problem(
+        "WEB01", "the web image was not built; the reason stands above.", "mend it, then: inv up"
+    )
+
+
+def service_failed(service: str, state: str) -> Problem:
+    return Problem(
+        f"{service.upper()}02",
+        f"{service} is {state}; its last lines stand above.",
+        f"inv logs --service {service} shows them all; once mended, type: inv up",
+    )
+
+
+def not_ready(reason: str) -> Problem:
+    return Problem("WEB03", f"the web runs, but is not ready: {reason}.", "type: inv logs")
+
+
+def not_running(service: str) -> Problem:
+    return Problem("RUN01", f"{service} is not running.", "type: inv up")
+
+
+def unknown_service(service: str, known: Iterable[str]) -> Problem:
+    return Problem("RUN02", f"there is no service {service!r}.", f"one of: {', '.join(known)}")
+
+
+def other_checkout(project: str, folder: str) -> Problem:
+    return Problem(
+        "RUN03",
+        f"the containers named {project} belong to another checkout, {folder}.",
+        "set another COMPOSE_PROJECT_NAME in .env (a copied .env brings its name along).",
+    )
+
+
+# Tasks
+
+
+def nothing_after_dashes(task: str) -> Problem:
+    return Problem("TASK01", f"{task} takes nothing after --.", f"inv --help {task} explains it.")
+
+
+def nuke_needs_consent() -> Problem:
+    return Problem(
+        "TASK02", "nuke asks for the project's name, and there is no terminal.", "inv nuke --yes"
+    )
+
+
+def nuke_refused(typed: str) -> Problem:
+    return Problem("TASK03", f"{typed!r} is not the name; nothing was removed.", "inv nuke")
+
+
+def nuke_incomplete(left: Iterable[str]) -> Problem:
+    return Problem("TASK04", f"still there: {', '.join(left)}.", "type inv nuke again.")
+
+
+def unknown_suite(suite: str, known: Iterable[str]) -> Problem:
+    return Problem("TASK05", f"there is no suite {suite!r}.", f"one of: {', '.join(known)}")
+
+
+def install_failed(reason: str) -> Problem:
+    return Problem(
+        "PKG01",
+        f"a package could not be installed: {reason}",
+        "check the network, then type the same command again.",
+    )

@@ -1,0 +1,289 @@
+"""The Docker runtime: the services of `compose/`, driven through `docker compose`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ops import ROOT, console, docker, freshness, newenv, problems, process, readiness
+from ops.docker import Container
+from ops.env import Settings
+from ops.lock import one_at_a_time
+from ops.process import ChildFailed
+from ops.status import ServiceStatus, Status
+from ops.volumes import Volume
+
+WAIT_SECONDS = 180
+INTERRUPTED = (130, 143)
+
+
+def up(settings: Settings) -> None:
+    """Build what is stale, start what is not running, wait until all is healthy and migrated."""
+    with one_at_a_time("up"):
+        found = docker.containers(settings)
+        _refuse_other_checkout(settings, found)
+        inputs = freshness.stack_inputs(settings)
+        if not _is_up(settings, found, inputs):
+            _start(settings, found, inputs)
+        if not process.mode.dry:
+            _finish_migrations(settings)
+
+
+def down(settings: Settings) -> None:
+    """Stop and remove the containers; the volumes, and with them all data, stay."""
+    with one_at_a_time("down"):
+        _compose(settings, "down", "--remove-orphans")
+
+
+def build(settings: Settings, use_cache: bool) -> None:
+    """Build the web image, and drop the one that it takes the place of."""
+    with one_at_a_time("build"):
+        _build(settings, use_cache)
+
+
+def manage(settings: Settings, arguments: Sequence[str]) -> None:
+    """Run `manage.py` beside the database, in the web container."""
+    _in_service(settings, "web", ["python", "manage.py", *arguments])
+
+
+def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
+    """`ash` in the container of `service`."""
+    _in_service(settings, service, ["ash", *arguments])
+
+
+def psql(settings: Settings, arguments: Sequence[str]) -> None:
+    """psql on the project's database as its own user."""
+    values = settings.values
+    whom = [f"PGUSER={values['SQL_USER']}", f"PGDATABASE={values['SQL_DATABASE']}"]
+    if settings.has_own_database:
+        container = docker.running(settings, "db")
+        if container is None:
+            raise problems.not_running("db")
+        process.attach_or_fail(_exec(container, ["psql", *arguments], whom))
+        return
+    whom += [f"PGHOST={values['SQL_HOST']}", f"PGPORT={values['SQL_PORT']}", "PGPASSWORD"]
+    client = ["docker", "run", "--rm", *_terminal(), *_environment(whom), values["POSTGRES_IMAGE"]]
+    password = {"PGPASSWORD": values["SQL_PASSWORD"]}  # by environment: argv is public
+    process.attach_or_fail([*client, "psql", *arguments], env=os.environ | password)
+
+
+def logs(settings: Settings, service: str, follow: bool, lines: int) -> None:
+    """The services' own output, the last `lines` of each."""
+    chosen = [_known(settings, service)] if service else []
+    _compose(settings, "logs", f"--tail={lines}", *(["--follow"] if follow else []), *chosen)
+
+
+def compose(settings: Settings, arguments: Sequence[str]) -> None:
+    """`docker compose` itself, with `.env` winning as in every task."""
+    _compose(settings, *arguments)
+
+
+def volumes(settings: Settings) -> list[Volume]:
+    """This project's volumes."""
+    return docker.volumes(settings)
+
+
+def status(settings: Settings) -> Status:
+    """What runs, in which state, from which image; `ready` by asking the web."""
+    found = {c.service: c for c in docker.containers(settings)}
+    services = [_service_status(settings, name, found.get(name)) for name in settings.services]
+    web = found.get("web")
+    answer = readiness.ask(settings) if web and web.running else readiness.Readiness(False)
+    return Status(
+        project=settings.project,
+        runtime=settings.runtime,
+        url=settings.url,
+        ready=answer.ready,
+        reason=answer.reason or ("" if answer.ready else "the web is not running"),
+        unapplied=list(answer.unapplied),
+        services=services,
+    )
+
+
+def nuke(settings: Settings, yes: bool) -> None:
+    """List what is this project's alone, ask for its name, remove it, check that it is gone."""
+    with one_at_a_time("nuke"):
+        _refuse_other_checkout(settings, docker.containers(settings))
+        doomed = _inventory(settings)
+        if not any(doomed.values()):
+            console.say(f"nothing of {settings.project} is here")
+            return
+        _list(settings, doomed)
+        if not (yes or process.mode.dry):
+            _ask_for_name(settings.project)
+        _remove(doomed)
+        left = [name for names in _inventory(settings).values() for name in names]
+        if left and not process.mode.dry:
+            raise problems.nuke_incomplete(left)
+        console.say(f"{settings.project} is gone; .env and the files of this folder stay")
+
+
+# up
+
+
+def _is_up(settings: Settings, found: Sequence[Container], inputs: str) -> bool:
+    running = {c.service: c for c in found if c.running}
+    if set(running) != set(settings.services):
+        return False
+    web = running["web"]
+    return (
+        freshness.is_current(inputs, {c.service: c.config for c in running.values()})
+        and web.inputs == freshness.image_inputs(settings)
+        and web.image == _image(settings)
+    )
+
+
+def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
+    if not any(c.service == "web" and c.running for c in found):
+        _refuse_taken_port(settings)
+    if docker.image_label(_image(settings), "build.inputs") != freshness.image_inputs(settings):
+        _build(settings, use_cache=True)
+    flags = ("--detach", "--no-build", "--wait", f"--wait-timeout={WAIT_SECONDS}")
+    code = process.attach(
+        ["docker", "compose", "up", *flags, *settings.services], env=settings.child_environment()
+    )
+    if code:
+        raise _why_up_failed(settings, code)
+    if not process.mode.dry:
+        started = docker.containers(settings)
+        freshness.remember(inputs, {c.service: c.config for c in started if c.running})
+
+
+def _build(settings: Settings, use_cache: bool) -> None:
+    flags = [] if use_cache else ["--no-cache"]
+    inputs = {"BUILD_INPUTS": freshness.image_inputs(settings)}
+    code = process.attach(
+        ["docker", "compose", "build", *flags, "web"], env=settings.child_environment() | inputs
+    )
+    if code in INTERRUPTED:
+        raise ChildFailed(code)
+    if code:
+        raise problems.build_failed() if _engine_answers() else docker.diagnose("compose build")
+    replaced = ["--filter", "dangling=true", *docker.label_filter(settings)]
+    for image in docker.ask("image", "ls", *replaced, "--quiet").split():
+        process.run(["docker", "image", "rm", image])  # one that a container still uses stays
+
+
+def _finish_migrations(settings: Settings) -> None:
+    answer = readiness.ask(settings)
+    if answer.unapplied:
+        console.say(f"not migrated yet: {', '.join(answer.unapplied)}")
+        manage(settings, ["migrate", "--no-input"])
+        answer = readiness.ask(settings)
+    if not answer.ready:
+        raise problems.not_ready(answer.reason)
+
+
+def _why_up_failed(settings: Settings, code: int) -> Exception:
+    if code in INTERRUPTED:
+        return ChildFailed(code)
+    for container in sorted(docker.containers(settings), key=lambda c: c.service):
+        if not container.running or "unhealthy" in container.status:
+            console.say(docker.last_lines(container))
+            return problems.service_failed(container.service, container.status)
+    return docker.diagnose("docker compose up", "the reason stands above")
+
+
+def _refuse_taken_port(settings: Settings) -> None:
+    if not newenv.port_is_free(settings.web_port):
+        raise problems.port_taken(settings.web_port, newenv.free_port(settings.web_port))
+
+
+def _refuse_other_checkout(settings: Settings, found: Sequence[Container]) -> None:
+    for container in found:
+        folder = Path(container.folder).parent
+        # A folder that is no longer there was moved, most likely to here.
+        if folder != ROOT and (folder / "tasks.py").exists():
+            raise problems.other_checkout(settings.project, str(folder))
+
+
+# nuke
+
+
+def _inventory(settings: Settings) -> dict[str, list[str]]:
+    kinds = ("container", "volume", "network", "image")
+    return {kind: docker.names_of(kind, settings) for kind in kinds}
+
+
+def _list(settings: Settings, doomed: dict[str, list[str]]) -> None:
+    sizes = {v.name: v.size for v in docker.volumes(settings)}
+    rows = [(kind, name, sizes.get(name, "")) for kind, names in doomed.items() for name in names]
+    console.say(console.table(("WILL BE REMOVED", "NAME", "SIZE"), rows))
+
+
+def _ask_for_name(project: str) -> None:
+    if not sys.stdin.isatty():
+        raise problems.nuke_needs_consent()
+    console.say(f"All data in these volumes will be lost. To go on, type the name: {project}")
+    typed = sys.stdin.readline().strip()
+    if typed != project:
+        raise problems.nuke_refused(typed)
+
+
+def _remove(doomed: dict[str, list[str]]) -> None:
+    for kind, names in doomed.items():
+        if names:
+            force = ["--force"] if kind == "container" else []
+            process.attach(["docker", kind, "rm", *force, *names], quiet=True)
+
+
+# Commands
+
+
+def _in_service(settings: Settings, service: str, argv: Sequence[str]) -> None:
+    """In the running container; where the web has died, in a new one that is removed after."""
+    _known(settings, service)
+    container = docker.running(settings, service)
+    if container:
+        process.attach_or_fail(_exec(container, argv))
+    elif service == "web" and docker.containers(settings):
+        console.say("the web is not running: this runs in a container of its own")
+        terminal = [] if process.on_a_terminal() else ["--no-TTY"]
+        _compose(settings, "run", "--rm", "--no-deps", *terminal, "web", *argv)
+    else:
+        raise problems.not_running(service)
+
+
+def _exec(container: Container, argv: Sequence[str], env: Sequence[str] = ()) -> list[str]:
+    return ["docker", "exec", *_terminal(), *_environment(env), container.name, *argv]
+
+
+def _terminal() -> list[str]:
+    return ["--interactive", *(["--tty"] if process.on_a_terminal() else [])]
+
+
+def _environment(pairs: Sequence[str]) -> list[str]:
+    return [word for pair in pairs for word in ("--env", pair)]
+
+
+def _compose(settings: Settings, *arguments: str) -> None:
+    argv = ["docker", "compose", *arguments]
+    code = process.attach(argv, env=settings.child_environment())
+    if code and not _engine_answers():
+        raise docker.diagnose("docker compose")
+    if code:
+        raise ChildFailed(code)
+
+
+def _engine_answers() -> bool:
+    return (
+        not process.run(["docker", "compose", "version"]).code
+        and not process.run(["docker", "version"]).code
+    )
+
+
+def _image(settings: Settings) -> str:
+    return f"{settings.project}-web"
+
+
+def _known(settings: Settings, service: str) -> str:
+    if service not in settings.services:
+        raise problems.unknown_service(service, settings.services)
+    return service
+
+
+def _service_status(settings: Settings, name: str, found: Container | None) -> ServiceStatus:
+    if found is None:
+        return ServiceStatus(name, "absent", "not started", "")
+    fresh = name != "web" or found.inputs == freshness.image_inputs(settings)
+    return ServiceStatus(name, found.state, found.status, "fresh" if fresh else "stale")

@@ -1,0 +1,42 @@
+"""What `inv status` tells, on any runtime."""
+
+from dataclasses import dataclass
+
+from ops import console
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """A service: its state in one word, in the runtime's own words, and whether it is stale."""
+
+    service: str
+    state: str
+    detail: str
+    image: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """The whole stack; `reason` says why it is not ready, '' when it is."""
+
+    project: str
+    runtime: str
+    url: str
+    ready: bool
+    reason: str
+    unapplied: list[str]
+    services: list[ServiceStatus]
+
+
+def as_text(status: Status) -> str:
+    """For the person at the terminal."""
+    rows = [(s.service, s.detail, s.image) for s in status.services]
+    state = "ready" if status.ready else f"not ready: {status.reason}"
+    lines = [
+        f"{status.project} on {status.runtime}, {status.url}  {state}",
+        *([f"unapplied migrations: {', '.join(status.unapplied)}"] if status.unapplied else []),
+        *([] if any(s.state == "running" for s in status.services) else ["type: inv up"]),
+        "",
+        console.table(("SERVICE", "STATE", "IMAGE"), rows),
+    ]
+    return "\n".join(lines)

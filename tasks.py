@@ -1,0 +1,164 @@
+"""Every command that a user can type. This file declares; `ops/` acts."""
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from ops import console, env, runtimes
+from ops.cli import remainder, task
+
+STACK, DJANGO, DATA, CODE = "The stack", "Django", "The data", "The code"
+
+
+@task(group=STACK)
+def up(c: Context) -> None:
+    """Build what is stale, start, wait until healthy and migrated, print the URL."""
+    settings = env.load()
+    runtimes.of(settings).up(settings)
+    console.answer(settings.url)
+
+
+@task(group=STACK)
+def down(c: Context) -> None:
+    """Stop; all data stays."""
+    settings = env.load()
+    runtimes.of(settings).down(settings)
+
+
+@task(group=STACK, help={"json": "for scripts"})
+def status(c: Context, json: bool = False) -> None:
+    """What runs, in which state, and at which URL."""
+    from ops.status import as_text
+
+    settings = env.load()
+    found = runtimes.of(settings).status(settings)
+    console.answer(console.as_json(found) if json else as_text(found))
+
+
+@task(
+    group=STACK,
+    help={
+        "service": "web or db alone",
+        "follow": "go on with what comes; Ctrl-C ends it",
+        "lines": "how many lines of the past",
+    },
+)
+def logs(c: Context, service: str = "", follow: bool = False, lines: int = 100) -> None:
+    """What the services wrote."""
+    settings = env.load()
+    runtimes.of(settings).logs(settings, service, follow, lines)
+
+
+@task(name="open", group=STACK)
+def open_page(c: Context) -> None:
+    """Open the page in the browser."""
+    import webbrowser
+
+    url = env.load().url
+    console.answer(url)
+    webbrowser.open(url)
+
+
+@task(group=STACK, help={"cache": "--no-cache builds every layer anew"})
+def build(c: Context, cache: bool = True) -> None:
+    """Build the web image; `up` does it by itself where the image is stale."""
+    settings = env.load()
+    runtimes.of(settings).build(settings, cache)
+
+
+@task(group=STACK, rest=True)
+def compose(c: Context) -> None:
+    """Docker Compose itself: inv compose -- config"""
+    settings = env.load()
+    runtimes.of(settings).compose(settings, remainder())
+
+
+@task(group=DJANGO, rest=True)
+def migrate(c: Context) -> None:
+    """Apply migrations: inv migrate, inv migrate -- notes 0001"""
+    settings = env.load()
+    runtimes.of(settings).manage(settings, ["migrate", *remainder()])
+
+
+@task(group=DJANGO, rest=True)
+def makemigrations(c: Context) -> None:
+    """Write the migrations that the models ask for."""
+    settings = env.load()
+    runtimes.of(settings).manage(settings, ["makemigrations", *remainder()])
+
+
+@task(group=DJANGO, rest=True)
+def manage(c: Context) -> None:
+    """Django's manage.py: inv manage -- createsuperuser"""
+    settings = env.load()
+    runtimes.of(settings).manage(settings, remainder())
+
+
+@task(group=DJANGO, rest=True, help={"service": "web (as it is without this flag) or db"})
+def shell(c: Context, service: str = "web") -> None:
+    """A shell (ash) in the web container: inv shell, inv shell -- -c 'ls -l'"""
+    settings = env.load()
+    runtimes.of(settings).shell(settings, service, remainder())
+
+
+@task(group=DATA, rest=True)
+def psql(c: Context) -> None:
+    """The database: inv psql, inv psql -- -c 'select 1', inv psql < file.sql"""
+    settings = env.load()
+    runtimes.of(settings).psql(settings, remainder())
+
+
+@task(group=DATA, help={"json": "for scripts"})
+def volumes(c: Context, json: bool = False) -> None:
+    """This project's volumes: name, size, age, mounted by."""
+    from ops.volumes import as_text
+
+    settings = env.load()
+    found = runtimes.of(settings).volumes(settings)
+    console.answer(console.as_json(found) if json else as_text(found))
+
+
+@task(group=DATA, help={"yes": "do not ask for the project's name"})
+def nuke(c: Context, yes: bool = False) -> None:
+    """Remove this project's containers, volumes and images, with all data; asks first."""
+    settings = env.load()
+    runtimes.of(settings).nuke(settings, yes)
+
+
+@task(
+    name="test",
+    group=CODE,
+    rest=True,
+    help={
+        "suite": "one suite alone: unit, cli, runtimes or app",
+        "strict": "a suite that cannot run here is a failure",
+    },
+)
+def run_tests(c: Context, suite: str = "", strict: bool = False) -> None:
+    """Run every test that this machine can run: inv test, inv test --suite app"""
+    from ops import suites
+
+    suites.run(suite, strict, remainder())
+
+
+@task(group=CODE, help={"fix": "mend what can be mended by itself"})
+def lint(c: Context, fix: bool = False) -> None:
+    """Format, lint, types, missing migrations."""
+    from ops import linters
+
+    linters.run(fix)
+
+
+@task(group=CODE, help={"upgrade": "take the newest versions that the .in files allow"})
+def lock(c: Context, upgrade: bool = False) -> None:
+    """Compile requirements/*.in to locks with hashes."""
+    from ops import locks
+
+    locks.compile_all(upgrade)
+
+
+namespace = Collection(
+    up, down, status, logs, open_page, build, compose,
+    migrate, makemigrations, manage, shell,
+    psql, volumes, nuke,
+    run_tests, lint, lock,
+)  # fmt: skip
