@@ -11,7 +11,10 @@ STACK, DJANGO, DATA, CODE = "The stack", "Django", "The data", "The code"
 
 @task(group=STACK)
 def up(c: Context) -> None:
-    """Build what is stale, start, wait until healthy and migrated, print the URL."""
+    """Build what is stale, start, wait, migrate, print the URL.
+
+    It ends when every service is healthy; again on a stack that is up, it changes nothing.
+    """
     settings = env.load()
     runtimes.of(settings).up(settings)
     console.answer(settings.url)
@@ -60,49 +63,76 @@ def open_page(c: Context) -> None:
 
 @task(group=STACK, help={"cache": "--no-cache builds every layer anew"})
 def build(c: Context, cache: bool = True) -> None:
-    """Build the web image; `up` does it by itself where the image is stale."""
+    """Build the web image.
+
+    `up` does it by itself when the Dockerfile or the requirements have changed.
+    """
     settings = env.load()
     runtimes.of(settings).build(settings, cache)
 
 
 @task(group=STACK, rest=True)
 def compose(c: Context) -> None:
-    """Docker Compose itself: inv compose -- config"""
+    """Docker Compose itself, with what stands after --.
+
+    inv compose -- config
+    """
     settings = env.load()
     runtimes.of(settings).compose(settings, remainder())
 
 
 @task(group=DJANGO, rest=True)
 def migrate(c: Context) -> None:
-    """Apply migrations: inv migrate, inv migrate -- notes 0001"""
+    """Apply migrations.
+
+    inv migrate
+    inv migrate -- notes zero
+    """
     settings = env.load()
     runtimes.of(settings).manage(settings, ["migrate", *remainder()])
 
 
 @task(group=DJANGO, rest=True)
 def makemigrations(c: Context) -> None:
-    """Write the migrations that the models ask for."""
+    """Write the migrations that the models ask for.
+
+    inv makemigrations
+    inv makemigrations -- notes --name add_title
+    """
     settings = env.load()
     runtimes.of(settings).manage(settings, ["makemigrations", *remainder()])
 
 
 @task(group=DJANGO, rest=True)
 def manage(c: Context) -> None:
-    """Django's manage.py: inv manage -- createsuperuser"""
+    """Django's manage.py, with what stands after --.
+
+    inv manage -- createsuperuser
+    """
     settings = env.load()
     runtimes.of(settings).manage(settings, remainder())
 
 
 @task(group=DJANGO, rest=True, help={"service": "web (as it is without this flag) or db"})
 def shell(c: Context, service: str = "web") -> None:
-    """A shell (ash) in the web container: inv shell, inv shell -- -c 'ls -l'"""
+    """A shell (ash) in the web container.
+
+    inv shell
+    inv shell --service db
+    inv shell -- -c 'ls -l'
+    """
     settings = env.load()
     runtimes.of(settings).shell(settings, service, remainder())
 
 
 @task(group=DATA, rest=True)
 def psql(c: Context) -> None:
-    """The database: inv psql, inv psql -- -c 'select 1', inv psql < file.sql"""
+    """psql on the project's database.
+
+    inv psql
+    inv psql -- -c 'select 1'
+    inv psql < file.sql
+    """
     settings = env.load()
     runtimes.of(settings).psql(settings, remainder())
 
@@ -119,7 +149,10 @@ def volumes(c: Context, json: bool = False) -> None:
 
 @task(group=DATA, help={"yes": "do not ask for the project's name"})
 def nuke(c: Context, yes: bool = False) -> None:
-    """Remove this project's containers, volumes and images, with all data; asks first."""
+    """Remove containers, volumes and images; asks first.
+
+    It lists what goes, this project's alone, and asks for the project's name. All data goes too.
+    """
     settings = env.load()
     runtimes.of(settings).nuke(settings, yes)
 
@@ -134,7 +167,12 @@ def nuke(c: Context, yes: bool = False) -> None:
     },
 )
 def run_tests(c: Context, suite: str = "", strict: bool = False) -> None:
-    """Run every test that this machine can run: inv test, inv test --suite app"""
+    """Run every test that this machine can run.
+
+    inv test
+    inv test --suite app
+    inv test --suite app -- notes
+    """
     from ops import suites
 
     suites.run(suite, strict, remainder())

@@ -27,7 +27,7 @@ class Command(Task[Callable[..., None]]):
         super().__init__(body, **options)
         self.group, self.rest = group, rest
 
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         run = args[0].config.run
         process.mode.dry, process.mode.echo = run.dry, run.echo
         try:

@@ -15,5 +15,5 @@ def compile_all(upgrade: bool) -> None:
     for name in sorted(names, key=lambda name: name != "base"):
         files = ["--output-file", f"requirements/{name}.txt", f"requirements/{name}.in"]
         process.attach_or_fail(
-            [".venv/bin/uv", "pip", "compile", *options, *header, *files], quiet=True
+            [".venv/bin/uv", "pip", "compile", *options, *header, *files], progress=True
         )

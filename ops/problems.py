@@ -132,7 +132,7 @@ def not_running(service: str) -> Problem:
 
 
 def unknown_service(service: str, known: Iterable[str]) -> Problem:
-    return Problem("RUN02", f"there is no service {service!r}.", f"one of: {', '.join(known)}")
+    return Problem("RUN02", f"there is no service {service!r}.", f"take one of: {', '.join(known)}")
 
 
 def other_checkout(project: str, folder: str) -> Problem:
@@ -165,7 +165,7 @@ def nuke_incomplete(left: Iterable[str]) -> Problem:
 
 
 def unknown_suite(suite: str, known: Iterable[str]) -> Problem:
-    return Problem("TASK05", f"there is no suite {suite!r}.", f"one of: {', '.join(known)}")
+    return Problem("TASK05", f"there is no suite {suite!r}.", f"take one of: {', '.join(known)}")
 
 
 def install_failed(reason: str) -> Problem:

@@ -64,20 +64,18 @@ def run(
 
 
 def attach(
-    argv: Sequence[str], *, env: Mapping[str, str] | None = None, quiet: bool = False
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, progress: bool = False
 ) -> int:
     """Show `argv` and run it in the root on our own stdin, stdout and stderr; the exit code.
 
-    `quiet` throws its stdout away. Under --dry it is shown only.
+    Where its stdout is mere `progress` it goes to stderr. Under --dry the command is shown only.
     """
     show(argv)
     if mode.dry:
         return 0
     sys.stdout.flush()
     try:
-        child = subprocess.Popen(
-            argv, cwd=ROOT, env=env, stdout=subprocess.DEVNULL if quiet else None
-        )
+        child = subprocess.Popen(argv, cwd=ROOT, env=env, stdout=sys.stderr if progress else None)
     except FileNotFoundError:
         return 127
     with _sigterm_passed_to(child):
@@ -85,10 +83,10 @@ def attach(
 
 
 def attach_or_fail(
-    argv: Sequence[str], *, env: Mapping[str, str] | None = None, quiet: bool = False
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, progress: bool = False
 ) -> None:
     """`attach`, and `ChildFailed` with the child's exit code where that is not 0."""
-    code = attach(argv, env=env, quiet=quiet)
+    code = attach(argv, env=env, progress=progress)
     if code:
         raise ChildFailed(code)
 

@@ -71,7 +71,7 @@ def throwaway_database() -> Iterator[dict[str, str]]:
     options = ["--rm", "--detach", "--name", name, "--env", "POSTGRES_PASSWORD"]
     mounts = ["--tmpfs", "/var/lib/postgresql", "--publish", "127.0.0.1::5432"]
     argv = ["docker", "run", *options, *mounts, image, "-c", "fsync=off"]
-    code = process.attach(argv, env=os.environ | {"POSTGRES_PASSWORD": password}, quiet=True)
+    code = process.attach(argv, env=os.environ | {"POSTGRES_PASSWORD": password}, progress=True)
     if code:
         raise ChildFailed(code)
     try:

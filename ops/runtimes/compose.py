@@ -139,9 +139,8 @@ def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
     if docker.image_label(_image(settings), "build.inputs") != freshness.image_inputs(settings):
         _build(settings, use_cache=True)
     flags = ("--detach", "--no-build", "--wait", f"--wait-timeout={WAIT_SECONDS}")
-    code = process.attach(
-        ["docker", "compose", "up", *flags, *settings.services], env=settings.child_environment()
-    )
+    argv = ["docker", "compose", "up", *flags, *settings.services]
+    code = process.attach(argv, env=settings.child_environment(), progress=True)
     if code:
         raise _why_up_failed(settings, code)
     if not process.mode.dry:
@@ -152,9 +151,8 @@ def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
 def _build(settings: Settings, use_cache: bool) -> None:
     flags = [] if use_cache else ["--no-cache"]
     inputs = {"BUILD_INPUTS": freshness.image_inputs(settings)}
-    code = process.attach(
-        ["docker", "compose", "build", *flags, "web"], env=settings.child_environment() | inputs
-    )
+    argv = ["docker", "compose", "build", *flags, "web"]
+    code = process.attach(argv, env=settings.child_environment() | inputs, progress=True)
     if code in INTERRUPTED:
         raise ChildFailed(code)
     if code:
@@ -224,7 +222,7 @@ def _remove(doomed: dict[str, list[str]]) -> None:
     for kind, names in doomed.items():
         if names:
             force = ["--force"] if kind == "container" else []
-            process.attach(["docker", kind, "rm", *force, *names], quiet=True)
+            process.attach(["docker", kind, "rm", *force, *names], progress=True)
 
 
 # Commands
