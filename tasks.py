@@ -9,13 +9,15 @@ from ops.cli import remainder, task
 STACK, DJANGO, DATA, CODE = "The stack", "Django", "The data", "The code"
 
 
-@task(group=STACK)
-def up(c: Context) -> None:
+@task(group=STACK, help={"runtime": "switch to docker or to embedded, and write it into .env"})
+def up(c: Context, runtime: str = "") -> None:
     """Build what is stale, start, wait, migrate, print the URL.
 
     It ends when every service is healthy; again on a stack that is up, it changes nothing.
     """
     settings = env.load()
+    if runtime:
+        settings = runtimes.switch(settings, runtime)
     runtimes.of(settings).up(settings)
     console.answer(settings.url)
 

@@ -9,6 +9,7 @@ from ops.env import Settings
 from ops.problems import Problem
 from ops.volumes import Volume
 
+ENGINE_SECONDS = 10
 PROJECT = "com.docker.compose.project"
 FIELDS = {
     "name": "{{.Names}}",
@@ -65,6 +66,14 @@ def diagnose(command: str, reason: str = "") -> Problem:
     if process.run(["docker", "compose", "version"]).code:
         return problems.compose_missing()
     return problems.docker_failed(command, _last_line(reason))
+
+
+def engine_answers() -> bool:
+    """Whether there is an engine with Compose; one that hangs is none."""
+    return not any(
+        process.run(["docker", *question], timeout=ENGINE_SECONDS).code
+        for question in (("version",), ("compose", "version"))
+    )
 
 
 def containers(settings: Settings) -> list[Container]:

@@ -12,7 +12,7 @@ from ops import ROOT, problems
 ENV = ROOT / ".env"
 EXAMPLE = ROOT / ".env.example"
 REQUIRED = ("COMPOSE_PROJECT_NAME", "SECRET_KEY", "SQL_PASSWORD")
-RUNTIMES = ("docker",)
+RUNTIMES = ("docker", "embedded")
 
 # What python-dotenv (without interpolation) and Compose read alike: a plain value, one in single
 # quotes with \' for a quote, one in double quotes without $; a comment after a space. In single
@@ -58,6 +58,12 @@ class Settings:
     @property
     def services(self) -> tuple[str, ...]:
         return ("db", "web") if self.has_own_database else ("web",)
+
+    def service(self, name: str) -> str:
+        """`name`, if this stack has a service of that name."""
+        if name not in self.services:
+            raise problems.unknown_service(name, self.services)
+        return name
 
     def child_environment(self) -> dict[str, str]:
         """Our environment, in which `.env` wins: its keys are left for the child to read there,
@@ -131,7 +137,7 @@ def _check(settings: Settings) -> None:
         if not settings.values[key]:
             raise problems.env_key_missing(key)
     if settings.runtime not in RUNTIMES:
-        raise problems.runtime_missing(settings.runtime)
+        raise problems.runtime_unknown(settings.runtime, RUNTIMES)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", settings.project):
         raise problems.env_bad_value("COMPOSE_PROJECT_NAME", "a-z, 0-9, _ and -, first no _ or -")
     for key in ("WEB_PORT", "SQL_PORT"):

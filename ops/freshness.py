@@ -26,6 +26,11 @@ def stack_inputs(settings: Settings) -> str:
     return _hash(_files((*composed, ENV.name)), json.dumps(defaults), image_inputs(settings))
 
 
+def embedded_inputs() -> str:
+    """A hash of all that the embedded runtime's processes are started from: `.env`, packages."""
+    return _hash(_files((ENV.name, "requirements/embedded.txt")))
+
+
 def remember(inputs: str, configs: Mapping[str, str]) -> None:
     """Note that these inputs made containers with these config hashes (one for each service)."""
     part = NOTE.with_suffix(".part")

@@ -4,10 +4,11 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import socket
 import string
 
-from ops import ROOT, console, problems, process
+from ops import ROOT, console, docker, problems, process
 from ops.env import ENV, EXAMPLE
 
 LETTERS = string.ascii_letters + string.digits
@@ -23,6 +24,21 @@ def make() -> str:
         return _write(text)
     except OSError as error:
         raise problems.env_not_writable(error.strerror or str(error)) from error
+
+
+def set_runtime(name: str) -> None:
+    """Write RUNTIME into `.env`, and touch nothing else in it: the user has asked for this."""
+    target = ENV.resolve()
+    text = target.read_bytes().decode("utf-8")
+    line = r"(?m)^(\s*(?:export\s+)?RUNTIME=)[^\r\n]*"
+    changed, found = re.subn(line, rf"\g<1>{name}", text)
+    part = target.with_name(f".env.part{os.getpid()}")
+    part.touch(0o600, exist_ok=False)
+    part.write_bytes((changed if found else f"{text.rstrip()}\nRUNTIME={name}\n").encode())
+    shutil.copystat(target, part)
+    if os.geteuid() == 0:
+        os.chown(part, target.stat().st_uid, target.stat().st_gid)
+    part.replace(target)
 
 
 def free_port(first: int = 8000) -> int:
@@ -51,6 +67,7 @@ def project_name() -> str:
 def _own_values() -> dict[str, str]:
     owner = ROOT.stat()
     return {
+        "RUNTIME": "docker" if docker.engine_answers() else "embedded",
         "COMPOSE_PROJECT_NAME": project_name(),
         "WEB_PORT": str(free_port()),
         "SECRET_KEY": _random(64),
@@ -92,5 +109,10 @@ def _say_what_was_chosen(text: str) -> None:
         f".env made from .env.example: project {chosen['COMPOSE_PROJECT_NAME']}, "
         f"runtime {chosen['RUNTIME']}, port {chosen['WEB_PORT']}, own random secrets"
     )
-    if chosen["APP_UID"] == "0":
+    if chosen["RUNTIME"] == "embedded":
+        console.say(
+            "No Docker engine answers, so PostgreSQL runs embedded, from a wheel. "
+            "Once one does, this switches: inv up --runtime docker"
+        )
+    elif chosen["APP_UID"] == "0":
         console.say("this folder belongs to root, so the web container runs as root as well")

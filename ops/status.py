@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from ops import console
+from ops.env import Settings
+from ops.readiness import Readiness
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,19 @@ class Status:
     reason: str
     unapplied: list[str]
     services: list[ServiceStatus]
+
+    @classmethod
+    def of(cls, settings: Settings, answer: Readiness, services: list[ServiceStatus]) -> "Status":
+        """Put together from what a runtime and the web itself say."""
+        return cls(
+            settings.project,
+            settings.runtime,
+            settings.url,
+            answer.ready,
+            answer.reason,
+            list(answer.unapplied),
+            services,
+        )
 
 
 def as_text(status: Status) -> str:

@@ -1,11 +1,10 @@
 """The Docker runtime: the services of `compose/`, driven through `docker compose`."""
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ops import ROOT, console, docker, freshness, newenv, problems, process, readiness
+from ops import ROOT, console, docker, freshness, newenv, problems, process, readiness, removal
 from ops.docker import Container
 from ops.env import Settings
 from ops.lock import one_at_a_time
@@ -15,6 +14,7 @@ from ops.volumes import Volume
 
 WAIT_SECONDS = 180
 INTERRUPTED = (130, 143)
+MIGRATE = ("migrate", "--no-input")
 
 
 def up(settings: Settings) -> None:
@@ -26,7 +26,7 @@ def up(settings: Settings) -> None:
         if not _is_up(settings, found, inputs):
             _start(settings, found, inputs)
         if not process.mode.dry:
-            _finish_migrations(settings)
+            readiness.finish_migrations(settings, lambda: manage(settings, MIGRATE))
 
 
 def down(settings: Settings) -> None:
@@ -69,7 +69,7 @@ def psql(settings: Settings, arguments: Sequence[str]) -> None:
 
 def logs(settings: Settings, service: str, follow: bool, lines: int) -> None:
     """The services' own output, the last `lines` of each."""
-    chosen = [_known(settings, service)] if service else []
+    chosen = [settings.service(service)] if service else []
     _compose(settings, "logs", f"--tail={lines}", *(["--follow"] if follow else []), *chosen)
 
 
@@ -84,20 +84,12 @@ def volumes(settings: Settings) -> list[Volume]:
 
 
 def status(settings: Settings) -> Status:
-    """What runs, in which state, from which image; `ready` by asking the web."""
+    """What runs, in which state, from which image; whether it is ready, by asking the web."""
     found = {c.service: c for c in docker.containers(settings)}
     services = [_service_status(settings, name, found.get(name)) for name in settings.services]
     web = found.get("web")
-    answer = readiness.ask(settings) if web and web.running else readiness.Readiness(False)
-    return Status(
-        project=settings.project,
-        runtime=settings.runtime,
-        url=settings.url,
-        ready=answer.ready,
-        reason=answer.reason or ("" if answer.ready else "the web is not running"),
-        unapplied=list(answer.unapplied),
-        services=services,
-    )
+    answer = readiness.ask(settings) if web and web.running else readiness.NOT_RUNNING
+    return Status.of(settings, answer, services)
 
 
 def nuke(settings: Settings, yes: bool) -> None:
@@ -108,14 +100,15 @@ def nuke(settings: Settings, yes: bool) -> None:
         if not any(doomed.values()):
             console.say(f"nothing of {settings.project} is here")
             return
-        _list(settings, doomed)
-        if not (yes or process.mode.dry):
-            _ask_for_name(settings.project)
+        sizes = {v.name: v.size for v in docker.volumes(settings)}
+        rows = [
+            (kind, name, sizes.get(name, "")) for kind, names in doomed.items() for name in names
+        ]
+        removal.confirm(settings.project, rows, yes)
         _remove(doomed)
-        left = [name for names in _inventory(settings).values() for name in names]
-        if left and not process.mode.dry:
-            raise problems.nuke_incomplete(left)
-        console.say(f"{settings.project} is gone; .env and the files of this folder stay")
+        if not process.mode.dry:
+            left = [name for names in _inventory(settings).values() for name in names]
+            removal.check(settings.project, left)
 
 
 # up
@@ -156,20 +149,12 @@ def _build(settings: Settings, use_cache: bool) -> None:
     if code in INTERRUPTED:
         raise ChildFailed(code)
     if code:
-        raise problems.build_failed() if _engine_answers() else docker.diagnose("compose build")
+        raise (
+            problems.build_failed() if docker.engine_answers() else docker.diagnose("compose build")
+        )
     replaced = ["--filter", "dangling=true", *docker.label_filter(settings)]
     for image in docker.ask("image", "ls", *replaced, "--quiet").split():
         process.run(["docker", "image", "rm", image])  # one that a container still uses stays
-
-
-def _finish_migrations(settings: Settings) -> None:
-    answer = readiness.ask(settings)
-    if answer.unapplied:
-        console.say(f"not migrated yet: {', '.join(answer.unapplied)}")
-        manage(settings, ["migrate", "--no-input"])
-        answer = readiness.ask(settings)
-    if not answer.ready:
-        raise problems.not_ready(answer.reason)
 
 
 def _why_up_failed(settings: Settings, code: int) -> Exception:
@@ -203,21 +188,6 @@ def _inventory(settings: Settings) -> dict[str, list[str]]:
     return {kind: docker.names_of(kind, settings) for kind in kinds}
 
 
-def _list(settings: Settings, doomed: dict[str, list[str]]) -> None:
-    sizes = {v.name: v.size for v in docker.volumes(settings)}
-    rows = [(kind, name, sizes.get(name, "")) for kind, names in doomed.items() for name in names]
-    console.say(console.table(("WILL BE REMOVED", "NAME", "SIZE"), rows))
-
-
-def _ask_for_name(project: str) -> None:
-    if not sys.stdin.isatty():
-        raise problems.nuke_needs_consent()
-    console.say(f"All data in these volumes will be lost. To go on, type the name: {project}")
-    typed = sys.stdin.readline().strip()
-    if typed != project:
-        raise problems.nuke_refused(typed)
-
-
 def _remove(doomed: dict[str, list[str]]) -> None:
     for kind, names in doomed.items():
         if names:
@@ -230,7 +200,7 @@ def _remove(doomed: dict[str, list[str]]) -> None:
 
 def _in_service(settings: Settings, service: str, argv: Sequence[str]) -> None:
     """In the running container; where the web has died, in a new one that is removed after."""
-    _known(settings, service)
+    settings.service(service)
     container = docker.running(settings, service)
     if container:
         process.attach_or_fail(_exec(container, argv))
@@ -257,27 +227,14 @@ def _environment(pairs: Sequence[str]) -> list[str]:
 def _compose(settings: Settings, *arguments: str) -> None:
     argv = ["docker", "compose", *arguments]
     code = process.attach(argv, env=settings.child_environment())
-    if code and not _engine_answers():
+    if code and not docker.engine_answers():
         raise docker.diagnose("docker compose")
     if code:
         raise ChildFailed(code)
 
 
-def _engine_answers() -> bool:
-    return (
-        not process.run(["docker", "compose", "version"]).code
-        and not process.run(["docker", "version"]).code
-    )
-
-
 def _image(settings: Settings) -> str:
     return f"{settings.project}-web"
-
-
-def _known(settings: Settings, service: str) -> str:
-    if service not in settings.services:
-        raise problems.unknown_service(service, settings.services)
-    return service
 
 
 def _service_status(settings: Settings, name: str, found: Container | None) -> ServiceStatus:

@@ -1,0 +1,118 @@
+"""Processes that go on after the task: alive as long as they hold the lock on a file of ours.
+
+The kernel lets go of a lock when its holder ends, and at a reboot. A process number is read only
+while the lock is held, so that one which now belongs to another program is never signalled.
+"""
+
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ops import process
+from ops.lock import STATE
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom a process runs as, where that is not ourselves."""
+
+    uid: int
+    gid: int
+
+
+def identity(account: Account | None) -> dict[str, Any]:
+    """What `subprocess` calls it; None is ourselves."""
+    if account is None:
+        return {}
+    return {"user": account.uid, "group": account.gid, "extra_groups": ()}
+
+
+@dataclass(frozen=True)
+class Background:
+    """One such process: its name, and the files that stand for it in `folder`."""
+
+    name: str
+    folder: Path = STATE
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / f"{self.name}.lock"
+
+    def pid(self) -> int | None:
+        """Its process number while it runs, else None."""
+        if not self.lock.exists():
+            return None
+        with self.lock.open("r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(self.lock.read_text() or 0)
+        return None
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        account: Account | None = None,
+    ) -> None:
+        """Start it, away from our terminal, with its output in its log."""
+        process.show(argv)
+        if process.mode.dry:
+            return
+        self.folder.mkdir(exist_ok=True)
+        with self.lock.open("a+") as lock, self.log.open("wb") as log, _undisturbed():
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            child = subprocess.Popen(
+                argv,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=[lock.fileno()],  # the lock goes on with the child, and ends with it
+                **identity(account),
+            )
+            lock.truncate(0)
+            lock.write(str(child.pid))
+
+    def stop(self, signum: int, seconds: float) -> bool:
+        """Send `signum` and wait for its end; whether it came within `seconds`."""
+        deadline = time.monotonic() + seconds
+        if pid := self.pid():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signum)
+        while self.pid() is not None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def last_lines(self, count: int = 25) -> str:
+        """The end of its log."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    # A Ctrl-C between the start and the note of its number would leave one that nobody can stop.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

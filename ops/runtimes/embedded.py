@@ -1,0 +1,263 @@
+"""The embedded runtime: no engine, no root. PostgreSQL from a wheel, Django's server beside it."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ops import (
+    ROOT,
+    console,
+    freshness,
+    newenv,
+    packages,
+    postgres,
+    problems,
+    process,
+    readiness,
+    removal,
+)
+from ops.background import Background
+from ops.env import Settings
+from ops.lock import STATE, one_at_a_time
+from ops.postgres import Server
+from ops.status import ServiceStatus, Status
+from ops.volumes import Volume
+
+HOME = ROOT / ".data"
+OUTSIDE = Path("/var/lib/embedded-postgres")
+PROJECT = ROOT / "project"
+READY = STATE / "web.ready"
+WEB = Background("web")
+DB = Background("db")
+WEB_SECONDS = 120
+MIGRATE = ("migrate", "--no-input")
+PYTHON = str(packages.PYTHON)
+
+
+def up(settings: Settings) -> None:
+    """Start what is not running, wait until the page answers and is migrated."""
+    with one_at_a_time("up"):
+        packages.ensure("embedded")
+        inputs = freshness.embedded_inputs()
+        if process.mode.dry:
+            _launch_web(settings)
+        elif not _is_up(settings, inputs):
+            _start(settings, inputs)
+        if not process.mode.dry:
+            readiness.finish_migrations(settings, lambda: manage(settings, MIGRATE))
+
+
+def down(settings: Settings) -> None:
+    """Stop web and database; the data folder stays."""
+    with one_at_a_time("down"):
+        _stop()
+
+
+def build(settings: Settings, use_cache: bool) -> None:
+    """Nothing is built here: the packages are installed into .venv."""
+    packages.ensure("embedded")
+    console.say("the embedded runtime builds no image; its packages are installed")
+
+
+def manage(settings: Settings, arguments: Sequence[str]) -> None:
+    """Run `manage.py` beside the database."""
+    _need_database(settings)
+    argv = [PYTHON, str(PROJECT / "manage.py"), *arguments]
+    process.attach_or_fail(argv, env=_environment(settings))
+
+
+def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
+    """The user's own shell, with the project's environment and the server's tools on PATH."""
+    settings.service(service)
+    _need_database(settings)
+    tools = f"{packages.VENV / 'bin'}:{_server(settings).binaries}:{os.environ.get('PATH', '')}"
+    environment = _environment(settings) | _connection(settings) | {"PATH": tools}
+    process.attach_or_fail([os.environ.get("SHELL") or "sh", *arguments], env=environment)
+
+
+def psql(settings: Settings, arguments: Sequence[str]) -> None:
+    """psql on the project's database as its own user."""
+    _need_database(settings)
+    client = postgres.psql(_server(settings)) if settings.has_own_database else "psql"
+    environment = os.environ | _connection(settings)
+    if process.attach([client, *arguments], env=environment) == 127:
+        raise problems.psql_missing()
+
+
+def logs(settings: Settings, service: str, follow: bool, lines: int) -> None:
+    """The processes' own output, the last `lines` of each."""
+    chosen = [settings.service(service)] if service else settings.services
+    files = [str(_process(name).log) for name in chosen if _process(name).log.exists()]
+    if not files:
+        raise problems.not_running(" and ".join(chosen))
+    process.attach_or_fail(["tail", "-n", str(lines), *(["-F"] if follow else []), *files])
+
+
+def compose(settings: Settings, arguments: Sequence[str]) -> None:
+    """There is no Compose on this runtime."""
+    raise problems.needs_docker("compose")
+
+
+def volumes(settings: Settings) -> list[Volume]:
+    """The data folder, in the place of a volume."""
+    home = _home(settings)
+    if not home.exists():
+        return []
+    pid = DB.pid()
+    created = datetime.fromtimestamp(home.stat().st_ctime, UTC).isoformat()
+    users = [f"postgres (process {pid})"] if pid else []
+    return [Volume(str(home), _size(home), created, users)]
+
+
+def status(settings: Settings) -> Status:
+    """What runs, and whether the page is ready."""
+    services = [_service_status(name) for name in settings.services]
+    answer = readiness.ask(settings) if WEB.pid() else readiness.NOT_RUNNING
+    return Status.of(settings, answer, services)
+
+
+def nuke(settings: Settings, yes: bool) -> None:
+    """Stop, ask for the project's name, remove the data folder, check that it is gone."""
+    with one_at_a_time("nuke"):
+        home = _home(settings)
+        # A socket's folder that is not within, since its path would be too long there, goes too.
+        folders = dict.fromkeys((home, _socket(settings, home)))
+        found = [path for path in folders if path.exists() and path.parent not in folders]
+        if not found:
+            console.say(f"nothing of {settings.project} is here")
+            return
+        rows = [("folder", str(path), _size(path)) for path in found]
+        removal.confirm(settings.project, rows, yes)
+        if process.mode.dry:
+            return
+        _stop()
+        for path in found:
+            shutil.rmtree(path)
+        removal.check(settings.project, [str(path) for path in found if path.exists()])
+
+
+# up and down
+
+
+def _is_up(settings: Settings, inputs: str) -> bool:
+    running = all(_process(name).pid() for name in settings.services)
+    return running and freshness.is_current(inputs, {}) and readiness.ask(settings).ready
+
+
+def _start(settings: Settings, inputs: str) -> None:
+    # A web with other settings, or without its database, starts anew: it takes half a second.
+    WEB.stop(signal.SIGTERM, seconds=10)
+    _refuse_taken_port(settings)
+    if settings.has_own_database:
+        server = _server(settings)
+        if server.home != HOME and not server.home.exists():
+            console.say(f"{postgres.ACCOUNT} cannot enter this folder: data go to {server.home}")
+        postgres.start(server, _connection(settings))
+        postgres.create_database(server, _connection(settings))
+    _launch_web(settings)
+    _wait_for_web(settings)
+    freshness.remember(inputs, {})
+
+
+def _refuse_taken_port(settings: Settings) -> None:
+    deadline = time.monotonic() + 1  # the server of a killed web lets go of it in a moment
+    while not newenv.port_is_free(settings.web_port):
+        if time.monotonic() > deadline:
+            raise problems.port_taken(settings.web_port, newenv.free_port(settings.web_port))
+        time.sleep(0.02)
+
+
+def _launch_web(settings: Settings) -> None:
+    argv = [PYTHON, "supervise.py", f"127.0.0.1:{settings.web_port}"]
+    WEB.start(argv, cwd=PROJECT, env=_environment(settings))
+
+
+def _wait_for_web(settings: Settings) -> None:
+    deadline = time.monotonic() + WEB_SECONDS
+    while not (answer := readiness.ask(settings)).ready:
+        if WEB.pid() is None:
+            console.say(WEB.last_lines())
+            raise problems.service_failed("web", "ended")
+        if time.monotonic() > deadline:
+            raise problems.not_ready(answer.reason)
+        time.sleep(0.02)
+    READY.touch()
+
+
+def _stop() -> None:
+    WEB.stop(signal.SIGTERM, seconds=10) or WEB.stop(signal.SIGKILL, seconds=5)
+    postgres.stop(DB)
+
+
+# Where things are
+
+
+def _home(settings: Settings) -> Path:
+    """The folder of the data: in the checkout, unless the server's account cannot reach it."""
+    outside = OUTSIDE / settings.project
+    if HOME.exists():
+        return HOME
+    if outside.exists() or not postgres.reaches(postgres.account(), ROOT):
+        return outside
+    return HOME
+
+
+def _socket(settings: Settings, home: Path) -> Path:
+    inside = home / "socket"
+    if len(os.fsencode(inside)) <= postgres.LONGEST_SOCKET:
+        return inside
+    return Path("/tmp") / f"{settings.project}.socket"
+
+
+def _server(settings: Settings) -> Server:
+    packages.ensure("embedded")
+    home, account = _home(settings), postgres.account()
+    binaries = postgres.binaries(account, home)
+    return Server(home, binaries, _socket(settings, home), account, DB)
+
+
+def _connection(settings: Settings) -> dict[str, str]:
+    """The variables by which psql and its like find the project's database."""
+    values = settings.values
+    return {
+        "PGHOST": _host(settings),
+        "PGPORT": values["SQL_PORT"],
+        "PGUSER": values["SQL_USER"],
+        "PGPASSWORD": values["SQL_PASSWORD"],
+        "PGDATABASE": values["SQL_DATABASE"],
+    }
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Our environment with the values of `.env`, and the way to the database."""
+    where = {"SQL_HOST": _host(settings), "READY_FILE": str(READY)}
+    return os.environ | settings.values | where
+
+
+def _host(settings: Settings) -> str:
+    return settings.values["SQL_HOST"] or str(_socket(settings, _home(settings)))
+
+
+def _process(service: str) -> Background:
+    return {"db": DB, "web": WEB}[service]
+
+
+def _need_database(settings: Settings) -> None:
+    if settings.has_own_database and DB.pid() is None:
+        raise problems.not_running("db")
+
+
+def _service_status(name: str) -> ServiceStatus:
+    pid = _process(name).pid()
+    if pid is None:
+        return ServiceStatus(name, "absent", "not running", "")
+    return ServiceStatus(name, "running", f"process {pid}", "")
+
+
+def _size(folder: Path) -> str:
+    total = sum(file.lstat().st_size for file in folder.rglob("*") if not file.is_symlink())
+    return f"{total / 1e6:.1f}MB"

@@ -1,0 +1,44 @@
+from unittest import skipUnless
+
+from django.apps import apps
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import TestCase
+
+from service.tests.broken import database_down
+
+
+class HomeTests(TestCase):
+    def test_shows_what_was_read_from_the_database(self) -> None:
+        page = self.client.get("/")
+        version = ".".join(map(str, connection.get_database_version()))
+        applied = len(MigrationRecorder(connection).applied_migrations())
+        self.assertContains(page, f"{connection.display_name} {version}")
+        self.assertContains(page, f"{applied} applied")
+        self.assertContains(page, "inv manage -- createsuperuser")
+        self.assertNotContains(page, "inv migrate")
+
+    def test_names_what_is_not_migrated(self) -> None:
+        MigrationRecorder(connection).record_unapplied("sessions", "0001_initial")
+        page = self.client.get("/")
+        self.assertContains(page, "1 migration not applied (sessions.0001_initial)")
+        self.assertContains(page, "inv migrate")
+
+    def test_is_a_503_without_the_database(self) -> None:
+        with database_down(), self.assertLogs("service.unavailable", "ERROR"):
+            page = self.client.get("/")
+        self.assertContains(page, "The database cannot be reached", status_code=503)
+
+
+@skipUnless(apps.is_installed("notes"), "the example app is removed")
+class ExampleAppTests(TestCase):
+    def test_shows_the_latest_note(self) -> None:
+        apps.get_model("notes", "Note")._default_manager.create(text="<first>")
+        self.assertContains(self.client.get("/"), "1, the latest “&lt;first&gt;”")
+
+    def test_works_once_its_table_is_dropped(self) -> None:
+        MigrationRecorder(connection).record_unapplied("notes", "0001_initial")
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE notes_note")
+        page = self.client.get("/")
+        self.assertContains(page, "1 migration not applied (notes.0001_initial)")

@@ -1,0 +1,40 @@
+import platform
+from typing import Any
+
+import django
+from django.apps import apps
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from service.database import unapplied
+
+
+def index(request: HttpRequest) -> HttpResponse:
+    waiting = unapplied()
+    context = {
+        "django_version": django.get_version(),
+        "python_version": platform.python_version(),
+        "database": database(),
+        "unapplied": waiting,
+        "notes": notes(waiting),
+    }
+    return render(request, "home/index.html", context)
+
+
+def database() -> dict[str, Any]:
+    version = ".".join(str(part) for part in connection.get_database_version())
+    return {
+        "product": f"{connection.display_name} {version}",
+        "name": connection.settings_dict["NAME"],
+        "applied": len(MigrationRecorder(connection).applied_migrations()),
+    }
+
+
+def notes(waiting: list[str]) -> dict[str, Any] | None:
+    """The example app's rows; None once the app is removed or has no table."""
+    if not apps.is_installed("notes") or any(name.startswith("notes.") for name in waiting):
+        return None
+    rows = apps.get_model("notes", "Note")._default_manager.all()
+    return {"count": rows.count(), "latest": rows.first()}

@@ -1,0 +1,50 @@
+#!/usr/bin/env python
+"""Django's command line; mistakes in the environment are answered with a sentence."""
+
+import os
+import shlex
+import sys
+from types import ModuleType
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    management = django_management()
+    # Only importable once the line above has found Django.
+    from django.core.exceptions import ImproperlyConfigured
+    from django.db import InterfaceError, OperationalError
+
+    try:
+        management.execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))
+    except (InterfaceError, OperationalError) as error:
+        sys.exit(explain(error))
+
+
+def django_management() -> ModuleType:
+    try:
+        from django.core import management
+    except ImportError as error:
+        raise ImportError(
+            "Couldn't import Django. Are you sure it's installed and available on your "
+            "PYTHONPATH environment variable? Did you forget to activate a virtual environment?"
+        ) from error
+    return management
+
+
+def explain(error: Exception) -> str:
+    """Two sentences for a database out of reach; any other database error is raised again."""
+    from service.database import address, reason, unreachable
+
+    if not unreachable(error):
+        raise error
+    return (
+        f"Cannot reach the database at {address()}: {reason(error)}.\n"
+        f"In this repository type `inv manage -- {shlex.join(sys.argv[1:])}`, which runs beside "
+        "the database; `inv status` shows whether it is up."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+import logging
+
+from django.apps import AppConfig
+
+from .probes import is_routine
+
+
+class ServiceConfig(AppConfig):
+    name = "service"
+
+    def ready(self) -> None:
+        # Health checks come every few seconds and would drown the development server's log.
+        logging.getLogger("django.server").addFilter(lambda record: not is_routine(record))

@@ -1,0 +1,61 @@
+"""What is known about a database connection that failed, and about its migrations."""
+
+import re
+import sqlite3
+
+from django.db import InterfaceError, OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+
+# SQLSTATE of a connection that is lost: class 08, and a server that is shut down, has crashed
+# or is starting (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+LOST = re.compile(r"08|57P0[123]")
+
+# Where libpq (https://www.postgresql.org/docs/current/libpq-connect.html) could not connect there
+# is no SQLSTATE, only text. These are the server's answers that no waiting changes.
+HOPELESS = re.compile(
+    r"FATAL:\s+("
+    r"\w+ authentication failed for user"
+    r"|role \".*\" (does not exist|is not permitted to log in)"
+    r"|database \".*\" (does not exist|is not currently accepting connections)"
+    r"|permission denied for database"
+    r"|no pg_hba\.conf entry"
+    r")|no password supplied|server does not support SSL"
+)
+
+
+def unreachable(error: BaseException) -> bool:
+    """Whether a Django database error means that there is no connection, not a failed query."""
+    cause = error.__cause__
+    if isinstance(error, InterfaceError):
+        return "connection already closed" in str(error)
+    if isinstance(cause, sqlite3.OperationalError):
+        return cause.sqlite_errorname.startswith("SQLITE_CANTOPEN")
+    # psycopg2 sets pgcode to None where the server never answered; other causes have none to ask.
+    code = getattr(cause, "pgcode", "")
+    return isinstance(error, OperationalError) and (code is None or bool(LOST.match(code)))
+
+
+def hopeless(error: BaseException) -> bool:
+    """Whether waiting cannot cure it: a wrong password, no such role, no such database."""
+    return isinstance(error.__cause__, sqlite3.Error) or bool(HOPELESS.search(str(error)))
+
+
+def reason(error: BaseException) -> str:
+    """The telling line of libpq's message, without the address that it begins with."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    line = next((line for line in lines if "FATAL:" in line), lines[0])
+    return re.sub(r"^connection to server .* failed: |FATAL:\s+", "", line).strip().rstrip(".")
+
+
+def address(db: BaseDatabaseWrapper = connection) -> str:
+    """`HOST port PORT`, or the path of an SQLite file."""
+    settings = db.settings_dict
+    return f"{settings['HOST']} port {settings['PORT']}" if settings["HOST"] else settings["NAME"]
+
+
+def unapplied() -> list[str]:
+    """The migrations still to be applied, as `app.name`, in their order."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]

@@ -1,0 +1,101 @@
+"""Wait for the database, migrate, serve: one process, so that Django is loaded once."""
+
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from django.contrib.staticfiles.management.commands.runserver import Command as Runserver
+from django.core.management import CommandParser, call_command
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import autoreload
+
+import supervise
+from config.env import integer
+from service.database import address, reason, unapplied, unreachable
+from service.wait import NoDatabase, wait_for
+
+
+class Command(Runserver):
+    help = "Waits for the database, migrates it and runs the development server."
+    default_addr = "0.0.0.0"
+    addr: str  # Set by runserver's handle().
+    migrated = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.set_defaults(use_reloader=False)
+        parser.add_argument(
+            "--reload",
+            action="store_true",
+            dest="use_reloader",
+            help="End with status 3 when the code changes; supervise.py starts it again.",
+        )
+        parser.add_argument(
+            "--no-migrate",
+            action="store_false",
+            dest="migrate",
+            help="Serve at once: neither wait for the database nor migrate it.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        # Runserver checks in its thread, whose death the process would outlive.
+        if not options["skip_checks"]:
+            self.check()
+        if options["migrate"]:
+            self.wait_and_migrate(options["verbosity"])
+        if options["use_reloader"]:
+            autoreload.autoreload_started.connect(reload_if_changed)
+            end_with_supervisor()
+        super().handle(*args, **{**options, "skip_checks": True})
+
+    def wait_and_migrate(self, verbosity: int) -> None:
+        seconds = integer(os.environ, "DB_WAIT_SECONDS", 60, low=0, high=86400)
+        try:
+            wait_for(connection, seconds, self.tell)
+        except NoDatabase as error:
+            sys.exit(str(error))
+        call_command("migrate", interactive=False, verbosity=verbosity)
+        connection.close()
+        self.migrated = True
+
+    def check_migrations(self) -> None:
+        if self.migrated:
+            return
+        try:
+            if missing := unapplied():
+                self.tell(f"Not applied yet: {', '.join(missing)}. Type `inv migrate`.")
+        except (InterfaceError, OperationalError) as error:
+            if not unreachable(error):
+                raise
+            self.tell(f"Cannot reach the database at {address()}: {reason(error)}.")
+
+    def on_bind(self, server_port: int) -> None:
+        host = f"[{self.addr}]" if ":" in self.addr else self.addr
+        version = self.get_version()
+        self.tell(f"Django {version} development server at http://{host}:{server_port}/")
+
+    def tell(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def reload_if_changed(**_: Any) -> None:
+    """Catch a file saved while this process was starting: the reloader only sees later ones."""
+    if supervise.FINGERPRINT in os.environ and (
+        os.environ[supervise.FINGERPRINT] != supervise.fingerprint(supervise.snapshot())
+    ):
+        autoreload.trigger_reload(str(supervise.HERE))
+
+
+def end_with_supervisor() -> None:
+    """Not outlive a supervisor that was killed: this process would keep the port."""
+    if lifeline := os.environ.get(supervise.LIFELINE):
+        threading.Thread(target=wait_for_end, args=(int(lifeline),), daemon=True).start()
+
+
+def wait_for_end(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    os._exit(1)

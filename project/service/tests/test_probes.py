@@ -1,0 +1,82 @@
+import logging
+from unittest import skipUnless
+
+from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import SimpleTestCase, TestCase, override_settings
+
+from service.probes import is_routine
+
+from .broken import changed, database_down, default_connection
+
+
+@override_settings(ALLOWED_HOSTS=["example.org"], SECURE_SSL_REDIRECT=True)
+class HealthzTests(SimpleTestCase):
+    # No `databases`: a query would fail these tests.
+    def test_whatever_the_host(self) -> None:
+        for host in ("10.0.0.7", "no such host!", ""):
+            answer = self.client.get("/healthz", headers={"host": host})
+            self.assertEqual((answer.status_code, answer.json()), (200, {"status": "ok"}))
+
+    def test_is_never_cached(self) -> None:
+        self.assertIn("no-store", self.client.get("/healthz")["Cache-Control"])
+
+    def test_reads_only(self) -> None:
+        self.assertEqual(self.client.head("/healthz").status_code, 200)
+        self.assertEqual(self.client.post("/healthz").status_code, 405)
+
+
+@override_settings(ALLOWED_HOSTS=["example.org"], SECURE_SSL_REDIRECT=True)
+class ReadyzTests(TestCase):
+    def test_ready_whatever_the_host(self) -> None:
+        answer = self.client.get("/readyz", headers={"host": "no such host!"})
+        self.assertEqual((answer.status_code, answer.json()), (200, {"ready": True}))
+
+    def test_names_unapplied_migrations(self) -> None:
+        MigrationRecorder(connection).record_unapplied("sessions", "0001_initial")
+        answer = self.client.get("/readyz")
+        self.assertEqual(answer.status_code, 503)
+        self.assertEqual(answer.json()["unapplied"], ["sessions.0001_initial"])
+
+    def test_without_the_database_and_with_it_again(self) -> None:
+        with database_down():
+            answer = self.client.get("/readyz")
+        self.assertEqual((answer.status_code, answer.json()["ready"]), (503, False))
+        self.assertIn("the database does not answer", answer.json()["reason"])
+        self.assertEqual(self.client.get("/readyz").status_code, 200)
+
+
+@skipUnless(connection.vendor == "postgresql", "SQLite has no server to end a connection")
+class LostConnectionTests(TestCase):
+    def end_backend_of(self, db: BaseDatabaseWrapper) -> None:
+        with db.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            pid = cursor.fetchone()
+        with changed().cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", pid)
+
+    def test_is_replaced_by_itself(self) -> None:
+        db = changed()
+        with default_connection(db):
+            self.assertEqual(self.client.get("/readyz").status_code, 200)
+            self.end_backend_of(db)
+            self.assertEqual(self.client.get("/readyz").status_code, 503)
+            self.assertEqual(self.client.get("/readyz").status_code, 200)
+
+
+class AccessLogTests(SimpleTestCase):
+    def routine(self, *args: str) -> bool:
+        record = logging.LogRecord("django.server", logging.INFO, "", 0, "%s", args, None)
+        return is_routine(record)
+
+    def test_probes_that_went_well_are_routine(self) -> None:
+        self.assertTrue(self.routine("GET /healthz HTTP/1.1", "200", "16"))
+        self.assertTrue(self.routine("HEAD /readyz HTTP/1.1", "200", "0"))
+
+    def test_everything_else_is_logged(self) -> None:
+        self.assertFalse(self.routine("GET /readyz HTTP/1.1", "503", "90"))
+        self.assertFalse(self.routine("GET / HTTP/1.1", "200", "90"))
+        self.assertFalse(self.routine("GET /healthz-x HTTP/1.1", "200", "90"))
+        self.assertFalse(self.routine("- Broken pipe"))
+        self.assertFalse(self.routine())

@@ -1,0 +1,109 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from unittest import skipUnless
+
+from django.db import connection
+from django.test import SimpleTestCase, TransactionTestCase
+
+from config.database import BASE_DIR, SQLITE
+from service.wait import NoDatabase, wait_for
+
+from .broken import changed, unreachable_database
+
+on_postgresql = skipUnless(connection.vendor == "postgresql", "SQLite has no server to wait for")
+
+
+def serve(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "serve", "127.0.0.1:0", *arguments],
+        cwd=BASE_DIR,
+        env={**os.environ, "DEBUG": "1", "PYTHONUNBUFFERED": "1", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@on_postgresql
+class WaitTests(TransactionTestCase):
+    def setUp(self) -> None:
+        self.told: list[str] = []
+
+    def test_a_database_that_answers_is_not_waited_for(self) -> None:
+        db = changed()
+        wait_for(db, 0, self.told.append)
+        db.close()
+        self.assertEqual(self.told, [])
+
+    def test_an_unreachable_host_is_waited_for_within_bounds(self) -> None:
+        message = r"at 127.0.0.1 port 1 after 1 s \(DB_WAIT_SECONDS\): Connection refused\.$"
+        with self.assertRaisesRegex(NoDatabase, message):
+            wait_for(unreachable_database(), 1, self.told.append)
+        self.assertEqual(
+            self.told,
+            ["Waiting for the database at 127.0.0.1 port 1 (at most 1 s): Connection refused"],
+        )
+
+    def test_a_missing_database_is_said_at_once(self) -> None:
+        with self.assertRaisesRegex(NoDatabase, r'database "no_such_one" does not exist\.$'):
+            wait_for(changed(NAME="no_such_one"), 60, self.told.append)
+        self.assertEqual(self.told, [])
+
+    def test_a_wrong_password_is_said_at_once_and_not_shown(self) -> None:
+        with self.assertRaises(NoDatabase) as caught:
+            wait_for(changed(PASSWORD="wr0ng"), 60, self.told.append)
+            self.skipTest("this server asks for no password")
+        self.assertIn("password authentication failed", str(caught.exception))
+        self.assertNotIn("wr0ng", str(caught.exception))
+
+
+class ServeTests(SimpleTestCase):
+    """In a process of its own, on SQLite: a database that each test can have to itself."""
+
+    def setUp(self) -> None:
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.file = Path(folder, "db.sqlite3")
+        self.variables = {"SQL_ENGINE": SQLITE, "SQL_DATABASE": str(self.file)}
+
+    def start(self, *arguments: str) -> tuple[subprocess.Popen[str], str]:
+        """A server and its address, read from the line that it prints."""
+        server = serve(*arguments, **self.variables)
+        self.addCleanup(server.communicate)
+        self.addCleanup(server.kill)
+        assert server.stdout
+        printed = []
+        for line in server.stdout:
+            printed.append(line)
+            if found := re.search(r"http://\S+", line):
+                return server, found[0]
+        raise AssertionError("".join(printed))
+
+    def test_migrates_serves_and_ends_at_sigterm(self) -> None:
+        server, url = self.start()
+        with urllib.request.urlopen(f"{url}readyz") as answer:
+            self.assertEqual(answer.status, 200)
+        server.send_signal(signal.SIGTERM)
+        self.assertEqual(server.wait(timeout=5), 0)
+
+    def test_no_migrate_leaves_the_database_alone(self) -> None:
+        _, url = self.start("--no-migrate")
+        with self.assertRaises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{url}readyz")
+        self.assertEqual(caught.exception.code, 503)
+        caught.exception.close()
+        self.assertFalse(self.file.stat().st_size)
+
+    def test_a_wait_of_no_number_is_one_sentence(self) -> None:
+        server = serve(**self.variables, DB_WAIT_SECONDS="soon")
+        printed, _ = server.communicate(timeout=20)
+        self.assertEqual(
+            printed, "DB_WAIT_SECONDS is 'soon': it must be a number from 0 to 86400.\n"
+        )
+        self.assertEqual(server.returncode, 1)
