@@ -17,7 +17,9 @@ def up(c: Context, runtime: str = "") -> None:
     """
     settings = env.load()
     if runtime:
-        settings = runtimes.switch(settings, runtime)
+        from ops import switching
+
+        settings = switching.switch(settings, runtime)
     runtimes.of(settings).up(settings)
     console.answer(settings.url)
 
@@ -164,7 +166,7 @@ def nuke(c: Context, yes: bool = False) -> None:
     group=CODE,
     rest=True,
     help={
-        "suite": "one suite alone: unit, cli, runtimes or app",
+        "suite": "one alone: unit, cli, app, embedded, docker or browser",
         "strict": "a suite that cannot run here is a failure",
     },
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-import invoke
+from invoke.collection import Collection
 from invoke.exceptions import Exit
 from invoke.program import Program
 from invoke.tasks import Task
@@ -38,6 +38,8 @@ class Command(Task[Callable[..., None]]):
             raise Exit(str(problem), code=1) from problem
         except InstallFailed as failed:
             raise Exit(str(problems.install_failed(str(failed))), code=1) from failed
+        except OSError as error:
+            raise Exit(str(problems.system_refuses(error)), code=1) from error
         except ChildFailed as failed:
             raise Exit(code=failed.code) from failed
         except KeyboardInterrupt:
@@ -55,6 +57,11 @@ def remainder() -> list[str]:
 class Tasks(Program):
     """Invoke's program with the task list in groups, and as the answer to a bare `inv`."""
 
+    def print_version(self) -> None:
+        from importlib.metadata import version
+
+        print(f"Invoke {version('invoke')}")
+
     def no_tasks_given(self) -> NoReturn:
         self.list_tasks()
         raise Exit
@@ -69,12 +76,7 @@ class Tasks(Program):
         print("inv --help TASK explains one; inv --dry TASK shows its commands and runs none.")
 
 
-def main() -> None:
-    """The `inv` command: what the launcher starts."""
-    from tasks import namespace
-
+def run(namespace: Collection) -> None:
+    """Run the tasks of `namespace` that the command line names."""
     sys.argv[0] = "inv"
-    program = Tasks(
-        invoke.__version__, namespace, name="Invoke", binary="inv", binary_names=["inv"]
-    )
-    program.run()
+    Tasks(namespace=namespace, binary="inv", binary_names=["inv"]).run()

@@ -68,10 +68,10 @@ def diagnose(command: str, reason: str = "") -> Problem:
     return problems.docker_failed(command, _last_line(reason))
 
 
-def engine_answers() -> bool:
-    """Whether there is an engine with Compose; one that hangs is none."""
+def engine_answers(seconds: float = ENGINE_SECONDS) -> bool:
+    """Whether there is an engine with Compose; one that is silent for `seconds` is none."""
     return not any(
-        process.run(["docker", *question], timeout=ENGINE_SECONDS).code
+        process.run(["docker", *question], timeout=seconds).code
         for question in (("version",), ("compose", "version"))
     )
 

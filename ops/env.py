@@ -91,6 +91,12 @@ def settings_from(text: str) -> Settings:
     return settings
 
 
+def check_runtime(name: str) -> None:
+    """Raise unless there is a runtime of this name."""
+    if name not in RUNTIMES:
+        raise problems.runtime_unknown(name, RUNTIMES)
+
+
 def parse(text: str) -> dict[str, str]:
     """The pairs of `text`, which every reader would see the same, or `Problem`."""
     for number, line in enumerate(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"), 1):
@@ -136,8 +142,7 @@ def _check(settings: Settings) -> None:
     for key in REQUIRED:
         if not settings.values[key]:
             raise problems.env_key_missing(key)
-    if settings.runtime not in RUNTIMES:
-        raise problems.runtime_unknown(settings.runtime, RUNTIMES)
+    check_runtime(settings.runtime)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", settings.project):
         raise problems.env_bad_value("COMPOSE_PROJECT_NAME", "a-z, 0-9, _ and -, first no _ or -")
     for key in ("WEB_PORT", "SQL_PORT"):

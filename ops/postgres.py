@@ -244,9 +244,9 @@ def _make_private(folder: Path, owner: Account | None) -> None:
     if not folder.exists():
         folder.mkdir(mode=0o700, parents=True)
         _give(folder, owner)
-    found = folder.lstat()
-    if found.st_uid != (owner.uid if owner else os.geteuid()) or found.st_mode & 0o077:
-        raise problems.folder_not_private(str(folder))
+    found, uid = folder.lstat(), owner.uid if owner else os.geteuid()
+    if found.st_uid != uid or found.st_mode & 0o077:
+        raise problems.folder_not_private(str(folder), uid)
 
 
 def _give(path: Path, owner: Account | None) -> None:

@@ -1,5 +1,6 @@
 """Every problem with a name: its code, what happened, and what to type."""
 
+import shlex
 from collections.abc import Iterable
 
 
@@ -168,9 +169,12 @@ def foreign_server(pid: int, data: str) -> Problem:
     )
 
 
-def folder_not_private(folder: str) -> Problem:
+def folder_not_private(folder: str, owner: int) -> Problem:
+    quoted = shlex.quote(folder)
     return Problem(
-        "PG04", f"{folder} belongs to another user, or others can read it.", f"chmod 700 {folder}"
+        "PG04",
+        f"{folder} must belong to user {owner}, who runs the server, and be closed to others.",
+        f"type: sudo chown -R {owner} {quoted} && sudo chmod 700 {quoted}",
     )
 
 
@@ -220,4 +224,13 @@ def install_failed(reason: str) -> Problem:
         "PKG01",
         f"a package could not be installed: {reason}",
         "check the network, then type the same command again.",
+    )
+
+
+def system_refuses(error: OSError) -> Problem:
+    where = f" ({error.filename})" if error.filename else ""
+    return Problem(
+        "SYS01",
+        f"the system refuses: {error.strerror or error}{where}.",
+        "look at free space and permissions there, then type the same command again.",
     )

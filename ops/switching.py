@@ -1,0 +1,23 @@
+"""From one runtime to the other: `inv up --runtime NAME`."""
+
+from ops import console, docker, env, newenv, process, runtimes
+from ops.env import Settings
+
+
+def switch(settings: Settings, name: str) -> Settings:
+    """Stop the stack where it runs now, and write the other runtime into `.env`."""
+    env.check_runtime(name)
+    if name == settings.runtime:
+        return settings
+    engine = docker.engine_answers()
+    if name == "docker" and not engine:
+        raise docker.diagnose("docker version")
+    if settings.runtime == "embedded" or engine:
+        runtimes.of(settings).down(settings)
+    if not process.mode.dry:
+        newenv.set_runtime(name)
+    console.say(
+        f"RUNTIME in .env is now {name}. The data of {settings.runtime} stay where they are, "
+        f"unseen from {name}; this goes back to them: inv up --runtime {settings.runtime}"
+    )
+    return env.load()

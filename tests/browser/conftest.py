@@ -1,0 +1,47 @@
+"""A real browser on a real stack, on each runtime that this machine can run."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from stacks import Checkout, Docker, Embedded, maker
+
+from ops import docker
+
+RUNTIMES = [Embedded(), *([Docker()] if docker.engine_answers() else [])]
+# What Chromium would ask of hosts of its maker's, which a closed network refuses.
+QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=[*QUIET, *sandbox]
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module", params=RUNTIMES, ids=lambda runtime: runtime.name)
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Checkout]:
+    with maker(tmp_path_factory.mktemp) as make:
+        made = make(request.param, name="pages")
+        made.inv("up")
+        yield made
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Checkout) -> Iterator[Page]:
+    """A page of the stack, whose errors fail the test."""
+    errors: list[str] = []
+    with browser.new_context(base_url=stack.url) as context:
+        opened = context.new_page()
+        opened.on("pageerror", lambda error: errors.append(str(error)))
+        opened.on("requestfailed", lambda request: errors.append(request.url))
+        yield opened
+    assert errors == []

@@ -1,0 +1,173 @@
+"""What every runtime promises, on its real engine: from a fresh clone to nothing left.
+
+The tests stand in the order of a day's work, and share one stack.
+"""
+
+import json
+import time
+
+import checkout
+import pytest
+from conftest import Checkout, Docker, Make, needs_notes
+
+
+@pytest.fixture(scope="module")
+def fresh(make: Make, runtime: Docker) -> Checkout:
+    return make(runtime)
+
+
+@pytest.fixture(scope="module")
+def stack(fresh: Checkout) -> Checkout:
+    """The fresh checkout after its first `inv up`, whose answer is kept for the tests."""
+    first = fresh.inv("up")
+    assert first.stdout == f"{fresh.url}\n", "the URL alone is on stdout"
+    assert ".env made from .env.example" in first.stderr
+    return fresh
+
+
+@pytest.fixture(autouse=True)
+def up(stack: Checkout) -> None:
+    """Every test finds it up, so that each can also be run alone."""
+
+
+def test_page(stack: Checkout) -> None:
+    status, page = stack.get()
+    assert status == 200 and "PostgreSQL" in page
+
+
+def test_probes(stack: Checkout) -> None:
+    assert stack.get("healthz")[0] == 200
+    status, answer = stack.get("readyz")
+    assert (status, json.loads(answer)) == (200, {"ready": True})
+
+
+def test_up_again_changes_nothing_and_is_quick(stack: Checkout) -> None:
+    before = stack.runtime.identities(stack.root)
+    started = time.monotonic()
+    again = stack.inv("up")
+    assert time.monotonic() - started < 3
+    assert again.stdout == f"{stack.url}\n"
+    assert before and stack.runtime.identities(stack.root) == before
+
+
+def test_status(stack: Checkout) -> None:
+    found = json.loads(stack.inv("status", "--json").stdout)
+    assert found["project"] == stack.project
+    assert found["runtime"] == stack.runtime.name
+    assert (found["url"], found["ready"], found["unapplied"]) == (stack.url, True, [])
+    assert {s["service"]: s["state"] for s in found["services"]} == dict.fromkeys(
+        ("db", "web"), "running"
+    )
+    assert stack.url in stack.inv("status").stdout
+
+
+def test_volumes(stack: Checkout) -> None:
+    [found] = json.loads(stack.inv("volumes", "--json").stdout)
+    assert found["name"] and found["size"] and found["created"] and found["mounted_by"]
+    assert found["name"] in stack.inv("volumes").stdout
+
+
+def test_migrations(stack: Checkout) -> None:
+    assert "No migrations to apply" in stack.inv("migrate").stdout
+    assert "No changes detected" in stack.inv("makemigrations", "--", "--check").stdout
+    assert "No changes detected" in stack.inv("manage", "--", "makemigrations", "--check").stdout
+
+
+def test_manage(stack: Checkout) -> None:
+    code = "print('it''s', \"a b\", '$x', 1+1)"
+    assert stack.inv("manage", "--", "shell", "-c", code).stdout.endswith("its a b $x 2\n")
+    stack.inv("manage", "--", "nosuchcommand", code=1)
+
+
+def test_shell(stack: Checkout) -> None:
+    assert "uid=" in stack.inv("shell", "--", "-c", "id").stdout
+    stack.inv("shell", "--", "-c", "exit 7", code=7)
+
+
+def test_psql(stack: Checkout) -> None:
+    assert stack.sql("select current_user || ' ' || current_database()") == "app app"
+    assert "$a b$" in stack.inv("psql", "--", "-c", "select $q$$a b$$q$").stdout
+    stack.inv("psql", "--", "-c", "select nonsense", code=1)
+
+
+def test_psql_streams_in_and_out(stack: Checkout) -> None:
+    lines = "".join(f"{number}\tnaïve 日本 {number}\n" for number in range(20_000))
+    script = "create table stream (id int, text text);\n\\copy stream from stdin\n"
+    stack.inv("psql", "--", "-v", "ON_ERROR_STOP=1", stdin=f"{script}{lines}\\.\n")
+    out = stack.inv("psql", "--", "-c", "copy (select * from stream order by id) to stdout")
+    assert out.stdout == lines
+    stack.sql("drop table stream")
+
+
+def test_sort_order_is_that_of_the_code_points(stack: Checkout) -> None:
+    rows = stack.sql("select x from (values ('b'), ('B'), ('a'), ('é')) t (x) order by x")
+    assert rows.split() == ["B", "a", "b", "é"]
+
+
+def test_logs(stack: Checkout) -> None:
+    stack.get("no-such-page-asked-for-by-the-test")
+    assert "no-such-page-asked-for-by-the-test" in stack.inv("logs").stdout
+    web = stack.inv("logs", "--service", "web", "--lines", "500").stdout
+    db = stack.inv("logs", "--service", "db", "--lines", "500").stdout
+    assert "no-such-page-asked-for-by-the-test" in web
+    assert "no-such-page-asked-for-by-the-test" not in db
+    assert "database system is ready" in db and "database system is ready" not in web
+
+
+@needs_notes
+def test_from_browser_to_database_and_back(stack: Checkout) -> None:
+    assert stack.post_note("from the browser: it's <b>") == 200
+    assert stack.sql("select text from notes_note") == "from the browser: it's <b>"
+    stack.sql("insert into notes_note (text, created_at) values ('from psql', now())")
+    assert "from psql" in stack.get("notes/")[1]
+
+
+def test_rows_survive_down_and_up(stack: Checkout) -> None:
+    stack.sql("create table kept as select 'kept' as text")
+    volumes = stack.inv("volumes", "--json").stdout
+    stack.inv("down")
+    assert stack.runtime.identities(stack.root) == set()
+    assert stack.get()[0] == 0
+    after = json.loads(stack.inv("volumes", "--json").stdout)
+    assert [v["name"] for v in after] == [v["name"] for v in json.loads(volumes)]
+    assert [v["mounted_by"] for v in after] == [[]]
+    stack.inv("psql", "--", "-c", "select 1", code=1)
+    stack.inv("up")
+    assert stack.sql("select text from kept") == "kept"
+
+
+def test_down_twice(stack: Checkout) -> None:
+    stack.inv("down")
+    stack.inv("down")
+    stack.inv("up")
+
+
+def test_nuke(stack: Checkout) -> None:
+    assert set(stack.runtime.leftovers(stack.root)) >= {"volume"}
+    used = stack.runtime.data_volumes(stack.root)
+    env = (stack.root / ".env").read_bytes()
+    refused = stack.inv("nuke", code=1)
+    assert "TASK02" in refused.stderr
+    assert stack.get()[0] == 200, "a refused nuke touches nothing"
+    stack.inv("nuke", "--yes")
+    assert stack.runtime.leftovers(stack.root) == {}
+    assert used and not used & stack.runtime.all_volumes()
+    assert (stack.root / ".env").read_bytes() == env
+    assert json.loads(stack.inv("volumes", "--json").stdout) == []
+    stack.inv("nuke", "--yes")
+
+
+def test_after_nuke_all_is_new(stack: Checkout) -> None:
+    stack.inv("nuke", "--yes")
+    stack.inv("up")
+    assert stack.get()[0] == 200
+    assert stack.sql("select to_regclass('kept') is null") == "t"
+
+
+def test_the_checkout_holds_nothing_new(stack: Checkout) -> None:
+    """Beside what a clone has there are only files that git ignores."""
+    assert {path.name for path in stack.root.iterdir()} - set(checkout.PARTS) <= {
+        ".env",
+        ".state",
+        ".venv",
+    }

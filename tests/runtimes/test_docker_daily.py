@@ -1,0 +1,185 @@
+"""Docker: what a day's work needs, on one stack: freshness, files, keys, plain compose."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Checkout, Docker, Make, docker
+
+OWNER = 12345
+# What the three readers have to agree on; here it has to open the database as well.
+PASSWORD = r"""a b#c$d"e'f\g $HOME ${SQL_USER}"""
+SPELLED = r"""'a b#c$d"e\'f\g $HOME ${SQL_USER}'"""
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def stack(make: Make, docker_runtime: Docker) -> Checkout:
+    """Up, in a folder with an odd name that belongs to another user where this one may give it."""
+    stack = make(docker_runtime, name="My Shop's", SQL_PASSWORD=SPELLED)
+    if os.geteuid() == 0:
+        for path in [stack.root, *stack.root.rglob("*")]:
+            if ".venv" not in path.parts:
+                os.chown(path, OWNER, OWNER)
+        stack.set("APP_UID", str(OWNER))
+        stack.set("APP_GID", str(OWNER))
+    stack.inv("up")
+    return stack
+
+
+def container(stack: Checkout, service: str) -> str:
+    label = f"label=com.docker.compose.project={stack.project}"
+    named = f"label=com.docker.compose.service={service}"
+    [found] = docker("ps", "--quiet", "--filter", label, "--filter", named).stdout.split()
+    return found
+
+
+def image(stack: Checkout) -> str:
+    return docker("image", "inspect", "--format", "{{.Id}}", f"{stack.project}-web").stdout.strip()
+
+
+def plain_compose(stack: Checkout, *arguments: str) -> str:
+    """`docker compose` as one types it in the checkout, with no flags."""
+    options = {k: v for k, v in os.environ.items() if k not in stack.values}
+    return docker("compose", *arguments, cwd=stack.root, env=options).stdout
+
+
+# Freshness
+
+
+def test_a_change_of_source_rebuilds_and_restarts_nothing(stack: Checkout) -> None:
+    before = stack.runtime.identities(stack.root), image(stack)
+    with (stack.root / "project" / "config" / "urls.py").open("a") as file:
+        file.write("\n# changed\n")
+    done = stack.inv("up")
+    assert "docker compose" not in done.stderr
+    assert (stack.runtime.identities(stack.root), image(stack)) == before
+
+
+def test_changed_requirements_rebuild_the_image_and_the_web_alone(stack: Checkout) -> None:
+    db = container(stack, "db")
+    for _ in range(2):
+        old = image(stack)
+        with (stack.root / "requirements" / "base.txt").open("a") as file:
+            file.write("# changed\n")
+        found = json.loads(stack.inv("status", "--json").stdout)
+        assert {s["service"]: s["image"] for s in found["services"]}["web"] == "stale"
+        assert "docker compose build" in stack.inv("up").stderr
+        assert image(stack) != old
+    assert container(stack, "db") == db
+    # The one in use, and at most the one before it: they do not pile up.
+    assert len(stack.runtime.leftovers(stack.root)["image"]) <= 2
+
+
+def test_an_own_key_reaches_the_web(stack: Checkout) -> None:
+    stack.set("MAIL_HOST", "'mail $x #1'")
+    stack.inv("up")
+    code = "import os; print(os.environ['MAIL_HOST'])"
+    assert stack.inv("shell", "--", "-c", f'python -c "{code}"').stdout == "mail $x #1\n"
+
+
+def test_the_password_opens_the_database(stack: Checkout) -> None:
+    assert stack.values["SQL_PASSWORD"] == PASSWORD
+    code = "import os; print(os.environ['SQL_PASSWORD'])"
+    assert stack.inv("shell", "--", "-c", f'python -c "{code}"').stdout == f"{PASSWORD}\n"
+    assert stack.get("readyz")[0] == 200
+
+
+# Files
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_files_that_django_writes_belong_to_the_owner_of_the_checkout(stack: Checkout) -> None:
+    assert f"uid={OWNER} gid={OWNER}" in stack.inv("shell", "--", "-c", "id").stdout
+    stack.inv("manage", "--", "startapp", "shelf")
+    stack.inv("makemigrations", "--", "shelf", "--empty", "--name", "first", code=None)
+    shelf = stack.root / "project" / "shelf"
+    made = [shelf, *shelf.rglob("*")]
+    assert {(p.stat().st_uid, p.stat().st_gid) for p in made} == {(OWNER, OWNER)}
+    shutil.rmtree(shelf)
+
+
+def test_dotenv_is_nowhere_in_the_image(stack: Checkout) -> None:
+    found = docker(
+        *("run", "--rm", "--entrypoint", "find", "--user", "0", f"{stack.project}-web"),
+        *("/", "-xdev", "-name", ".env*"),
+    )
+    assert found.stdout == ""
+    history = docker("history", "--no-trunc", f"{stack.project}-web").stdout
+    assert PASSWORD not in history and stack.values["SECRET_KEY"] not in history
+
+
+def test_the_build_context_holds_only_what_is_copied(stack: Checkout, tmp_path: Path) -> None:
+    (stack.root / "backup.sql").write_text("secret")
+    argv = ["buildx", "build", "--quiet", "--file", "-", "--output", f"type=local,dest={tmp_path}"]
+    docker(*argv, ".", cwd=stack.root, input="FROM scratch\nCOPY . /\n")
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert "compose/web/Dockerfile" in files
+    allowed = ("compose/web/", "requirements/base.txt", "requirements/build.txt")
+    assert all(name.startswith(allowed) for name in files), files
+
+
+def test_the_image_adds_at_most_46_megabytes(stack: Checkout) -> None:
+    names = (f"{stack.project}-web", stack.values["PYTHON_IMAGE"])
+    sizes = docker("image", "inspect", "--format", "{{.Size}}", *names).stdout.split()
+    assert int(sizes[0]) - int(sizes[1]) <= 46 * MEGABYTE
+
+
+# Plain compose
+
+
+def test_plain_compose_means_the_same_stack(stack: Checkout) -> None:
+    before = stack.runtime.identities(stack.root)
+    names = {line["Service"] for line in map(json.loads, _lines(stack, "ps", "--format", "json"))}
+    assert names == {"db", "web"}
+    assert plain_compose(stack, "exec", "-T", "web", "ash", "-c", "echo $0") == "ash\n"
+    plain_compose(stack, "up", "--detach")
+    assert stack.runtime.identities(stack.root) == before, "inv and compose agree on the config"
+
+
+def _lines(stack: Checkout, *arguments: str) -> list[str]:
+    return plain_compose(stack, *arguments).splitlines()
+
+
+STACK_CONFIG = ["stack", "config", "-c", "compose/web.yaml", "-c", "compose/db.yaml"]
+
+
+def test_web_and_db_load_in_a_swarm(stack: Checkout) -> None:
+    values = {**os.environ, **stack.values}
+    config = docker(*STACK_CONFIG, cwd=stack.root, env=values).stdout
+    assert "postgres_data" in config and f"{stack.project}-web" in config
+
+
+@pytest.mark.parametrize("key", ["COMPOSE_PROJECT_NAME", "SECRET_KEY", "SQL_PASSWORD"])
+def test_a_missing_required_value_is_refused(stack: Checkout, key: str) -> None:
+    values = {k: v for k, v in {**os.environ, **stack.values}.items() if k != key}
+    done = docker(*STACK_CONFIG, cwd=stack.root, env=values, check=False)
+    assert done.returncode != 0
+    assert key in done.stderr and "is missing in .env" in done.stderr
+
+
+def test_the_page_is_on_the_loopback_interface_alone(stack: Checkout) -> None:
+    ports = docker("port", container(stack, "web")).stdout.split("\n")
+    assert [line for line in ports if line] == [f"8000/tcp -> 127.0.0.1:{stack.values['WEB_PORT']}"]
+    assert docker("port", container(stack, "db")).stdout == ""
+
+
+def test_another_checkout_with_a_copied_env_is_refused(
+    stack: Checkout, make: Make, docker_runtime: Docker, tmp_path: Path
+) -> None:
+    before = stack.runtime.identities(stack.root)
+    other = make(docker_runtime, name="copy")
+    shutil.copy2(stack.root / ".env", other.root / ".env")
+    for arguments in (("up",), ("nuke", "--yes")):
+        assert "error RUN03" in other.inv(*arguments, code=1).stderr
+    (other.root / ".env").unlink()  # what the fixture removes by it is not this one's
+    assert stack.runtime.identities(stack.root) == before
+
+
+def test_plain_down_v_removes_the_data(stack: Checkout) -> None:
+    """The last one: nothing is up after it."""
+    plain_compose(stack, "down", "--volumes")
+    left = stack.runtime.leftovers(stack.root)
+    assert set(left) <= {"image"}

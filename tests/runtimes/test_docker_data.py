@@ -1,0 +1,92 @@
+"""Docker: data survives versions of PostgreSQL, and what goes wrong at a start loses none."""
+
+import os
+import signal
+import time
+
+import pytest
+from conftest import Checkout, Docker, Make, eventually
+
+VERSIONS = [("17", "18"), ("18", "17")]
+
+
+@pytest.mark.parametrize(("version", "other"), VERSIONS)
+def test_postgres_versions(make: Make, docker_runtime: Docker, version: str, other: str) -> None:
+    stack = make(docker_runtime, POSTGRES_IMAGE=f"postgres:{version}-alpine")
+    stack.inv("up")
+    assert stack.sql("show server_version_num").startswith(version)
+    stack.sql("create table kept as select 'kept' as text")
+    stack.inv("down")
+    stack.inv("up")
+    assert stack.sql("select text from kept") == "kept"
+    # The named volume and no anonymous one, which a `down` would leave behind.
+    assert docker_runtime.data_volumes(stack.root) == {f"{stack.project}_postgres_data"}
+
+    stack.set("POSTGRES_IMAGE", f"postgres:{other}-alpine")
+    started = time.monotonic()
+    refused = stack.inv("up", code=1)
+    assert time.monotonic() - started < 30
+    sentence = f"The volume holds PostgreSQL {version}, this image is PostgreSQL {other}."
+    assert sentence in refused.stderr and "error DB02" in refused.stderr
+    assert "Set POSTGRES_IMAGE in .env back" in refused.stderr
+
+    stack.set("POSTGRES_IMAGE", f"postgres:{version}-alpine")
+    stack.inv("up")
+    assert stack.sql("select text from kept") == "kept"
+
+
+def test_a_syntax_error_before_and_after(make: Make, docker_runtime: Docker) -> None:
+    stack = make(docker_runtime)
+    stack.inv("build")
+    settings = "project/config/settings.py"
+    good = stack.write(settings, "DEBUG = = True\n")
+    started = time.monotonic()
+    failed = stack.inv("up", code=1)
+    assert time.monotonic() - started < 20
+    for part in ("SyntaxError", "DEBUG = = True", "error WEB02", "inv up"):
+        assert part in failed.stderr
+    assert failed.stdout == ""
+    # Commands still run, beside the dead web, so that one can look around.
+    assert "of its own" in stack.inv("manage", "--", "version", code=None).stderr
+
+    stack.write(settings, good)
+    stack.inv("up")
+    assert stack.get()[0] == 200
+    before = docker_runtime.identities(stack.root)
+
+    stack.write(settings, "DEBUG = = True\n")
+    eventually(lambda: stack.get()[0] == 0, 15, "the server ends on the error")
+    time.sleep(1.5)  # long enough for a supervisor that does not wait to have given up
+    stack.write(settings, good)
+    eventually(lambda: stack.get()[0] == 200, 20, "the page is back after mending")
+    assert docker_runtime.identities(stack.root) == before
+
+
+@pytest.mark.parametrize("moment", ["build", "up"])
+def test_ctrl_c_in_the_middle(make: Make, docker_runtime: Docker, moment: str) -> None:
+    stack = make(docker_runtime)
+    child = stack.start("up")
+    assert child.stderr
+    while f"docker compose {moment}" not in child.stderr.readline():
+        assert child.poll() is None
+    time.sleep(0.7)
+    os.killpg(child.pid, signal.SIGINT)
+    out, err = child.communicate(timeout=30)
+    assert (child.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    stack.inv("up")
+    assert stack.get("readyz")[0] == 200
+
+
+@pytest.fixture(scope="module")
+def idle(make: Make, docker_runtime: Docker) -> Checkout:
+    """A checkout with an .env, and nothing running."""
+    return make(docker_runtime, DEBUG="1")
+
+
+def test_two_at_once(idle: Checkout) -> None:
+    first, second = idle.start("up"), idle.start("up")
+    ends = [child.communicate(timeout=120) for child in (first, second)]
+    assert [child.returncode for child in (first, second)] == [0, 0], ends
+    assert sum("waiting for inv up" in err for _, err in ends) == 1
+    assert [out for out, _ in ends] == [f"{idle.url}\n"] * 2

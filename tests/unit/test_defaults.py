@@ -1,0 +1,111 @@
+"""`.env.example` is the master of all defaults: every other place that states one agrees."""
+
+import re
+import sys
+
+import pytest
+
+from ops import ROOT, env, freshness, locks, packages
+
+EXAMPLE = env.parse(env.EXAMPLE.read_text())
+COMPOSE = {path.name: path.read_text() for path in (ROOT / "compose").glob("*.yaml")}
+REFERENCE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
+REFERENCES = [
+    (name, key, operator, text)
+    for name, content in COMPOSE.items()
+    for key, operator, text in REFERENCE.findall(content)
+]
+# Not the user's to set: the hash that `inv` hands to a build.
+INTERNAL = {"BUILD_INPUTS"}
+# Empty in .env means that the runtime knows it: the name of its own database service.
+FILLED_IN = {"SQL_HOST": "db"}
+
+
+def test_the_references_are_found() -> None:
+    assert set(COMPOSE) == {"web.yaml", "db.yaml", "dev.yaml"}
+    assert {"SQL_PASSWORD", "WEB_PORT", "PYTHON_IMAGE", "POSTGRES_IMAGE"} <= {
+        key for _, key, _, _ in REFERENCES
+    }
+
+
+@pytest.mark.parametrize(("file", "key", "operator", "text"), REFERENCES)
+def test_compose_files(file: str, key: str, operator: str, text: str) -> None:
+    if key in INTERNAL:
+        return
+    assert key in EXAMPLE
+    if key in env.REQUIRED:
+        assert (operator, EXAMPLE[key]) == ("?", "")
+        assert text  # what Compose says where it is missing
+    else:
+        assert (operator, text) == ("-", EXAMPLE[key] or FILLED_IN[key])
+
+
+def test_no_unguarded_reference() -> None:
+    """`$KEY` without braces would have no default at all."""
+    for content in COMPOSE.values():
+        assert not re.findall(r"(?<!\$)\$[A-Za-z_]", content)
+
+
+def test_dockerfile() -> None:
+    text = (ROOT / "compose" / "web" / "Dockerfile").read_text()
+    arguments = re.findall(r"(?m)^ARG (\w+)=(.*)$", text)
+    assert "PYTHON_IMAGE" in dict(arguments)
+    for key, default in arguments:
+        assert default == EXAMPLE[key], key
+
+
+def test_django_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "project"))
+    from config.database import KEYS, database
+
+    needed = {"SQL_DATABASE": "x", "SQL_USER": "x", "SQL_PASSWORD": "x", "SQL_HOST": "x"}
+    found = database(needed | {"SQL_ENGINE": EXAMPLE["SQL_ENGINE"]}, debug=False)
+    assert found["PORT"] == EXAMPLE["SQL_PORT"]
+    assert set(KEYS) == {key for key in EXAMPLE if key.startswith("SQL_")}
+    for name in [name for name in sys.modules if name.partition(".")[0] == "config"]:
+        del sys.modules[name]
+
+
+def test_required_keys_are_those_that_have_no_default() -> None:
+    assert {key for key, value in EXAMPLE.items() if not value} == {*env.REQUIRED, *FILLED_IN}
+
+
+def test_runtime() -> None:
+    assert EXAMPLE["RUNTIME"] in env.RUNTIMES
+
+
+def test_compose_file_lists_every_compose_file() -> None:
+    listed = EXAMPLE["COMPOSE_FILE"].split(EXAMPLE["COMPOSE_PATH_SEPARATOR"])
+    assert sorted(listed) == sorted(f"compose/{name}" for name in COMPOSE)
+
+
+def test_every_key_is_explained() -> None:
+    """Each block of keys stands under a comment."""
+    for block in env.EXAMPLE.read_text().strip().split("\n\n"):
+        assert block.startswith("#"), block
+
+
+def test_what_the_image_is_built_from_is_what_the_dockerfile_copies() -> None:
+    text = (ROOT / "compose" / "web" / "Dockerfile").read_text()
+    copied = {
+        word
+        for words in re.findall(r"(?m)^COPY (.*)$", text)
+        for word in words.split()[:-1]
+        if not word.startswith(("--", "/"))
+    }
+    assert copied, "the Dockerfile copies something"
+    for path in copied:
+        assert any(path == known or path.startswith(f"{known}/") for known in freshness.IMAGE_FILES)
+        assert (ROOT / path).exists(), path
+
+
+def test_oldest_python_is_one_and_the_same() -> None:
+    oldest = packages.OLDEST
+    dotted = ".".join(map(str, oldest))
+    assert dotted == locks.PYTHON_VERSION
+    launcher = (ROOT / "inv").read_text()
+    assert f"sys.version_info < {oldest}" in launcher
+    assert f"Python {dotted} or newer" in launcher
+    assert (
+        f'target-version = "py{"".join(map(str, oldest))}"' in (ROOT / "pyproject.toml").read_text()
+    )

@@ -1,0 +1,243 @@
+"""`.env`: the grammar that every reader sees alike, the defaults, and what a bad one gets."""
+
+from pathlib import Path
+
+import pytest
+
+from ops import env
+from ops.problems import Problem
+
+SECRET = "s3cr3t"
+NEEDED = f"COMPOSE_PROJECT_NAME=shop\nSECRET_KEY={SECRET}\nSQL_PASSWORD={SECRET}\n"
+
+ACCEPTED = [
+    ("", {}),
+    ("# only a comment\n\n   # another\n", {}),
+    ("A=b", {"A": "b"}),
+    ("A=b\n", {"A": "b"}),
+    ("A=b\nB=c\n", {"A": "b", "B": "c"}),
+    ("  A=b", {"A": "b"}),
+    ("export A=b", {"A": "b"}),
+    ("A=b  ", {"A": "b"}),
+    ("_a1=b", {"_a1": "b"}),
+    ("A=", {"A": ""}),
+    ("A=''", {"A": ""}),
+    ('A=""', {"A": ""}),
+    ("A=b c", {"A": "b c"}),
+    ("A=b=c", {"A": "b=c"}),
+    ("A=b#c", {"A": "b#c"}),
+    ("A=b # c", {"A": "b"}),
+    ("A='b' # it's \"c\"", {"A": "b"}),
+    ("A=localhost,[::1]", {"A": "localhost,[::1]"}),
+    ("A=naïve-日本", {"A": "naïve-日本"}),
+    ("A='b c'", {"A": "b c"}),
+    ("A='b # c'", {"A": "b # c"}),
+    ("A='$b ${c}'", {"A": "$b ${c}"}),
+    (r"A='it\'s'", {"A": "it's"}),
+    (r"A='b\c'", {"A": r"b\c"}),
+    ("A='b\"c'", {"A": 'b"c'}),
+    ('A="b c"', {"A": "b c"}),
+    ('A="it\'s"', {"A": "it's"}),
+    (r'A="b\"c"', {"A": 'b"c'}),
+    (r'A="b\\c"', {"A": r"b\c"}),
+    (r'A="b\nc"', {"A": "b\nc"}),
+    ("A=b\r\nB='c'\r\n", {"A": "b", "B": "c"}),
+    ("\ufeffA=b\n", {"A": "b"}),
+    ("\ufeff# begins with a comment\r\nA=b\r\n", {"A": "b"}),
+    ("A=first\nA=last\n", {"A": "last"}),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), ACCEPTED)
+def test_accepted(text: str, expected: dict[str, str]) -> None:
+    assert env.parse(text) == expected
+
+
+REFUSED = [
+    # (line, code, what the sentence contains)
+    (SECRET, "ENV03", "begin it with #"),
+    (f"KEY {SECRET}", "ENV03", "KEY='value'"),
+    (f"KEY: {SECRET}", "ENV03", "KEY='value'"),
+    (f"KEY ={SECRET}", "ENV03", "KEY='value'"),
+    (f"={SECRET}", "ENV03", "KEY='value'"),
+    (f"1KEY={SECRET}", "ENV03", "KEY='value'"),
+    (f"KEY-A={SECRET}", "ENV03", "KEY='value'"),
+    (f"KEY={SECRET}$x", "ENV04", "KEY='…' in single quotes"),
+    (f"KEY=${SECRET}", "ENV04", "KEY='…' in single quotes"),
+    (f'KEY="{SECRET}$x"', "ENV04", "KEY='…' in single quotes"),
+    (f"KEY=`{SECRET}`", "ENV04", "KEY='…' in single quotes"),
+    (f"KEY=#{SECRET}", "ENV04", "KEY='…' in single quotes"),
+    (f"KEY='{SECRET}", "ENV04", "KEY='…' in single quotes"),
+    (f'KEY="{SECRET}', "ENV04", "KEY='…' in single quotes"),
+    (f"KEY='{SECRET}'x", "ENV04", "KEY='…' in single quotes"),
+    (f"KEY='{SECRET}'#x", "ENV04", "KEY='…' in single quotes"),
+    (f"KEY='it's {SECRET}'", "ENV04", "KEY='…' in single quotes"),
+    (f"KEY={SECRET}\t# tab", "ENV04", "KEY='…' in single quotes"),
+    (f"KEY={SECRET}\xa0# other space", "ENV04", "KEY='…' in single quotes"),
+    (f"KEY={SECRET}\rB=c", "ENV04", "KEY='…' in single quotes"),
+    (f"KEY={SECRET}\x00", "ENV04", "KEY='…' in single quotes"),
+    (rf"KEY='{SECRET}\\x'", "ENV04", 'KEY="…" in double quotes'),
+    (rf"KEY='{SECRET}\'", "ENV04", 'KEY="…" in double quotes'),
+    (rf"KEY='{SECRET}$\\x'", "ENV04", "no spelling"),
+    (rf'KEY="{SECRET}\t"', "ENV04", "KEY"),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "contains"), REFUSED)
+def test_refused_with_the_line_and_never_the_value(line: str, code: str, contains: str) -> None:
+    with pytest.raises(Problem) as caught:
+        env.parse(f"# one\nB=2\n{line}\n")
+    problem = caught.value
+    assert problem.code == code
+    assert ".env line 3" in str(problem)
+    assert contains in str(problem)
+    assert SECRET not in str(problem) and SECRET not in repr(problem)
+
+
+SPELLINGS = {
+    "in single quotes": lambda value: "'{}'".format(value.replace("'", r"\'")),
+    "in double quotes": lambda value: '"{}"'.format(value.replace("\\", r"\\").replace('"', r"\"")),
+}
+
+
+@pytest.mark.parametrize(
+    "refused",
+    ["a$b", "it's $5", 'say "x" for $1', r"'C:\\dir'", r"'a\'", "`x`", "#a", "'it's'", "$"],
+)
+def test_the_spelling_that_is_advised_is_accepted_and_keeps_the_value(refused: str) -> None:
+    with pytest.raises(Problem) as caught:
+        env.parse(f"A={refused}")
+    [spell] = [spell for name, spell in SPELLINGS.items() if name in caught.value.mend]
+    meant = refused[1:-1] if refused.startswith("'") else refused
+    assert env.parse(f"A={spell(meant)}") == {"A": meant}
+
+
+# What the sentence contains stands in the third column; every value is a secret in effect.
+BAD_SETTINGS = [
+    ("SECRET_KEY=", "ENV05", "SECRET_KEY has no value in .env"),
+    ("SQL_PASSWORD=''", "ENV05", "SQL_PASSWORD has no value in .env"),
+    ("COMPOSE_PROJECT_NAME=", "ENV05", "COMPOSE_PROJECT_NAME has no value in .env"),
+    ("COMPOSE_PROJECT_NAME=S3cr3t", "ENV06", "COMPOSE_PROJECT_NAME in .env must be"),
+    ("COMPOSE_PROJECT_NAME=-s3cr3t", "ENV06", "COMPOSE_PROJECT_NAME in .env must be"),
+    ("COMPOSE_PROJECT_NAME='s3cr3t x'", "ENV06", "COMPOSE_PROJECT_NAME in .env must be"),
+    ("COMPOSE_PROJECT_NAME=s3cr3t.x", "ENV06", "COMPOSE_PROJECT_NAME in .env must be"),
+    ("WEB_PORT=s3cr3t", "ENV06", "WEB_PORT in .env must be a number from 1 to 65535"),
+    ("WEB_PORT=0", "ENV06", "WEB_PORT in .env must be a number"),
+    ("WEB_PORT=65536", "ENV06", "WEB_PORT in .env must be a number"),
+    ("WEB_PORT=-1", "ENV06", "WEB_PORT in .env must be a number"),
+    ("WEB_PORT=80 00", "ENV06", "WEB_PORT in .env must be a number"),
+    ("WEB_PORT=٨٠٠٠", "ENV06", "WEB_PORT in .env must be a number"),
+    ("WEB_PORT=²", "ENV06", "WEB_PORT in .env must be a number"),
+    ("SQL_PORT=postgres", "ENV06", "SQL_PORT in .env must be a number"),
+    ("APP_UID=root", "ENV06", "APP_UID in .env must be a number from 0"),
+    ("APP_GID=-1", "ENV06", "APP_GID in .env must be a number from 0"),
+    ("RUNTIME=podman", "ENV08", "there is no runtime 'podman'"),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "contains"), BAD_SETTINGS)
+def test_bad_settings(line: str, code: str, contains: str) -> None:
+    with pytest.raises(Problem) as caught:
+        env.settings_from(NEEDED + line)
+    assert (caught.value.code, contains in str(caught.value)) == (code, True)
+    assert SECRET not in str(caught.value).lower()
+
+
+@pytest.mark.parametrize("key", env.REQUIRED)
+def test_a_required_key_that_is_not_there_is_named_with_its_file(key: str) -> None:
+    text = "\n".join(line for line in NEEDED.splitlines() if not line.startswith(key))
+    with pytest.raises(Problem, match=f"ENV05: {key} has no value in .env"):
+        env.settings_from(text)
+
+
+def test_keys_that_are_not_there_have_the_documented_defaults() -> None:
+    settings = env.settings_from(NEEDED)
+    example = env.parse(env.EXAMPLE.read_text())
+    assert settings.own == {"COMPOSE_PROJECT_NAME", "SECRET_KEY", "SQL_PASSWORD"}
+    assert settings.values == example | env.parse(NEEDED)
+    assert settings.url == f"http://127.0.0.1:{example['WEB_PORT']}/"
+
+
+def test_an_empty_value_has_the_default_and_another_key_stays() -> None:
+    settings = env.settings_from(f"{NEEDED}WEB_PORT=\nMAIL_HOST=mail\nMAIL_USER=\n")
+    assert settings.web_port == 8000
+    assert (settings.values["MAIL_HOST"], settings.values["MAIL_USER"]) == ("mail", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "services"), [("SQL_HOST=", ("db", "web")), ("SQL_HOST=pg.example", ("web",))]
+)
+def test_a_database_elsewhere_takes_the_place_of_the_stacks_own(
+    line: str, services: tuple[str, ...]
+) -> None:
+    assert env.settings_from(NEEDED + line).services == services
+
+
+@pytest.mark.parametrize("port", ["1", "65535"])
+def test_ports_up_to_the_bounds(port: str) -> None:
+    assert env.settings_from(f"{NEEDED}WEB_PORT={port}").web_port == int(port)
+
+
+# The file
+
+
+@pytest.fixture
+def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(env, "ENV", tmp_path / ".env")
+    return tmp_path / ".env"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [NEEDED.encode(), NEEDED.encode("utf-8-sig"), NEEDED.replace("\n", "\r\n").encode()],
+    ids=["plain", "BOM", "CRLF"],
+)
+def test_a_file_with_bom_or_crlf_reads_the_same(env_file: Path, content: bytes) -> None:
+    env_file.write_bytes(content)
+    assert env.load().values["SQL_PASSWORD"] == SECRET
+    assert env_file.read_bytes() == content
+
+
+def test_not_utf8(env_file: Path) -> None:
+    env_file.write_bytes(NEEDED.encode() + b"A=\xe9" + SECRET.encode() + b"\n")
+    with pytest.raises(Problem, match=r"ENV02: \.env line 4 is not UTF-8") as caught:
+        env.load()
+    assert SECRET not in str(caught.value)
+
+
+def test_utf16(env_file: Path) -> None:
+    env_file.write_text(NEEDED, encoding="utf-16")
+    with pytest.raises(Problem, match=r"ENV02: \.env line 1 is not UTF-8"):
+        env.load()
+
+
+def test_a_folder_in_its_place(env_file: Path) -> None:
+    env_file.mkdir()
+    with pytest.raises(Problem, match=r"ENV01: \.env cannot be read"):
+        env.load()
+
+
+# What the children see
+
+
+def test_children_read_env_themselves_and_get_only_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exported = {
+        "SQL_PASSWORD": "wrong",  # in .env: taken out, so that Compose reads it there
+        "SQL_PORT": "1",  # not in .env: the documented default, not what happens to be exported
+        "MAIL_HOST": "wrong",  # the user's own key in .env
+        "OTHER": "stays",
+        "DOCKER_HOST": "stays",
+        "COMPOSE_PROFILES": "x",
+        "COMPOSE_ENV_FILES": "x",
+        "COMPOSE_DISABLE_ENV_FILE": "1",
+    }
+    for key, value in exported.items():
+        monkeypatch.setenv(key, value)
+    child = env.settings_from(f"{NEEDED}MAIL_HOST=mail\n").child_environment()
+    assert "SQL_PASSWORD" not in child and "MAIL_HOST" not in child
+    assert child["SQL_PORT"] == "5432"
+    assert child["WEB_PORT"] == "8000"
+    assert (child["OTHER"], child["DOCKER_HOST"]) == ("stays", "stays")
+    assert not {key for key in child if key in exported and key.startswith("COMPOSE_")}
