@@ -49,20 +49,20 @@ def status(c: Context, json: bool = False) -> None:
         "lines": "how many lines of the past",
     },
 )
-def logs(c: Context, service: str = "", follow: bool = False, lines: int = 100) -> None:
+def logs(c: Context, service: str = "", follow: bool = False, lines: str = "100") -> None:
     """What the services wrote."""
+    from ops.options import number
+
     settings = env.load()
-    runtimes.of(settings).logs(settings, service, follow, lines)
+    runtimes.of(settings).logs(settings, service, follow, number("--lines", lines))
 
 
 @task(name="open", group=STACK)
 def open_page(c: Context) -> None:
     """Open the page in the browser."""
-    import webbrowser
+    from ops import browser
 
-    url = env.load().url
-    console.answer(url)
-    webbrowser.open(url)
+    browser.show(env.load().url)
 
 
 @task(group=STACK, help={"cache": "--no-cache builds every layer anew"})

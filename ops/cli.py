@@ -12,7 +12,7 @@ from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 from invoke.util import helpline
 
-from ops import problems, process
+from ops import packages, problems, process
 from ops.packages import InstallFailed
 from ops.problems import Problem
 from ops.process import ChildFailed
@@ -30,6 +30,7 @@ class Command(Task[Callable[..., None]]):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         run = args[0].config.run
         process.mode.dry, process.mode.echo = run.dry, run.echo
+        packages.dry = run.dry
         try:
             if remainder() and not self.rest:
                 raise problems.nothing_after_dashes(self.name)

@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ops import problems, process
+from ops import ROOT, problems, process
 from ops.env import Settings
 from ops.problems import Problem
 from ops.volumes import Volume
@@ -57,7 +58,7 @@ def ask(*arguments: str) -> str:
 def diagnose(command: str, reason: str = "") -> Problem:
     """Why a docker command failed: no command, no engine, no Compose, or its own reason."""
     engine = process.run(["docker", "version", "--format", "{{.Server.Version}}"])
-    if engine.code == 127:
+    if engine.code in (126, 127):
         return problems.docker_missing()
     if "permission denied" in engine.err:
         return problems.engine_forbidden()
@@ -77,9 +78,14 @@ def engine_answers(seconds: float = ENGINE_SECONDS) -> bool:
 
 
 def containers(settings: Settings) -> list[Container]:
-    """The containers of this project's services, running or not."""
+    """The containers of this project's services, running or not.
+
+    A problem if they are another checkout's, whose `.env` was copied into this one.
+    """
     text = ask("ps", "--all", *label_filter(settings), "--format", "\t".join(FIELDS.values()))
     found = [Container(*line.split("\t")) for line in text.splitlines()]
+    for container in found:
+        _refuse_other_checkout(settings, container)
     return [c for c in found if c.one_off != "True"]
 
 
@@ -120,6 +126,13 @@ def last_lines(container: Container, count: int = 25) -> str:
     """The end of a container's log, stdout and stderr together as far as Docker keeps them so."""
     result = process.run(["docker", "logs", "--tail", str(count), container.name])
     return (result.out + result.err).rstrip()
+
+
+def _refuse_other_checkout(settings: Settings, container: Container) -> None:
+    folder = Path(container.folder).parent
+    # A folder that is no longer there was moved, most likely to here.
+    if folder != ROOT and (folder / "tasks.py").exists():
+        raise problems.other_checkout(settings.project, str(folder))
 
 
 def _volume(entry: dict[str, Any], sizes: dict[str, str]) -> Volume:

@@ -6,11 +6,14 @@ from types import ModuleType
 
 def main() -> None:
     """Load the tasks and run those that the command line names."""
-    _import_invoke()
-    from ops.cli import run
-    from tasks import namespace
+    try:
+        _import_invoke()
+        from ops.cli import run
+        from tasks import namespace
 
-    run(namespace)
+        run(namespace)
+    except KeyboardInterrupt:  # before a task had begun
+        sys.exit(130)
 
 
 def _import_invoke() -> None:

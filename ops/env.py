@@ -29,7 +29,7 @@ VALUE = re.compile(
 
 @dataclass(frozen=True)
 class Settings:
-    """The values of `.env`, defaults filled in; `own` are the keys that `.env` itself has."""
+    """The values of `.env`, defaults filled in; `own` are the keys with a value of their own."""
 
     values: Mapping[str, str]
     own: frozenset[str]
@@ -67,7 +67,7 @@ class Settings:
 
     def child_environment(self) -> dict[str, str]:
         """Our environment, in which `.env` wins: its keys are left for the child to read there,
-        those that it lacks have their documented defaults."""
+        those that have no value there get their defaults."""
         inherited = {k: v for k, v in os.environ.items() if k not in self.values}
         for switch in ("COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE", "COMPOSE_PROFILES"):
             inherited.pop(switch, None)
@@ -85,8 +85,10 @@ def load() -> Settings:
 def settings_from(text: str) -> Settings:
     """`text` as an `.env` of this checkout: checked, with the defaults of `.env.example`."""
     own = parse(text)
-    values = {k: own.get(k) or default for k, default in parse(_read(EXAMPLE)).items()}
-    settings = Settings(values=own | values, own=frozenset(own))
+    defaults = parse(_read(EXAMPLE))
+    values = own | {key: own.get(key) or default for key, default in defaults.items()}
+    given = frozenset(key for key in own if own[key] == values[key])
+    settings = Settings(values, given)
     _check(settings)
     return settings
 

@@ -17,6 +17,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCKS = VENV / "locks"
 OLDEST = (3, 11)
+dry = False  # what `inv --dry` sets
 
 # `inv` in an activated environment: the launcher of the checkout that one stands in.
 INV = """\
@@ -41,8 +42,14 @@ class InstallFailed(Exception):
 def ensure(*names: str) -> None:
     """Have `requirements/NAME.txt` installed for each name; says so where that takes a while."""
     missing = [name for name in names if not _is_installed(name)]
-    if not missing:
-        return
+    if dry:
+        for name in missing:
+            print(f"requirements/{name}.txt would be installed into .venv", file=sys.stderr)
+    elif missing:
+        _install_all(missing)
+
+
+def _install_all(missing: list[str]) -> None:
     VENV.mkdir(exist_ok=True)
     with (VENV / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two first calls at once: the second finds all done

@@ -215,6 +215,10 @@ def nuke_incomplete(left: Iterable[str]) -> Problem:
     return Problem("TASK04", f"still there: {', '.join(left)}.", "type inv nuke again.")
 
 
+def not_a_number(flag: str, value: str) -> Problem:
+    return Problem("TASK06", f"{flag} is {value!r}.", f"give it a number: {flag} 100")
+
+
 def unknown_suite(suite: str, known: Iterable[str]) -> Problem:
     return Problem("TASK05", f"there is no suite {suite!r}.", f"take one of: {', '.join(known)}")
 

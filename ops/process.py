@@ -5,7 +5,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -26,7 +26,8 @@ mode = Mode()
 
 @dataclass(frozen=True)
 class Result:
-    """What a captured command came to; 127 is no such program, 124 no answer in time."""
+    """What a captured command came to; as in a shell 127 is no such
+    program, 126 one that cannot be run; 124 is no answer in time."""
 
     code: int
     out: str
@@ -58,8 +59,8 @@ def run(
             text=True,
             errors="replace",
         )
-    except FileNotFoundError:
-        return Result(127, "", f"{argv[0]}: not found")
+    except OSError as error:
+        return Result(_cannot_run(error), "", f"{argv[0]}: {error.strerror}")
     except subprocess.TimeoutExpired:
         return Result(124, "", f"{argv[0]}: no answer within {timeout} s")
     return Result(exit_code(done.returncode), done.stdout, done.stderr)
@@ -76,12 +77,15 @@ def attach(
     if mode.dry:
         return 0
     sys.stdout.flush()
-    try:
-        child = subprocess.Popen(argv, cwd=ROOT, env=env, stdout=sys.stderr if progress else None)
-    except FileNotFoundError:
-        return 127
-    with _sigterm_passed_to(child):
-        return exit_code(_wait(child))
+    with _signals_left_to_the_child() as started:
+        try:
+            child = subprocess.Popen(
+                argv, cwd=ROOT, env=env, stdout=sys.stderr if progress else None
+            )
+        except OSError as error:
+            return _cannot_run(error)
+        started(child)
+        return exit_code(child.wait())
 
 
 def attach_or_fail(
@@ -110,22 +114,36 @@ def exit_code(returncode: int) -> int:
     return 128 - returncode if returncode < 0 else returncode
 
 
-def _wait(child: subprocess.Popen[bytes]) -> int:
-    # Ctrl-C reaches the child from the terminal as well: the child decides what it means.
-    while True:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:
-            continue
+def _cannot_run(error: OSError) -> int:
+    return 127 if isinstance(error, FileNotFoundError) else 126
 
 
 @contextmanager
-def _sigterm_passed_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    def forward(signum: int, frame: FrameType | None) -> None:
-        child.send_signal(signum)
+def _signals_left_to_the_child() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Ctrl-C reaches the child from the terminal: it decides. SIGTERM is passed on to it.
 
-    before = signal.signal(signal.SIGTERM, forward)
+    Handlers, and set before the child is there: an exception may strike between the child's end and
+    the note of its exit code, or before we know of the child at all.
+    """
+    child: subprocess.Popen[bytes] | None = None
+    stopping = False
+
+    def started(process: subprocess.Popen[bytes]) -> None:
+        nonlocal child
+        child = process
+        if stopping:
+            child.terminate()
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+        if child:
+            child.terminate()
+
+    handlers = {signal.SIGINT: lambda *_: None, signal.SIGTERM: stop}
+    before = {signum: signal.signal(signum, handler) for signum, handler in handlers.items()}
     try:
-        yield
+        yield started
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

@@ -1,12 +1,15 @@
 """What the web says of itself at /readyz, whichever runtime serves it."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 
 from ops import console, problems
 from ops.env import Settings
+
+SETTLE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,20 @@ def ask(settings: Settings, timeout: float = 10.0) -> Readiness:
 
 def finish_migrations(settings: Settings, migrate: Callable[[], None]) -> None:
     """Have a web that runs apply what was added since its start; raise unless it is ready then."""
-    answer = ask(settings)
+    answer = _settled(settings)
     if answer.unapplied:
         console.say(f"not migrated yet: {', '.join(answer.unapplied)}")
         migrate()
-        answer = ask(settings)
+        answer = _settled(settings)
     if not answer.ready:
         raise problems.not_ready(answer.reason)
+
+
+def _settled(settings: Settings) -> Readiness:
+    # Where a file was saved a moment ago, the server is starting anew.
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        answer = ask(settings)
+        if answer.ready or answer.unapplied or time.monotonic() > deadline:
+            return answer
+        time.sleep(0.1)

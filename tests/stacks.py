@@ -20,9 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import checkout
+import pytest
 
-from ops import env
+from ops import ROOT, env
 
+needs_notes = pytest.mark.skipif(
+    not (ROOT / "project" / "notes").exists(), reason="the example app is removed"
+)
+OUTSIDE = Path("/var/lib/embedded-postgres")
 PROJECT_LABEL = "com.docker.compose.project"
 
 
@@ -109,7 +114,8 @@ class Embedded:
             shutil.rmtree(path, ignore_errors=True)
 
     def _folders(self, root: Path) -> list[Path]:
-        return [root / ".data", *Path("/tmp").glob(f"{root.name}-*.socket")]
+        outside = OUTSIDE / project(root)  # where root's server cannot enter the checkout
+        return [root / ".data", outside, *Path("/tmp").glob(f"{root.name}-*.socket")]
 
 
 def is_alive(number: int) -> bool:
@@ -129,9 +135,13 @@ def docker(*arguments: str, check: bool = True, **options: Any) -> subprocess.Co
     return done
 
 
+def project(root: Path) -> str:
+    """The name that the checkout's `.env` has."""
+    return env.parse((root / ".env").read_text())["COMPOSE_PROJECT_NAME"]
+
+
 def _labelled(root: Path) -> tuple[str, str]:
-    name = env.parse((root / ".env").read_text())["COMPOSE_PROJECT_NAME"]
-    return "--filter", f"label={PROJECT_LABEL}={name}"
+    return "--filter", f"label={PROJECT_LABEL}={project(root)}"
 
 
 Runtime = Docker | Embedded
@@ -178,7 +188,7 @@ class Checkout:
 
     @property
     def project(self) -> str:
-        return self.values["COMPOSE_PROJECT_NAME"]
+        return project(self.root)
 
     @property
     def url(self) -> str:

@@ -1,10 +1,10 @@
 """The Docker runtime: the services of `compose/`, driven through `docker compose`."""
 
 import os
+import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from ops import ROOT, console, docker, freshness, newenv, problems, process, readiness, removal
+from ops import console, docker, freshness, newenv, problems, process, readiness, removal
 from ops.docker import Container
 from ops.env import Settings
 from ops.lock import one_at_a_time
@@ -13,7 +13,9 @@ from ops.status import ServiceStatus, Status
 from ops.volumes import Volume
 
 WAIT_SECONDS = 180
+POLL_SECONDS = 0.15
 INTERRUPTED = (130, 143)
+DEAD = ("exited", "dead")
 MIGRATE = ("migrate", "--no-input")
 
 
@@ -21,7 +23,6 @@ def up(settings: Settings) -> None:
     """Build what is stale, start what is not running, wait until all is healthy and migrated."""
     with one_at_a_time("up"):
         found = docker.containers(settings)
-        _refuse_other_checkout(settings, found)
         inputs = freshness.stack_inputs(settings)
         if not _is_up(settings, found, inputs):
             _start(settings, found, inputs)
@@ -32,6 +33,7 @@ def up(settings: Settings) -> None:
 def down(settings: Settings) -> None:
     """Stop and remove the containers; the volumes, and with them all data, stay."""
     with one_at_a_time("down"):
+        docker.containers(settings)  # refuses those of another checkout
         _compose(settings, "down", "--remove-orphans")
 
 
@@ -39,6 +41,7 @@ def build(settings: Settings, use_cache: bool) -> None:
     """Build the web image, and drop the one that it takes the place of."""
     with one_at_a_time("build"):
         _build(settings, use_cache)
+        _drop_replaced_images(settings)
 
 
 def manage(settings: Settings, arguments: Sequence[str]) -> None:
@@ -67,7 +70,7 @@ def psql(settings: Settings, arguments: Sequence[str]) -> None:
     process.attach_or_fail([*client, "psql", *arguments], env=os.environ | password)
 
 
-def logs(settings: Settings, service: str, follow: bool, lines: int) -> None:
+def logs(settings: Settings, service: str, follow: bool, lines: str) -> None:
     """The services' own output, the last `lines` of each."""
     chosen = [settings.service(service)] if service else []
     _compose(settings, "logs", f"--tail={lines}", *(["--follow"] if follow else []), *chosen)
@@ -95,7 +98,7 @@ def status(settings: Settings) -> Status:
 def nuke(settings: Settings, yes: bool) -> None:
     """List what is this project's alone, ask for its name, remove it, check that it is gone."""
     with one_at_a_time("nuke"):
-        _refuse_other_checkout(settings, docker.containers(settings))
+        docker.containers(settings)  # refuses those of another checkout
         doomed = _inventory(settings)
         if not any(doomed.values()):
             console.say(f"nothing of {settings.project} is here")
@@ -129,16 +132,39 @@ def _is_up(settings: Settings, found: Sequence[Container], inputs: str) -> bool:
 def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
     if not any(c.service == "web" and c.running for c in found):
         _refuse_taken_port(settings)
-    if docker.image_label(_image(settings), "build.inputs") != freshness.image_inputs(settings):
+    stale = docker.image_label(_image(settings), "build.inputs") != freshness.image_inputs(settings)
+    if stale:
         _build(settings, use_cache=True)
-    flags = ("--detach", "--no-build", "--wait", f"--wait-timeout={WAIT_SECONDS}")
-    argv = ["docker", "compose", "up", *flags, *settings.services]
+    argv = ["docker", "compose", "up", "--detach", "--no-build", *settings.services]
     code = process.attach(argv, env=settings.child_environment(), progress=True)
+    if code in INTERRUPTED:
+        raise ChildFailed(code)
     if code:
-        raise _why_up_failed(settings, code)
-    if not process.mode.dry:
-        started = docker.containers(settings)
-        freshness.remember(inputs, {c.service: c.config for c in started if c.running})
+        raise docker.diagnose("docker compose up", "the reason stands above")
+    if process.mode.dry:
+        return
+    healthy = _wait_until_healthy(settings)
+    freshness.remember(inputs, {service: c.config for service, c in healthy.items()})
+    if stale:
+        _drop_replaced_images(settings)
+
+
+def _wait_until_healthy(settings: Settings) -> dict[str, Container]:
+    """Until each service is; `compose up --wait` sits on where one has died and another waits."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        found = {
+            c.service: c for c in docker.containers(settings) if c.service in settings.services
+        }
+        late = [c for c in found.values() if "(healthy)" not in c.status]
+        if len(found) == len(settings.services) and not late:
+            return found
+        dead = [c for c in late if c.state in DEAD or "(unhealthy)" in c.status]
+        if dead or time.monotonic() > deadline:
+            failed = min(dead or late, key=lambda container: container.service)
+            console.say(docker.last_lines(failed))
+            raise problems.service_failed(failed.service, failed.status)
+        time.sleep(POLL_SECONDS)
 
 
 def _build(settings: Settings, use_cache: bool) -> None:
@@ -149,35 +175,19 @@ def _build(settings: Settings, use_cache: bool) -> None:
     if code in INTERRUPTED:
         raise ChildFailed(code)
     if code:
-        raise (
-            problems.build_failed() if docker.engine_answers() else docker.diagnose("compose build")
-        )
+        raise problems.build_failed() if docker.engine_answers() else docker.diagnose("build")
+
+
+def _drop_replaced_images(settings: Settings) -> None:
     replaced = ["--filter", "dangling=true", *docker.label_filter(settings)]
     for image in docker.ask("image", "ls", *replaced, "--quiet").split():
-        process.run(["docker", "image", "rm", image])  # one that a container still uses stays
-
-
-def _why_up_failed(settings: Settings, code: int) -> Exception:
-    if code in INTERRUPTED:
-        return ChildFailed(code)
-    for container in sorted(docker.containers(settings), key=lambda c: c.service):
-        if not container.running or "unhealthy" in container.status:
-            console.say(docker.last_lines(container))
-            return problems.service_failed(container.service, container.status)
-    return docker.diagnose("docker compose up", "the reason stands above")
+        if not process.mode.dry:
+            process.run(["docker", "image", "rm", image])  # one that a container uses stays
 
 
 def _refuse_taken_port(settings: Settings) -> None:
     if not newenv.port_is_free(settings.web_port):
         raise problems.port_taken(settings.web_port, newenv.free_port(settings.web_port))
-
-
-def _refuse_other_checkout(settings: Settings, found: Sequence[Container]) -> None:
-    for container in found:
-        folder = Path(container.folder).parent
-        # A folder that is no longer there was moved, most likely to here.
-        if folder != ROOT and (folder / "tasks.py").exists():
-            raise problems.other_checkout(settings.project, str(folder))
 
 
 # nuke

@@ -93,13 +93,13 @@ def psql(settings: Settings, arguments: Sequence[str]) -> None:
         raise problems.psql_missing() if code == 127 else ChildFailed(code)
 
 
-def logs(settings: Settings, service: str, follow: bool, lines: int) -> None:
+def logs(settings: Settings, service: str, follow: bool, lines: str) -> None:
     """The processes' own output, the last `lines` of each."""
     chosen = [settings.service(service)] if service else settings.services
     files = [str(_process(name).log) for name in chosen if _process(name).log.exists()]
     if not files:
         raise problems.not_running(" and ".join(chosen))
-    process.attach_or_fail(["tail", "-n", str(lines), *(["-F"] if follow else []), *files])
+    process.attach_or_fail(["tail", "-n", lines, *(["-F"] if follow else []), *files])
 
 
 def compose(settings: Settings, arguments: Sequence[str]) -> None:

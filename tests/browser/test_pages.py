@@ -4,15 +4,10 @@ import json
 import os
 import signal
 
-import pytest
 from playwright.sync_api import Page, expect
-from stacks import Checkout, docker, eventually
+from stacks import Checkout, docker, eventually, needs_notes
 
-from ops import ROOT
-
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "project" / "notes").exists(), reason="the example app is removed"
-)
+pytestmark = needs_notes
 
 
 def test_home_shows_the_database_and_what_to_type(page: Page) -> None:

@@ -1,9 +1,10 @@
 """Stands in for `docker`: notes each call, and answers from the table that the test wrote.
 
 Run as a script. FAKE_HOME holds rules.json, a list of rules of which the first that matches
-answers: {"words": [...], "unless": flag} matches when the words all are arguments, in that order,
-and the flag has not been set; {"out", "err", "code", "sets": flag, "sleep": seconds, "stdin": true,
-"out_file": path, "serve": port} is what it does. Each call is one line of calls.jsonl.
+answers. {"words": [...], "when": flag, "unless": flag} matches when the words all are arguments, in
+that order, and the flag has been set or has not. {"out", "err", "code", "sets": flag, "sleep":
+seconds, "stdin": true, "out_file": path, "serve": port} is what it does. Each call is one line of
+calls.jsonl.
 """
 
 import base64
@@ -23,8 +24,12 @@ READY = b'HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{"ready": tru
 
 def matches(rule: dict[str, Any], argv: list[str]) -> bool:
     left = iter(argv)
-    flag = rule.get("unless")
-    return all(word in left for word in rule["words"]) and not (flag and (HOME / flag).exists())
+    flags = {
+        wanted: rule[key] for key, wanted in (("when", True), ("unless", False)) if key in rule
+    }
+    return all(word in left for word in rule["words"]) and all(
+        (HOME / flag).exists() is wanted for wanted, flag in flags.items()
+    )
 
 
 def note(rule: dict[str, Any], argv: list[str]) -> None:

@@ -1,208 +1,43 @@
-"""Real checkouts on real engines. Each has a project name of its own, and is removed whatever
-happens; only what bears its labels is ever touched.
-"""
+"""The contract runs on every runtime, the scenarios on their own: `--runtime` takes one alone."""
 
-import json
-import re
-import shutil
-import subprocess
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterator
-from http.cookiejar import CookieJar
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
-import checkout
 import pytest
+from stacks import Docker, Embedded, Make, Runtime, maker
 
-from ops import ROOT, env
-
-PROJECT_LABEL = "com.docker.compose.project"
-needs_notes = pytest.mark.skipif(
-    not (ROOT / "project" / "notes").exists(), reason="the example app is removed"
-)
+RUNTIMES = {"docker": Docker(), "embedded": Embedded()}
 
 
-class Docker:
-    """What the contract has to ask of this runtime, past the tasks themselves."""
-
-    name = "docker"
-
-    def require(self) -> None:
-        """Fail, rather than skip: `inv test` has decided that this suite can run."""
-        answer = docker("version", check=False)
-        assert answer.returncode == 0, f"no Docker engine answers: {answer.stderr}"
-
-    def identities(self, root: Path) -> set[str]:
-        """What changes when a service is made anew."""
-        return set(docker("ps", "--quiet", "--no-trunc", *_labelled(root)).stdout.split())
-
-    def leftovers(self, root: Path) -> dict[str, list[str]]:
-        """Everything that bears the project's label, by kind."""
-        label = _labelled(root)
-        listings = {
-            "container": ["ps", "--all", "--format", "{{.Names}}"],
-            "volume": ["volume", "ls", "--format", "{{.Name}}"],
-            "network": ["network", "ls", "--format", "{{.Name}}"],
-            "image": ["image", "ls", "--all", "--quiet"],
-        }
-        found = {kind: docker(*ls, *label).stdout.split() for kind, ls in listings.items()}
-        return {kind: sorted(set(names)) for kind, names in found.items() if names}
-
-    def data_volumes(self, root: Path) -> set[str]:
-        """The volumes that the services use, anonymous ones included."""
-        names = docker("ps", "--all", "--quiet", *_labelled(root)).stdout.split()
-        entries = json.loads(docker("inspect", *names).stdout) if names else []
-        mounts = [mount for entry in entries for mount in entry["Mounts"]]
-        return {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
-
-    def all_volumes(self) -> set[str]:
-        """Those of the whole engine."""
-        return set(docker("volume", "ls", "--quiet").stdout.split())
-
-    def remove(self, root: Path) -> None:
-        """All of it, whether the tasks work or not."""
-        for kind, names in self.leftovers(root).items():
-            force = [] if kind == "network" else ["--force"]
-            more = ["--volumes"] if kind == "container" else []
-            docker(kind, "rm", *force, *more, *names, check=False)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--runtime", choices=RUNTIMES, help="this runtime alone")
 
 
-def docker(*arguments: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
-    """`docker arguments`, captured."""
-    options = {"capture_output": True, "text": True, "timeout": 120} | options
-    done = subprocess.run(["docker", *arguments], **options)
-    assert not check or done.returncode == 0, f"docker {arguments}: {done.stderr}"
-    return done
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what belongs to the other runtime: a scenario by its file, the rest by its id."""
+    chosen = config.getoption("--runtime")
+    others = [name for name in RUNTIMES if chosen and name != chosen]
+    items[:] = [item for item in items if not any(other in item.nodeid for other in others)]
 
 
-def _labelled(root: Path) -> tuple[str, str]:
-    name = env.parse((root / ".env").read_text())["COMPOSE_PROJECT_NAME"]
-    return "--filter", f"label={PROJECT_LABEL}={name}"
-
-
-class Checkout:
-    """A checkout with an .env of its own, and the `inv` in it."""
-
-    def __init__(self, root: Path, runtime: Docker) -> None:
-        self.root, self.runtime = root, runtime
-
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        streams = {
-            "stdin": subprocess.DEVNULL,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-        }
-        options = streams | {"text": True, "cwd": self.root, "start_new_session": True} | options
-        return subprocess.Popen([self.root / "inv", *arguments], **options)
-
-    def inv(
-        self, *arguments: str, stdin: str = "", code: int | None = 0
-    ) -> subprocess.CompletedProcess[str]:
-        """`./inv arguments`, which has to end with `code` (None for whatever it may be)."""
-        argv = [self.root / "inv", *arguments]
-        done = subprocess.run(
-            argv, cwd=self.root, input=stdin, capture_output=True, text=True, timeout=240
-        )
-        said = f"inv {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
-        assert code is None or done.returncode == code, said
-        return done
-
-    def sql(self, statement: str) -> str:
-        """The answer of `inv psql`, unaligned and without heads."""
-        flags = ("--no-align", "--tuples-only", "-v", "ON_ERROR_STOP=1", "--quiet")
-        return self.inv("psql", "--", *flags, "-c", statement).stdout.strip()
-
-    def set(self, key: str, value: str) -> None:
-        checkout.set_value(self.root / ".env", key, value)
-
-    @property
-    def values(self) -> dict[str, str]:
-        return env.parse((self.root / ".env").read_text())
-
-    @property
-    def project(self) -> str:
-        return self.values["COMPOSE_PROJECT_NAME"]
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.values['WEB_PORT']}/"
-
-    def get(self, path: str = "") -> tuple[int, str]:
-        """Status and body of a page; 0 where nothing answers."""
-        try:
-            with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError as error:
-            return 0, str(error)
-
-    def post_note(self, text: str) -> int:
-        """Write a note as a browser does: the form's page, its token, the form."""
-        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
-        page = browser.open(f"{self.url}notes/", timeout=10).read().decode()
-        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
-        assert found, page
-        form = {"csrfmiddlewaretoken": found[1], "text": text}
-        data = urllib.parse.urlencode(form).encode()
-        with browser.open(f"{self.url}notes/", data, timeout=10) as response:
-            return int(response.status)
-
-    def write(self, path: str, text: str) -> str:
-        """Save a file as an editor does; gives what it was."""
-        file = self.root / path
-        before = file.read_text() if file.exists() else ""
-        file.write_text(text)
-        return before
-
-
-def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Until it is true, asked five times a second."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.2)
-
-
-Make = Callable[..., Checkout]
-
-
-@pytest.fixture(scope="session", params=[Docker()], ids=lambda runtime: runtime.name)
-def runtime(request: pytest.FixtureRequest) -> Docker:
+@pytest.fixture(scope="session", params=RUNTIMES.values(), ids=lambda runtime: runtime.name)
+def runtime(request: pytest.FixtureRequest) -> Runtime:
     request.param.require()
     return request.param
 
 
 @pytest.fixture(scope="session")
 def docker_runtime() -> Docker:
-    runtime = Docker()
-    runtime.require()
-    return runtime
+    RUNTIMES["docker"].require()
+    return RUNTIMES["docker"]
+
+
+@pytest.fixture(scope="session")
+def embedded_runtime() -> Embedded:
+    return RUNTIMES["embedded"]
 
 
 @pytest.fixture(scope="module")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
-    """Makes checkouts; with an .env, by the first task, unless told otherwise."""
-    made: list[Checkout] = []
-
-    def new(runtime: Docker, name: str = "shop", **values: str) -> Checkout:
-        root = checkout.make(tmp_path_factory.mktemp("checkout") / name)
-        checkout.lend_venv(root)
-        stack = Checkout(root, runtime)
-        made.append(stack)
-        if values:
-            stack.inv("status")  # any task makes .env
-            for key, value in values.items():
-                stack.set(key, value)
-        return stack
-
-    yield new
-    for stack in made:
-        if (stack.root / ".env").is_file():
-            stack.runtime.remove(stack.root)
-            assert stack.runtime.leftovers(stack.root) == {}
-        shutil.rmtree(stack.root)
+    """Makes checkouts; see `stacks.maker`."""
+    with maker(tmp_path_factory.mktemp) as new:
+        yield new

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Checkout, Docker, Make, docker
+from stacks import Checkout, Docker, Make, docker
 
 OWNER = 12345
 # What the three readers have to agree on; here it has to open the database as well.

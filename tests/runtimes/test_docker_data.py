@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from conftest import Checkout, Docker, Make, eventually
+from stacks import Checkout, Docker, Make, eventually
 
 VERSIONS = [("17", "18"), ("18", "17")]
 

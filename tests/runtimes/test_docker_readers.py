@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import docker
+from stacks import docker
 
 from ops import env
 from ops.problems import Problem

@@ -10,7 +10,7 @@ import pytest
 from ops import problems
 from ops.problems import Problem
 
-SAMPLES = {int: 4, str: "x", "Iterable": ["x"], "None": None}
+SAMPLES = {int: 4, str: "x", OSError: OSError(2, "x"), "Iterable": ["x"], "None": None}
 MAKERS: dict[str, Callable[..., Problem]] = {
     name: function
     for name, function in inspect.getmembers(problems, inspect.isfunction)
