@@ -78,6 +78,13 @@ def test_manage(stack: Checkout) -> None:
     stack.inv("manage", "--", "nosuchcommand", code=1)
 
 
+def test_the_apps_own_tests_run_beside_the_database(stack: Checkout) -> None:
+    """In the image, on the stack's server, in a database of their own."""
+    done = stack.inv("manage", "--", "test")
+    assert "Ran " in done.stderr and "OK" in done.stderr
+    assert stack.sql("select count(*) from pg_database where datname like 'test%'") == "0"
+
+
 def test_shell(stack: Checkout) -> None:
     assert "uid=" in stack.inv("shell", "--", "-c", "id").stdout
     stack.inv("shell", "--", "-c", "exit 7", code=7)
