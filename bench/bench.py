@@ -206,11 +206,11 @@ def bench_streams(it: Checkout, raw_psql: tuple[str, ...]) -> None:
         return call
 
     compare(
-        f"`inv psql < {MEGABYTES} MB of SQL`", "<= 1.11", into("./inv", "psql"), into(*raw_psql), 3
+        f"`inv psql < {MEGABYTES} MB of SQL`", "<= 1.11", into("./inv", "psql"), into(*raw_psql), 7
     )
     copy = ("-c", "copy bench to stdout")
     ours, raw = it.call("./inv", "psql", "--", *copy), it.call(*raw_psql, *copy)
-    compare(f"`inv psql -- -c 'copy … to stdout'`, {MEGABYTES} MB", "<= 1.11", ours, raw, 3)
+    compare(f"`inv psql -- -c 'copy … to stdout'`, {MEGABYTES} MB", "<= 1.11", ours, raw, 7)
     print(f"| memory of `inv` meanwhile, at its largest | {peak(it, sql):.0f} MB | | | constant |")
 
 

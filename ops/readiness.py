@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
 
 from ops import console, problems
 from ops.env import Settings
@@ -26,6 +25,8 @@ NOT_RUNNING = Readiness(False, "the web is not running")
 
 def ask(settings: Settings, timeout: float = 10.0) -> Readiness:
     """Ask /readyz on the published port; `timeout` in seconds."""
+    from http.client import HTTPConnection, HTTPException  # slow to load, and not always asked
+
     connection = HTTPConnection("127.0.0.1", settings.web_port, timeout=timeout)
     try:
         connection.request("GET", "/readyz")
@@ -38,6 +39,15 @@ def ask(settings: Settings, timeout: float = 10.0) -> Readiness:
         return Readiness(False, f"{settings.url}readyz does not answer ({error})")
     finally:
         connection.close()
+
+
+def wait(settings: Settings, seconds: float) -> None:
+    """Return once the web is ready, or after `seconds`; once it is, in a moment."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        time.sleep(0.1)
+        if ask(settings).ready:
+            return
 
 
 def finish_migrations(settings: Settings, migrate: Callable[[], None]) -> None:

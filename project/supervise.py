@@ -6,7 +6,7 @@ because the code changed (status 3), and after the next change when it ended in 
 are passed on to `serve`.
 
 Before the service was ready once, an error ends this process too, with the same status: a first
-start that fails is to be seen, not waited out. The health check makes READY_FILE when it is ready.
+start that fails is to be seen, not waited out. READY_FILE says that it was: the server makes it.
 
 Only the standard library: this is process 1 of the container, and starts in milliseconds.
 """
@@ -118,6 +118,10 @@ def restore_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {*STOP, signal.SIGCHLD})
 
 
+def ready_file() -> Path:
+    """What the server makes when it listens on a migrated database, and the health check asks."""
+    return Path(os.environ.get("READY_FILE") or "/tmp/web-ready")
+
+
 if __name__ == "__main__":
-    ready_file = Path(os.environ.get("READY_FILE") or "/tmp/web-ready")
-    sys.exit(Supervisor(sys.argv[1:], ready_file).run())
+    sys.exit(Supervisor(sys.argv[1:], ready_file()).run())

@@ -13,7 +13,7 @@ from ops.status import ServiceStatus, Status
 from ops.volumes import Volume
 
 WAIT_SECONDS = 180
-POLL_SECONDS = 0.15
+POLL_SECONDS = 1.0
 INTERRUPTED = (130, 143)
 DEAD = ("exited", "dead")
 MIGRATE = ("migrate", "--no-input")
@@ -164,7 +164,8 @@ def _wait_until_healthy(settings: Settings) -> dict[str, Container]:
             failed = min(dead or late, key=lambda container: container.service)
             console.say(docker.last_lines(failed))
             raise problems.service_failed(failed.service, failed.status)
-        time.sleep(POLL_SECONDS)
+        # To ask the engine costs what the starting services could use; to ask the web does not.
+        readiness.wait(settings, POLL_SECONDS)
 
 
 def _build(settings: Settings, use_cache: bool) -> None:

@@ -190,7 +190,6 @@ def _wait_for_web(settings: Settings) -> None:
         if time.monotonic() > deadline:
             raise problems.not_ready(answer.reason)
         time.sleep(0.02)
-    READY.touch()
 
 
 def _stop() -> None:

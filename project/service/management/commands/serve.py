@@ -75,6 +75,8 @@ class Command(Runserver):
     def on_bind(self, server_port: int) -> None:
         host = f"[{self.addr}]" if ":" in self.addr else self.addr
         version = self.get_version()
+        if self.migrated:
+            supervise.ready_file().touch()
         self.tell(f"Django {version} development server at http://{host}:{server_port}/")
 
     def tell(self, line: str) -> None:
