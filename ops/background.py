@@ -50,12 +50,13 @@ class Background:
         return self.folder / f"{self.name}.lock"
 
     def pid(self) -> int | None:
-        """Its process number while it runs, else None."""
+        """Its process number while it runs (0 in the moment of its start), else None."""
         if not self.lock.exists():
             return None
-        with self.lock.open("r+") as file:
+        with self.lock.open() as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Shared: two that ask at once must not take each other for the process.
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 return int(self.lock.read_text() or 0)
         return None
@@ -75,6 +76,7 @@ class Background:
         self.folder.mkdir(exist_ok=True)
         with self.lock.open("a+") as lock, self.log.open("wb") as log, _undisturbed():
             fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.truncate(0)  # the number of before, which may be another program's by now
             child = subprocess.Popen(
                 argv,
                 cwd=cwd,
@@ -86,7 +88,6 @@ class Background:
                 pass_fds=[lock.fileno()],  # the lock goes on with the child, and ends with it
                 **identity(account),
             )
-            lock.truncate(0)
             lock.write(str(child.pid))
 
     def stop(self, signum: int, seconds: float) -> bool:

@@ -129,21 +129,22 @@ def throwaway() -> Iterator[dict[str, str]]:
     """A server for tests, in a folder of its own that is removed; gives libpq's variables."""
     who = account()
     home = Path(tempfile.mkdtemp(prefix="throwaway-"))
-    _give(home, who)
-    folder = binaries(who, home)
-    server = Server(home, folder, home / "socket", who, Background("server", home), CARELESS)
+    background = Background("server", home)
     environment = {
-        "PGHOST": str(server.socket),
+        "PGHOST": str(home / "socket"),
         "PGPORT": "5432",
         "PGUSER": "tests",
         "PGPASSWORD": secrets.token_hex(16),
         "PGDATABASE": "postgres",
     }
     try:
+        _give(home, who)
+        folder = binaries(who, home)
+        server = Server(home, folder, home / "socket", who, background, CARELESS)
         start(server, environment)
         yield environment
     finally:
-        server.process.stop(signal.SIGQUIT, STOP_SECONDS)
+        background.stop(signal.SIGQUIT, STOP_SECONDS)
         shutil.rmtree(home)
 
 
@@ -230,7 +231,7 @@ def _sql(server: Server, statement: str, name: str, environment: Mapping[str, st
         text=True,
     )
     if done.returncode:
-        raise problems.database_refuses(done.stderr.strip().splitlines()[-1])
+        raise problems.database_refuses(" ".join(done.stderr.split()))
     return done.stdout.strip()
 
 

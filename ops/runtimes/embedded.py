@@ -132,7 +132,7 @@ def nuke(settings: Settings, yes: bool) -> None:
         # A socket's folder that is not within, since its path would be too long there, goes too.
         folders = dict.fromkeys((home, _socket(home)))
         found = [path for path in folders if path.exists() and path.parent not in folders]
-        if not found:
+        if not found and not DB.pid() and not WEB.pid():
             console.say(f"nothing of {settings.project} is here")
             return
         rows = [("folder", str(path), _size(path)) for path in found]
@@ -155,7 +155,7 @@ def _is_up(settings: Settings, inputs: str) -> bool:
 
 def _start(settings: Settings, inputs: str) -> None:
     # A web with other settings, or without its database, starts anew: it takes half a second.
-    WEB.stop(signal.SIGTERM, seconds=10)
+    _stop_web()
     _refuse_taken_port(settings)
     if settings.has_own_database:
         server = _server(settings)
@@ -193,8 +193,12 @@ def _wait_for_web(settings: Settings) -> None:
 
 
 def _stop() -> None:
-    WEB.stop(signal.SIGTERM, seconds=10) or WEB.stop(signal.SIGKILL, seconds=5)
+    _stop_web()
     postgres.stop(DB)
+
+
+def _stop_web() -> None:
+    WEB.stop(signal.SIGTERM, seconds=10) or WEB.stop(signal.SIGKILL, seconds=5)
 
 
 # Where things are
@@ -218,7 +222,6 @@ def _socket(home: Path) -> Path:
 
 
 def _server(settings: Settings) -> Server:
-    packages.ensure("embedded")
     home, account = _home(settings), postgres.account()
     binaries = postgres.binaries(account, home)
     return Server(home, binaries, _socket(home), account, DB)
@@ -251,6 +254,7 @@ def _process(service: str) -> Background:
 
 
 def _need_database(settings: Settings) -> None:
+    packages.ensure("embedded")
     if settings.has_own_database and DB.pid() is None:
         raise problems.not_running("db")
 
