@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCKS = VENV / "locks"
+LOCK = VENV / ".installing"  # not .lock, which is uv's own: it would wait for us
 OLDEST = (3, 11)
 dry = False  # what `inv --dry` sets
 
@@ -51,7 +52,7 @@ def ensure(*names: str) -> None:
 
 def _install_all(missing: list[str]) -> None:
     VENV.mkdir(exist_ok=True)
-    with (VENV / ".lock").open("w") as lock:
+    with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two first calls at once: the second finds all done
         for name in missing:
             if not _is_installed(name):
@@ -86,7 +87,7 @@ def _works() -> bool:
 
 def _make_venv() -> None:
     for leftover in VENV.iterdir():  # all but our lock, which is held
-        if leftover.name != ".lock":
+        if leftover != LOCK:
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     if uv := shutil.which("uv"):
         _call([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(VENV)])

@@ -91,7 +91,7 @@ def _django_variables(server: Mapping[str, str]) -> dict[str, str]:
 
 SUITES = {
     "unit": Suite(_pytest("tests/unit")),
-    "cli": Suite(_pytest("tests/cli")),
+    "cli": Suite(_pytest("tests/cli"), locks=("test", "build")),
     "app": Suite(_app, locks=("embedded",)),
     "embedded": Suite(_pytest("tests/runtimes", "--runtime=embedded"), locks=("test", "embedded")),
     "docker": Suite(_pytest("tests/runtimes", "--runtime=docker"), lacks=_lacks_engine),

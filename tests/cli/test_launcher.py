@@ -6,8 +6,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import checkout
 import pytest
 from conftest import SYSTEM_PATH, Done, Toolkit
+
+from ops import ROOT
 
 UV = '#!/bin/sh\necho "$@" >>"$FAKE_HOME/uv"\n'
 
@@ -171,3 +174,15 @@ def test_a_module_in_the_folder_shadows_nothing(toolkit: Toolkit) -> None:
     for name in ("invoke", "dotenv", "json", "ops"):
         (toolkit.root / "project" / f"{name}.py").write_text("raise SystemExit('shadowed')\n")
     assert toolkit.inv("compose", cwd=toolkit.root / "project").code == 0
+
+
+def test_a_real_uv_makes_the_environment(tmp_path: Path) -> None:
+    """uv has a lock of its own in .venv: with ours in its place it waits for five minutes."""
+    root = checkout.make(tmp_path / "shop")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "uv").symlink_to(ROOT / ".venv" / "bin" / "uv")
+    env = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [root / "inv", "--version"], env=env, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "Invoke 3.0.3\n"), done.stderr
