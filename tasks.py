@@ -81,8 +81,11 @@ def compose(c: Context) -> None:
 
     inv compose -- config
     """
+    from ops.options import command
+
+    words = command("compose", remainder(), "config")
     settings = env.load()
-    runtimes.of(settings).compose(settings, remainder())
+    runtimes.of(settings).compose(settings, words)
 
 
 @task(group=DJANGO, rest=True)
@@ -113,8 +116,11 @@ def manage(c: Context) -> None:
 
     inv manage -- createsuperuser
     """
+    from ops.options import command
+
+    words = command("manage", remainder(), "createsuperuser")
     settings = env.load()
-    runtimes.of(settings).manage(settings, remainder())
+    runtimes.of(settings).manage(settings, words)
 
 
 @task(group=DJANGO, rest=True, help={"service": "web (as it is without this flag) or db"})

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from invoke.collection import Collection
-from invoke.exceptions import Exit
+from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
@@ -47,6 +47,9 @@ class Command(Task[Callable[..., None]]):
             raise Exit("interrupted; the same command works again", code=130) from None
 
 
+HINT = """\
+What belongs to the command itself stands after --, as in: inv manage -- createsuperuser
+All tasks: inv    One of them: inv --help TASK"""
 task = partial(invoke_task, klass=Command)
 
 
@@ -62,6 +65,12 @@ class Tasks(Program):
         from importlib.metadata import version
 
         print(f"Invoke {version('invoke')}")
+
+    def parse_tasks(self) -> None:
+        try:
+            super().parse_tasks()
+        except ParseError as error:
+            raise ParseError(f"{error}\n{HINT}", error.context) from error
 
     def no_tasks_given(self) -> NoReturn:
         self.list_tasks()

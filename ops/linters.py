@@ -2,7 +2,7 @@
 
 import os
 
-from ops import packages, process
+from ops import console, packages, process
 from ops.process import ChildFailed
 
 # Migrations are looked for on an empty SQLite in memory: no database is needed for that.
@@ -14,16 +14,19 @@ SQLITE = {
 
 
 def run(fix: bool) -> None:
-    """Run every linter, then fail if one of them did; `fix` lets ruff mend what it can."""
+    """Run every linter, then say what they found; `fix` lets ruff mend what it can."""
     packages.ensure("lint")
     python = ".venv/bin/python"
     ruff = [python, "-m", "ruff"]
-    commands = [
-        [*ruff, "format", *([] if fix else ["--check"]), "."],
-        [*ruff, "check", *(["--fix"] if fix else []), "."],
-        [python, "-m", "mypy"],
-        [python, "project/manage.py", "makemigrations", "--check", "--dry-run"],
-    ]
-    codes = [process.attach(argv, env=os.environ | SQLITE) for argv in commands]
-    if any(codes):
+    linters = {  # format last of ruff's two: what a fix removes may leave lines to be closed up
+        "style": [*ruff, "check", *(["--fix"] if fix else []), "."],
+        "format": [*ruff, "format", *([] if fix else ["--check"]), "."],
+        "types": [python, "-m", "mypy"],
+        "migrations": [python, "project/manage.py", "makemigrations", "--check", "--dry-run"],
+    }
+    codes = {name: process.attach(argv, env=os.environ | SQLITE) for name, argv in linters.items()}
+    outcomes = {name: "FAILED" if code else "passed" for name, code in codes.items()}
+    console.say("\n" + console.table(("LINTER", "OUTCOME"), list(outcomes.items())))
+    if any(codes.values()):
+        console.say("inv lint --fix mends what can be mended by itself")
         raise ChildFailed(1)

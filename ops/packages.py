@@ -27,6 +27,7 @@ home=%s
 folder=$PWD
 until [ -x "$folder/inv" ] && [ -f "$folder/tasks.py" ]; do
   if [ -z "$folder" ]; then
+    case " $* " in *" --complete "*) exit 0 ;; esac
     echo "inv: there is no checkout here. Type: cd $home" >&2
     exit 1
   fi
@@ -97,7 +98,7 @@ def _make_venv() -> None:
 
 def _installer() -> list[str]:
     if uv := shutil.which("uv"):
-        return [uv, "pip", "install", "--python", str(PYTHON)]
+        return [uv, "pip", "install", "--compile-bytecode", "--python", str(PYTHON)]
     if subprocess.run([PYTHON, "-c", "import pip"], capture_output=True).returncode:
         _call([str(PYTHON), "-m", "ensurepip"])  # made by a uv that is no longer on PATH
     return [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]

@@ -44,7 +44,11 @@ def env_ambiguous(line: int, key: str, spelling: str | None) -> Problem:
 
 
 def env_key_missing(key: str) -> Problem:
-    return Problem("ENV05", f"{key} has no value in .env.", f"add {key}='…' to .env.")
+    return Problem(
+        "ENV05",
+        f"{key} has no value in .env.",
+        f"add {key}='…' to .env: the value that it had, or a new one while there are no data yet.",
+    )
 
 
 def env_bad_value(key: str, allowed: str) -> Problem:
@@ -75,7 +79,8 @@ def engine_down(reason: str) -> Problem:
     return Problem(
         "DOCKER02",
         f"no Docker engine answers ({reason}).",
-        "start Docker Desktop, or type: sudo systemctl start docker",
+        "start Docker Desktop, or type: sudo systemctl start docker  (an exported DOCKER_HOST or "
+        "context may point elsewhere). Without Docker: inv up --runtime embedded",
     )
 
 
@@ -96,7 +101,9 @@ def compose_missing() -> Problem:
 
 
 def docker_failed(command: str, reason: str) -> Problem:
-    return Problem("DOCKER05", f"`{command}` failed: {reason}", "inv status shows what runs.")
+    return Problem(
+        "DOCKER05", f"`{command}` failed: {reason}", "correct what it names, then type: inv up"
+    )
 
 
 # Services
@@ -112,7 +119,9 @@ def port_taken(port: int, free: int) -> Problem:
 
 def build_failed() -> Problem:
     return Problem(
-        "WEB01", "the web image was not built; the reason stands above.", "mend it, then: inv up"
+        "WEB01",
+        "the web image was not built; the reason stands above.",
+        "correct the Dockerfile or requirements/ accordingly, then type: inv up",
     )
 
 
@@ -199,6 +208,12 @@ def needs_docker(task: str) -> Problem:
 
 def nothing_after_dashes(task: str) -> Problem:
     return Problem("TASK01", f"{task} takes nothing after --.", f"inv --help {task} explains it.")
+
+
+def needs_a_command(task: str, example: str) -> Problem:
+    return Problem(
+        "TASK07", f"{task} needs a command after --.", f"for instance: inv {task} -- {example}"
+    )
 
 
 def nuke_needs_consent() -> Problem:

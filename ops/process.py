@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 from ops import ROOT
@@ -67,9 +68,13 @@ def run(
 
 
 def attach(
-    argv: Sequence[str], *, env: Mapping[str, str] | None = None, progress: bool = False
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    progress: bool = False,
 ) -> int:
-    """Show `argv` and run it in the root on our own stdin, stdout and stderr; the exit code.
+    """Show `argv` and run it in `cwd` on our own stdin, stdout and stderr; the exit code.
 
     Where its stdout is mere `progress` it goes to stderr. Under --dry the command is shown only.
     """
@@ -80,9 +85,10 @@ def attach(
     with _signals_left_to_the_child() as started:
         try:
             child = subprocess.Popen(
-                argv, cwd=ROOT, env=env, stdout=sys.stderr if progress else None
+                argv, cwd=cwd, env=env, stdout=sys.stderr if progress else None
             )
         except OSError as error:
+            print(f"{argv[0]}: {error.strerror}", file=sys.stderr)
             return _cannot_run(error)
         started(child)
         return exit_code(child.wait())

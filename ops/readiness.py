@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ops import console, problems
+from ops import console
 from ops.env import Settings
 
 SETTLE_SECONDS = 10
@@ -50,15 +50,14 @@ def wait(settings: Settings, seconds: float) -> None:
             return
 
 
-def finish_migrations(settings: Settings, migrate: Callable[[], None]) -> None:
-    """Have a web that runs apply what was added since its start; raise unless it is ready then."""
+def migrated(settings: Settings, migrate: Callable[[], None]) -> Readiness:
+    """What a web that runs says, after it has applied the migrations added since its start."""
     answer = _settled(settings)
     if answer.unapplied:
         console.say(f"not migrated yet: {', '.join(answer.unapplied)}")
         migrate()
         answer = _settled(settings)
-    if not answer.ready:
-        raise problems.not_ready(answer.reason)
+    return answer
 
 
 def _settled(settings: Settings) -> Readiness:

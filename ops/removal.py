@@ -19,8 +19,10 @@ def confirm(project: str, doomed: Sequence[tuple[str, str, str]], yes: bool) -> 
         raise problems.nuke_refused(typed)
 
 
-def check(project: str, left: Sequence[str]) -> None:
-    """Say that all is gone, or what is `left`."""
+def check(project: str, left: Sequence[str], elsewhere: Sequence[str]) -> None:
+    """Say that all is gone, or what is `left`; and what the other runtime has `elsewhere`."""
     if left:
         raise problems.nuke_incomplete(left)
     console.say(f"{project} is gone; .env and the files of this folder stay")
+    if elsewhere:
+        console.say(f"The other runtime's data stay as well: {', '.join(elsewhere)}")

@@ -50,8 +50,14 @@ def as_text(status: Status) -> str:
     lines = [
         f"{status.project} on {status.runtime}, {status.url}  {state}",
         *([f"unapplied migrations: {', '.join(status.unapplied)}"] if status.unapplied else []),
-        *([] if any(s.state == "running" for s in status.services) else ["type: inv up"]),
+        *([] if status.ready else [_what_to_type(status)]),
         "",
         console.table(("SERVICE", "STATE", "IMAGE"), rows),
     ]
     return "\n".join(lines)
+
+
+def _what_to_type(status: Status) -> str:
+    if all(service.state == "running" for service in status.services):
+        return "type: inv logs --service web"
+    return "type: inv up"

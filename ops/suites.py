@@ -5,11 +5,12 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ops import console, docker, packages, problems, process
+from ops import ROOT, console, docker, packages, problems, process
 from ops.packages import InstallFailed
 from ops.process import ChildFailed
 
 PYTHON = ".venv/bin/python"
+PROJECT = ROOT / "project"
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,13 @@ def _pytest(folder: str, *options: str) -> Callable[[Sequence[str]], int]:
 
 
 def _app(arguments: Sequence[str]) -> int:
-    argv = [PYTHON, "project/manage.py", "test", "project", *arguments]
+    argv = [str(packages.PYTHON), "manage.py", "test", *arguments]
     if process.mode.dry:
-        return process.attach(argv)
+        return process.attach(argv, cwd=PROJECT)
     from ops import postgres
 
     with postgres.throwaway() as server:
-        return process.attach(argv, env=os.environ | _django_variables(server))
+        return process.attach(argv, cwd=PROJECT, env=os.environ | _django_variables(server))
 
 
 def _django_variables(server: Mapping[str, str]) -> dict[str, str]:

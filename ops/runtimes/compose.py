@@ -4,10 +4,11 @@ import os
 import time
 from collections.abc import Sequence
 
-from ops import console, docker, freshness, newenv, problems, process, readiness, removal
+from ops import ROOT, console, docker, freshness, newenv, problems, process, readiness, removal
 from ops.docker import Container
 from ops.env import Settings
 from ops.lock import one_at_a_time
+from ops.problems import Problem
 from ops.process import ChildFailed
 from ops.status import ServiceStatus, Status
 from ops.volumes import Volume
@@ -27,7 +28,9 @@ def up(settings: Settings) -> None:
         if not _is_up(settings, found, inputs):
             _start(settings, found, inputs)
         if not process.mode.dry:
-            readiness.finish_migrations(settings, lambda: manage(settings, MIGRATE))
+            answer = readiness.migrated(settings, lambda: manage(settings, MIGRATE))
+            if not answer.ready:
+                raise _not_ready(settings, answer.reason)
 
 
 def down(settings: Settings) -> None:
@@ -111,7 +114,8 @@ def nuke(settings: Settings, yes: bool) -> None:
         _remove(doomed)
         if not process.mode.dry:
             left = [name for names in _inventory(settings).values() for name in names]
-            removal.check(settings.project, left)
+            embedded = ROOT / ".data"
+            removal.check(settings.project, left, [str(embedded)] if embedded.exists() else [])
 
 
 # up
@@ -184,6 +188,12 @@ def _drop_replaced_images(settings: Settings) -> None:
     for image in docker.ask("image", "ls", *replaced, "--quiet").split():
         if not process.mode.dry:
             process.run(["docker", "image", "rm", image])  # one that a container uses stays
+
+
+def _not_ready(settings: Settings, reason: str) -> Problem:
+    web = docker.running(settings, "web")
+    console.say(docker.last_lines(web) if web else "")
+    return problems.not_ready(reason)
 
 
 def _refuse_taken_port(settings: Settings) -> None:

@@ -50,7 +50,10 @@ def up(settings: Settings) -> None:
         elif not _is_up(settings, inputs):
             _start(settings, inputs)
         if not process.mode.dry:
-            readiness.finish_migrations(settings, lambda: manage(settings, MIGRATE))
+            answer = readiness.migrated(settings, lambda: manage(settings, MIGRATE))
+            if not answer.ready:
+                console.say(WEB.last_lines())
+                raise problems.not_ready(answer.reason)
     if docker.engine_answers(seconds=2):
         console.say("A Docker engine answers as well; this switches to it: inv up --runtime docker")
 
@@ -142,7 +145,9 @@ def nuke(settings: Settings, yes: bool) -> None:
         _stop()
         for path in found:
             shutil.rmtree(path, ignore_errors=True)
-        removal.check(settings.project, [str(path) for path in found if path.exists()])
+        left = [str(path) for path in found if path.exists()]
+        engine = docker.engine_answers(seconds=2)
+        removal.check(settings.project, left, docker.names_of("volume", settings) if engine else [])
 
 
 # up and down

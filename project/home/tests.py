@@ -33,7 +33,7 @@ class HomeTests(TestCase):
 @skipUnless(apps.is_installed("notes"), "the example app is removed")
 class ExampleAppTests(TestCase):
     def test_shows_the_latest_note(self) -> None:
-        apps.get_model("notes", "Note")._default_manager.create(text="<first>")
+        apps.all_models["notes"]["note"]._default_manager.create(text="<first>")
         self.assertContains(self.client.get("/"), "1, the latest “&lt;first&gt;”")
 
     def test_works_once_its_table_is_dropped(self) -> None:

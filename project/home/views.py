@@ -36,5 +36,5 @@ def notes(waiting: list[str]) -> dict[str, Any] | None:
     """The example app's rows; None once the app is removed or has no table."""
     if not apps.is_installed("notes") or any(name.startswith("notes.") for name in waiting):
         return None
-    rows = apps.get_model("notes", "Note")._default_manager.all()
+    rows = apps.all_models["notes"]["note"]._default_manager.all()
     return {"count": rows.count(), "latest": rows.first()}
