@@ -81,11 +81,8 @@ def compose(c: Context) -> None:
 
     inv compose -- config
     """
-    from ops.options import command
-
-    words = command("compose", remainder(), "config")
     settings = env.load()
-    runtimes.of(settings).compose(settings, words)
+    runtimes.of(settings).compose(settings, remainder())
 
 
 @task(group=DJANGO, rest=True)
@@ -116,11 +113,8 @@ def manage(c: Context) -> None:
 
     inv manage -- createsuperuser
     """
-    from ops.options import command
-
-    words = command("manage", remainder(), "createsuperuser")
     settings = env.load()
-    runtimes.of(settings).manage(settings, words)
+    runtimes.of(settings).manage(settings, remainder())
 
 
 @task(group=DJANGO, rest=True, help={"service": "web (as it is without this flag) or db"})

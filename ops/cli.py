@@ -47,6 +47,7 @@ class Command(Task[Callable[..., None]]):
             raise Exit("interrupted; the same command works again", code=130) from None
 
 
+ESCAPES = ("manage", "compose")  # nobody means these without a command of their own
 HINT = """\
 What belongs to the command itself stands after --, as in: inv manage -- createsuperuser
 All tasks: inv    One of them: inv --help TASK"""
@@ -71,6 +72,9 @@ class Tasks(Program):
             super().parse_tasks()
         except ParseError as error:
             raise ParseError(f"{error}\n{HINT}", error.context) from error
+        first, *others = [context.name for context in self.tasks] or [""]
+        if first in ESCAPES and others:
+            raise ParseError(f"{first} and {others[0]} would be two tasks here.\n{HINT}")
 
     def no_tasks_given(self) -> NoReturn:
         self.list_tasks()

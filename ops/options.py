@@ -1,6 +1,4 @@
-"""What Invoke lets pass, or answers with a traceback."""
-
-from collections.abc import Sequence
+"""Flags that Invoke would answer a wrong value of with a traceback."""
 
 from ops import problems
 
@@ -10,10 +8,3 @@ def number(flag: str, value: str) -> str:
     if not (value.isascii() and value.isdecimal()):
         raise problems.not_a_number(flag, value)
     return value
-
-
-def command(task: str, words: Sequence[str], example: str) -> Sequence[str]:
-    """`words`, if there are any: `inv manage migrate` would be two tasks, the first without one."""
-    if not words:
-        raise problems.needs_a_command(task, example)
-    return words

@@ -210,12 +210,6 @@ def nothing_after_dashes(task: str) -> Problem:
     return Problem("TASK01", f"{task} takes nothing after --.", f"inv --help {task} explains it.")
 
 
-def needs_a_command(task: str, example: str) -> Problem:
-    return Problem(
-        "TASK07", f"{task} needs a command after --.", f"for instance: inv {task} -- {example}"
-    )
-
-
 def nuke_needs_consent() -> Problem:
     return Problem(
         "TASK02", "nuke asks for the project's name, and there is no terminal.", "inv nuke --yes"

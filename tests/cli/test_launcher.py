@@ -77,7 +77,7 @@ def test_changed_requirements_are_installed_once(changed: Toolkit) -> None:
         assert changed.inv("--version").code == 0
     lock = changed.root / "requirements" / "tasks.txt"
     python = changed.root / ".venv" / "bin" / "python"
-    install = f"pip install --python {python} --quiet --require-hashes -r {lock}"
+    install = f"pip install --compile-bytecode --python {python} --quiet --require-hashes -r {lock}"
     assert uv_calls(changed) == [install]
 
 
