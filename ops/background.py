@@ -73,7 +73,7 @@ class Background:
         process.show(argv)
         if process.mode.dry:
             return
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(mode=0o700, exist_ok=True)
         with self.lock.open("a+") as lock, self.log.open("wb") as log, _undisturbed():
             fcntl.flock(lock, fcntl.LOCK_EX)
             lock.truncate(0)  # the number of before, which may be another program's by now
@@ -94,6 +94,9 @@ class Background:
         """Send `signum` and wait for its end; whether it came within `seconds`."""
         deadline = time.monotonic() + seconds
         if pid := self.pid():
+            process.show(["kill", f"-{signal.Signals(signum).name[3:]}", str(pid)])
+            if process.mode.dry:
+                return True
             with suppress(ProcessLookupError):
                 os.kill(pid, signum)
         while self.pid() is not None:

@@ -129,7 +129,7 @@ def last_lines(container: Container, count: int = 25) -> str:
 
 
 def _refuse_other_checkout(settings: Settings, container: Container) -> None:
-    folder = Path(container.folder).parent
+    folder = Path(container.folder).resolve().parent
     # A folder that is no longer there was moved, most likely to here.
     if folder != ROOT and (folder / "tasks.py").exists():
         raise problems.other_checkout(settings.project, str(folder))

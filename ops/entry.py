@@ -1,11 +1,16 @@
 """The `inv` command: what the launcher starts."""
 
+import signal
 import sys
-from types import ModuleType
+from types import FrameType, ModuleType
+
+from ops.packages import LOCKS
 
 
 def main() -> None:
     """Load the tasks and run those that the command line names."""
+    for signum in (signal.SIGTERM, signal.SIGHUP):  # so that what a task has begun is cleaned up
+        signal.signal(signum, _end)
     try:
         _import_invoke()
         from ops.cli import run
@@ -14,6 +19,16 @@ def main() -> None:
         run(namespace)
     except KeyboardInterrupt:  # before a task had begun
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        if error.name not in ("invoke", "dotenv"):
+            raise
+        for lock in LOCKS.glob("*.txt"):  # the launcher then installs anew
+            lock.unlink()
+        sys.exit(".venv was made by another Python; type the same command again to renew it")
+
+
+def _end(signum: int, frame: FrameType | None) -> None:
+    sys.exit(128 + signum)
 
 
 def _import_invoke() -> None:

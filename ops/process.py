@@ -16,10 +16,14 @@ from ops import ROOT
 
 @dataclass
 class Mode:
-    """Invoke's --dry (show commands, run none that change something) and --echo (show all)."""
+    """Invoke's --dry (show commands, run none that change something) and --echo (show all).
+
+    `interrupted` tells a task of several commands that one of them was meant to be the last.
+    """
 
     dry: bool = False
     echo: bool = False
+    interrupted: bool = False
 
 
 mode = Mode()
@@ -140,13 +144,16 @@ def _signals_left_to_the_child() -> Iterator[Callable[[subprocess.Popen[bytes]],
         if stopping:
             child.terminate()
 
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        mode.interrupted = True
+
     def stop(signum: int, frame: FrameType | None) -> None:
         nonlocal stopping
-        stopping = True
+        stopping = mode.interrupted = True
         if child:
             child.terminate()
 
-    handlers = {signal.SIGINT: lambda *_: None, signal.SIGTERM: stop}
+    handlers = {signal.SIGINT: interrupt, signal.SIGTERM: stop}
     before = {signum: signal.signal(signum, handler) for signum, handler in handlers.items()}
     try:
         yield started

@@ -1,6 +1,5 @@
 """`inv test`: every suite that this machine can run, and why it could not run the others."""
 
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +40,8 @@ def _outcome(suite: Suite, arguments: Sequence[str]) -> str:
     if reason := suite.lacks() or _cannot_install(suite.locks):
         return f"not run: {reason}"
     code = suite.run(arguments)
+    if process.mode.interrupted:
+        raise KeyboardInterrupt
     return f"FAILED (exit code {code})" if code else "passed"
 
 
@@ -72,7 +73,9 @@ def _app(arguments: Sequence[str]) -> int:
     from ops import postgres
 
     with postgres.throwaway() as server:
-        return process.attach(argv, cwd=PROJECT, env=os.environ | _django_variables(server))
+        return process.attach(
+            argv, cwd=PROJECT, env=postgres.clean_environment() | _django_variables(server)
+        )
 
 
 def _django_variables(server: Mapping[str, str]) -> dict[str, str]:

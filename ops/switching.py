@@ -1,5 +1,7 @@
 """From one runtime to the other: `inv up --runtime NAME`."""
 
+from dataclasses import replace
+
 from ops import console, docker, env, newenv, process, runtimes
 from ops.env import Settings
 
@@ -14,8 +16,10 @@ def switch(settings: Settings, name: str) -> Settings:
         raise docker.diagnose("docker version")
     if settings.runtime == "embedded" or engine:
         runtimes.of(settings).down(settings)
-    if not process.mode.dry:
-        newenv.set_runtime(name)
+    if process.mode.dry:
+        console.say(f"RUNTIME in .env would be {name}")
+        return replace(settings, values={**settings.values, "RUNTIME": name})
+    newenv.set_runtime(name)
     console.say(
         f"RUNTIME in .env is now {name}. The data of {settings.runtime} stay where they are, "
         f"unseen from {name}; this goes back to them: inv up --runtime {settings.runtime}"

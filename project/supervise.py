@@ -26,6 +26,7 @@ STOP = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 SUFFIXES = (".py", ".html", ".txt", ".json", ".toml", ".yaml")
 FINGERPRINT = "SUPERVISE_FINGERPRINT"
 LIFELINE = "SUPERVISE_LIFELINE"
+READY = "READY_FILE"
 
 Snapshot = dict[Path, tuple[int, int]]
 
@@ -93,6 +94,7 @@ class Supervisor:
             "PYTHONUNBUFFERED": "1",
             FINGERPRINT: fingerprint(before),
             LIFELINE: str(self.lifeline),
+            READY: str(self.ready_file),
         }
         return subprocess.Popen(
             command + ["--no-migrate"] * self.ready,
@@ -118,10 +120,6 @@ def restore_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {*STOP, signal.SIGCHLD})
 
 
-def ready_file() -> Path:
-    """What the server makes when it listens on a migrated database, and the health check asks."""
-    return Path(os.environ.get("READY_FILE") or "/tmp/web-ready")
-
-
 if __name__ == "__main__":
-    sys.exit(Supervisor(sys.argv[1:], ready_file()).run())
+    ready_file = Path(os.environ.get(READY) or "/tmp/web-ready")
+    sys.exit(Supervisor(sys.argv[1:], ready_file).run())

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ops import ROOT, console, docker, freshness, newenv, problems, process, readiness, removal
 from ops.docker import Container
@@ -165,11 +165,20 @@ def _wait_until_healthy(settings: Settings) -> dict[str, Container]:
             return found
         dead = [c for c in late if c.state in DEAD or "(unhealthy)" in c.status]
         if dead or time.monotonic() > deadline:
-            failed = min(dead or late, key=lambda container: container.service)
-            console.say(docker.last_lines(failed))
-            raise problems.service_failed(failed.service, failed.status)
+            raise _service_failed(settings, found, dead or late)
         # To ask the engine costs what the starting services could use; to ask the web does not.
         readiness.wait(settings, POLL_SECONDS)
+
+
+def _service_failed(
+    settings: Settings, found: Mapping[str, Container], failed: Sequence[Container]
+) -> Problem:
+    if not failed:  # removed meanwhile, by somebody else
+        gone = next(name for name in settings.services if name not in found)
+        return problems.service_failed(gone, "gone")
+    first = min(failed, key=lambda container: container.service)
+    console.say(docker.last_lines(first))
+    return problems.service_failed(first.service, first.status)
 
 
 def _build(settings: Settings, use_cache: bool) -> None:

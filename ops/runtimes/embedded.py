@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,12 +26,12 @@ from ops.background import Background
 from ops.env import Settings
 from ops.lock import STATE, one_at_a_time
 from ops.postgres import Server
+from ops.problems import Problem
 from ops.process import ChildFailed
 from ops.status import ServiceStatus, Status
 from ops.volumes import Volume
 
 HOME = ROOT / ".data"
-OUTSIDE = Path("/var/lib/embedded-postgres")
 PROJECT = ROOT / "project"
 READY = STATE / "web.ready"
 WEB = Background("web")
@@ -61,7 +62,7 @@ def up(settings: Settings) -> None:
 def down(settings: Settings) -> None:
     """Stop web and database; the data folder stays."""
     with one_at_a_time("down"):
-        _stop()
+        _stop(settings)
 
 
 def build(settings: Settings, use_cache: bool) -> None:
@@ -90,7 +91,7 @@ def psql(settings: Settings, arguments: Sequence[str]) -> None:
     """psql on the project's database as its own user."""
     _need_database(settings)
     client = postgres.psql(_server(settings)) if settings.has_own_database else "psql"
-    environment = os.environ | _connection(settings)
+    environment = postgres.clean_environment() | _connection(settings)
     code = process.attach([client, *arguments], env=environment)
     if code:
         raise problems.psql_missing() if code == 127 else ChildFailed(code)
@@ -142,12 +143,11 @@ def nuke(settings: Settings, yes: bool) -> None:
         removal.confirm(settings.project, rows, yes)
         if process.mode.dry:
             return
-        _stop()
+        _stop(settings)
         for path in found:
             shutil.rmtree(path, ignore_errors=True)
         left = [str(path) for path in found if path.exists()]
-        engine = docker.engine_answers(seconds=2)
-        removal.check(settings.project, left, docker.names_of("volume", settings) if engine else [])
+        removal.check(settings.project, left, _docker_volumes(settings))
 
 
 # up and down
@@ -163,9 +163,10 @@ def _start(settings: Settings, inputs: str) -> None:
     _stop_web()
     _refuse_taken_port(settings)
     if settings.has_own_database:
+        home = _home(settings)
+        if home != HOME and not home.exists():
+            console.say(f"{postgres.ACCOUNT} cannot enter this folder: the data go to {home}")
         server = _server(settings)
-        if server.home != HOME and not server.home.exists():
-            console.say(f"{postgres.ACCOUNT} cannot enter this folder: data go to {server.home}")
         postgres.start(server, _connection(settings))
         postgres.create_database(server, _connection(settings))
     _launch_web(settings)
@@ -197,9 +198,11 @@ def _wait_for_web(settings: Settings) -> None:
         time.sleep(0.02)
 
 
-def _stop() -> None:
+def _stop(settings: Settings) -> None:
     _stop_web()
     postgres.stop(DB)
+    if not process.mode.dry:
+        postgres.refuse_unknown_server(_home(settings), postgres.account())
 
 
 def _stop_web() -> None:
@@ -211,7 +214,7 @@ def _stop_web() -> None:
 
 def _home(settings: Settings) -> Path:
     """The folder of the data: in the checkout, unless the server's account cannot reach it."""
-    outside = OUTSIDE / settings.project
+    outside = postgres.OUTSIDE / newenv.project_name()  # by path: a copy has its own
     if HOME.exists():
         return HOME
     if outside.exists() or not postgres.reaches(postgres.account(), ROOT):
@@ -228,7 +231,7 @@ def _socket(home: Path) -> Path:
 
 def _server(settings: Settings) -> Server:
     home, account = _home(settings), postgres.account()
-    binaries = postgres.binaries(account, home)
+    binaries = postgres.binaries(account)
     return Server(home, binaries, _socket(home), account, DB)
 
 
@@ -237,7 +240,7 @@ def _connection(settings: Settings) -> dict[str, str]:
     values = settings.values
     return {
         "PGHOST": _host(settings),
-        "PGPORT": values["SQL_PORT"],
+        "PGPORT": _port(settings),
         "PGUSER": values["SQL_USER"],
         "PGPASSWORD": values["SQL_PASSWORD"],
         "PGDATABASE": values["SQL_DATABASE"],
@@ -246,8 +249,13 @@ def _connection(settings: Settings) -> dict[str, str]:
 
 def _environment(settings: Settings) -> dict[str, str]:
     """Our environment with the values of `.env`, and the way to the database."""
-    where = {"SQL_HOST": _host(settings), "READY_FILE": str(READY)}
-    return os.environ | settings.values | where
+    where = {"SQL_HOST": _host(settings), "SQL_PORT": _port(settings), "READY_FILE": str(READY)}
+    return {**postgres.clean_environment(), **settings.values, **where}
+
+
+def _port(settings: Settings) -> str:
+    # Our own server has no port, only a socket whose file is named by one: always the same.
+    return postgres.PORT if settings.has_own_database else settings.values["SQL_PORT"]
 
 
 def _host(settings: Settings) -> str:
@@ -271,6 +279,16 @@ def _service_status(name: str) -> ServiceStatus:
     return ServiceStatus(name, "running", f"process {pid}", "")
 
 
+def _docker_volumes(settings: Settings) -> list[str]:
+    try:
+        return docker.names_of("volume", settings) if docker.engine_answers(seconds=2) else []
+    except Problem:
+        return []
+
+
 def _size(folder: Path) -> str:
-    total = sum(file.lstat().st_size for file in folder.rglob("*") if not file.is_symlink())
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # a server at work removes files all the time
+            total += file.lstat().st_size
     return f"{total / 1e6:.1f}MB"

@@ -110,6 +110,60 @@ def test_a_second_up_changes_nothing_and_another_env_starts_the_web_anew(stack: 
     assert "mail.example.org" in stack.inv("manage", "--", "shell", "-c", code).stdout
 
 
+def test_dry_down_and_nuke_stop_nothing(stack: Checkout) -> None:
+    for typed in (["down"], ["nuke", "--yes"]):
+        shown = stack.inv("--dry", *typed)
+        assert stack.get("readyz")[0] == 200
+    stack.inv("--dry", "up", "--runtime", "docker", code=None)
+    assert stack.values["RUNTIME"] == "embedded" and stack.get("readyz")[0] == 200
+    assert f"kill -INT {number(stack, 'db')}" in stack.inv("--dry", "down").stderr, shown.stderr
+
+
+def test_a_server_whose_lock_was_deleted_is_not_lost_sight_of(stack: Checkout) -> None:
+    db = number(stack, "db")
+    lock = stack.root / ".state" / "db.lock"
+    lock.rename(lock.with_suffix(".away"))
+    for typed in (["down"], ["nuke", "--yes"]):
+        refused = stack.inv(*typed, code=1)
+        assert "PG03" in refused.stderr and f"kill -INT {db}" in refused.stderr
+    assert is_alive(db)
+    lock.with_suffix(".away").rename(lock)
+    stack.inv("up")
+    assert stack.sql("select text from kept") == "kept"
+
+
+def test_what_is_exported_leads_nowhere_else(stack: Checkout, tmp_path: Path) -> None:
+    service = tmp_path / "services"
+    service.write_text("[elsewhere]\nhost=127.0.0.1\nport=1\n")
+    misleading = {
+        "PGSERVICEFILE": str(service),
+        "PGSERVICE": "elsewhere",
+        "PGHOSTADDR": "127.0.0.1",
+        "DJANGO_SETTINGS_MODULE": "no.such.settings",
+    }
+    os.environ.update(misleading)
+    try:
+        assert stack.sql("select text from kept") == "kept"
+        assert "no issues" in stack.inv("manage", "--", "check").stdout
+    finally:
+        for key in misleading:
+            del os.environ[key]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_first_up_that_is_ended_leaves_no_password(
+    make: Make, embedded_runtime: Embedded, signum: signal.Signals
+) -> None:
+    stack = make(embedded_runtime, name="ended")
+    started = stack.start("up")
+    eventually(lambda: (stack.root / ".data").exists(), 10, "it has begun")
+    os.kill(started.pid, signum)
+    started.wait(30)
+    stack.inv("up")
+    assert stack.get()[0] == 200
+    assert list((stack.root / ".data").glob("password-*")) == []
+
+
 def test_a_syntax_error_at_the_start_is_shown(stack: Checkout) -> None:
     stack.inv("down")
     before = stack.write("project/config/settings.py", "def (\n")

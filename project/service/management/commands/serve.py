@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from django.contrib.staticfiles.management.commands.runserver import Command as Runserver
@@ -75,8 +76,8 @@ class Command(Runserver):
     def on_bind(self, server_port: int) -> None:
         host = f"[{self.addr}]" if ":" in self.addr else self.addr
         version = self.get_version()
-        if self.migrated:
-            supervise.ready_file().touch()
+        if self.migrated and supervise.READY in os.environ:
+            Path(os.environ[supervise.READY]).touch()
         self.tell(f"Django {version} development server at http://{host}:{server_port}/")
 
     def tell(self, line: str) -> None:
