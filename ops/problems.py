@@ -188,7 +188,11 @@ def folder_not_private(folder: str, owner: int) -> Problem:
 
 
 def database_refuses(reason: str) -> Problem:
-    return Problem("PG05", f"the database refuses: {reason}", "check the SQL_ keys in .env.")
+    return Problem(
+        "PG05",
+        f"the database refuses: {reason}",
+        "set SQL_USER and SQL_PASSWORD in .env back to what they were when the data were made.",
+    )
 
 
 def psql_missing() -> Problem:
