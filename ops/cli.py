@@ -1,6 +1,5 @@
 """Between Invoke and `ops`: tasks that obey --dry and end with a sentence, and a grouped list."""
 
-import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -40,9 +39,8 @@ class Command(Task[Callable[..., None]]):
             raise Exit(str(problem), code=1) from problem
         except InstallFailed as failed:
             raise Exit(str(problems.install_failed(str(failed))), code=1) from failed
-        except BrokenPipeError:  # whoever read our output has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise Exit(code=141) from None
+        except BrokenPipeError:
+            raise  # is no problem: see ops.entry
         except OSError as error:
             raise Exit(str(problems.system_refuses(error)), code=1) from error
         except ChildFailed as failed:

@@ -1,5 +1,6 @@
 """The `inv` command: what the launcher starts."""
 
+import os
 import signal
 import sys
 from types import FrameType, ModuleType
@@ -19,6 +20,9 @@ def main() -> None:
         run(namespace)
     except KeyboardInterrupt:  # before a task had begun
         sys.exit(130)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except ModuleNotFoundError as error:
         if error.name not in ("invoke", "dotenv"):
             raise

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -302,3 +303,10 @@ def test_invokes_own(toolkit: Toolkit, typed: str, code: int, contains: str) -> 
     done = toolkit.inv(*shlex.split(typed))
     assert (done.code, contains in done.all) == (code, True), done.all
     assert toolkit.log == []
+
+
+@pytest.mark.parametrize("typed", ["", "status --json", "--help up"])
+def test_a_reader_that_has_seen_enough(toolkit: Toolkit, typed: str) -> None:
+    piped = ["sh", "-c", f"{shlex.quote(str(toolkit.root / 'inv'))} {typed} | true"]
+    done = subprocess.run(piped, env=toolkit.env, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("", "")
