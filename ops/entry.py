@@ -13,11 +13,7 @@ def main() -> None:
     for signum in (signal.SIGTERM, signal.SIGHUP):  # so that what a task has begun is cleaned up
         signal.signal(signum, _end)
     try:
-        _import_invoke()
-        from ops.cli import run
-        from tasks import namespace
-
-        run(namespace)
+        _run_tasks()
     except KeyboardInterrupt:  # before a task had begun
         sys.exit(130)
     except BrokenPipeError:  # whoever read our output has seen enough
@@ -33,6 +29,17 @@ def main() -> None:
 
 def _end(signum: int, frame: FrameType | None) -> None:
     sys.exit(128 + signum)
+
+
+def _run_tasks() -> None:
+    _import_invoke()
+    from ops.cli import run
+    from tasks import namespace
+
+    try:
+        run(namespace)
+    finally:
+        sys.stdout.flush()  # here, where a broken pipe can still be answered
 
 
 def _import_invoke() -> None:
