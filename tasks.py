@@ -9,13 +9,23 @@ from ops.cli import remainder, task
 STACK, DJANGO, DATA, CODE = "The stack", "Django", "The data", "The code"
 
 
-@task(group=STACK, help={"runtime": "switch to docker or to embedded, and write it into .env"})
-def up(c: Context, runtime: str = "") -> None:
+@task(
+    group=STACK,
+    help={
+        "runtime": "switch to docker or to embedded, and write it into .env",
+        "port": "move the page to this port, and write it into .env",
+    },
+)
+def up(c: Context, runtime: str = "", port: str = "") -> None:
     """Build what is stale, start, wait, migrate, print the URL.
 
     It ends when every service is healthy; again on a stack that is up, it changes nothing.
     """
-    settings = env.load()
+    from ops import copies, options
+
+    settings = copies.settle(env.load_any())
+    if port:
+        settings = copies.move_to_port(settings, options.number("--port", port))
     if runtime:
         from ops import switching
 
@@ -39,6 +49,20 @@ def status(c: Context, json: bool = False) -> None:
     settings = env.load()
     found = runtimes.of(settings).status(settings)
     console.answer(console.as_json(found) if json else as_text(found))
+
+
+@task(
+    group=STACK,
+    help={"fix": "run the mends that lose nothing, each named before", "json": "for scripts"},
+)
+def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
+    """What is wrong with this checkout, and what to type.
+
+    Every check that applies, whatever is up or down; exit code 1 if anything is wrong.
+    """
+    from ops import doctor as checks
+
+    checks.run(fix, json)
 
 
 @task(
@@ -141,6 +165,31 @@ def psql(c: Context) -> None:
     runtimes.of(settings).psql(settings, remainder())
 
 
+@task(name="password", group=DATA)
+def db_password(c: Context) -> None:
+    """Give the database the password from .env; all data stay.
+
+    For when .env was edited, or made anew, after the database.
+    """
+    from ops import database
+
+    settings = env.load()
+    database.set_password(settings)
+    runtimes.of(settings).up(settings)
+    console.answer(settings.url)
+
+
+@task(name="create", group=DATA)
+def db_create(c: Context) -> None:
+    """Make the user and the database that .env names, if they are not there; all data stay."""
+    from ops import database
+
+    settings = env.load()
+    database.create(settings)
+    runtimes.of(settings).up(settings)
+    console.answer(settings.url)
+
+
 @task(group=DATA, help={"json": "for scripts"})
 def volumes(c: Context, json: bool = False) -> None:
     """This project's volumes: name, size, age, mounted by."""
@@ -199,8 +248,9 @@ def lock(c: Context, upgrade: bool = False) -> None:
 
 
 namespace = Collection(
-    up, down, status, logs, open_page, build, compose,
+    up, down, status, doctor, logs, open_page, build, compose,
     migrate, makemigrations, manage, shell,
     psql, volumes, nuke,
     run_tests, lint, lock,
+    Collection("db", db_password, db_create),
 )  # fmt: skip

@@ -84,7 +84,8 @@ class Tasks(Program):
 
     def list_flat(self) -> None:
         groups: dict[str, list[tuple[str, str | None]]] = {}
-        for name, task in self.scoped_collection.tasks.items():
+        for name in self.scoped_collection.task_names:
+            task = self.scoped_collection[name]
             groups.setdefault(task.group, []).append((name, helpline(task)))
         for group, pairs in groups.items():
             print(f"{group}\n")

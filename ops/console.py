@@ -25,6 +25,5 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def as_json(record: Any) -> str:
-    """A dataclass, or a list of them, for scripts."""
-    plain = [asdict(r) for r in record] if isinstance(record, list) else asdict(record)
-    return json.dumps(plain, indent=2)
+    """A dataclass or a plain record, or a list of either, for scripts."""
+    return json.dumps(record, indent=2, default=asdict)

@@ -1,6 +1,9 @@
 """What the engine knows of this project, by Compose's labels: never by matching names."""
 
 import json
+import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,10 @@ from ops.volumes import Volume
 
 ENGINE_SECONDS = 10
 PROJECT = "com.docker.compose.project"
+VOLUME = "com.docker.compose.volume"
+CHECKOUT = "checkout"  # our own label of a volume: the folder that it belongs to
+# Health checks with a start interval came with these.
+OLDEST = {"Docker Engine": "25.0", "Docker Compose": "2.20"}
 FIELDS = {
     "name": "{{.Names}}",
     "service": '{{.Label "com.docker.compose.service"}}',
@@ -21,6 +28,7 @@ FIELDS = {
     "inputs": '{{.Label "build.inputs"}}',
     "folder": '{{.Label "com.docker.compose.project.working_dir"}}',
     "one_off": '{{.Label "com.docker.compose.oneoff"}}',
+    "mounts": "{{.Mounts}}",
     "status": "{{.Status}}",
 }
 
@@ -40,11 +48,18 @@ class Container:
     inputs: str
     folder: str
     one_off: str
+    mounts: str
     status: str
 
     @property
     def running(self) -> bool:
         return self.state == "running"
+
+    @property
+    def exit_code(self) -> int:
+        """Of one that has ended, from its status `Exited (71) 2 seconds ago`; else 0."""
+        found = re.match(r"Exited \((\d+)\)", self.status)
+        return int(found[1]) if found else 0
 
 
 def ask(*arguments: str) -> str:
@@ -63,9 +78,16 @@ def diagnose(command: str, reason: str = "") -> Problem:
     if "permission denied" in engine.err:
         return problems.engine_forbidden()
     if engine.code:
+        chosen_by, host = endpoint()
+        if chosen_by:
+            return problems.engine_elsewhere(chosen_by, host, answers=False)
         return problems.engine_down(_last_line(engine.err))
-    if process.run(["docker", "compose", "version"]).code:
+    compose = process.run(["docker", "compose", "version", "--short"])
+    if compose.code:
         return problems.compose_missing()
+    for part, version in (("Docker Engine", engine.out), ("Docker Compose", compose.out)):
+        if is_too_old(version, OLDEST[part]):
+            return problems.docker_too_old(part, version.strip(), OLDEST[part])
     return problems.docker_failed(command, _last_line(reason))
 
 
@@ -77,16 +99,62 @@ def engine_answers(seconds: float = ENGINE_SECONDS) -> bool:
     )
 
 
-def containers(settings: Settings) -> list[Container]:
-    """The containers of this project's services, running or not.
+def is_too_old(version: str, oldest: str) -> bool:
+    """Whether the first two numbers of `version` are lower than those of `oldest`."""
+    numbers = [[int(n) for n in re.findall(r"\d+", v)[:2]] for v in (version, oldest)]
+    return numbers[0] < numbers[1]
 
-    A problem if they are another checkout's, whose `.env` was copied into this one.
+
+def endpoint() -> tuple[str, str]:
+    """What leads docker to an engine elsewhere, and where to; two '' for the usual one.
+
+    DOCKER_HOST beats DOCKER_CONTEXT, which beats the context that `docker context use` chose.
     """
-    text = ask("ps", "--all", *label_filter(settings), "--format", "\t".join(FIELDS.values()))
+    if host := os.environ.get("DOCKER_HOST"):
+        return "DOCKER_HOST", host
+    chosen_by = "DOCKER_CONTEXT" if os.environ.get("DOCKER_CONTEXT") else "docker context"
+    name = os.environ.get("DOCKER_CONTEXT") or _chosen_context()
+    if name in ("", "default"):
+        return "", ""
+    query = ["docker", "context", "inspect", name, "--format", "{{.Endpoints.docker.Host}}"]
+    return chosen_by, process.run(query).out.strip() or f"context {name}"
+
+
+def is_elsewhere(host: str) -> bool:
+    """Whether an engine's address is that of another machine, as far as the address tells."""
+    scheme, _, rest = host.partition("://")
+    name = re.split(r"[:/]", rest.rpartition("@")[2])[0]
+    return scheme in ("ssh", "tcp", "http", "https") and name not in ("localhost", "127.0.0.1")
+
+
+def _chosen_context() -> str:
+    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    try:
+        return str(json.loads((folder / "config.json").read_text()).get("currentContext", ""))
+    except (OSError, ValueError):
+        return ""
+
+
+def containers(settings: Settings) -> list[Container]:
+    """The containers of this project's services, running or not."""
+    return [c for c in all_containers(settings) if c.one_off != "True"]
+
+
+def all_containers(settings: Settings) -> list[Container]:
+    """Those of `compose run` as well. A problem if they are another checkout's of the same name."""
+    listing = ("ps", "--all", "--no-trunc", *label_filter(settings))
+    text = ask(*listing, "--format", "\t".join(FIELDS.values()))
     found = [Container(*line.split("\t")) for line in text.splitlines()]
     for container in found:
-        _refuse_other_checkout(settings, container)
-    return [c for c in found if c.one_off != "True"]
+        folder = Path(container.folder).parent
+        if is_other_checkout(folder):
+            raise problems.other_checkout(settings.project, str(folder))
+    return found
+
+
+def is_anonymous(volume: str) -> bool:
+    """Whether the engine named it: nobody finds such a volume again."""
+    return bool(re.fullmatch("[0-9a-f]{64}", volume))
 
 
 def running(settings: Settings, service: str) -> Container | None:
@@ -115,24 +183,43 @@ def names_of(kind: str, settings: Settings) -> list[str]:
     return ask(kind, "ls", *label_filter(settings), "--format", "{{.Name}}").split()
 
 
-def image_label(image: str, label: str) -> str | None:
-    """A label of a local image; None where there is no such image or label."""
-    query = f'{{{{index .Config.Labels "{label}"}}}}'
-    result = process.run(["docker", "image", "inspect", "--format", query, image])
-    return result.out.strip() or None if not result.code else None
+def inspect(*names: str) -> dict[str, Any]:
+    """What the engine knows of its objects of these names, in one question; others are left out."""
+    result = process.run(["docker", "inspect", "--format", "{{json .}}", *names])
+    missing = {line.rpartition(": ")[2] for line in result.err.splitlines()}
+    there = (name for name in names if name not in missing)
+    return dict(zip(there, map(json.loads, result.out.splitlines()), strict=False))
+
+
+def label(found: dict[str, Any] | None, name: str) -> str:
+    """A label of an inspected image, container or volume; '' where there is none."""
+    labels = (found or {}).get("Labels") or (found or {}).get("Config", {}).get("Labels") or {}
+    return str(labels.get(name, ""))
+
+
+def mounted_at(container: Container, path: str) -> str:
+    """The volume, or the folder, under `path` in a container; '' if nothing is mounted there."""
+    mounts = inspect(container.name).get(container.name, {}).get("Mounts", [])
+    over = [m for m in mounts if f"{path}/".startswith(f"{m['Destination'].rstrip('/')}/")]
+    closest: dict[str, Any] = max(over, key=lambda m: len(m["Destination"]), default={})
+    return str(closest.get("Name") or closest.get("Source", ""))
+
+
+def remove_containers(names: Sequence[str]) -> None:
+    """Remove containers, running or not; volumes stay."""
+    process.attach(["docker", "rm", "--force", *names], progress=True)
 
 
 def last_lines(container: Container, count: int = 25) -> str:
-    """The end of a container's log, stdout and stderr together as far as Docker keeps them so."""
-    result = process.run(["docker", "logs", "--tail", str(count), container.name])
-    return (result.out + result.err).rstrip()
+    """The end of a container's log."""
+    argv = ["docker", "logs", "--tail", str(count), container.name]
+    return process.run(argv, merged=True).out.rstrip()
 
 
-def _refuse_other_checkout(settings: Settings, container: Container) -> None:
-    folder = Path(container.folder).resolve().parent
-    # A folder that is no longer there was moved, most likely to here.
-    if folder != ROOT and (folder / "tasks.py").exists():
-        raise problems.other_checkout(settings.project, str(folder))
+def is_other_checkout(folder: Path) -> bool:
+    """Whether a checkout is there that is not this one; a folder that is gone was moved, most
+    likely to here."""
+    return folder.resolve() != ROOT and (folder / "tasks.py").exists()
 
 
 def _volume(entry: dict[str, Any], sizes: dict[str, str]) -> Volume:

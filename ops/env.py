@@ -8,9 +8,11 @@ from io import StringIO
 from pathlib import Path
 
 from ops import ROOT, problems
+from ops.problems import Problem
 
 ENV = ROOT / ".env"
 EXAMPLE = ROOT / ".env.example"
+BOOLEANS = ("0", "1", "true", "false", "yes", "no", "on", "off")
 REQUIRED = ("COMPOSE_PROJECT_NAME", "SECRET_KEY", "SQL_PASSWORD")
 RUNTIMES = ("docker", "embedded")
 
@@ -65,6 +67,12 @@ class Settings:
             raise problems.unknown_service(name, self.services)
         return name
 
+    def with_values(self, values: Mapping[str, str]) -> "Settings":
+        """As they would be with these values in `.env`, checked."""
+        changed = Settings({**self.values, **values}, self.own | values.keys())
+        _check(changed)
+        return changed
+
     def child_environment(self) -> dict[str, str]:
         """Our environment, in which `.env` wins: its keys are left for the child to read there,
         those that have no value there get their defaults."""
@@ -75,11 +83,41 @@ class Settings:
 
 
 def load() -> Settings:
-    """The settings of this checkout; makes `.env` where there is none (not under --dry)."""
+    """The settings of this checkout; makes `.env` where there is none (not under --dry).
+
+    A problem if `.env` is another checkout's, from which it was copied.
+    """
+    settings = load_any()
+    if folder := original(settings):
+        raise problems.env_copied(str(folder), settings.project)
+    return settings
+
+
+def load_any() -> Settings:
+    """The same, whosoever it is."""
     from ops import newenv
 
-    text = _read(ENV) if ENV.exists() else newenv.make()
-    return settings_from(text)
+    return settings_from(_read(ENV) if ENV.exists() else newenv.make())
+
+
+def original(settings: Settings) -> Path | None:
+    """The checkout that `.env` was copied from: the one it was made for, if that still has it."""
+    folder = Path(settings.values["CHECKOUT"])
+    if not folder.is_absolute() or folder == ROOT or not (folder / ".env").exists():
+        return None
+    try:
+        theirs = parse(_read(folder / ".env"))
+    except Problem:  # whatever is wrong with it there, it is there
+        return folder
+    return folder if theirs.get("COMPOSE_PROJECT_NAME") == settings.project else None
+
+
+def quoted(value: str) -> str:
+    """`value` as it is written in `.env`; '' if no spelling of it reads the same for all."""
+    for spelling in (value, "'" + value.replace("'", r"\'") + "'"):
+        if VALUE.fullmatch(spelling) and parse(f"KEY={spelling}") == {"KEY": value}:
+            return spelling
+    return ""
 
 
 def settings_from(text: str) -> Settings:
@@ -149,6 +187,8 @@ def _check(settings: Settings) -> None:
         raise problems.env_bad_value("COMPOSE_PROJECT_NAME", "a-z, 0-9, _ and -, first no _ or -")
     for key in ("WEB_PORT", "SQL_PORT"):
         _check_number(settings, key, 1, 65535)
+    if settings.values["DEBUG"].strip().lower() not in BOOLEANS:
+        raise problems.env_bad_value("DEBUG", f"one of {', '.join(BOOLEANS)}")
     for key in ("APP_UID", "APP_GID"):
         _check_number(settings, key, 0, 2**31)
 

@@ -5,11 +5,13 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import string
+from collections.abc import Collection, Mapping
 
-from ops import ROOT, console, docker, problems, process
+from ops import ROOT, console, docker, env, problems, process
 from ops.env import ENV, EXAMPLE
+from ops.ports import free_port as free_port
+from ops.ports import port_is_free as port_is_free
 
 LETTERS = string.ascii_letters + string.digits
 
@@ -26,36 +28,22 @@ def make() -> str:
         raise problems.env_not_writable(error.strerror or str(error)) from error
 
 
-def set_runtime(name: str) -> None:
-    """Write RUNTIME into `.env`, and touch nothing else in it: the user has asked for this."""
-    target = ENV.resolve()
-    text = target.read_bytes().decode("utf-8")
-    line = r"(?m)^(\s*(?:export\s+)?RUNTIME=)[^\r\n]*"
-    changed, found = re.subn(line, rf"\g<1>{name}", text)
-    part = target.with_name(f".env.part{os.getpid()}")
-    part.touch(0o600, exist_ok=False)
-    part.write_bytes((changed if found else f"{text.rstrip()}\nRUNTIME={name}\n").encode())
-    shutil.copystat(target, part)
-    if os.geteuid() == 0:
-        os.chown(part, target.stat().st_uid, target.stat().st_gid)
-    part.replace(target)
+def write_values(values: Mapping[str, str]) -> None:
+    """Set these keys in `.env`, and touch nothing else in it: the user has asked for this.
+
+    Keys that it lacks are appended. Each value is written as it is, so it must need no quotes.
+    """
+    text = _current()
+    for key, value in values.items():
+        text = _with_value(text, key, value)
+    _replace(text)
 
 
-def free_port(first: int = 8000) -> int:
-    """The first port from `first` on that nothing on the loopback interface listens on."""
-    return next(port for port in range(first, 65536) if port_is_free(port))
-
-
-def port_is_free(port: int) -> bool:
-    """Whether 127.0.0.1:`port` could be listened on now."""
-    with socket.socket() as probe:
-        # As servers do: a connection of before that the kernel still remembers is no listener.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+def add_from_example(keys: Collection[str]) -> None:
+    """Append these keys to `.env` as they stand in `.env.example`, under the same comments."""
+    paragraphs = EXAMPLE.read_text(encoding="utf-8").split("\n\n")
+    added = [text for paragraph in paragraphs if (text := _only(keys, paragraph))]
+    _replace("\n\n".join((_current().rstrip(), *added)) + "\n")
 
 
 def project_name() -> str:
@@ -69,6 +57,7 @@ def _own_values() -> dict[str, str]:
     return {
         "RUNTIME": "docker" if docker.engine_answers() else "embedded",
         "COMPOSE_PROJECT_NAME": project_name(),
+        "CHECKOUT": env.quoted(str(ROOT)),
         "WEB_PORT": str(free_port()),
         "SECRET_KEY": _random(64),
         "SQL_PASSWORD": _random(32),
@@ -83,8 +72,40 @@ def _random(length: int) -> str:
 
 def _fill(example: str, own: dict[str, str]) -> str:
     for key, value in own.items():
-        example = re.sub(rf"(?m)^{key}=.*$", f"{key}={value}", example)
+        example = _with_value(example, key, value)
     return example
+
+
+def _only(keys: Collection[str], paragraph: str) -> str:
+    """The comments of a paragraph and those of its lines that set one of `keys`, if any does."""
+    lines = paragraph.strip().splitlines()
+    wanted = [line for line in lines if line.startswith("#") or line.partition("=")[0] in keys]
+    return "\n".join(wanted) if any(not line.startswith("#") for line in wanted) else ""
+
+
+def _with_value(text: str, key: str, value: str) -> str:
+    line = rf"(?m)^(\ufeff?\s*(?:export\s+)?{key}=)[^\r\n]*"
+    changed, found = re.subn(line, lambda match: match[1] + value, text)
+    return changed if found else f"{text.rstrip()}\n{key}={value}\n"
+
+
+def _current() -> str:
+    return ENV.read_bytes().decode("utf-8")  # bytes: line endings and a BOM stay as they are
+
+
+def _replace(text: str) -> None:
+    """Write `.env` anew, at once, with the mode and the owner that it has."""
+    target = ENV.resolve()  # a link stays one
+    part = target.with_name(f".env.part{os.getpid()}")
+    part.touch(0o600, exist_ok=False)
+    try:
+        part.write_bytes(text.encode())
+        shutil.copystat(target, part)
+        if os.geteuid() == 0:
+            os.chown(part, target.stat().st_uid, target.stat().st_gid)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _write(text: str) -> str:

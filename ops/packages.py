@@ -43,7 +43,7 @@ class InstallFailed(Exception):
 
 def ensure(*names: str) -> None:
     """Have `requirements/NAME.txt` installed for each name; says so where that takes a while."""
-    missing = [name for name in names if not _is_installed(name)]
+    missing = [name for name in names if not is_installed(name)]
     if dry:
         for name in missing:
             print(f"requirements/{name}.txt would be installed into .venv", file=sys.stderr)
@@ -56,11 +56,12 @@ def _install_all(missing: list[str]) -> None:
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two first calls at once: the second finds all done
         for name in missing:
-            if not _is_installed(name):
+            if not is_installed(name):
                 _install(name)
 
 
-def _is_installed(name: str) -> bool:
+def is_installed(name: str) -> bool:
+    """Whether `requirements/NAME.txt` is in `.venv` as it stands."""
     copy, lock = LOCKS / f"{name}.txt", ROOT / "requirements" / f"{name}.txt"
     return copy.exists() and copy.read_bytes() == lock.read_bytes() and os.access(PYTHON, os.X_OK)
 

@@ -4,10 +4,10 @@ Its binaries alone are used: `initdb` and `postgres` are run here. Root may not 
 unprivileged account does it there; no permission of an existing folder is changed for it.
 """
 
+import errno
 import importlib.util
 import os
 import pwd
-import secrets
 import shutil
 import signal
 import subprocess
@@ -18,20 +18,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops import console, problems, process
+from ops import problems, process
 from ops.background import Account, Background, identity
 from ops.problems import Problem
 
 ACCOUNT = "nobody"
 OUTSIDE = Path("/var/lib/embedded-postgres")  # for root, where the account cannot enter a checkout
 PORT = "5432"
+SUPERUSER = "postgres"  # who needs no password on the socket, whose folder is closed to others
+ACCESS = f"local all {SUPERUSER} trust\nlocal all all scram-sha-256\n"
 START_SECONDS = 60
 STOP_SECONDS = 60
+SHOWN = 6  # lines of a log that prove a failure
+NO_SPACE = os.strerror(errno.ENOSPC)
 LONGEST_SOCKET = 100  # bytes; the kernel takes 107, and the file's own name needs some of them
 CARELESS = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
 # As for the stack's database: sort order from PostgreSQL itself, not from the C library.
 INITDB = (
-    "--auth=scram-sha-256",
+    f"--username={SUPERUSER}",
     "--encoding=UTF8",
     "--locale=C",
     "--locale-provider=builtin",
@@ -97,48 +101,54 @@ def major(folder: Path) -> str:
     return told.stdout.split()[-1].split(".")[0]
 
 
-def start(server: Server, environment: Mapping[str, str]) -> None:
-    """Have the server answer, its cluster made first where there is none.
-
-    `environment` holds libpq's variables (PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE): the
-    cluster is made with this superuser and this password, the server listens where they say.
-    """
+def start(server: Server) -> None:
+    """Have the server answer, its cluster made first where there is none."""
     if not (server.data / "PG_VERSION").exists():
         _refuse_other_version(server)
-        _initialise(server, environment["PGUSER"], environment["PGPASSWORD"])
+        _initialise(server)
     _make_private(server.socket, server.account)
     deadline = time.monotonic() + START_SECONDS
     started = False
-    while not _answers(server, environment):
+    while not _answers(server):
         # A killed server's last children may still hold the lock for a moment: then wait, too.
         if server.process.pid() is None:
             if started or time.monotonic() > deadline:
-                console.say(server.process.last_lines())
-                raise problems.service_failed("db", "not starting")
+                raise _failed("not starting", server.process.last_lines())
             _launch(server)
             started = True
         time.sleep(0.02)
         if time.monotonic() > deadline:
-            raise problems.service_failed("db", f"not answering after {START_SECONDS} s")
+            raise _failed(f"not answering after {START_SECONDS} s", server.process.last_lines())
 
 
-def create_database(server: Server, environment: Mapping[str, str]) -> None:
-    """Make the database that PGDATABASE names, if it is not there."""
-    elsewhere = {**environment, "PGDATABASE": "postgres"}
-    query = "SELECT 1 FROM pg_database WHERE datname = :'name'"
-    name = environment["PGDATABASE"]
-    if not _sql(server, query, name, elsewhere):
-        try:
-            _sql(server, 'CREATE DATABASE :"name"', name, elsewhere)
-        except Problem:  # one that a killed task had begun may be there by now
-            if not _sql(server, query, name, elsewhere):
-                raise
+def check_folder(server: Server) -> None:
+    """Raise if the data cannot be this server's: other version, owner, or somebody else's server."""
+    if server.home.exists():
+        _make_private(server.home, server.account)
+        if not (server.data / "PG_VERSION").exists():
+            _refuse_other_version(server)
+        if server.process.pid() is None:
+            refuse_unknown_server(server.home, server.account)
+
+
+def superuser(server: Server, script: str, environment: Mapping[str, str]) -> process.Result:
+    """Run a psql script past every password, captured."""
+    argv = [str(server.binaries / "psql"), "--no-psqlrc", "--quiet", "--no-align", "--tuples-only"]
+    whom = {"PGHOST": str(server.socket), "PGPORT": PORT, "PGUSER": SUPERUSER}
+    variables = {**environment, **whom, "PGDATABASE": "postgres"}
+    return process.run([*argv, "-v", "ON_ERROR_STOP=1"], env=variables, stdin=script)
+
+
+def logs_in(server: Server, environment: Mapping[str, str]) -> bool:
+    """Whether the server lets in whom libpq's variables name."""
+    argv = [str(server.binaries / "psql"), "--no-psqlrc", "--quiet", "--command", "select 1"]
+    return not process.run(argv, env=environment).code
 
 
 def stop(running: Background) -> None:
     """A fast shutdown: open transactions are rolled back, all that was committed is kept."""
     if not running.stop(signal.SIGINT, STOP_SECONDS):
-        raise problems.service_failed("db", f"not stopping within {STOP_SECONDS} s")
+        raise _failed(f"not stopping within {STOP_SECONDS} s", running.last_lines())
 
 
 @contextmanager
@@ -150,15 +160,15 @@ def throwaway() -> Iterator[dict[str, str]]:
     environment = {
         "PGHOST": str(home / "socket"),
         "PGPORT": PORT,
-        "PGUSER": "tests",
-        "PGPASSWORD": secrets.token_hex(16),
+        "PGUSER": SUPERUSER,
+        "PGPASSWORD": "none is asked for",
         "PGDATABASE": "postgres",
     }
     try:
         _give(home, who)
         folder = binaries(who)
         server = Server(home, folder, home / "socket", who, background, CARELESS)
-        start(server, environment)
+        start(server)
         yield environment
     finally:
         background.stop(signal.SIGQUIT, STOP_SECONDS)
@@ -175,24 +185,26 @@ def psql(server: Server) -> str:
     return str(server.binaries / "psql")
 
 
-def _initialise(server: Server, user: str, password: str) -> None:
+def _initialise(server: Server) -> None:
     """initdb into a folder beside, then a rename: a half-made cluster never looks like one."""
     # Named by the process: the initdb of a killed task may still be at work on its own.
     part = server.data.with_name(f"main.part{os.getpid()}")
     _make_private(server.home, server.account)
     _make_private(part.parent, server.account)
-    for leftover in (*part.parent.glob("main.part*"), *server.home.glob("password-*")):
-        shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink()
-    with tempfile.NamedTemporaryFile("w", dir=server.home, prefix="password-") as secret:
-        secret.write(password)
-        secret.flush()
-        _give(Path(secret.name), server.account)
-        argv = [str(server.binaries / "initdb"), "--pgdata", str(part), "--username", user]
-        done = _as_account(server, [*argv, f"--pwfile={secret.name}", *INITDB])
+    for leftover in part.parent.glob("main.part*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    argv = [str(server.binaries / "initdb"), "--pgdata", str(part), *INITDB]
+    done = _as_account(server, argv)
     if done.returncode:
-        console.say(done.stderr.strip())
-        raise problems.service_failed("db", "not initialised")
+        raise _failed("not initialised", done.stderr.strip())
+    (part / "pg_hba.conf").write_text(ACCESS)
     part.rename(server.data)
+
+
+def _failed(state: str, log: str) -> Problem:
+    if full := [line for line in log.splitlines() if NO_SPACE in line]:
+        return problems.disk_full("for the database", full[-1])
+    return problems.database_died(state, "\n".join(log.splitlines()[-SHOWN:]))
 
 
 def _as_account(server: Server, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -248,28 +260,15 @@ def _serves(pid: int, data: Path, who: Account | None) -> bool:
         return True
 
 
-def _answers(server: Server, environment: Mapping[str, str]) -> bool:
+def _answers(server: Server) -> bool:
+    where = {"PGHOST": str(server.socket), "PGPORT": PORT}
     argv = [str(server.binaries / "pg_isready"), "--quiet", "--dbname=postgres"]
-    return not subprocess.run(argv, env=environment).returncode
-
-
-def _sql(server: Server, statement: str, name: str, environment: Mapping[str, str]) -> str:
-    argv = [str(server.binaries / "psql"), "--no-psqlrc", "-v", "ON_ERROR_STOP=1"]
-    done = subprocess.run(
-        [*argv, "-v", f"name={name}", "-At"],
-        env=environment,
-        input=statement,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise problems.database_refuses(" ".join(done.stderr.split()))
-    return done.stdout.strip()
+    return not subprocess.run(argv, env=clean_environment() | where).returncode
 
 
 def _refuse_other_version(server: Server) -> None:
     for version in server.home.glob("*/main/PG_VERSION"):
-        raise problems.other_version(version.read_text().strip(), major(server.binaries))
+        raise problems.other_wheel(version.read_text().strip(), major(server.binaries))
 
 
 def _make_private(folder: Path, owner: Account | None) -> None:
@@ -277,6 +276,8 @@ def _make_private(folder: Path, owner: Account | None) -> None:
     if not folder.exists():
         folder.mkdir(mode=0o700, parents=True)
         _give(folder, owner)
+    if folder.is_symlink():
+        raise problems.folder_is_a_link(str(folder))
     found, uid = folder.lstat(), owner.uid if owner else os.geteuid()
     if found.st_uid != uid or found.st_mode & 0o077:
         raise problems.folder_not_private(str(folder), uid)

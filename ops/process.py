@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from ops import ROOT
 
@@ -27,6 +28,7 @@ class Mode:
 
 
 mode = Mode()
+INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a child that was
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,17 @@ class ChildFailed(Exception):
 
 
 def run(
-    argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float | None = None
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    stdin: str = "",
+    merged: bool = False,
 ) -> Result:
-    """Ask a question: run `argv` in the root, captured, under --dry as well."""
+    """Ask a question: run `argv` in the root, captured, under --dry as well.
+
+    `merged` has stderr in `out` too, in the order in which both came.
+    """
     if mode.echo:
         show(argv)
     try:
@@ -59,8 +69,9 @@ def run(
             cwd=ROOT,
             env=env,
             timeout=timeout,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             text=True,
             errors="replace",
         )
@@ -68,7 +79,7 @@ def run(
         return Result(_cannot_run(error), "", f"{argv[0]}: {error.strerror}")
     except subprocess.TimeoutExpired:
         return Result(124, "", f"{argv[0]}: no answer within {timeout} s")
-    return Result(exit_code(done.returncode), done.stdout, done.stderr)
+    return Result(exit_code(done.returncode), done.stdout, done.stderr or "")
 
 
 def attach(
@@ -77,10 +88,13 @@ def attach(
     env: Mapping[str, str] | None = None,
     cwd: Path = ROOT,
     progress: bool = False,
+    out: IO[str] | None = None,
+    err: IO[str] | None = None,
 ) -> int:
     """Show `argv` and run it in `cwd` on our own stdin, stdout and stderr; the exit code.
 
-    Where its stdout is mere `progress` it goes to stderr. Under --dry the command is shown only.
+    Where its stdout is mere `progress` it goes to stderr; `out` and `err` are files that take the
+    place of ours. Under --dry the command is shown only.
     """
     show(argv)
     if mode.dry:
@@ -89,7 +103,11 @@ def attach(
     with _signals_left_to_the_child() as started:
         try:
             child = subprocess.Popen(
-                argv, cwd=cwd, env=env, stdout=sys.stderr if progress else None
+                argv,
+                cwd=cwd,
+                env=env,
+                stdout=out or (sys.stderr if progress else None),
+                stderr=err,
             )
         except OSError as error:
             print(f"{argv[0]}: {error.strerror}", file=sys.stderr)

@@ -2,22 +2,33 @@
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from ops import console
+from ops import console, problems
 from ops.env import Settings
 
 SETTLE_SECONDS = 10
+LOOK_SECONDS = 1  # how often the log is read meanwhile
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """Ready or not, why not, and the migrations that the database lacks."""
+    """Ready or not, why not, and the facts that are worth a word even where it is ready.
+
+    `unapplied` are the migrations that the database lacks, `unknown` those that the code lacks,
+    `conflicts` an app's last ones where there are several, `host_allowed` whether Django serves
+    pages at our URL, `clock` how many seconds the web's clock is ahead of ours.
+    """
 
     ready: bool
     reason: str = ""
     unapplied: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    conflicts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    host_allowed: bool = True
+    clock: int = 0
 
 
 NOT_RUNNING = Readiness(False, "the web is not running")
@@ -31,14 +42,39 @@ def ask(settings: Settings, timeout: float = 10.0) -> Readiness:
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()
-        answer = json.loads(response.read())
-        return Readiness(
-            bool(answer["ready"]), answer.get("reason", ""), tuple(answer.get("unapplied", ()))
-        )
+        return _read(json.loads(response.read()), response.headers["Date"])
     except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
         return Readiness(False, f"{settings.url}readyz does not answer ({error})")
     finally:
         connection.close()
+
+
+def page_status(settings: Settings, timeout: float = 10.0) -> int:
+    """What the page itself answers with; 0 if it does not answer."""
+    from http.client import HTTPConnection, HTTPException
+
+    connection = HTTPConnection("127.0.0.1", settings.web_port, timeout=timeout)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status
+    except (OSError, HTTPException):
+        return 0
+    finally:
+        connection.close()
+
+
+def _read(answer: dict[str, Any], date: str | None) -> Readiness:
+    from email.utils import parsedate_to_datetime  # as slow as http.client
+
+    return Readiness(
+        bool(answer["ready"]),
+        answer.get("reason", ""),
+        tuple(answer.get("unapplied", ())),
+        tuple(answer.get("unknown", ())),
+        answer.get("conflicts", {}),
+        answer.get("host_allowed", True),
+        round(parsedate_to_datetime(date).timestamp() - time.time()) if date else 0,
+    )
 
 
 def wait(settings: Settings, seconds: float) -> None:
@@ -50,21 +86,38 @@ def wait(settings: Settings, seconds: float) -> None:
             return
 
 
-def migrated(settings: Settings, migrate: Callable[[], None]) -> Readiness:
-    """What a web that runs says, after it has applied the migrations added since its start."""
-    answer = _settled(settings)
-    if answer.unapplied:
+def migrated(
+    settings: Settings, migrate: Callable[[], None], has_ended: Callable[[], bool]
+) -> Readiness:
+    """What a web that runs says, after it has applied the migrations added since its start.
+
+    `has_ended` says whether its server waits for an edit, so that it is not waited for.
+    """
+    answer = _settled(settings, has_ended)
+    if answer.unapplied and not answer.conflicts:
         console.say(f"not migrated yet: {', '.join(answer.unapplied)}")
         migrate()
-        answer = _settled(settings)
+        answer = _settled(settings, has_ended)
     return answer
 
 
-def _settled(settings: Settings) -> Readiness:
+def _settled(settings: Settings, has_ended: Callable[[], bool]) -> Readiness:
     # Where a file was saved a moment ago, the server is starting anew.
-    deadline = time.monotonic() + SETTLE_SECONDS
+    started = asked = time.monotonic()
     while True:
-        answer = ask(settings)
-        if answer.ready or answer.unapplied or time.monotonic() > deadline:
+        answer, now = ask(settings), time.monotonic()
+        if answer.ready or answer.unapplied or answer.conflicts or now - started > SETTLE_SECONDS:
             return answer
+        if now - asked > LOOK_SECONDS:
+            if has_ended():
+                return answer
+            asked = now
         time.sleep(0.1)
+
+
+def refuse(settings: Settings, answer: Readiness) -> None:
+    """Raise if a web that is ready does not serve the page; say what is odd but does no harm."""
+    if not answer.host_allowed:
+        raise problems.host_not_allowed("127.0.0.1")
+    if answer.unknown:
+        console.say(problems.database_ahead(answer.unknown).as_note())

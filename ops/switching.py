@@ -1,7 +1,5 @@
 """From one runtime to the other: `inv up --runtime NAME`."""
 
-from dataclasses import replace
-
 from ops import console, docker, env, newenv, process, runtimes
 from ops.env import Settings
 
@@ -18,8 +16,8 @@ def switch(settings: Settings, name: str) -> Settings:
         runtimes.of(settings).down(settings)
     if process.mode.dry:
         console.say(f"RUNTIME in .env would be {name}")
-        return replace(settings, values={**settings.values, "RUNTIME": name})
-    newenv.set_runtime(name)
+        return settings.with_values({"RUNTIME": name})
+    newenv.write_values({"RUNTIME": name})
     console.say(
         f"RUNTIME in .env is now {name}. The data of {settings.runtime} stay where they are, "
         f"unseen from {name}; this goes back to them: inv up --runtime {settings.runtime}"

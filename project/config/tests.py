@@ -5,6 +5,8 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.test import SimpleTestCase
 
+from service import exits
+
 from . import env
 from .database import BASE_DIR, SQLITE, database
 
@@ -118,7 +120,7 @@ class ManageTests(SimpleTestCase):
         ended = self.manage(DEBUG="maybe")
         allowed = "0, 1, false, true, no, yes, off, on"
         self.assertEqual(ended.stderr, f"DEBUG is 'maybe': it must be one of {allowed}.\n")
-        self.assertEqual((ended.returncode, ended.stdout), (1, ""))
+        self.assertEqual((ended.returncode, ended.stdout), (exits.SETTINGS, ""))
 
     def test_a_database_out_of_reach_is_said_with_what_to_type(self) -> None:
         ended = self.manage(DEBUG="1", **{**SERVER, "SQL_HOST": "127.0.0.1"}, SQL_PORT="1")

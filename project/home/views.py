@@ -8,7 +8,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from service.database import unapplied
+from service.migrations_state import unapplied
 
 
 def index(request: HttpRequest) -> HttpResponse:

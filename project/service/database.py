@@ -1,11 +1,10 @@
-"""What is known about a database connection that failed, and about its migrations."""
+"""What is known about a database connection that failed."""
 
 import re
 import sqlite3
 
 from django.db import InterfaceError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.executor import MigrationExecutor
 
 # SQLSTATE of a connection that is lost: class 08, and a server that is shut down, has crashed
 # or is starting (https://www.postgresql.org/docs/current/errcodes-appendix.html).
@@ -52,10 +51,3 @@ def address(db: BaseDatabaseWrapper = connection) -> str:
     """`HOST port PORT`, or the path of an SQLite file."""
     settings = db.settings_dict
     return f"{settings['HOST']} port {settings['PORT']}" if settings["HOST"] else settings["NAME"]
-
-
-def unapplied() -> list[str]:
-    """The migrations still to be applied, as `app.name`, in their order."""
-    executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]

@@ -7,11 +7,15 @@ of a prober that knows the service by its address only.
 import logging
 from collections.abc import Callable
 
+from django.core.exceptions import DisallowedHost
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.utils.cache import add_never_cache_headers
 
-from .database import reason, unapplied
+from .database import reason
+from .migrations_state import MigrationsState, read_migrations
+
+Probe = Callable[[HttpRequest], JsonResponse]
 
 
 class ProbesMiddleware:
@@ -23,36 +27,52 @@ class ProbesMiddleware:
         return answer(request, probe) if probe else self.get_response(request)
 
 
-def answer(request: HttpRequest, probe: Callable[[], JsonResponse]) -> HttpResponse:
+def answer(request: HttpRequest, probe: Probe) -> HttpResponse:
     allowed = ["GET", "HEAD"]
-    response = probe() if request.method in allowed else HttpResponseNotAllowed(allowed)
+    response = probe(request) if request.method in allowed else HttpResponseNotAllowed(allowed)
     add_never_cache_headers(response)
     return response
 
 
-def healthz() -> JsonResponse:
+def healthz(_: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
-def readyz() -> JsonResponse:
+def readyz(request: HttpRequest) -> JsonResponse:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        missing = unapplied()
+        state = read_migrations()
     except (DatabaseError, InterfaceError) as error:
         # A connection that broke would fail the next probe too.
         connection.close()
-        return not_ready(f"the database does not answer: {reason(error)}", [])
-    if missing:
-        return not_ready("there are migrations to apply", missing)
-    return JsonResponse({"ready": True})
+        why = f"the database does not answer: {reason(error)}"
+        return readiness(request, MigrationsState(), why)
+    return readiness(request, state, state.obstacle)
 
 
-def not_ready(why: str, missing: list[str]) -> JsonResponse:
-    return JsonResponse({"ready": False, "reason": why, "unapplied": missing}, status=503)
+def readiness(request: HttpRequest, state: MigrationsState, why_not: str) -> JsonResponse:
+    facts = {
+        "unknown": state.unknown,
+        "conflicts": state.conflicts,
+        "host_allowed": host_allowed(request),
+    }
+    if not why_not:
+        return JsonResponse({"ready": True, **facts})
+    answer = {"ready": False, "reason": why_not, "unapplied": state.unapplied, **facts}
+    return JsonResponse(answer, status=503)
 
 
-PROBES = {"/healthz": healthz, "/readyz": readyz}
+def host_allowed(request: HttpRequest) -> bool:
+    """Whether a page would be served under the name that this request was sent to."""
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return False
+    return True
+
+
+PROBES: dict[str, Probe] = {"/healthz": healthz, "/readyz": readyz}
 
 
 def is_routine(record: logging.LogRecord) -> bool:

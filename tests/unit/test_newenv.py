@@ -1,13 +1,13 @@
-"""How `.env` comes to be."""
+"""How `.env` comes to be, and how a key of it is written later."""
 
+import os
 import re
-import socket
 import stat
 from pathlib import Path
 
 import pytest
 
-from ops import docker, env, newenv, process
+from ops import docker, env, newenv, ports, process
 from ops.problems import Problem
 
 Here = Path
@@ -21,9 +21,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
 
 def settle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
-    monkeypatch.setattr(newenv, "ROOT", folder)
     monkeypatch.setattr(docker, "engine_answers", lambda: True)
     for module in (newenv, env):
+        monkeypatch.setattr(module, "ROOT", folder)
         monkeypatch.setattr(module, "ENV", folder / ".env")
     return folder
 
@@ -31,7 +31,10 @@ def settle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_made_from_the_example_with_own_values(here: Here) -> None:
     text = newenv.make()
     made, example = env.parse(text), env.parse(env.EXAMPLE.read_text())
-    own = {"COMPOSE_PROJECT_NAME", "WEB_PORT", "SECRET_KEY", "SQL_PASSWORD", "APP_UID", "APP_GID"}
+    own = {
+        *("COMPOSE_PROJECT_NAME", "CHECKOUT", "WEB_PORT", "SECRET_KEY", "SQL_PASSWORD"),
+        *("APP_UID", "APP_GID"),
+    }
     assert list(made) == list(example)
     assert {k: v for k, v in made.items() if k not in own} == {
         k: v for k, v in example.items() if k not in own
@@ -116,6 +119,9 @@ def test_the_runtime_is_what_the_machine_has(
     assert ("inv up --runtime docker" in said) is not answers
 
 
+# One key of it
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -124,16 +130,71 @@ def test_the_runtime_is_what_the_machine_has(
         (b"export RUNTIME='docker' # mine\n", b"export RUNTIME=embedded\n"),
         (b"# RUNTIME=docker\nMY_RUNTIME=x", b"# RUNTIME=docker\nMY_RUNTIME=x\nRUNTIME=embedded\n"),
         ("A='日本'\n".encode(), "A='日本'\nRUNTIME=embedded\n".encode()),
+        ("\ufeffRUNTIME=docker\n".encode(), "\ufeffRUNTIME=embedded\n".encode()),
+        (b"RUNTIME=docker\nRUNTIME=\n", b"RUNTIME=embedded\nRUNTIME=embedded\n"),
     ],
 )
-def test_switching_touches_that_one_line(here: Here, before: bytes, after: bytes) -> None:
+def test_a_written_value_touches_that_one_line(here: Here, before: bytes, after: bytes) -> None:
     file = here / ".env"
     file.write_bytes(before)
     file.chmod(0o640)
-    newenv.set_runtime("embedded")
+    newenv.write_values({"RUNTIME": "embedded"})
     assert file.read_bytes() == after
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     assert [path.name for path in here.iterdir()] == [".env"]
+
+
+def test_several_values_at_once_word_for_word(here: Here) -> None:
+    (here / ".env").write_text("WEB_PORT=8000\nA=1\n")
+    newenv.write_values({"WEB_PORT": "8001", "COMPOSE_PROJECT_NAME": r"shop\1\g<0>"})
+    assert (here / ".env").read_text() == (
+        "WEB_PORT=8001\nA=1\nCOMPOSE_PROJECT_NAME=shop\\1\\g<0>\n"
+    )
+
+
+def test_a_link_stays_one_and_a_value_goes_where_it_leads(here: Here, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "kept"
+    elsewhere.mkdir()
+    (elsewhere / "shop.env").write_text("WEB_PORT=8000\n")
+    (here / ".env").symlink_to(elsewhere / "shop.env")
+    newenv.write_values({"WEB_PORT": "8001"})
+    assert (here / ".env").is_symlink()
+    assert (elsewhere / "shop.env").read_text() == "WEB_PORT=8001\n"
+    assert [path.name for path in elsewhere.iterdir()] == ["shop.env"]
+
+
+def test_a_failed_write_leaves_all_as_it_was(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    (here / ".env").write_text("WEB_PORT=8000\n")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        newenv.write_values({"WEB_PORT": "8001"})
+    assert (here / ".env").read_text() == "WEB_PORT=8000\n"
+    assert [path.name for path in here.iterdir()] == [".env"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files away")
+def test_under_sudo_it_stays_its_owners(here: Here) -> None:
+    (here / ".env").write_text("WEB_PORT=8000\n")
+    os.chown(here / ".env", 1234, 1235)
+    newenv.write_values({"WEB_PORT": "8001"})
+    found = (here / ".env").stat()
+    assert (found.st_uid, found.st_gid) == (1234, 1235)
+
+
+def test_keys_from_the_example_come_with_their_comments(here: Here) -> None:
+    (here / ".env").write_text("A=1\n\n\n")
+    newenv.add_from_example(["SQL_PORT", "RUNTIME", "SQL_HOST"])
+    text = (here / ".env").read_text()
+    assert env.parse(text) == {"A": "1", "RUNTIME": "docker", "SQL_HOST": "", "SQL_PORT": "5432"}
+    first, runtime, database = text.removesuffix("\n").split("\n\n")
+    assert first == "A=1"
+    assert runtime in env.EXAMPLE.read_text()
+    assert runtime.startswith("# docker: ")
+    assert database.startswith("# The database.")
+    assert database.endswith("\nSQL_HOST=\nSQL_PORT=5432")
 
 
 # The project's name
@@ -177,33 +238,6 @@ def test_two_checkouts_of_one_name_differ(tmp_path: Path, monkeypatch: pytest.Mo
 # The port
 
 
-@pytest.fixture
-def listener() -> socket.socket:
-    server = socket.create_server(("127.0.0.1", 0))
-    with server:
-        yield server
-
-
-def test_a_free_port_skips_a_listener(listener: socket.socket) -> None:
-    taken = listener.getsockname()[1]
-    assert not newenv.port_is_free(taken)
-    assert newenv.free_port(taken) > taken
-
-
-def test_a_port_that_was_let_go_of_is_free() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)):
-            server.accept()[0].close()  # leaves the connection in TIME_WAIT on this side
-    assert newenv.port_is_free(port)
-    assert newenv.free_port(port) == port
-
-
-def test_a_listener_on_every_address_counts() -> None:
-    with socket.create_server(("0.0.0.0", 0)) as server:
-        assert not newenv.port_is_free(server.getsockname()[1])
-
-
 def test_the_port_in_env_is_free(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(newenv, "port_is_free", lambda port: port not in (8000, 8001))
+    monkeypatch.setattr(ports, "port_is_free", lambda port: port not in (8000, 8001))
     assert env.parse(newenv.make())["WEB_PORT"] == "8002"

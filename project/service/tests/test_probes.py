@@ -1,4 +1,8 @@
 import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 from unittest import skipUnless
 
 from django.db import connection
@@ -9,6 +13,15 @@ from django.test import SimpleTestCase, TestCase, override_settings
 from service.probes import is_routine
 
 from .broken import changed, database_down, default_connection
+from .shop import NO_PARENT, TWO_LAST, installed_shop
+
+NOTHING_KNOWN: dict[str, Any] = {
+    "ready": False,
+    "unapplied": [],
+    "unknown": [],
+    "conflicts": {},
+    "host_allowed": False,
+}
 
 
 @override_settings(ALLOWED_HOSTS=["example.org"], SECURE_SSL_REDIRECT=True)
@@ -30,20 +43,50 @@ class HealthzTests(SimpleTestCase):
 @override_settings(ALLOWED_HOSTS=["example.org"], SECURE_SSL_REDIRECT=True)
 class ReadyzTests(TestCase):
     def test_ready_whatever_the_host(self) -> None:
-        answer = self.client.get("/readyz", headers={"host": "no such host!"})
-        self.assertEqual((answer.status_code, answer.json()), (200, {"ready": True}))
+        for host, allowed in (("example.org", True), ("10.0.0.7", False), ("no such!", False)):
+            answer = self.client.get("/readyz", headers={"host": host})
+            wanted = {"ready": True, "unknown": [], "conflicts": {}, "host_allowed": allowed}
+            self.assertEqual((answer.status_code, answer.json()), (200, wanted))
 
     def test_names_unapplied_migrations(self) -> None:
         MigrationRecorder(connection).record_unapplied("sessions", "0001_initial")
         answer = self.client.get("/readyz")
         self.assertEqual(answer.status_code, 503)
         self.assertEqual(answer.json()["unapplied"], ["sessions.0001_initial"])
+        self.assertEqual(answer.json()["reason"], "there are migrations to apply")
+
+    def test_unknown_migrations_do_not_make_it_unready(self) -> None:
+        MigrationRecorder(connection).record_applied("sessions", "0002_of_another_branch")
+        answer = self.client.get("/readyz")
+        self.assertEqual(answer.status_code, 200)
+        self.assertEqual(answer.json()["unknown"], ["sessions.0002_of_another_branch"])
+
+    def with_shop(self, migrations: Mapping[str, str]) -> dict[str, Any]:
+        """The answer, which is a 503, with these migrations on disk."""
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        with installed_shop(Path(folder), migrations):
+            answer = self.client.get("/readyz")
+        self.assertEqual(answer.status_code, 503)
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def test_names_conflicting_migrations(self) -> None:
+        found = self.with_shop(TWO_LAST)
+        self.assertEqual(found["conflicts"], {"shop": ["0002_a", "0002_b"]})
+        self.assertIn("two migrations of shop are both the last", found["reason"])
+
+    def test_migrations_that_cannot_be_read_are_a_reason(self) -> None:
+        found = self.with_shop(NO_PARENT)
+        self.assertIn("the migrations cannot be read", found.pop("reason"))
+        self.assertEqual(found, NOTHING_KNOWN)
 
     def test_without_the_database_and_with_it_again(self) -> None:
         with database_down():
             answer = self.client.get("/readyz")
-        self.assertEqual((answer.status_code, answer.json()["ready"]), (503, False))
-        self.assertIn("the database does not answer", answer.json()["reason"])
+        found = answer.json()
+        self.assertEqual(answer.status_code, 503)
+        self.assertIn("the database does not answer", found.pop("reason"))
+        self.assertEqual(found, NOTHING_KNOWN)
         self.assertEqual(self.client.get("/readyz").status_code, 200)
 
 

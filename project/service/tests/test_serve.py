@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -6,16 +7,20 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from unittest import skipUnless
 
 from django.db import connection
 from django.test import SimpleTestCase, TransactionTestCase
 
 from config.database import BASE_DIR, SQLITE
+from service import exits
 from service.wait import NoDatabase, wait_for
 
 from .broken import changed, unreachable_database
+from .shop import SETTINGS, TWO_LAST, write_shop
 
 on_postgresql = skipUnless(connection.vendor == "postgresql", "SQLite has no server to wait for")
 
@@ -74,16 +79,30 @@ class ServeTests(SimpleTestCase):
 
     def start(self, *arguments: str) -> tuple[subprocess.Popen[str], str]:
         """A server and its address, read from the line that it prints."""
+        server, _, url = self.start_and_read(*arguments)
+        return server, url
+
+    def start_and_read(self, *arguments: str) -> tuple[subprocess.Popen[str], str, str]:
+        """A server, what it printed before its address, and that."""
         server = serve(*arguments, **self.variables)
         self.addCleanup(server.communicate)
         self.addCleanup(server.kill)
         assert server.stdout
-        printed = []
+        printed = ""
         for line in server.stdout:
-            printed.append(line)
             if found := re.search(r"http://\S+", line):
-                return server, found[0]
-        raise AssertionError("".join(printed))
+                return server, printed, found[0]
+            printed += line
+        raise AssertionError(printed)
+
+    def refused(self, url: str) -> dict[str, Any]:
+        """The answer, which is a 503."""
+        with self.assertRaises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(url)
+        with caught.exception as answer:
+            self.assertEqual(answer.code, 503)
+            found: dict[str, Any] = json.load(answer)
+        return found
 
     def test_migrates_serves_and_ends_at_sigterm(self) -> None:
         server, url = self.start()
@@ -94,10 +113,7 @@ class ServeTests(SimpleTestCase):
 
     def test_no_migrate_leaves_the_database_alone(self) -> None:
         _, url = self.start("--no-migrate")
-        with self.assertRaises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(f"{url}readyz")
-        self.assertEqual(caught.exception.code, 503)
-        caught.exception.close()
+        self.refused(f"{url}readyz")
         self.assertFalse(self.file.stat().st_size)
 
     def test_a_wait_of_no_number_is_one_sentence(self) -> None:
@@ -106,4 +122,33 @@ class ServeTests(SimpleTestCase):
         self.assertEqual(
             printed, "DB_WAIT_SECONDS is 'soon': it must be a number from 0 to 86400.\n"
         )
+        self.assertEqual(server.returncode, exits.SETTINGS)
+
+    def test_a_database_that_never_answers_is_one_sentence(self) -> None:
+        self.variables["SQL_DATABASE"] = "/nonexistent/db.sqlite3"
+        server = serve(**self.variables)
+        printed, _ = server.communicate(timeout=20)
+        wanted = "Cannot connect to the database at /nonexistent/db.sqlite3: "
+        self.assertEqual(printed, f"{wanted}unable to open database file.\n")
+        self.assertEqual(server.returncode, exits.NO_DATABASE)
+
+    def with_shop(self, migrations: Mapping[str, str], settings: str = SETTINGS) -> None:
+        folder = self.file.parent
+        write_shop(folder, migrations)
+        (folder / "shop_settings.py").write_text(settings)
+        self.variables.update(PYTHONPATH=str(folder), DJANGO_SETTINGS_MODULE="shop_settings")
+
+    def test_a_failed_check_is_the_last_thing_printed(self) -> None:
+        self.with_shop({}, SETTINGS + "STATICFILES_DIRS = 'static'\n")
+        server = serve(**self.variables)
+        printed, _ = server.communicate(timeout=20)
+        self.assertRegex(printed, r"^SystemCheckError: (.*\n)+ERRORS:\n.*staticfiles.E001")
+        self.assertIn("HINT", printed.splitlines()[-1])
         self.assertEqual(server.returncode, 1)
+
+    def test_no_migrate_serves_with_migrations_that_do_not_fit(self) -> None:
+        self.with_shop(TWO_LAST)
+        _, printed, url = self.start_and_read("--no-migrate")
+        reason = "two migrations of shop are both the last: 0002_a, 0002_b"
+        self.assertEqual(printed, f"Cannot migrate: {reason}.\n")
+        self.assertEqual(self.refused(f"{url}readyz")["reason"], reason)

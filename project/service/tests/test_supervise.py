@@ -67,11 +67,14 @@ class SuperviseTests(SimpleTestCase):
         self.act("sys.exit('reason')")
         process = self.start()
         self.assertEqual(self.ended(process), 1)
-        self.assertEqual(self.lines(process, 3), ["serve --reload true", "reason", ""])
+        wanted = ["serve --reload true", "reason", "Ended with status 1."]
+        self.assertEqual(self.lines(process, 3), wanted)
 
     def test_a_first_start_that_is_killed_ends_with_128_plus_the_signal(self) -> None:
         self.act("os.kill(os.getpid(), signal.SIGKILL)")
-        self.assertEqual(self.ended(self.start()), 128 + signal.SIGKILL)
+        process = self.start()
+        self.assertEqual(self.ended(process), 128 + signal.SIGKILL)
+        self.assertEqual(self.lines(process, 2)[1], "Ended with status 137.")
 
     def test_a_ready_file_of_an_earlier_run_does_not_count(self) -> None:
         self.ready_file.touch()
@@ -92,7 +95,7 @@ class SuperviseTests(SimpleTestCase):
         process = self.start()
         again = "serve --reload --no-migrate true"
         full = "serve --reload true"
-        self.assertEqual(self.lines(process, 3), [full, full, again])
+        self.assertEqual(self.lines(process, 4), [full, full, again, ""])
         self.assertEqual(self.ended(process), 0)
 
     def test_an_error_after_ready_waits_for_a_change(self) -> None:
@@ -130,6 +133,7 @@ class SuperviseTests(SimpleTestCase):
         self.lines(process, 2)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(self.ended(process), 5)
+        self.assertEqual(self.line(process), "Ended with status 5.")
 
     def test_a_signal_while_waiting_for_a_change(self) -> None:
         self.act("pathlib.Path('ready').touch(); sys.exit(1)")

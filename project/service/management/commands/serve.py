@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.staticfiles.management.commands.runserver import Command as Runserver
-from django.core.management import CommandParser, call_command
+from django.core.management import CommandParser
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import autoreload
 
 import supervise
 from config.env import integer
-from service.database import address, reason, unapplied, unreachable
+from service import exits
+from service.database import address, reason, unreachable
+from service.migrating import migrate
+from service.migrations_state import MigrationsState, read_migrations
 from service.wait import NoDatabase, wait_for
 
 
@@ -57,8 +60,8 @@ class Command(Runserver):
         try:
             wait_for(connection, seconds, self.tell)
         except NoDatabase as error:
-            sys.exit(str(error))
-        call_command("migrate", interactive=False, verbosity=verbosity)
+            exits.end(exits.NO_DATABASE, str(error))
+        migrate(verbosity)
         connection.close()
         self.migrated = True
 
@@ -66,12 +69,19 @@ class Command(Runserver):
         if self.migrated:
             return
         try:
-            if missing := unapplied():
-                self.tell(f"Not applied yet: {', '.join(missing)}. Type `inv migrate`.")
+            state = read_migrations()
         except (InterfaceError, OperationalError) as error:
             if not unreachable(error):
                 raise
             self.tell(f"Cannot reach the database at {address()}: {reason(error)}.")
+        else:
+            self.tell_migrations(state)
+
+    def tell_migrations(self, state: MigrationsState) -> None:
+        if state.refusal:
+            self.tell(f"Cannot migrate: {state.refusal}.")
+        elif state.unapplied:
+            self.tell(f"Not applied yet: {', '.join(state.unapplied)}. Type `inv migrate`.")
 
     def on_bind(self, server_port: int) -> None:
         host = f"[{self.addr}]" if ":" in self.addr else self.addr

@@ -1,0 +1,1 @@
+"""From what a failed service left behind to the problem by its name."""

@@ -1,0 +1,109 @@
+"""Why the web ended, or does not get ready: from its log, on either runtime.
+
+Its supervisor ends each run with the line `Ended with status N`; the statuses are those of
+project/service/exits.py. For a traceback it is the name of the exception that counts.
+"""
+
+import os
+import re
+
+from ops import database, problems, process
+from ops.env import Settings
+from ops.problems import Problem
+from ops.readiness import Readiness
+
+ENDED = re.compile(r"Ended with status (\d+)")
+NO_DATABASE = os.EX_UNAVAILABLE
+SETTINGS = os.EX_CONFIG
+NOT_MIGRATED = os.EX_DATAERR
+MIGRATIONS_CONFLICT = os.EX_USAGE
+SYNTAX = ("SyntaxError", "IndentationError", "TabError")
+IN_PROJECT = re.compile(r".*/project/")  # in the checkout as in the container
+LINES = 200
+SHOWN = 12
+
+
+def of(settings: Settings, log: str, state: str) -> Problem:
+    """The problem that the last run in `log` ended with; `state` words how the web is."""
+    status, lines = _last_run(log)
+    sentence = lines[-1] if lines else "it gave no reason"
+    if status == NO_DATABASE:
+        return _no_database(settings, sentence)
+    if status == SETTINGS:
+        return problems.settings_refused(sentence)
+    if status == MIGRATIONS_CONFLICT:
+        return problems.migrations_conflict(lines[-2] if len(lines) > 1 else sentence)
+    if status == NOT_MIGRATED:
+        return problems.migration_failed(sentence, _traceback(lines))
+    return _of_exception(lines) or problems.web_died(state, "\n".join(lines[-SHOWN:]))
+
+
+def waits_for_an_edit(log: str) -> bool:
+    """Whether the server has ended, and its supervisor waits for a change of the code."""
+    return bool(ENDED.match(log.rpartition("\n")[2]))
+
+
+def has_failed(log: str) -> bool:
+    """Whether the last run in `log` ended by an error of its own, and not because it was told to."""
+    status, _ = _last_run(log)
+    return status not in (0, *process.INTERRUPTED)
+
+
+def of_running(settings: Settings, answer: Readiness, log: str) -> Problem:
+    """The problem of a web that runs and is not ready: it waits for an edit, or its database."""
+    if waits_for_an_edit(log):
+        return of(settings, log, "waiting for a change in project/")
+    if answer.conflicts:
+        return problems.migrations_conflict(f"{answer.reason}.")
+    if settings.has_own_database and (problem := database.misfit(settings)):
+        return problem
+    return problems.not_ready(answer.reason, "\n".join(log.splitlines()[-SHOWN:]))
+
+
+def _last_run(log: str) -> tuple[int, list[str]]:
+    """The status that the last run ended with (0 if it has not ended), and its lines."""
+    lines = [line.rstrip() for line in log.splitlines() if line.strip()]
+    ends = [number for number, line in enumerate(lines) if ENDED.match(line)]
+    if not ends:
+        return 0, lines
+    begin = ends[-2] + 1 if len(ends) > 1 else 0
+    found = ENDED.match(lines[ends[-1]])
+    return int(found[1]) if found else 0, lines[begin : ends[-1]]
+
+
+def _no_database(settings: Settings, sentence: str) -> Problem:
+    if settings.has_own_database and (problem := database.misfit(settings)):
+        return problem
+    return problems.database_refuses(sentence)
+
+
+def _of_exception(lines: list[str]) -> Problem | None:
+    """By the exception that stands last, as Python prints one: `Name: text`."""
+    shown = _traceback(lines)
+    last = shown.rpartition("\n")[2]
+    name = last.partition(":")[0].rpartition(".")[2]
+    if name in SYNTAX:
+        return problems.syntax_error(_place(shown), "\n".join(shown.splitlines()[-4:]))
+    if name == "ModuleNotFoundError" and (module := re.search(r"'([^']+)'", last)):
+        return problems.package_missing(module[1], shown)
+    return problems.web_died(f"ended by {name}", shown) if shown else None
+
+
+def _traceback(lines: list[str]) -> str:
+    """The end of the last traceback: what it was doing, and the exception."""
+    starts = [n for n, line in enumerate(lines) if line.startswith("Traceback (most recent")]
+    if not starts:
+        return ""
+    inside = lines[starts[-1] + 1 :]
+    # What it was doing is indented; the exception, which may have several lines, is not.
+    ends = [n for n, line in enumerate(inside) if not line.startswith(" ")]
+    return "\n".join(inside[max(0, ends[0] - SHOWN // 2) : ends[0] + 2] if ends else inside)
+
+
+def _place(shown: str) -> str:
+    """`project/config/settings.py line 3`, from the last File line of a traceback."""
+    found = re.findall(r'File "(.+)", line (\d+)', shown)
+    if not found:
+        return "project/"
+    path, line = found[-1]
+    return f"{IN_PROJECT.sub('project/', path)} line {line}"

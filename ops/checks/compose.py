@@ -1,0 +1,121 @@
+"""The Docker runtime: engine, containers, images, the volume, and the database from within."""
+
+from functools import partial
+from typing import Any
+
+from ops import docker, freshness, problems, process
+from ops.causes import container as container_cause
+from ops.causes import web as web_cause
+from ops.checks import Finding, port, server
+from ops.docker import Container
+from ops.env import Settings
+from ops.runtimes import compose
+
+
+def check(settings: Settings) -> list[Finding]:
+    """Everything that the engine can be asked, whatever is up."""
+    engine = _engine()
+    found = docker.all_containers(settings)
+    services = {c.service: c for c in found if c.one_off != "True"}
+    web = services.get("web")
+    volume = compose.volume_name(settings)
+    there = docker.inspect(compose.image_name(settings), volume)
+    return [
+        engine,
+        _port(settings, web),
+        *(_service(settings, name, services.get(name)) for name in settings.services),
+        _image(settings, web, there.get(compose.image_name(settings))),
+        *_stack(settings, services),
+        _leftovers(settings, found),
+        *(
+            _data(settings, there.get(volume), services.get("db"))
+            if settings.has_own_database
+            else ()
+        ),
+    ]
+
+
+def _engine() -> Finding:
+    asked = docker.ask("version", "--format", "{{.Server.Version}}").strip()
+    composed = process.run(["docker", "compose", "version", "--short"])
+    fact = f"Docker {asked}, Compose {composed.out.strip() or 'missing'}"
+    if composed.code:
+        return Finding("engine", fact, problems.compose_missing())
+    for part, version in (("Docker Engine", asked), ("Docker Compose", composed.out)):
+        if docker.is_too_old(version, docker.OLDEST[part]):
+            problem = problems.docker_too_old(part, version.strip(), docker.OLDEST[part])
+            return Finding("engine", fact, problem)
+    chosen_by, host = docker.endpoint()
+    if docker.is_elsewhere(host):
+        return Finding("engine", fact, problems.engine_elsewhere(chosen_by, host, answers=True))
+    return Finding("engine", fact)
+
+
+def _port(settings: Settings, web: Container | None) -> Finding:
+    if web and web.running:
+        return Finding("port", f"{settings.web_port}, this checkout's")
+    return port.check(settings)
+
+
+def _service(settings: Settings, name: str, found: Container | None) -> Finding:
+    if found is None:
+        return Finding(name, "not started")
+    died = found.state in compose.DEAD and found.exit_code not in (0, *process.INTERRUPTED)
+    if not died and "(unhealthy)" not in found.status:
+        return Finding(name, found.status)
+    if name == "db":
+        return Finding(name, found.status, container_cause.of_database(settings, found))
+    log = docker.last_lines(found, web_cause.LINES)
+    return Finding(name, found.status, web_cause.of(settings, log, found.status))
+
+
+def _image(settings: Settings, web: Container | None, image: dict[str, Any] | None) -> Finding:
+    inputs = freshness.image_inputs(settings)
+    if web and web.running and web.inputs != inputs:
+        return Finding("image", "stale", problems.image_stale())
+    if docker.label(image, "build.inputs") != inputs:
+        return Finding("image", "inv up will build it")
+    return Finding("image", "fresh")
+
+
+def _stack(settings: Settings, services: dict[str, Container]) -> list[Finding]:
+    running = {name: c.config for name, c in services.items() if c.running}
+    if set(running) != set(settings.services):
+        return []
+    inputs = freshness.stack_inputs(settings)
+    if freshness.is_current(inputs, running):
+        return [Finding("stack", "as .env and the compose files say")]
+    return [Finding("stack", "older than its files", problems.changed_since_up())]
+
+
+def _leftovers(settings: Settings, found: list[Container]) -> Finding:
+    left = [
+        c.name
+        for c in found
+        if (c.one_off == "True" and not c.running) or c.service not in settings.services
+    ]
+    if not left:
+        return Finding("containers", "none is left behind")
+    fix = partial(docker.remove_containers, left)
+    return Finding("containers", "some are left behind", problems.leftovers(left), fix)
+
+
+def _data(settings: Settings, volume: dict[str, Any] | None, db: Container | None) -> list[Finding]:
+    return [_volume(settings, volume), *(_inside(settings, db) if db and db.running else ())]
+
+
+def _volume(settings: Settings, volume: dict[str, Any] | None) -> Finding:
+    name = compose.volume_name(settings)
+    if volume is None:
+        return Finding("volume", "inv up will make it")
+    if owner := compose.volume_owner(settings, volume):
+        return Finding("volume", f"of {owner}", problems.volume_of_another(name, owner))
+    return Finding("volume", name)
+
+
+def _inside(settings: Settings, db: Container) -> list[Finding]:
+    mounted = docker.mounted_at(db, compose.DATA)
+    if not mounted or docker.is_anonymous(mounted):
+        where = f"the anonymous volume {mounted[:12]}" if mounted else "the container itself"
+        return [Finding("data", where, problems.data_not_kept(where))]
+    return [Finding("data", f"in {mounted}"), *server.check(settings)]

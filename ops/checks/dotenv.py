@@ -1,0 +1,138 @@
+"""What may be wrong with an `.env` that can be read: who sees it, its keys, its secrets."""
+
+import difflib
+import os
+import re
+import stat
+from collections.abc import Iterable
+from functools import partial
+
+from ops import ROOT, env, newenv, problems, process
+from ops.checks import Finding
+from ops.env import Settings
+
+FILE = ".env"
+LIKE = 0.87  # WEB_PROT and WEB_PORT are that alike, COMPOSE_PROFILES and COMPOSE_FILE are not
+SHORTEST_KEY, SHORTEST_PASSWORD = 50, 12
+FEWEST_CHARACTERS = 5
+# Of those that are tried first, some that are long enough to pass otherwise.
+USUAL = frozenset(
+    [
+        "123456789012",
+        "1234567890123456",
+        "qwertyuiop123",
+        "administrator",
+        "correcthorsebatterystaple",
+        "password1234",
+        "passwordpassword",
+        "postgrespassword",
+        "postgrespostgres",
+        "changemechangeme",
+    ]
+)
+
+
+def check(settings: Settings) -> list[Finding]:
+    """What can be told of `.env` without asking Docker or the database."""
+    if not env.ENV.exists():  # under --dry, in a fresh clone
+        return [Finding(FILE, "not made yet")]
+    return [_mode(), *_keys(), *_secrets(settings), *_git(), *_owner(settings)]
+
+
+def _mode() -> Finding:
+    # Where .env is a link, it is the file it leads to that counts, for stat and chmod alike.
+    found = env.ENV.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if not mode & (stat.S_IRGRP | stat.S_IROTH):
+        return Finding(FILE, f"for its owner alone ({mode:o})")
+    fix = partial(env.ENV.chmod, 0o600) if os.geteuid() in (0, found.st_uid) else None
+    return Finding(FILE, f"others can read it ({mode:o})", problems.env_open(mode), fix)
+
+
+def _keys() -> list[Finding]:
+    there = env.parse(env.ENV.read_text(encoding="utf-8-sig"))
+    known = env.parse(env.EXAMPLE.read_text(encoding="utf-8"))
+    mistyped = {key: meant for key in there if key not in known and (meant := _meant(key, known))}
+    # One that stands there mistyped is not added: its default would settle what is to be asked.
+    missing = [key for key in known if key not in (*there, *mistyped.values())]
+    own = len(there.keys() - known.keys() - mistyped.keys())
+    return [
+        _complete(f"{len(there)} keys, {own or 'none'} of your own", missing),
+        *(Finding(FILE, key, problems.env_mistyped(key, it)) for key, it in mistyped.items()),
+    ]
+
+
+def _complete(fact: str, missing: list[str]) -> Finding:
+    if not missing:
+        return Finding(FILE, fact)
+    fix = partial(newenv.add_from_example, missing)
+    return Finding(FILE, f"{fact}, {len(missing)} missing", problems.env_incomplete(missing), fix)
+
+
+def _meant(key: str, known: Iterable[str]) -> str | None:
+    """The key of the example that `key` is a slip for, whether `.env` has that one as well or not:
+    `inv` writes them all, so that a line which somebody adds comes on top of the right one."""
+    like = difflib.get_close_matches(key.upper(), known, n=2, cutoff=LIKE)
+    # One like two of them (APP_ID), or with words besides (SQL_HOST_2), is a name of its own.
+    return like[0] if len(like) == 1 and not _words(key) > _words(like[0]) else None
+
+
+def _words(key: str) -> set[str]:
+    return set(re.findall("[A-Z]+|[0-9]+", key.upper()))
+
+
+def _secrets(settings: Settings) -> list[Finding]:
+    weak = {"SECRET_KEY": _weak_key(settings), "SQL_PASSWORD": _weak_password(settings)}
+    return [_secret(key, why, len(settings.values[key])) for key, why in weak.items()]
+
+
+def _secret(key: str, weak: str, length: int) -> Finding:
+    if weak:
+        return Finding(key, weak, problems.env_weak_secret(key, weak))
+    return Finding(key, f"{length} characters")
+
+
+def _weak_key(settings: Settings) -> str:
+    """Why Django's own check (security.W009) refuses the key, or nothing."""
+    key = settings.values["SECRET_KEY"]
+    if key.startswith("django-insecure-"):
+        return "begins with django-insecure-, as those that startproject makes for a first try"
+    if len(key) < SHORTEST_KEY:
+        return f"is {len(key)} characters long, Django asks for {SHORTEST_KEY}: it can be guessed"
+    return _monotonous(key)
+
+
+def _weak_password(settings: Settings) -> str:
+    password = settings.values["SQL_PASSWORD"]
+    for key in ("SQL_USER", "SQL_DATABASE"):
+        if password.lower() == settings.values[key].lower():
+            return f"is the same as {key}: it can be guessed"
+    if len(password) < SHORTEST_PASSWORD:
+        return f"is {len(password)} characters long: it can be guessed"
+    if password.lower() in USUAL:
+        return "is one of those that are tried first"
+    return _monotonous(password)
+
+
+def _monotonous(secret: str) -> str:
+    count = len(set(secret))
+    return f"has {count} different characters: it can be guessed" * (count < FEWEST_CHARACTERS)
+
+
+def _git() -> list[Finding]:
+    tracked = process.run(["git", "ls-files", "--error-unmatch", "--", FILE]).code
+    if tracked == 0:
+        return [Finding(FILE, "in git", problems.env_committed())]
+    if tracked != 1:  # no git, or no repository
+        return []
+    ignored = process.run(["git", "check-ignore", "--quiet", "--", FILE]).code == 0
+    return [Finding(FILE, "ignored by git" if ignored else "not in git, but not ignored either")]
+
+
+def _owner(settings: Settings) -> list[Finding]:
+    if settings.runtime != "docker":  # embedded, the web runs as whoever starts it
+        return []
+    uid, owner = int(settings.values["APP_UID"]), ROOT.stat().st_uid
+    if uid != owner:
+        return [Finding("APP_UID", f"{uid}", problems.env_other_owner(uid, owner))]
+    return [Finding("APP_UID", f"{uid}, who owns this folder")]

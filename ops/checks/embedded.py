@@ -1,0 +1,69 @@
+"""The embedded runtime: its folder, its processes, and the database from within."""
+
+from pathlib import Path
+
+from ops import freshness, packages, postgres, problems
+from ops.causes import web as web_cause
+from ops.checks import Finding, port, server
+from ops.env import Settings
+from ops.runtimes import embedded
+
+
+def check(settings: Settings) -> list[Finding]:
+    """Everything that can be told without starting anything."""
+    if not packages.is_installed("embedded"):
+        return [Finding("server", "inv up will install it"), port.check(settings)]
+    running = embedded.processes(settings)
+    return [
+        *(_folder(settings) if settings.has_own_database else ()),
+        *(_service(settings, name, pid) for name, pid in running.items()),
+        _port(settings, running["web"]),
+        *_stack(running),
+        *(server.check(settings) if running.get("db") else ()),
+    ]
+
+
+def _folder(settings: Settings) -> list[Finding]:
+    home = embedded.home_of(settings)
+    postgres.check_folder(embedded.server_of(settings))
+    if not home.exists():
+        return [Finding("data", "inv up will make them")]
+    return [Finding("data", f"in {home}"), _leftovers(home)]
+
+
+def _leftovers(home: Path) -> Finding:
+    left = sorted(home.glob("*/main.part*"))
+    if not left:
+        return Finding("leftovers", "no half-made cluster")
+    names = [str(path) for path in left]
+    return Finding(
+        "leftovers", "a half-made cluster", problems.leftovers(names), lambda: _remove(left)
+    )
+
+
+def _remove(folders: list[Path]) -> None:
+    import shutil
+
+    for folder in folders:
+        shutil.rmtree(folder)
+
+
+def _service(settings: Settings, name: str, pid: int | None) -> Finding:
+    if pid is not None:
+        return Finding(name, f"running, process {pid}")
+    log = embedded.process_of(name).last_lines(web_cause.LINES)
+    if name == "web" and web_cause.has_failed(log):
+        return Finding(name, "ended", web_cause.of(settings, log, "ended"))
+    return Finding(name, "not running")
+
+
+def _port(settings: Settings, web: int | None) -> Finding:
+    return Finding("port", f"{settings.web_port}, this checkout's") if web else port.check(settings)
+
+
+def _stack(running: dict[str, int | None]) -> list[Finding]:
+    if not all(running.values()):
+        return []
+    if freshness.is_current(freshness.embedded_inputs(), {}):
+        return [Finding("stack", "as .env and the packages say")]
+    return [Finding("stack", "older than its files", problems.changed_since_up())]

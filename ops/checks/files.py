@@ -1,0 +1,92 @@
+"""What may be wrong with the files of this checkout: whose they are, their locks, their disk."""
+
+import os
+import pwd
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from ops import ROOT, problems
+from ops.checks import Finding
+from ops.env import Settings
+
+# Nobody edits these, or they are another's by design, as the embedded database is nobody's.
+SKIPPED = {".git", ".venv", ".data", ".state", "node_modules", "__pycache__"}
+LEAST_SPACE = 200 * 10**6
+# A package that an .in file names: no option, URL or comment. One with a marker may rightly be
+# missing in the lock, if no Python or system that counts has a need of it.
+NAMED = re.compile(r"^[ \t]*([A-Za-z0-9][\w.-]*)[ \t]*(?=[\[<>=!~@(#]|$)[^;#\n]*(?=#|$)", re.M)
+LOCKED = re.compile(r"^([A-Za-z0-9][\w.-]*)", re.M)
+
+
+def check(settings: Settings) -> list[Finding]:
+    """What can be told of the files without asking anybody."""
+    return [_owners(), _locks(), _space()]
+
+
+def _owners() -> Finding:
+    owner = ROOT.stat()
+    uids = dict(_files())
+    foreign = sorted(path for path, uid in uids.items() if uid != owner.st_uid)
+    if not foreign:
+        return Finding("files", f"all {len(uids)} belong to {_user(owner.st_uid)}")
+    first, whose = str(foreign[0].relative_to(ROOT)), _user(uids[foreign[0]])
+    return Finding(
+        "files",
+        f"{len(foreign)} of {len(uids)} belong to another user",
+        problems.files_of_another(len(foreign), first, whose, owner.st_uid, owner.st_gid),
+        None if os.geteuid() else partial(_give, foreign, owner),
+    )
+
+
+def _files() -> Iterator[tuple[Path, int]]:
+    """Every file and folder that people work with, and the number of its owner."""
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = set(folders) - SKIPPED
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            with suppress(OSError):  # gone meanwhile
+                yield path, path.lstat().st_uid
+
+
+def _give(paths: Iterable[Path], owner: os.stat_result) -> None:
+    for path in paths:
+        with suppress(FileNotFoundError):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # of a container, or deleted
+        return f"user {uid}"
+
+
+def _locks() -> Finding:
+    named = sorted((ROOT / "requirements").glob("*.in"))
+    absent = list(dict.fromkeys(name for file in named for name in _not_locked(file)))
+    if absent:
+        fact = f"{len(absent)} not in the lock yet"
+        return Finding("requirements", fact, problems.lock_outdated(absent))
+    return Finding("requirements", f"the {len(named)} locks have all that is asked for")
+
+
+def _not_locked(file: Path) -> list[str]:
+    lock = file.with_suffix(".txt")
+    locked = _names(LOCKED, lock) if lock.exists() else set()
+    return sorted(_names(NAMED, file) - locked)
+
+
+def _names(pattern: re.Pattern[str], file: Path) -> set[str]:
+    found = pattern.findall(file.read_text(encoding="utf-8", errors="replace"))
+    return {re.sub("[-_.]+", "-", name).lower() for name in found}  # as PyPI compares them
+
+
+def _space() -> Finding:
+    free = shutil.disk_usage(ROOT).free
+    fact = f"{free / 10**9:.1f} GB free"
+    full = problems.disk_full("in this folder's file system") if free < LEAST_SPACE else None
+    return Finding("disk", fact, full)

@@ -1,0 +1,61 @@
+"""The web as it answers: ready, at its URL, in time, with the migrations of this branch."""
+
+from ops import problems, readiness, runtimes
+from ops.causes import web as web_cause
+from ops.checks import Finding
+from ops.env import Settings
+from ops.problems import Problem
+from ops.readiness import Readiness
+
+CLOCK_SECONDS = 60
+
+
+def check(settings: Settings) -> list[Finding]:
+    """What a running web says of itself; nothing of one that does not run."""
+    log = runtimes.of(settings).web_log(settings)
+    if log is None:
+        return []
+    answer = readiness.ask(settings)
+    return [
+        _ready(settings, answer, log),
+        *_migrations(answer),
+        _page(settings, answer),
+        _clock(answer),
+    ]
+
+
+def _ready(settings: Settings, answer: Readiness, log: str) -> Finding:
+    if answer.ready or answer.unapplied or answer.conflicts:  # the latter two have their own line
+        return Finding("web", "answers")
+    problem = web_cause.of_running(settings, answer, log)
+    return Finding("web", "not ready", problem)
+
+
+def _migrations(answer: Readiness) -> list[Finding]:
+    found: list[Problem] = []
+    if answer.conflicts:
+        found.append(problems.migrations_conflict(f"{answer.reason}."))
+    elif answer.unapplied:
+        found.append(problems.not_migrated(answer.unapplied))
+    if answer.unknown:
+        found.append(problems.database_ahead(answer.unknown))
+    if not found:
+        fact = "all applied" if answer.ready else "not known"
+        return [Finding("migrations", fact)]
+    return [Finding("migrations", "database and branch differ", problem) for problem in found]
+
+
+def _page(settings: Settings, answer: Readiness) -> Finding:
+    if not answer.host_allowed:
+        return Finding("page", "answers 400", problems.host_not_allowed("127.0.0.1"))
+    status = readiness.page_status(settings)
+    if status >= 500 and answer.ready:
+        return Finding("page", f"answers {status}", problems.page_fails(settings.url, status))
+    return Finding("page", f"{settings.url} answers {status or 'nothing'}")
+
+
+def _clock(answer: Readiness) -> Finding:
+    if abs(answer.clock) > CLOCK_SECONDS:
+        problem = problems.clock_off("web", abs(answer.clock))
+        return Finding("clock", "differs", problem)
+    return Finding("clock", "the web's is this machine's")

@@ -1,0 +1,35 @@
+"""A checkout that was copied or moved with its `.env`: `inv up` makes it one of its own."""
+
+from collections.abc import Mapping
+
+from ops import ROOT, console, env, newenv, ports, process
+from ops.env import Settings
+
+
+def settle(settings: Settings) -> Settings:
+    """Give a copied checkout its own name and port; note the new folder of one that was moved."""
+    made_for, here = settings.values["CHECKOUT"], {"CHECKOUT": str(ROOT)}
+    if not made_for or made_for == str(ROOT):
+        return settings
+    if folder := env.original(settings):
+        name = newenv.project_name()
+        port = ports.free_port(settings.web_port + 1)  # not the original's, even if that is down
+        values = {"COMPOSE_PROJECT_NAME": name, "WEB_PORT": str(port), **here}
+        return _write(settings, f".env was copied from {folder}, whose data stay with it", values)
+    return _write(settings, f"this folder was {made_for} before", here)
+
+
+def move_to_port(settings: Settings, port: str) -> Settings:
+    """Serve the page on another port from now on."""
+    return _write(settings, f"the page moves from port {settings.web_port}", {"WEB_PORT": port})
+
+
+def _write(settings: Settings, why: str, values: Mapping[str, str]) -> Settings:
+    changed = settings.with_values(values)
+    words = ", ".join(f"{key}={value}" for key, value in values.items())
+    if process.mode.dry:
+        console.say(f"{why}: .env would have {words}")
+        return changed
+    newenv.write_values({key: env.quoted(value) for key, value in values.items()})
+    console.say(f"{why}: .env now has {words}")
+    return env.load()

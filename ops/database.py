@@ -1,0 +1,128 @@
+"""Whether the database fits `.env`, as its superuser sees it, and what makes it fit.
+
+A runtime lends two doors: `superuser` runs a psql script past every password, from within, and
+`logs_in` tries what the web does. Secrets go to psql by environment alone.
+"""
+
+import json
+from dataclasses import dataclass
+
+from ops import console, problems, process, runtimes
+from ops.env import Settings
+from ops.lock import one_at_a_time
+from ops.problems import Problem
+
+NAMES = r"""
+\getenv user SQL_USER
+\getenv password SQL_PASSWORD
+\getenv database SQL_DATABASE
+"""
+# The statements below hold a password: the server's log must not.
+UNLOGGED = r"""
+\set VERBOSITY terse
+SET log_statement = 'none';
+SET log_min_error_statement = 'panic';
+SET log_min_duration_statement = -1;
+"""
+FACTS = rf"""{NAMES}
+SELECT json_build_object(
+  'roles', (SELECT array_agg(rolname::text ORDER BY rolname) FROM pg_roles WHERE rolcanlogin),
+  'databases', (SELECT array_agg(datname::text ORDER BY datname) FROM pg_database
+                WHERE NOT datistemplate AND datname <> 'postgres'),
+  'has_database', EXISTS (SELECT FROM pg_database WHERE datname = :'database'));
+"""
+TIMES = rf"""{NAMES}
+\connect :"database"
+SELECT json_build_object('clock', extract(epoch FROM clock_timestamp()),
+  'zone', current_setting('TimeZone'), 'offset', extract(timezone FROM now()));
+"""
+SET_PASSWORD = rf"""{NAMES}{UNLOGGED}
+ALTER ROLE :"user" PASSWORD :'password';
+"""
+# As the image does for a new volume: the user is a superuser, and the database is its own.
+CREATE = rf"""{NAMES}{UNLOGGED}
+SELECT format('CREATE ROLE %I SUPERUSER LOGIN PASSWORD %L', :'user', :'password')
+  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'user') \gexec
+SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'user')
+  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
+"""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Who may log in, which databases are there, and whether the one in `.env` is."""
+
+    roles: list[str]
+    databases: list[str]
+    has_database: bool
+
+
+@dataclass(frozen=True)
+class Times:
+    """The server's clock (seconds since 1970), its time zone and that one's offset in seconds."""
+
+    clock: float
+    zone: str
+    offset: int
+
+
+def times(settings: Settings) -> Times:
+    """What time it is on the server."""
+    return Times(**json.loads(_as_superuser(settings, TIMES)))
+
+
+def facts(settings: Settings) -> Facts:
+    """What the server holds."""
+    found = json.loads(_as_superuser(settings, FACTS))
+    return Facts(found["roles"] or [], found["databases"] or [], found["has_database"])
+
+
+def misfit(settings: Settings) -> Problem | None:
+    """Why the web is not let in by the stack's own database, by asking it; None where it is."""
+    if runtimes.of(settings).logs_in(settings):
+        return None
+    found, values = facts(settings), settings.values
+    if values["SQL_USER"] not in found.roles:
+        return problems.role_missing(values["SQL_USER"], ", ".join(found.roles))
+    if not found.has_database:
+        return problems.database_missing(values["SQL_DATABASE"], ", ".join(found.databases))
+    return problems.password_differs(values["SQL_USER"])
+
+
+def set_password(settings: Settings) -> None:
+    """Give the database's user the password that `.env` has; nothing else changes."""
+    _mend(settings, "db.password", SET_PASSWORD, "has the password from .env now")
+
+
+def create(settings: Settings) -> None:
+    """Make the user and the database that `.env` names, as far as they are not there."""
+    _mend(settings, "db.create", CREATE, "is there now, as .env says")
+
+
+def make(settings: Settings) -> None:
+    """The same for a server that a runtime has just made."""
+    _as_superuser(settings, CREATE)
+
+
+def _mend(settings: Settings, task: str, script: str, done: str) -> None:
+    runtime = runtimes.of(settings)
+    if not settings.has_own_database:
+        raise problems.database_elsewhere(settings.values["SQL_HOST"])
+    with one_at_a_time(task):
+        runtime.start_database(settings)
+        if process.mode.dry:
+            return
+        found = facts(settings)
+        if task == "db.password" and settings.values["SQL_USER"] not in found.roles:
+            raise problems.role_missing(settings.values["SQL_USER"], ", ".join(found.roles))
+        _as_superuser(settings, script)
+        if problem := misfit(settings):
+            raise problem
+    console.say(f"{settings.values['SQL_USER']} in {settings.values['SQL_DATABASE']} {done}")
+
+
+def _as_superuser(settings: Settings, script: str) -> str:
+    done = runtimes.of(settings).superuser(settings, script)
+    if done.code:
+        raise problems.database_refuses(" ".join(done.err.split()))
+    return str(done.out).strip()

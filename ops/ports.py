@@ -1,0 +1,104 @@
+"""TCP ports of this machine's loopback interface: which are free, and who has one that is not."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ops import ROOT, process
+
+if TYPE_CHECKING:
+    from psutil import Process
+
+ENGINE_SECONDS = 3
+# Listeners on these keep 127.0.0.1 from us; those on another interface's address do not.
+IN_OUR_WAY = ("127.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1")
+FIELDS = '{{.Names}}\t{{.Label "com.docker.compose.project.working_dir"}}'
+
+
+def free_port(first: int = 8000) -> int:
+    """The first port from `first` on that nothing on the loopback interface listens on."""
+    return next(port for port in range(first, 65536) if port_is_free(port))
+
+
+def port_is_free(port: int) -> bool:
+    """Whether 127.0.0.1:`port` could be listened on now."""
+    with socket.socket() as probe:
+        # As servers do: a connection of before that the kernel still remembers is no listener.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def holder(port: int) -> str:
+    """Who listens on `port`, in words that fit "port 8000 is taken by ..."."""
+    # The engine first: to the kernel, a container's port belongs to a process of root's.
+    return _container(port) or _program(port) or "a program of another user"
+
+
+def _container(port: int) -> str:
+    argv = ["docker", "ps", "--filter", f"publish={port}", "--format", FIELDS]
+    listed = process.run(argv, timeout=ENGINE_SECONDS).out.splitlines()
+    if not listed:
+        return ""
+    name, _, folder = listed[0].partition("\t")
+    # Compose's working folder is the one of its files, compose/.
+    root = Path(folder).resolve().parent if folder else None
+    if root == ROOT:
+        return f"this checkout itself (container {name})"
+    return f"the checkout at {root}" if root and _is_checkout(root) else f"the container {name}"
+
+
+def _program(port: int) -> str:
+    import psutil  # slow to import, and seldom needed
+
+    with suppress(psutil.Error):  # it has ended meanwhile
+        for program in psutil.process_iter():  # by number: a parent before its children
+            if any(_blocks(address, port) for address in _listening(program)):
+                return _described(program)
+    return ""
+
+
+def _blocks(address: tuple[str, int], port: int) -> bool:
+    return address[0] in IN_OUR_WAY and address[1] == port
+
+
+def _listening(program: "Process") -> Iterator[tuple[str, int]]:
+    """The addresses that a process listens on; none for one that we may not look into."""
+    import psutil
+
+    # One process at a time: macOS shows the connections of all at once to root alone.
+    with suppress(psutil.Error):
+        for it in program.net_connections("tcp"):
+            if it.status == psutil.CONN_LISTEN:
+                yield it.laddr.ip, it.laddr.port
+
+
+def _described(program: "Process") -> str:
+    who = f"process {program.pid}"
+    folder = _folder(program)
+    for root in (folder, folder.parent) if folder else ():  # a web runs in project/
+        if root == ROOT:
+            return f"this checkout itself ({who})"
+        if _is_checkout(root):
+            return f"the checkout at {root} ({who})"
+    return f"{who} ({program.name()})"
+
+
+def _folder(program: "Process") -> Path | None:
+    import psutil
+
+    with suppress(psutil.AccessDenied):
+        if folder := program.cwd():  # empty for a process that is ending
+            return Path(folder)
+    return None
+
+
+def _is_checkout(folder: Path) -> bool:
+    # Asked with access(2): for a folder that we may not enter that is a no, not an error.
+    return all(os.access(folder / file, os.F_OK) for file in ("inv", "tasks.py"))

@@ -1,0 +1,95 @@
+"""What is known about the migrations of this code and of its database."""
+
+from dataclasses import dataclass, field
+
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations import Migration
+from django.db.migrations.exceptions import InconsistentMigrationHistory
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+
+from .database import reason
+
+Conflicts = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class MigrationsState:
+    # Still to be applied, in their order.
+    waiting: list[Migration] = field(default_factory=list)
+    # Applied, says the database, but by other code: this one does not have them.
+    unknown: list[str] = field(default_factory=list)
+    # App -> its last migrations, where there are several.
+    conflicts: Conflicts = field(default_factory=dict)
+    # Why they cannot be read or do not fit the database, in a few words.
+    broken: str = ""
+
+    @property
+    def unapplied(self) -> list[str]:
+        """`waiting` as `app.name`."""
+        return [dotted(migration.app_label, migration.name) for migration in self.waiting]
+
+    @property
+    def refusal(self) -> str:
+        """Why Django would not even begin to migrate; empty if it would."""
+        return self.broken or "; ".join(several_last(*item) for item in self.conflicts.items())
+
+    @property
+    def obstacle(self) -> str:
+        """Why the database does not fit the code; empty if it does."""
+        return self.refusal or ("there are migrations to apply" if self.waiting else "")
+
+
+def read_migrations() -> MigrationsState:
+    """The state; a database error is raised, an error in the migrations is part of the state."""
+    try:
+        return load_migrations()
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception as error:  # Migrations are code: reading them may fail in any way.
+        return MigrationsState(broken=f"the migrations cannot be read: {reason(error)}")
+
+
+def unapplied() -> list[str]:
+    """The migrations still to be applied, as `app.name`, in their order."""
+    return load_migrations().unapplied
+
+
+def load_migrations() -> MigrationsState:
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return MigrationsState(
+        waiting=[migration for migration, _ in plan],
+        unknown=unknown(executor.loader),
+        conflicts=dict(sorted(executor.loader.detect_conflicts().items())),
+        broken=inconsistency(executor.loader),
+    )
+
+
+def unknown(loader: MigrationLoader) -> list[str]:
+    """Of the apps that this code has; of others the database may hold whatever it likes."""
+    squashed = {key for migration in loader.replacements.values() for key in migration.replaces}
+    return sorted(
+        dotted(*key)
+        for key in loader.applied_migrations or ()
+        if key[0] in loader.migrated_apps
+        and key not in squashed
+        and key not in loader.disk_migrations
+    )
+
+
+def inconsistency(loader: MigrationLoader) -> str:
+    try:
+        loader.check_consistent_history(connection)
+    except InconsistentMigrationHistory as error:
+        return reason(error)
+    return ""
+
+
+def several_last(app: str, names: list[str]) -> str:
+    count, all_of_them = ("two", "both") if len(names) == 2 else (str(len(names)), "all")
+    return f"{count} migrations of {app} are {all_of_them} the last: {', '.join(names)}"
+
+
+def dotted(app: str, name: str) -> str:
+    return f"{app}.{name}"

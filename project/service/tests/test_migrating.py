@@ -1,0 +1,131 @@
+"""A start whose migrations fail, in a process of its own, on SQLite."""
+
+import contextlib
+import io
+import sqlite3
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from django.test import SimpleTestCase, TestCase
+
+from config.database import SQLITE
+from service import exits
+from service.migrating import migrate
+
+from .broken import database_down
+from .shop import FAILS, FIRST, NO_PARENT, TWO_LAST, migration, write_shop
+from .test_serve import serve
+
+CALLS_COMMAND = "[migrations.RunPython(lambda *_: management.call_command('loaddata'))]"
+AFTER_MIGRATING = """
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+class ShopConfig(AppConfig):
+    name = "shop"
+
+    def ready(self):
+        post_migrate.connect(lambda **_: 1 / 0, sender=self, weak=False)
+"""
+
+
+class FailedMigrationTests(SimpleTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.file = self.folder / "db.sqlite3"
+
+    def start(self, migrations: Mapping[str, str], extra: str = "") -> tuple[int, str]:
+        """The status and the output of a start that fails."""
+        write_shop(self.folder, migrations)
+        (self.folder / "shop" / "apps.py").write_text(extra)
+        return self.start_again()
+
+    def start_again(self) -> tuple[int, str]:
+        server = serve(
+            SQL_ENGINE=SQLITE,
+            SQL_DATABASE=str(self.file),
+            PYTHONPATH=str(self.folder),
+            DJANGO_SETTINGS_MODULE="shop_settings",
+        )
+        self.addCleanup(server.kill)
+        printed, _ = server.communicate(timeout=20)
+        return server.returncode, printed
+
+    def query(self, statement: str) -> list[tuple[str]]:
+        with contextlib.closing(sqlite3.connect(self.file)) as db, db:
+            return db.execute(statement).fetchall()
+
+    def kept(self) -> bool:
+        return bool(self.query("SELECT name FROM sqlite_master WHERE name = 'shop_kept'"))
+
+    def test_an_atomic_one_leaves_nothing(self) -> None:
+        bad = migration("0001_first", operations=FAILS)
+        status, printed = self.start({**FIRST, "0002_bad": bad})
+        sentence = "Migration shop.0002_bad failed; the database is as it was before it."
+        self.assertIn("OperationalError: no such column: no_such_column\n" + sentence, printed)
+        self.assertEqual((status, printed.splitlines()[-1]), (exits.NOT_MIGRATED, sentence))
+        self.assertEqual(printed.count("Applying shop.0001_first... OK"), 1)
+        self.assertFalse(self.kept())
+
+    def test_another_leaves_what_it_had_done(self) -> None:
+        status, printed = self.start({"0001_bad": migration(operations=FAILS, atomic="False")})
+        sentence = "Migration shop.0001_bad failed; what it had done before the error stays."
+        self.assertEqual((status, printed.splitlines()[-1]), (exits.NOT_MIGRATED, sentence))
+        self.assertTrue(self.kept())
+
+    def test_a_command_error_in_one_is_no_conflict(self) -> None:
+        text = "from django.core import management\n" + migration(operations=CALLS_COMMAND)
+        status, printed = self.start({"0001_bad": text})
+        self.assertIn("Traceback", printed)
+        self.assertIn("Migration shop.0001_bad failed;", printed.splitlines()[-1])
+        self.assertEqual(status, exits.NOT_MIGRATED)
+
+    def test_an_error_after_the_last_one(self) -> None:
+        status, printed = self.start(FIRST, AFTER_MIGRATING)
+        self.assertIn("ZeroDivisionError", printed)
+        sentence = "Every migration is applied, but what follows them failed."
+        self.assertEqual((status, printed.splitlines()[-1]), (exits.NOT_MIGRATED, sentence))
+
+    def test_two_last_ones_in_djangos_words(self) -> None:
+        status, printed = self.start(TWO_LAST)
+        self.assertEqual(status, exits.MIGRATIONS_CONFLICT)
+        self.assertEqual(
+            printed,
+            "Conflicting migrations detected; multiple leaf nodes in the migration graph: "
+            "(0002_a, 0002_b in shop).\n"
+            "To fix them run 'python manage.py makemigrations --merge'\n",
+        )
+
+    def test_a_history_that_does_not_fit_is_one_sentence(self) -> None:
+        self.start({**FIRST, "0002_bad": migration("0001_first", operations=FAILS)})
+        self.query("UPDATE django_migrations SET name = '0002_bad' WHERE app = 'shop'")
+        sentence = (
+            "Migration shop.0002_bad is applied before its dependency shop.0001_first "
+            "on database 'default'.\n"
+        )
+        self.assertEqual(self.start_again(), (exits.NOT_MIGRATED, sentence))
+
+    def test_a_parent_that_is_gone_is_one_sentence(self) -> None:
+        status, printed = self.start(NO_PARENT)
+        self.assertEqual((status, printed.count("\n")), (exits.NOT_MIGRATED, 1))
+        self.assertIn("The migrations cannot be read: Migration shop.0003_third", printed)
+
+    def test_a_file_that_is_no_python_keeps_its_traceback(self) -> None:
+        status, printed = self.start({"0001_bad": "class Migration("})
+        self.assertIn("Traceback", printed)
+        sentence = "The migrations cannot be read: '(' was never closed (0001_bad.py, line 1)."
+        self.assertEqual((status, printed.splitlines()[-1]), (exits.NOT_MIGRATED, sentence))
+
+
+class LostDatabaseTests(TestCase):
+    def test_is_no_failed_migration(self) -> None:
+        printed = io.StringIO()
+        with (
+            database_down(),
+            contextlib.redirect_stderr(printed),
+            self.assertRaises(SystemExit) as caught,
+        ):
+            migrate(verbosity=0)
+        self.assertEqual(caught.exception.code, exits.NO_DATABASE)
+        self.assertRegex(printed.getvalue(), r"^Lost the database at .* while migrating: .*\.\n$")
