@@ -41,15 +41,13 @@ def _findings(check: Check, settings: Settings) -> list[Finding]:
 
 
 def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
-    """What several checks stumble over is told once."""
-    told: set[str] = set()
-    kept = []
-    for finding in findings:
-        sentence = finding.problem.what if finding.problem else ""
-        if sentence not in told or not sentence:
-            kept.append(finding)
-        told.add(sentence)
-    return kept
+    """What several checks stumble over is told once, with its mend if one of them knows it."""
+    kept: dict[str, Finding] = {}
+    for number, finding in enumerate(findings):
+        sentence = finding.problem.what if finding.problem else f"fine {number}"
+        if sentence not in kept or finding.fix:
+            kept[sentence] = finding
+    return list(kept.values())
 
 
 def _mend(found: Sequence[Finding]) -> bool:

@@ -112,6 +112,12 @@ def original(settings: Settings) -> Path | None:
     return folder if theirs.get("COMPOSE_PROJECT_NAME") == settings.project else None
 
 
+def missing_keys() -> list[str]:
+    """The keys of `.env.example` that `.env` lacks."""
+    there = parse(_read(ENV)) if ENV.exists() else {}
+    return [key for key in parse(_read(EXAMPLE)) if there and key not in there]
+
+
 def quoted(value: str) -> str:
     """`value` as it is written in `.env`; '' if no spelling of it reads the same for all."""
     for spelling in (value, "'" + value.replace("'", r"\'") + "'"):

@@ -122,7 +122,7 @@ def start(server: Server) -> None:
 
 
 def check_folder(server: Server) -> None:
-    """Raise if the data cannot be this server's: other version, owner, or somebody else's server."""
+    """Raise if the data are of another version or owner, or somebody else's server is on them."""
     if server.home.exists():
         _make_private(server.home, server.account)
         if not (server.data / "PG_VERSION").exists():

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from ops import console
+from ops import console, env
 from ops.env import Settings
 from ops.readiness import Readiness
+from ops.volumes import Volume
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,19 @@ class ServiceStatus:
     detail: str
     image: str
 
+    @property
+    def row(self) -> tuple[str, str, str]:
+        return self.service, self.detail, self.image
+
 
 @dataclass(frozen=True)
 class Status:
-    """The whole stack; `reason` says why it is not ready, '' when it is."""
+    """The whole stack; `reason` says why it is not ready, '' when it is.
+
+    `unapplied` are migrations that the database lacks, `unknown` those that the code lacks;
+    `env_missing` are keys of .env.example that .env lacks; `edited` says that .env or another file
+    was edited after the start.
+    """
 
     project: str
     runtime: str
@@ -27,10 +37,21 @@ class Status:
     ready: bool
     reason: str
     unapplied: list[str]
+    unknown: list[str]
+    env_missing: list[str]
+    edited: bool
     services: list[ServiceStatus]
+    volumes: list[Volume]
 
     @classmethod
-    def of(cls, settings: Settings, answer: Readiness, services: list[ServiceStatus]) -> "Status":
+    def of(
+        cls,
+        settings: Settings,
+        answer: Readiness,
+        edited: bool,
+        services: list[ServiceStatus],
+        volumes: list[Volume],
+    ) -> "Status":
         """Put together from what a runtime and the web itself say."""
         return cls(
             settings.project,
@@ -39,25 +60,43 @@ class Status:
             answer.ready,
             answer.reason,
             list(answer.unapplied),
+            list(answer.unknown),
+            list(env.missing_keys()),
+            edited,
             services,
+            volumes,
         )
 
 
 def as_text(status: Status) -> str:
     """For the person at the terminal."""
-    rows = [(s.service, s.detail, s.image) for s in status.services]
     state = "ready" if status.ready else f"not ready: {status.reason}"
     lines = [
         f"{status.project} on {status.runtime}, {status.url}  {state}",
-        *([f"unapplied migrations: {', '.join(status.unapplied)}"] if status.unapplied else []),
-        *([] if status.ready else [_what_to_type(status)]),
+        *_remarks(status),
         "",
-        console.table(("SERVICE", "STATE", "IMAGE"), rows),
+        console.table(("SERVICE", "STATE", "IMAGE"), [s.row for s in status.services]),
+        "",
+        console.table(("VOLUME", "SIZE"), [(v.name, v.size) for v in status.volumes])
+        if status.volumes
+        else "no volume yet; inv up makes it",
     ]
     return "\n".join(lines)
 
 
+def _remarks(status: Status) -> list[str]:
+    remarks = {
+        "to apply (inv migrate)": status.unapplied,
+        "applied, but not in this branch (inv doctor)": status.unknown,
+        "missing in .env, so the default holds (inv doctor --fix)": status.env_missing,
+    }
+    found = [f"{what}: {', '.join(names)}" for what, names in remarks.items() if names]
+    if status.edited:
+        found.append("edited after the start; type: inv up")
+    return found if status.ready else [*found, _what_to_type(status)]
+
+
 def _what_to_type(status: Status) -> str:
-    if all(service.state == "running" for service in status.services):
-        return "type: inv logs --service web"
-    return "type: inv up"
+    if all(service.state == "absent" for service in status.services):
+        return "type: inv up"
+    return "inv doctor says why, and what to type"

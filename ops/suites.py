@@ -61,8 +61,8 @@ def _lacks_browser() -> str:
     return "" if shutil.which("chromium") else "no Chromium; type: sudo apt-get install chromium"
 
 
-def _pytest(folder: str, *options: str) -> Callable[[Sequence[str]], int]:
-    argv = [PYTHON, "-m", "pytest", folder, *options]
+def _pytest(*options: str) -> Callable[[Sequence[str]], int]:
+    argv = [PYTHON, "-m", "pytest", *options]
     return lambda arguments: process.attach([*argv, *arguments])
 
 
@@ -93,12 +93,13 @@ def _django_variables(server: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+STACKS = ("tests/runtimes", "tests/faults")
 SUITES = {
     "unit": Suite(_pytest("tests/unit")),
     "cli": Suite(_pytest("tests/cli"), locks=("test", "build")),
     "app": Suite(_app, locks=("embedded",)),
-    "embedded": Suite(_pytest("tests/runtimes", "--runtime=embedded"), locks=("test", "embedded")),
-    "docker": Suite(_pytest("tests/runtimes", "--runtime=docker"), lacks=_lacks_engine),
+    "embedded": Suite(_pytest(*STACKS, "--runtime=embedded"), locks=("test", "embedded")),
+    "docker": Suite(_pytest(*STACKS, "--runtime=docker"), lacks=_lacks_engine),
     "browser": Suite(
         _pytest("tests/browser"), locks=("test", "embedded", "browser"), lacks=_lacks_browser
     ),

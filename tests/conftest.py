@@ -1,6 +1,68 @@
-"""For all suites: `ops` and `tasks` come from this checkout, wherever pytest is called."""
+"""For all suites: `ops` and `tasks` come from this checkout, wherever pytest is called.
+
+For those on real stacks: the runtimes. The contract and the faults run on every runtime, scenarios
+on their own; `--runtime` takes one alone.
+"""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import pytest
+
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parent)]
+
+from stacks import Docker, Embedded, Make, Runtime, maker  # noqa: E402
+
+RUNTIMES = {"docker": Docker(), "embedded": Embedded()}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--runtime", choices=RUNTIMES, help="this runtime alone")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "fault(code, *runtimes): makes this problem for real")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what belongs to the other runtime: a scenario by its file, the rest by its id."""
+    chosen = config.getoption("--runtime")
+    others = [name for name in RUNTIMES if chosen and name != chosen]
+    items[:] = [
+        item
+        for item in items
+        if _applies(item) and not any(other in item.nodeid for other in others)
+    ]
+
+
+def _applies(item: pytest.Item) -> bool:
+    """Whether a fault exists on the runtime that it is about to be made on."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    marks = list(item.iter_markers("fault"))
+    runtime = params.get("runtime")
+    return not (runtime and marks) or any(runtime.name in mark.args[1:] for mark in marks)
+
+
+@pytest.fixture(scope="session", params=RUNTIMES.values(), ids=lambda runtime: runtime.name)
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    request.param.require()
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def docker_runtime() -> Docker:
+    RUNTIMES["docker"].require()
+    return RUNTIMES["docker"]
+
+
+@pytest.fixture(scope="session")
+def embedded_runtime() -> Embedded:
+    return RUNTIMES["embedded"]
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
+    """Makes checkouts; see `stacks.maker`."""
+    with maker(tmp_path_factory.mktemp) as new:
+        yield new

@@ -179,6 +179,29 @@ class Checkout:
         flags = ("--no-align", "--tuples-only", "-v", "ON_ERROR_STOP=1", "--quiet")
         return self.inv("psql", "--", *flags, "-c", statement).stdout.strip()
 
+    def refused(self, code: str, *typed: str) -> str:
+        """`inv typed` (inv up) ends with 1 and this code alone, as a sentence; what it said."""
+        done = self.inv(*(typed or ("up",)), code=1)
+        found = re.findall(r"^error ([A-Z]+\d\d)", done.stderr, re.MULTILINE)
+        assert found == [code] and done.stdout == "" and "  to mend it: " in done.stderr, done
+        return done.stderr
+
+    def found_by_doctor(self) -> set[str]:
+        """The codes of what `inv doctor` finds."""
+        done = self.inv("doctor", "--json", code=None)
+        codes = {finding["code"] for finding in json.loads(done.stdout)} - {None}
+        assert done.returncode == (1 if codes else 0)
+        return codes
+
+    def keep(self) -> None:
+        """Put a row into the database that has to outlive whatever comes."""
+        self.sql("create table kept as select 'kept' as text")
+
+    def assert_kept(self) -> None:
+        """The stack works, with the row that was there before."""
+        assert self.get("readyz")[0] == 200
+        assert self.sql("select text from kept") == "kept"
+
     def set(self, key: str, value: str) -> None:
         checkout.set_value(self.root / ".env", key, value)
 

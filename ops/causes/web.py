@@ -44,7 +44,7 @@ def waits_for_an_edit(log: str) -> bool:
 
 
 def has_failed(log: str) -> bool:
-    """Whether the last run in `log` ended by an error of its own, and not because it was told to."""
+    """Whether the last run in `log` ended by an error, and not because it was told to."""
     status, _ = _last_run(log)
     return status not in (0, *process.INTERRUPTED)
 

@@ -79,13 +79,11 @@ def _image(settings: Settings, web: Container | None, image: dict[str, Any] | No
 
 
 def _stack(settings: Settings, services: dict[str, Container]) -> list[Finding]:
-    running = {name: c.config for name, c in services.items() if c.running}
-    if set(running) != set(settings.services):
+    if not all(name in services and services[name].running for name in settings.services):
         return []
-    inputs = freshness.stack_inputs(settings)
-    if freshness.is_current(inputs, running):
-        return [Finding("stack", "as .env and the compose files say")]
-    return [Finding("stack", "older than its files", problems.changed_since_up())]
+    if compose.is_edited(settings, services):
+        return [Finding("stack", "older than its files", problems.changed_since_up())]
+    return [Finding("stack", "as .env and the compose files say")]
 
 
 def _leftovers(settings: Settings, found: list[Container]) -> Finding:
@@ -101,6 +99,8 @@ def _leftovers(settings: Settings, found: list[Container]) -> Finding:
 
 
 def _data(settings: Settings, volume: dict[str, Any] | None, db: Container | None) -> list[Finding]:
+    if not settings.has_own_database:
+        return []
     return [_volume(settings, volume), *(_inside(settings, db) if db and db.running else ())]
 
 

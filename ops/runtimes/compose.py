@@ -145,7 +145,27 @@ def status(settings: Settings) -> Status:
     services = [_service_status(settings, name, found.get(name)) for name in settings.services]
     web = found.get("web")
     answer = readiness.ask(settings) if web and web.running else readiness.NOT_RUNNING
-    return Status.of(settings, answer, services)
+    held = _volume_in_use(settings, found.get("db")) or docker.volumes(settings)
+    return Status.of(settings, answer, is_edited(settings, found), services, held)
+
+
+def is_edited(settings: Settings, found: Mapping[str, Container]) -> bool:
+    """Whether the whole stack runs, but not as its files say now."""
+    running = {name: c.config for name, c in found.items() if c.running}
+    inputs = freshness.stack_inputs(settings)
+    return set(running) == set(settings.services) and not freshness.is_current(inputs, running)
+
+
+def _volume_in_use(settings: Settings, db: Container | None) -> list[Volume]:
+    """The volume with its size as the db sees it: the engine would count all that it holds."""
+    if db is None or not db.running:
+        return []
+    name = volume_name(settings)
+    found = docker.inspect(name).get(name)
+    counted = process.run(_exec(db, ["du", "-sk", DATA], terminal=[])).out.split()
+    if found is None or not counted:
+        return []
+    return [Volume(name, f"{int(counted[0]) / 1000:.1f}MB", found["CreatedAt"], [db.name])]
 
 
 def nuke(settings: Settings, yes: bool) -> None:

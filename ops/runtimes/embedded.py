@@ -151,7 +151,10 @@ def status(settings: Settings) -> Status:
     """What runs, and whether the page is ready."""
     services = [_service_status(name) for name in settings.services]
     answer = readiness.ask(settings) if WEB.pid() else readiness.NOT_RUNNING
-    return Status.of(settings, answer, services)
+    edited = all(processes(settings).values()) and not freshness.is_current(
+        freshness.embedded_inputs(), {}
+    )
+    return Status.of(settings, answer, edited, services, volumes(settings))
 
 
 def nuke(settings: Settings, yes: bool) -> None:

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from ops import ports
 
-Fork = Callable[[Path], tuple[int, int]]
+Serve = Callable[..., tuple[int, int]]
 
 
 @pytest.fixture(autouse=True)
@@ -44,16 +45,16 @@ def checkout(folder: Path) -> Path:
 
 
 @pytest.fixture
-def serve() -> Iterator[Fork]:
+def serve() -> Iterator[Serve]:
     """Starts a program in a folder that listens; gives its port and its number."""
     started = []
     code = (
-        "import socket, time; s = socket.create_server(('127.0.0.1', 0));"
+        "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1])));"
         "print(s.getsockname()[1], flush=True); time.sleep(60)"
     )
 
-    def start(folder: Path) -> tuple[int, int]:
-        argv = [sys.executable, "-c", code]
+    def start(folder: Path, port: int = 0) -> tuple[int, int]:
+        argv = [sys.executable, "-c", code, str(port)]
         child = subprocess.Popen(argv, cwd=folder, stdout=subprocess.PIPE, text=True)
         started.append(child)
         assert child.stdout
@@ -91,7 +92,7 @@ def test_a_listener_on_every_address_counts() -> None:
 # A program
 
 
-def test_a_program_somewhere_by_number_and_name(tmp_path: Path, serve: Fork) -> None:
+def test_a_program_somewhere_by_number_and_name(tmp_path: Path, serve: Serve) -> None:
     import psutil
 
     port, pid = serve(tmp_path)
@@ -99,13 +100,13 @@ def test_a_program_somewhere_by_number_and_name(tmp_path: Path, serve: Fork) -> 
 
 
 @pytest.mark.parametrize("inner", [".", "project"])
-def test_the_web_of_another_checkout(tmp_path: Path, serve: Fork, inner: str) -> None:
+def test_the_web_of_another_checkout(tmp_path: Path, serve: Serve, inner: str) -> None:
     other = checkout(tmp_path / "other shop")
     port, pid = serve(other / inner)
     assert ports.holder(port) == f"the checkout at {other} (process {pid})"
 
 
-def test_a_checkout_two_folders_up_is_not_meant(tmp_path: Path, serve: Fork) -> None:
+def test_a_checkout_two_folders_up_is_not_meant(tmp_path: Path, serve: Serve) -> None:
     deep = checkout(tmp_path / "other") / "project" / "deep"
     deep.mkdir()
     port, pid = serve(deep)
@@ -114,7 +115,7 @@ def test_a_checkout_two_folders_up_is_not_meant(tmp_path: Path, serve: Fork) -> 
 
 @pytest.mark.parametrize("lacking", ["inv", "tasks.py"])
 def test_a_folder_of_another_project_is_no_checkout(
-    tmp_path: Path, serve: Fork, lacking: str
+    tmp_path: Path, serve: Serve, lacking: str
 ) -> None:
     folder = checkout(tmp_path / "other")
     (folder / lacking).unlink()
@@ -123,7 +124,7 @@ def test_a_folder_of_another_project_is_no_checkout(
 
 
 @pytest.mark.parametrize("inner", [".", "project"])
-def test_our_own(tmp_path: Path, serve: Fork, inner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_own(tmp_path: Path, serve: Serve, inner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     here = checkout(tmp_path / "here")
     monkeypatch.setattr(ports, "ROOT", here)
     port, pid = serve(here / inner)
@@ -151,9 +152,20 @@ def test_a_listener_on_another_address_is_not_blamed() -> None:
         assert "process" not in ports.holder(port)
 
 
-def test_one_who_is_connected_is_not_the_listener(tmp_path: Path, serve: Fork) -> None:
-    port, pid = serve(tmp_path)
-    with socket.create_connection(("127.0.0.1", port)):
+def test_a_listener_on_another_port_is_not_blamed(
+    tmp_path: Path, listener: socket.socket, serve: Serve
+) -> None:
+    port, pid = serve(tmp_path)  # with a higher number than ours
+    assert f"process {pid} " in ports.holder(port)
+
+
+def test_who_is_merely_connected_is_not_blamed(tmp_path: Path, serve: Serve) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        ours = server.accept()[0]
+    with client, ours:  # on that port still, which another listens on now
+        pid = serve(tmp_path, port)[1]
         assert f"process {pid} " in ports.holder(port)
 
 
@@ -219,7 +231,9 @@ def test_an_engine_that_does_not_answer(
 ) -> None:
     monkeypatch.setattr(ports, "ENGINE_SECONDS", 0.2)
     docker_says(no_engine, script)
+    begin = time.monotonic()
     assert f"process {os.getpid()}" in ports.holder(listener.getsockname()[1])
+    assert time.monotonic() - begin < 3
 
 
 def test_no_docker_at_all(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
