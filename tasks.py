@@ -181,7 +181,10 @@ def db_password(c: Context) -> None:
 
 @task(name="create", group=DATA)
 def db_create(c: Context) -> None:
-    """Make the user and the database that .env names, if they are not there; all data stay."""
+    """Make the user and the database that .env names.
+
+    As far as they are not there; all data stay.
+    """
     from ops import database
 
     settings = env.load()

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops import ROOT, problems, process
+from ops import ROOT, is_checkout, problems, process
 from ops.env import Settings
 from ops.problems import Problem
 from ops.volumes import Volume
 
 ENGINE_SECONDS = 10
+DIAGNOSIS_SECONDS = 5
+USAGE_SECONDS = 120  # it counts every file of every volume
 PROJECT = "com.docker.compose.project"
 VOLUME = "com.docker.compose.volume"
 CHECKOUT = "checkout"  # our own label of a volume: the folder that it belongs to
@@ -62,9 +64,9 @@ class Container:
         return int(found[1]) if found else 0
 
 
-def ask(*arguments: str) -> str:
+def ask(*arguments: str, seconds: float = ENGINE_SECONDS) -> str:
     """The output of `docker ...`, or the problem that keeps it from answering."""
-    result = process.run(["docker", *arguments])
+    result = process.run(["docker", *arguments], timeout=seconds)
     if result.code:
         raise diagnose(" ".join(("docker", *arguments[:2])), result.err)
     return result.out
@@ -72,7 +74,8 @@ def ask(*arguments: str) -> str:
 
 def diagnose(command: str, reason: str = "") -> Problem:
     """Why a docker command failed: no command, no engine, no Compose, or its own reason."""
-    engine = process.run(["docker", "version", "--format", "{{.Server.Version}}"])
+    question = ["docker", "version", "--format", "{{.Server.Version}}"]
+    engine = process.run(question, timeout=DIAGNOSIS_SECONDS)
     if engine.code in (126, 127):
         return problems.docker_missing()
     if "permission denied" in engine.err:
@@ -100,9 +103,9 @@ def engine_answers(seconds: float = ENGINE_SECONDS) -> bool:
 
 
 def is_too_old(version: str, oldest: str) -> bool:
-    """Whether the first two numbers of `version` are lower than those of `oldest`."""
-    numbers = [[int(n) for n in re.findall(r"\d+", v)[:2]] for v in (version, oldest)]
-    return numbers[0] < numbers[1]
+    """Whether the first two numbers of `version`, if it has any, are lower than `oldest`'s."""
+    ours, least = ([int(n) for n in re.findall(r"\d+", v)[:2]] for v in (version, oldest))
+    return bool(ours) and ours < least
 
 
 def endpoint() -> tuple[str, str]:
@@ -167,7 +170,8 @@ def volumes(settings: Settings) -> list[Volume]:
     names = names_of("volume", settings)
     if not names:
         return []
-    usage = json.loads(ask("system", "df", "--verbose", "--format", "{{json .Volumes}}"))
+    question = ("system", "df", "--verbose", "--format", "{{json .Volumes}}")
+    usage = json.loads(ask(*question, seconds=USAGE_SECONDS))
     sizes = {entry["Name"]: entry["Size"] for entry in usage}
     return [_volume(entry, sizes) for entry in json.loads(ask("volume", "inspect", *names))]
 
@@ -219,7 +223,7 @@ def last_lines(container: Container, count: int = 25) -> str:
 def is_other_checkout(folder: Path) -> bool:
     """Whether a checkout is there that is not this one; a folder that is gone was moved, most
     likely to here."""
-    return folder.resolve() != ROOT and (folder / "tasks.py").exists()
+    return folder.resolve() != ROOT and is_checkout(folder)
 
 
 def _volume(entry: dict[str, Any], sizes: dict[str, str]) -> Volume:

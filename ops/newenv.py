@@ -8,10 +8,8 @@ import shutil
 import string
 from collections.abc import Collection, Mapping
 
-from ops import ROOT, console, docker, env, problems, process
+from ops import ROOT, console, docker, env, ports, problems, process
 from ops.env import ENV, EXAMPLE
-from ops.ports import free_port as free_port
-from ops.ports import port_is_free as port_is_free
 
 LETTERS = string.ascii_letters + string.digits
 
@@ -58,7 +56,7 @@ def _own_values() -> dict[str, str]:
         "RUNTIME": "docker" if docker.engine_answers() else "embedded",
         "COMPOSE_PROJECT_NAME": project_name(),
         "CHECKOUT": env.quoted(str(ROOT)),
-        "WEB_PORT": str(free_port()),
+        "WEB_PORT": str(ports.free_port()),
         "SECRET_KEY": _random(64),
         "SQL_PASSWORD": _random(32),
         "APP_UID": str(owner.st_uid),

@@ -1,13 +1,12 @@
 """TCP ports of this machine's loopback interface: which are free, and who has one that is not."""
 
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops import ROOT, process
+from ops import ROOT, is_checkout, process
 
 if TYPE_CHECKING:
     from psutil import Process
@@ -51,7 +50,7 @@ def _container(port: int) -> str:
     root = Path(folder).resolve().parent if folder else None
     if root == ROOT:
         return f"this checkout itself (container {name})"
-    return f"the checkout at {root}" if root and _is_checkout(root) else f"the container {name}"
+    return f"the checkout at {root}" if root and is_checkout(root) else f"the container {name}"
 
 
 def _program(port: int) -> str:
@@ -85,7 +84,7 @@ def _described(program: "Process") -> str:
     for root in (folder, folder.parent) if folder else ():  # a web runs in project/
         if root == ROOT:
             return f"this checkout itself ({who})"
-        if _is_checkout(root):
+        if is_checkout(root):
             return f"the checkout at {root} ({who})"
     return f"{who} ({program.name()})"
 
@@ -97,8 +96,3 @@ def _folder(program: "Process") -> Path | None:
         if folder := program.cwd():  # empty for a process that is ending
             return Path(folder)
     return None
-
-
-def _is_checkout(folder: Path) -> bool:
-    # Asked with access(2): for a folder that we may not enter that is a no, not an error.
-    return all(os.access(folder / file, os.F_OK) for file in ("inv", "tasks.py"))

@@ -126,12 +126,13 @@ def env_mistyped(key: str, meant: str) -> Problem:
 
 def env_weak_secret(key: str, why: str) -> Problem:
     """A secret of .env that can be guessed"""
-    mends = {
-        "SECRET_KEY": "put a long random text in its place (python -c 'import secrets; "
-        "print(secrets.token_urlsafe(50))'), then type: inv up",
-        "SQL_PASSWORD": "put a long random text in its place, then type: inv db.password",
-    }
-    return Problem("ENV12", f"{key} in .env {why}.", mends[key])
+    then = "inv db.password" if key == "SQL_PASSWORD" else "inv up"
+    random = "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+    return Problem(
+        "ENV12",
+        f"{key} in .env {why}.",
+        f"put a long random text in its place ({random} prints one), then type: {then}",
+    )
 
 
 def env_committed() -> Problem:
@@ -699,10 +700,10 @@ def time_zone(zone: str, database: str) -> Problem:
     )
 
 
-def files_of_another(count: int, first: str, owner: str, uid: int, gid: int) -> Problem:
+def files_of_another(count: int, first: str, owner: str) -> Problem:
     """Files of the checkout belong to somebody else"""
     return Problem(
         "SYS05",
         f"{count} files of this folder belong to {owner} ({first}).",
-        f"sudo chown -R {uid}:{gid} .",
+        "sudo ./inv doctor --fix  (gives these back to whom the folder belongs)",
     )

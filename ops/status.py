@@ -17,10 +17,6 @@ class ServiceStatus:
     detail: str
     image: str
 
-    @property
-    def row(self) -> tuple[str, str, str]:
-        return self.service, self.detail, self.image
-
 
 @dataclass(frozen=True)
 class Status:
@@ -75,13 +71,20 @@ def as_text(status: Status) -> str:
         f"{status.project} on {status.runtime}, {status.url}  {state}",
         *_remarks(status),
         "",
-        console.table(("SERVICE", "STATE", "IMAGE"), [s.row for s in status.services]),
+        _services(status.services),
         "",
         console.table(("VOLUME", "SIZE"), [(v.name, v.size) for v in status.volumes])
         if status.volumes
         else "no volume yet; inv up makes it",
     ]
     return "\n".join(lines)
+
+
+def _services(services: list[ServiceStatus]) -> str:
+    if not any(service.image for service in services):  # the embedded runtime has none
+        return console.table(("SERVICE", "STATE"), [(s.service, s.detail) for s in services])
+    rows = [(s.service, s.detail, s.image) for s in services]
+    return console.table(("SERVICE", "STATE", "IMAGE"), rows)
 
 
 def _remarks(status: Status) -> list[str]:

@@ -42,7 +42,8 @@ def of_database(settings: Settings, container: Container) -> Problem:
 def _of_failed_server(settings: Settings, container: Container, lines: list[str]) -> Problem:
     if problem := of_architecture("POSTGRES_IMAGE", settings):
         return problem
-    if docker.inspect(container.name)[container.name]["State"]["OOMKilled"]:
+    state = docker.inspect(container.name).get(container.name, {}).get("State", {})
+    if state.get("OOMKilled"):
         return problems.out_of_memory()
     evidence = "\n".join(lines[-SHOWN:])
     if full := [line for line in lines if NO_SPACE in line]:

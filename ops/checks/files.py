@@ -37,7 +37,7 @@ def _owners() -> Finding:
     return Finding(
         "files",
         f"{len(foreign)} of {len(uids)} belong to another user",
-        problems.files_of_another(len(foreign), first, whose, owner.st_uid, owner.st_gid),
+        problems.files_of_another(len(foreign), first, whose),
         None if os.geteuid() else partial(_give, foreign, owner),
     )
 

@@ -173,6 +173,7 @@ def nuke(settings: Settings, yes: bool) -> None:
     with one_at_a_time("nuke"):
         docker.containers(settings)  # refuses those of another checkout
         doomed = _inventory(settings)
+        _refuse_volumes_of_another(settings, doomed["volume"])
         if not any(doomed.values()):
             console.say(f"nothing of {settings.project} is here")
             return
@@ -286,6 +287,9 @@ def volume_owner(settings: Settings, found: dict[str, Any]) -> str:
 def _not_started(settings: Settings) -> Problem:
     if not docker.running(settings, "web") and not ports.port_is_free(settings.web_port):
         return _port_taken(settings)
+    if settings.has_own_database:
+        if problem := container_cause.of_architecture("POSTGRES_IMAGE", settings):
+            return problem
     return docker.diagnose("docker compose up", "the reason stands above")
 
 
@@ -356,6 +360,12 @@ def _port_taken(settings: Settings) -> Problem:
 def _inventory(settings: Settings) -> dict[str, list[str]]:
     kinds = ("container", "volume", "network", "image")
     return {kind: docker.names_of(kind, settings) for kind in kinds}
+
+
+def _refuse_volumes_of_another(settings: Settings, names: Sequence[str]) -> None:
+    for name, found in docker.inspect(*names).items() if names else ():
+        if owner := volume_owner(settings, found):
+            raise problems.volume_of_another(name, owner)
 
 
 def _remove(doomed: dict[str, list[str]]) -> None:

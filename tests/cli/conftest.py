@@ -34,7 +34,8 @@ READING = (
     ("port",),
     ("system", "df"),
     ("image", "ls"),
-    ("image", "inspect"),
+    ("inspect",),
+    ("context", "inspect"),
     ("volume", "ls"),
     ("volume", "inspect"),
     ("network", "ls"),
@@ -159,6 +160,12 @@ class Toolkit:
     def forget(self) -> None:
         (self.home / "calls.jsonl").unlink(missing_ok=True)
 
+    def engine_has(self, inputs: str = "", **labels: str) -> Rule:
+        """The rule for `docker inspect`: every image is there, and the volume with these labels."""
+        image = {"Config": {"Labels": {"build.inputs": inputs}}, "Architecture": ""}
+        found = [image, {}, {}, {"Labels": labels}]
+        return {"words": ["inspect"], "out": "".join(f"{json.dumps(it)}\n" for it in found)}
+
     def running(self, *services: str, **labels: str) -> Rule:
         """The rule for `docker ps` that lists these services as running."""
         lines = [self.container(service, **labels) for service in services]
@@ -175,6 +182,7 @@ class Toolkit:
             "inputs": "",
             "folder": str(self.root / "compose"),
             "one_off": "False",
+            "mounts": "shop_postgres_data",
             "status": "Up 2 minutes (healthy)",
         } | labels
         return "\t".join(values.values()) + "\n"
@@ -218,7 +226,7 @@ def toolkit(fresh: Toolkit) -> Toolkit:
         f"COMPOSE_PROJECT_NAME=shop\nSECRET_KEY={SECRET}\nSQL_PASSWORD={PASSWORD}\n"
         f"WEB_PORT={fresh.port}\nRUNTIME=docker\n"
     )
-    fresh.answers(fresh.running("db", "web"))
+    fresh.answers(fresh.running("db", "web"), fresh.engine_has())
     return fresh
 
 

@@ -197,7 +197,8 @@ def test_nuke_where_nothing_is(toolkit: Toolkit) -> None:
 def test_the_containers_of_another_checkout_are_left_alone(doomed: Toolkit, typed: str) -> None:
     other = doomed.root.with_name("other")
     (other / "compose").mkdir(parents=True)
-    (other / "tasks.py").touch()
+    for name in ("inv", "tasks.py"):
+        (other / name).touch()
     doomed.answers(doomed.running("db", "web", folder=str(other / "compose")))
     done = doomed.inv(*shlex.split(typed))
     assert (done.code, doomed.acts) == (1, [])

@@ -24,4 +24,3 @@ def stack(kept: Checkout) -> Iterator[Checkout]:
     kept.write(".env", before)
     kept.inv("up")
     kept.assert_kept()
-

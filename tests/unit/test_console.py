@@ -1,7 +1,9 @@
 """What is printed: tables, JSON, ages."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -48,8 +50,45 @@ def test_volumes_as_text_and_json() -> None:
     assert "inv up" in volumes.as_text([])
 
 
+DOWN = Status(
+    project="shop",
+    runtime="docker",
+    url="http://x/",
+    ready=False,
+    reason="the web is not running",
+    unapplied=[],
+    unknown=[],
+    env_missing=[],
+    edited=False,
+    services=[ServiceStatus("web", "absent", "not started", "")],
+    volumes=[],
+)
+
+
 def test_status_as_text_says_what_to_type() -> None:
-    services = [ServiceStatus("web", "absent", "not started", "")]
-    found = Status("shop", "docker", "http://x/", False, "the web is not running", [], services)
-    assert "type: inv up" in status.as_text(found)
-    assert "not ready: the web is not running" in status.as_text(found)
+    assert "type: inv up" in status.as_text(DOWN)
+    assert "not ready: the web is not running" in status.as_text(DOWN)
+    dead = replace(DOWN, services=[ServiceStatus("web", "exited", "Exited (1)", "fresh")])
+    assert "inv doctor says why" in status.as_text(dead)
+
+
+@pytest.mark.parametrize(
+    ("remark", "expected"),
+    [
+        ({"unapplied": ["notes.0002_b"]}, "inv migrate): notes.0002_b"),
+        ({"unknown": ["notes.0003_c"]}, "inv doctor): notes.0003_c"),
+        ({"env_missing": ["SQL_PORT"]}, "inv doctor --fix): SQL_PORT"),
+        ({"edited": True}, "edited after the start; type: inv up"),
+    ],
+)
+def test_status_remarks(remark: dict[str, Any], expected: str) -> None:
+    up = replace(DOWN, ready=True, reason="")
+    assert expected not in status.as_text(up)
+    assert expected in status.as_text(replace(up, **remark))
+
+
+def test_status_as_text_has_the_volume_and_no_empty_column() -> None:
+    held = [Volume("shop_data", "48MB", "2020-01-01T00:00:00Z", [])]
+    lines = status.as_text(replace(DOWN, volumes=held)).splitlines()
+    assert "shop_data  48MB" in lines
+    assert "SERVICE  STATE" in lines, "no service has an image"

@@ -67,7 +67,11 @@ def test_django_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_required_keys_are_those_that_have_no_default() -> None:
-    assert {key for key, value in EXAMPLE.items() if not value} == {*env.REQUIRED, *FILLED_IN}
+    assert {key for key, value in EXAMPLE.items() if not value} == {
+        *env.REQUIRED,
+        *FILLED_IN,
+        "CHECKOUT",
+    }
 
 
 def test_runtime() -> None:

@@ -10,11 +10,11 @@ import pytest
 from ops import ROOT
 from tasks import namespace
 
-TASKS: dict[str, Any] = dict(namespace.tasks)
+TASKS: dict[str, Any] = {name: namespace[name] for name in namespace.task_names}
 NAMES = {
-    *("build", "up", "down", "status", "logs", "open", "compose"),
+    *("build", "up", "down", "status", "doctor", "logs", "open", "compose"),
     *("migrate", "makemigrations", "manage", "shell"),
-    *("psql", "volumes", "nuke"),
+    *("psql", "volumes", "nuke", "db.password", "db.create"),
     *("test", "lint", "lock"),
 }
 
