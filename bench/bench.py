@@ -1,6 +1,6 @@
 """What the toolkit costs beside the raw commands: medians of paired runs, in one go.
 
-    .venv/bin/python bench/bench.py [docker|embedded|inv ...]
+    .venv/bin/python bench/bench.py [inv|docker|embedded|doctor ...]
 
 It works in copies of this checkout under a temporary folder, with projects of their own that it
 removes at the end. It is no test: it passes or fails nothing.
@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -59,6 +60,14 @@ class Checkout:
 
     def call(self, *argv: str) -> Call:
         return lambda: self.run(*argv)
+
+    def died(self, service: str) -> float:
+        """When the container of a service ended, in seconds since 1970."""
+        name = f"{self.values['COMPOSE_PROJECT_NAME']}-{service}-1"
+        told = subprocess.check_output(
+            ["docker", "inspect", "--format", "{{.State.FinishedAt}}", name], text=True
+        )
+        return datetime.fromisoformat(told.strip()[:26] + "+00:00").timestamp()
 
     def first_page(self, *argv: str) -> float:
         """Seconds from the start of the command to the first page that is served."""
@@ -271,7 +280,56 @@ def bench_embedded() -> None:
         row("embedded: first page after `down`", statistics.median(after_down), None, "<= 2 s")
 
 
-BENCHES = {"inv": bench_inv, "docker": bench_docker, "embedded": bench_embedded}
+def bench_doctor() -> None:
+    """What it takes to be told: by `doctor` and `status`, and after a service has died."""
+    for runtime in ("docker", "embedded"):
+        with checkout(runtime) as it:
+            it.run("./inv", "up")
+            for task, target in (("doctor", "<= 2 s"), ("status", "<= 1 s")):
+                times = [seconds(it.call("./inv", task)) for _ in range(9)]
+                row(f"{runtime}: `inv {task}`, all up", statistics.median(times), None, target)
+            it.run("./inv", "down")
+            times = [seconds(it.call("./inv", "doctor")) for _ in range(9)]
+            row(f"{runtime}: `inv doctor`, all down", statistics.median(times), None, "<= 2 s")
+            if runtime == "docker":
+                bench_deaths(it)
+
+
+def bench_deaths(it: Checkout) -> None:
+    """From the death of a container, by the engine's account, to the end of `inv up`."""
+    settings, env = it.root / "project" / "config" / "settings.py", it.root / ".env"
+    good = {path: path.read_text() for path in (settings, env)}
+    faults = {
+        "a syntax error": (settings, "web", "def (\n"),
+        "another password": (env, "web", f"{good[env]}\nSQL_PASSWORD=another-long-password\n"),
+        "another version of PostgreSQL": (
+            *(env, "db"),
+            f"{good[env]}\nPOSTGRES_IMAGE=postgres:17-alpine\n",
+        ),
+    }
+    for what, (path, service, bad) in faults.items():
+        times = []
+        for _ in range(5):
+            path.write_text(bad)
+            subprocess.run(["./inv", "up"], cwd=it.root, stderr=subprocess.DEVNULL, check=False)
+            ended = time.time()
+            times.append(ended - it.died(service))
+            path.write_text(good[path])
+            it.run("./inv", "down")
+        row(
+            f"`inv up`: from a death by {what} to the sentence",
+            statistics.median(times),
+            None,
+            "<= 3 s",
+        )
+
+
+BENCHES = {
+    "inv": bench_inv,
+    "docker": bench_docker,
+    "embedded": bench_embedded,
+    "doctor": bench_doctor,
+}
 
 if __name__ == "__main__":
     print("| what | ours | raw | difference, ratio | target |\n| --- | --- | --- | --- | --- |")
