@@ -25,7 +25,7 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
 
     settings = copies.settle(env.load_any())
     if port:
-        settings = copies.move_to_port(settings, options.number("--port", port))
+        settings = copies.move_to_port(settings, options.number("--port", port, "8080"))
     if runtime:
         from ops import switching
 
@@ -78,7 +78,7 @@ def logs(c: Context, service: str = "", follow: bool = False, lines: str = "100"
     from ops.options import number
 
     settings = env.load()
-    runtimes.of(settings).logs(settings, service, follow, number("--lines", lines))
+    runtimes.of(settings).logs(settings, service, follow, number("--lines", lines, "100"))
 
 
 @task(name="open", group=STACK)

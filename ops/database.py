@@ -32,7 +32,7 @@ SELECT json_build_object(
   'has_database', EXISTS (SELECT FROM pg_database WHERE datname = :'database'));
 """
 TIMES = rf"""{NAMES}
-\connect :"database"
+\connect :"database" :"user"
 SELECT json_build_object('clock', extract(epoch FROM clock_timestamp()),
   'zone', current_setting('TimeZone'), 'offset', extract(timezone FROM now()));
 """
@@ -43,6 +43,8 @@ ALTER ROLE :"user" PASSWORD :'password';
 CREATE = rf"""{NAMES}{UNLOGGED}
 SELECT format('CREATE ROLE %I SUPERUSER LOGIN PASSWORD %L', :'user', :'password')
   WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'user') \gexec
+SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', :'user', :'password')
+  FROM pg_roles WHERE rolname = :'user' AND NOT rolcanlogin \gexec
 SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'user')
   WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
 """

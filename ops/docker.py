@@ -82,7 +82,7 @@ def diagnose(command: str, reason: str = "") -> Problem:
         return problems.engine_forbidden()
     if engine.code:
         chosen_by, host = endpoint()
-        if chosen_by:
+        if chosen_by == "DOCKER_HOST" or is_elsewhere(host):
             return problems.engine_elsewhere(chosen_by, host, answers=False)
         return problems.engine_down(_last_line(engine.err))
     compose = process.run(["docker", "compose", "version", "--short"])
@@ -144,13 +144,12 @@ def containers(settings: Settings) -> list[Container]:
 
 
 def all_containers(settings: Settings) -> list[Container]:
-    """Those of `compose run` as well. A problem if they are another checkout's of the same name."""
+    """Those of `compose run` as well. A problem if they are another's of the same name."""
     listing = ("ps", "--all", "--no-trunc", *label_filter(settings))
     text = ask(*listing, "--format", "\t".join(FIELDS.values()))
     found = [Container(*line.split("\t")) for line in text.splitlines()]
     for container in found:
-        folder = Path(container.folder).parent
-        if is_other_checkout(folder):
+        if folder := _made_elsewhere(container.folder):
             raise problems.other_checkout(settings.project, str(folder))
     return found
 
@@ -224,6 +223,15 @@ def is_other_checkout(folder: Path) -> bool:
     """Whether a checkout is there that is not this one; a folder that is gone was moved, most
     likely to here."""
     return folder.resolve() != ROOT and is_checkout(folder)
+
+
+def _made_elsewhere(label: str) -> Path | None:
+    """The checkout, or the folder of another Compose project, that has made a container; None if it
+    is this one. A folder that is gone was moved, most likely to here."""
+    folder = Path(label).resolve()
+    if not label or ROOT in (folder, folder.parent) or not folder.exists():
+        return None
+    return folder.parent if is_other_checkout(folder.parent) else folder
 
 
 def _volume(entry: dict[str, Any], sizes: dict[str, str]) -> Volume:

@@ -5,8 +5,6 @@ import signal
 import sys
 from types import FrameType, ModuleType
 
-from ops.packages import LOCKS
-
 
 def main() -> None:
     """Load the tasks and run those that the command line names."""
@@ -22,6 +20,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("invoke", "dotenv"):
             raise
+        from ops.packages import LOCKS
+
         for lock in LOCKS.glob("*.txt"):  # the launcher then installs anew
             lock.unlink()
         sys.exit(".venv was made by another Python; type the same command again to renew it")

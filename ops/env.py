@@ -179,9 +179,9 @@ def _read(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise problems.env_not_utf8(line) from error
+        raise problems.env_not_utf8(path.name, line) from error
     except OSError as error:
-        raise problems.env_unreadable(error.strerror or str(error)) from error
+        raise problems.env_unreadable(path.name, error.strerror or str(error)) from error
 
 
 def _check(settings: Settings) -> None:

@@ -133,6 +133,10 @@ if __name__ == "__main__":
         ensure("tasks")
         (LOCKS / "tasks.txt").touch()  # newer than the lock, as the launcher asks
     except (InstallFailed, OSError) as error:
-        sys.exit(f"error PKG01: .venv is not ready: {error}\n  to mend it: then type ./inv again")
+        sys.exit(
+            f"error PKG01: .venv is not ready: {error}\n"
+            "  to mend it: check the network, then type ./inv again\n"
+            "  about it: docs/problems.md#pkg01"
+        )
     except KeyboardInterrupt:
         sys.exit(130)

@@ -3,10 +3,12 @@
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops import ROOT, is_checkout, process
+from ops import ROOT, is_checkout, problems, process
+from ops.problems import Problem
 
 if TYPE_CHECKING:
     from psutil import Process
@@ -22,6 +24,18 @@ def free_port(first: int = 8000) -> int:
     return next(port for port in range(first, 65536) if port_is_free(port))
 
 
+def refuse_taken(port: int) -> None:
+    """Raise, with who has it and what to type, unless `port` is free."""
+    if not port_is_free(port):
+        raise taken(port)
+
+
+def taken(port: int) -> Problem:
+    """The problem of a port that is not free."""
+    by = holder(port)
+    return problems.port_taken(port, by.words, free_port(port), by.end)
+
+
 def port_is_free(port: int) -> bool:
     """Whether 127.0.0.1:`port` could be listened on now."""
     with socket.socket() as probe:
@@ -29,38 +43,53 @@ def port_is_free(port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
+        except PermissionError:  # below 1024: whether Docker may, only a try can tell
+            return True
         except OSError:
             return False
         return True
 
 
-def holder(port: int) -> str:
-    """Who listens on `port`, in words that fit "port 8000 is taken by ..."."""
+@dataclass(frozen=True)
+class Holder:
+    """Who listens on a port, in words that fit "port 8000 is taken by ...".
+
+    `end` is the command that ends it, if it is something of this checkout's that was lost sight of.
+    """
+
+    words: str
+    end: str = ""
+
+
+def holder(port: int) -> Holder:
+    """Who listens on `port`."""
     # The engine first: to the kernel, a container's port belongs to a process of root's.
-    return _container(port) or _program(port) or "a program of another user"
+    return _container(port) or _program(port) or Holder("a program of another user")
 
 
-def _container(port: int) -> str:
+def _container(port: int) -> Holder | None:
     argv = ["docker", "ps", "--filter", f"publish={port}", "--format", FIELDS]
     listed = process.run(argv, timeout=ENGINE_SECONDS).out.splitlines()
     if not listed:
-        return ""
+        return None
     name, _, folder = listed[0].partition("\t")
     # Compose's working folder is the one of its files, compose/.
     root = Path(folder).resolve().parent if folder else None
     if root == ROOT:
-        return f"this checkout itself (container {name})"
-    return f"the checkout at {root}" if root and is_checkout(root) else f"the container {name}"
+        end = f"docker rm --force {name}"
+        return Holder(f"this checkout itself, under another name (container {name})", end)
+    known = root and is_checkout(root)
+    return Holder(f"the checkout at {root}" if known else f"the container {name}")
 
 
-def _program(port: int) -> str:
+def _program(port: int) -> Holder | None:
     import psutil  # slow to import, and seldom needed
 
     with suppress(psutil.Error):  # it has ended meanwhile
         for program in psutil.process_iter():  # by number: a parent before its children
             if any(_blocks(address, port) for address in _listening(program)):
                 return _described(program)
-    return ""
+    return None
 
 
 def _blocks(address: tuple[str, int], port: int) -> bool:
@@ -78,15 +107,21 @@ def _listening(program: "Process") -> Iterator[tuple[str, int]]:
                 yield it.laddr.ip, it.laddr.port
 
 
-def _described(program: "Process") -> str:
+def _described(program: "Process") -> Holder:
     who = f"process {program.pid}"
     folder = _folder(program)
     for root in (folder, folder.parent) if folder else ():  # a web runs in project/
         if root == ROOT:
-            return f"this checkout itself ({who})"
+            return Holder(f"this checkout itself ({who})", f"kill {_supervisor(program)}")
         if is_checkout(root):
-            return f"the checkout at {root} ({who})"
-    return f"{who} ({program.name()})"
+            return Holder(f"the checkout at {root} ({who})")
+    return Holder(f"{who} ({program.name()})")
+
+
+def _supervisor(program: "Process") -> int:
+    """The number of the process that would start `program` again, else its own."""
+    parent = program.parent()
+    return parent.pid if parent and "supervise.py" in parent.cmdline() else program.pid
 
 
 def _folder(program: "Process") -> Path | None:

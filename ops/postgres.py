@@ -103,8 +103,8 @@ def major(folder: Path) -> str:
 
 def start(server: Server) -> None:
     """Have the server answer, its cluster made first where there is none."""
+    check_folder(server)
     if not (server.data / "PG_VERSION").exists():
-        _refuse_other_version(server)
         _initialise(server)
     _make_private(server.socket, server.account)
     deadline = time.monotonic() + START_SECONDS
@@ -136,6 +136,7 @@ def superuser(server: Server, script: str, environment: Mapping[str, str]) -> pr
     argv = [str(server.binaries / "psql"), "--no-psqlrc", "--quiet", "--no-align", "--tuples-only"]
     whom = {"PGHOST": str(server.socket), "PGPORT": PORT, "PGUSER": SUPERUSER}
     variables = {**environment, **whom, "PGDATABASE": "postgres"}
+    variables["PGPASSWORD"] = environment["SQL_PASSWORD"]  # for a script that becomes the user
     return process.run([*argv, "-v", "ON_ERROR_STOP=1"], env=variables, stdin=script)
 
 

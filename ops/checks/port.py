@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from ops import newenv, ports, problems
+from ops import newenv, ports
 from ops.checks import Finding
 from ops.env import Settings
 
@@ -12,10 +12,5 @@ def check(settings: Settings) -> Finding:
     port = settings.web_port
     if ports.port_is_free(port):
         return Finding("port", f"{port} is free")
-    free = ports.free_port(port)
-    problem = problems.port_taken(port, ports.holder(port), free)
-    return Finding("port", f"{port} is taken", problem, partial(_move, free))
-
-
-def _move(port: int) -> None:
-    newenv.write_values({"WEB_PORT": str(port)})
+    fix = partial(newenv.write_values, {"WEB_PORT": str(ports.free_port(port))})
+    return Finding("port", f"{port} is taken", ports.taken(port), fix)

@@ -26,6 +26,8 @@ def _times(settings: Settings) -> list[Finding]:
     if abs(ahead) > CLOCK_SECONDS:
         return [Finding("clock", "the database's differs", problems.clock_off("db", abs(ahead)))]
     if told.offset:
-        problem = problems.time_zone(told.zone, settings.values["SQL_DATABASE"])
+        problem = problems.time_zone(
+            told.zone, settings.values["SQL_USER"], settings.values["SQL_DATABASE"]
+        )
         return [Finding("time zone", told.zone, problem)]
     return [Finding("time zone", told.zone)]

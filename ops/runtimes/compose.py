@@ -3,21 +3,22 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 from ops import (
     ROOT,
     console,
+    database,
     docker,
     freshness,
+    images,
+    named_volume,
     ports,
     problems,
     process,
     readiness,
     removal,
 )
-from ops.causes import container as container_cause
+from ops.causes import db as db_cause
 from ops.causes import web as web_cause
 from ops.docker import Container
 from ops.env import Settings
@@ -31,12 +32,11 @@ WAIT_SECONDS = 180
 DATABASE_SECONDS = 60
 POLL_SECONDS = 1.0
 DEAD = ("exited", "dead")
-MIGRATE = ("migrate", "--no-input")
-DATA = "/var/lib/postgresql"  # where compose/db.yaml mounts the volume
+MIGRATE = ("python", "manage.py", "migrate", "--no-input")
 # As the superuser that the entrypoint in compose/db.yaml noted when it made the volume.
 SUPERUSER = f"""\
 exec psql --no-psqlrc --quiet --no-align --tuples-only -v ON_ERROR_STOP=1 --dbname postgres \\
-  --username "$(cat {DATA}/$PG_MAJOR/superuser 2>/dev/null || echo "$POSTGRES_USER")"
+  --username "$(cat {named_volume.DATA}/$PG_MAJOR/superuser 2>/dev/null || echo "$POSTGRES_USER")"
 """
 # By the container's own address: on 127.0.0.1 the image asks for no password.
 LOG_IN = 'exec psql --no-psqlrc --quiet --host "$(hostname)" --command "select 1"'
@@ -63,8 +63,8 @@ def down(settings: Settings) -> None:
 def build(settings: Settings, use_cache: bool) -> None:
     """Build the web image, and drop the one that it takes the place of."""
     with one_at_a_time("build"):
-        _build(settings, use_cache, old_serves=docker.running(settings, "web") is not None)
-        _drop_replaced_images(settings)
+        images.build(settings, use_cache, old_serves=docker.running(settings, "web") is not None)
+        images.drop_replaced(settings)
 
 
 def manage(settings: Settings, arguments: Sequence[str]) -> None:
@@ -82,7 +82,7 @@ def psql(settings: Settings, arguments: Sequence[str]) -> None:
     values = settings.values
     whom = [f"PGUSER={values['SQL_USER']}", f"PGDATABASE={values['SQL_DATABASE']}"]
     if settings.has_own_database:
-        process.attach_or_fail(_exec(_database(settings), ["psql", *arguments], whom))
+        process.attach_or_fail(_exec(_running(settings, "db"), ["psql", *arguments], whom))
         return
     whom += [f"PGHOST={values['SQL_HOST']}", f"PGPORT={values['SQL_PORT']}", "PGPASSWORD"]
     client = ["docker", "run", "--rm", *_terminal(), *_environment(whom), values["POSTGRES_IMAGE"]]
@@ -93,15 +93,19 @@ def psql(settings: Settings, arguments: Sequence[str]) -> None:
 def start_database(settings: Settings) -> None:
     """Have the database run, without the web, and wait until its superuser gets in."""
     if docker.running(settings, "db") is None:
-        volume = volume_name(settings)
-        _claim_volume(settings, volume, docker.inspect(volume).get(volume))
+        volume = named_volume.name_of(settings)
+        named_volume.claim(settings, docker.inspect(volume).get(volume))
         _compose(settings, "up", "--detach", "db")
     deadline = time.monotonic() + DATABASE_SECONDS
-    while not process.mode.dry and superuser(settings, "select 1").code:
+    while not process.mode.dry and not _lets_superuser_in(settings):
         db = _container(settings, "db")
         if db is None or not db.running or time.monotonic() > deadline:
-            raise container_cause.of_database(settings, db) if db else problems.not_running("db")
+            raise db_cause.of(settings, db) if db else problems.not_running("db")
         time.sleep(0.2)
+
+
+def _lets_superuser_in(settings: Settings) -> bool:
+    return bool(docker.running(settings, "db")) and not superuser(settings, "select 1").code
 
 
 def superuser(settings: Settings, script: str) -> Result:
@@ -111,7 +115,9 @@ def superuser(settings: Settings, script: str) -> Result:
     """
     names = ("SQL_USER", "SQL_PASSWORD", "SQL_DATABASE")
     values = {name: settings.values[name] for name in names}
-    argv = _exec(_database(settings), ["sh", "-c", SUPERUSER], names, terminal=["--interactive"])
+    argv = _exec(
+        _running(settings, "db"), ["sh", "-c", SUPERUSER], names, terminal=["--interactive"]
+    )
     return process.run(argv, env=os.environ | values, stdin=script)
 
 
@@ -119,7 +125,7 @@ def logs_in(settings: Settings) -> bool:
     """Whether the database lets in who `.env` names, with the password from there."""
     values = settings.values
     whom = [f"PGUSER={values['SQL_USER']}", f"PGDATABASE={values['SQL_DATABASE']}", "PGPASSWORD"]
-    argv = _exec(_database(settings), ["sh", "-c", LOG_IN], whom, terminal=[])
+    argv = _exec(_running(settings, "db"), ["sh", "-c", LOG_IN], whom, terminal=[])
     return not process.run(argv, env=os.environ | {"PGPASSWORD": values["SQL_PASSWORD"]}).code
 
 
@@ -160,9 +166,9 @@ def _volume_in_use(settings: Settings, db: Container | None) -> list[Volume]:
     """The volume with its size as the db sees it: the engine would count all that it holds."""
     if db is None or not db.running:
         return []
-    name = volume_name(settings)
+    name = named_volume.name_of(settings)
     found = docker.inspect(name).get(name)
-    counted = process.run(_exec(db, ["du", "-sk", DATA], terminal=[])).out.split()
+    counted = process.run(_exec(db, ["du", "-sk", named_volume.DATA], terminal=[])).out.split()
     if found is None or not counted:
         return []
     return [Volume(name, f"{int(counted[0]) / 1000:.1f}MB", found["CreatedAt"], [db.name])]
@@ -173,7 +179,8 @@ def nuke(settings: Settings, yes: bool) -> None:
     with one_at_a_time("nuke"):
         docker.containers(settings)  # refuses those of another checkout
         doomed = _inventory(settings)
-        _refuse_volumes_of_another(settings, doomed["volume"])
+        volumes_there = docker.inspect(*doomed["volume"]) if doomed["volume"] else {}
+        named_volume.refuse_of_another(settings, volumes_there)
         if not any(doomed.values()):
             console.say(f"nothing of {settings.project} is here")
             return
@@ -195,7 +202,7 @@ def nuke(settings: Settings, yes: bool) -> None:
 def _migrate(settings: Settings) -> None:
     answer = readiness.migrated(
         settings,
-        lambda: manage(settings, MIGRATE),
+        lambda: web_cause.migrate(_exec(_running(settings, "web"), MIGRATE, terminal=[])),
         lambda: web_cause.waits_for_an_edit(web_log(settings) or ""),
     )
     if not answer.ready:
@@ -211,14 +218,14 @@ def _is_up(settings: Settings, found: Sequence[Container], inputs: str) -> bool:
     return (
         freshness.is_current(inputs, {c.service: c.config for c in running.values()})
         and web.inputs == freshness.image_inputs(settings)
-        and web.image == image_name(settings)
+        and web.image == images.web_image(settings)
     )
 
 
 def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
     web_runs = any(c.service == "web" and c.running for c in found)
     if not web_runs:
-        _refuse_taken_port(settings)
+        ports.refuse_taken(settings.web_port)
     stale = _prepare(settings, web_runs)
     argv = ["docker", "compose", "up", "--detach", "--no-build", *settings.services]
     code = process.attach(argv, env=settings.child_environment(), progress=True)
@@ -231,24 +238,23 @@ def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
     healthy = _wait_until_healthy(settings)
     freshness.remember(inputs, {service: c.config for service, c in healthy.items()})
     if stale:
-        _drop_replaced_images(settings)
+        images.drop_replaced(settings)
 
 
 def _prepare(settings: Settings, web_runs: bool) -> bool:
     """What the containers need: images, and a volume that is ours; whether the web's was built."""
     _refuse_engine_elsewhere()
-    images = {key: settings.values[key] for key in ("POSTGRES_IMAGE", "PYTHON_IMAGE")}
-    volume = volume_name(settings)
-    there = docker.inspect(image_name(settings), *images.values(), volume)
-    built_from = docker.label(there.get(image_name(settings)), "build.inputs")
-    stale = built_from != freshness.image_inputs(settings)
-    for key, needed in (("POSTGRES_IMAGE", settings.has_own_database), ("PYTHON_IMAGE", stale)):
-        if needed and images[key] not in there:
-            container_cause.pull(settings, key)
+    web, base, postgres = images.web_image(settings), "PYTHON_IMAGE", "POSTGRES_IMAGE"
+    volume = named_volume.name_of(settings)
+    there = docker.inspect(web, settings.values[postgres], settings.values[base], volume)
+    stale = not images.is_fresh(settings, there.get(web))
+    for key, needed in ((postgres, settings.has_own_database), (base, stale)):
+        if needed and settings.values[key] not in there:
+            images.pull(settings, key)
     if settings.has_own_database:
-        _claim_volume(settings, volume, there.get(volume))
+        named_volume.claim(settings, there.get(volume))
     if stale:
-        _build(settings, use_cache=True, old_serves=web_runs)
+        images.build(settings, use_cache=True, old_serves=web_runs)
     return stale
 
 
@@ -258,38 +264,12 @@ def _refuse_engine_elsewhere() -> None:
         raise problems.engine_elsewhere(chosen_by, host, answers=True)
 
 
-def _claim_volume(settings: Settings, name: str, found: dict[str, Any] | None) -> None:
-    """Make the volume, with a label that says whose it is; one of somebody else is a problem."""
-    if found is None:
-        labels = {
-            docker.PROJECT: settings.project,
-            docker.VOLUME: "postgres_data",
-            docker.CHECKOUT: str(ROOT),
-        }
-        flags = [word for pair in labels.items() for word in ("--label", "=".join(pair))]
-        process.attach_or_fail(["docker", "volume", "create", *flags, name], progress=True)
-        return
-    if owner := volume_owner(settings, found):
-        raise problems.volume_of_another(name, owner)
-
-
-def volume_owner(settings: Settings, found: dict[str, Any]) -> str:
-    """Whose an inspected volume is, in words; '' if it is ours, or nobody's."""
-    project = docker.label(found, docker.PROJECT)
-    if project not in ("", settings.project):
-        return f"the Compose project {project}"
-    folder = docker.label(found, docker.CHECKOUT)
-    if folder and docker.is_other_checkout(Path(folder)):
-        return f"the checkout at {folder}"
-    return ""
-
-
 def _not_started(settings: Settings) -> Problem:
     if not docker.running(settings, "web") and not ports.port_is_free(settings.web_port):
-        return _port_taken(settings)
-    if settings.has_own_database:
-        if problem := container_cause.of_architecture("POSTGRES_IMAGE", settings):
-            return problem
+        return ports.taken(settings.web_port)
+    own = settings.has_own_database
+    if own and (problem := images.of_architecture("POSTGRES_IMAGE", settings)):
+        return problem
     return docker.diagnose("docker compose up", "the reason stands above")
 
 
@@ -300,58 +280,42 @@ def _wait_until_healthy(settings: Settings) -> dict[str, Container]:
         found = {
             c.service: c for c in docker.containers(settings) if c.service in settings.services
         }
-        _refuse_anonymous_data(found.get("db"))
+        named_volume.refuse_anonymous_data(found.get("db"))
         late = [c for c in found.values() if "(healthy)" not in c.status]
         if len(found) == len(settings.services) and not late:
             return found
-        dead = [c for c in late if c.state in DEAD or "(unhealthy)" in c.status]
-        if dead or time.monotonic() > deadline:
-            raise _service_failed(settings, found, dead or late)
+        for container in sorted(late, key=lambda container: container.service):
+            if problem := cause_of(settings, container):
+                raise problem
+        if time.monotonic() > deadline:
+            raise _late(settings, found, late)
         # To ask the engine costs what the starting services could use; to ask the web does not.
         readiness.wait(settings, POLL_SECONDS)
 
 
-def _refuse_anonymous_data(db: Container | None) -> None:
-    if db and any(docker.is_anonymous(volume) for volume in db.mounts.split(",")):
-        volume = docker.mounted_at(db, DATA)
-        if docker.is_anonymous(volume):
-            raise problems.data_not_kept(f"the anonymous volume {volume[:12]}")
+def cause_of(settings: Settings, container: Container) -> Problem | None:
+    """Why a service has failed; None for one that may still get ready."""
+    if container.state in DEAD:
+        return _cause_of_death(settings, container)
+    if "(unhealthy)" not in container.status:
+        return None
+    if container.service == "db":  # once it fits .env, its next health check will see so
+        return database.misfit(settings)
+    return web_cause.of_running(settings, readiness.ask(settings), web_log(settings) or "")
 
 
-def _service_failed(
-    settings: Settings, found: Mapping[str, Container], failed: Sequence[Container]
-) -> Problem:
-    if not failed:  # removed meanwhile, by somebody else
-        gone = next(name for name in settings.services if name not in found)
-        return problems.not_running(gone)
-    first = min(failed, key=lambda container: container.service)
-    if first.service == "db":
-        return container_cause.of_database(settings, first)
-    return web_cause.of(settings, docker.last_lines(first, web_cause.LINES), first.status)
+def _cause_of_death(settings: Settings, container: Container) -> Problem:
+    if container.service == "db":
+        return db_cause.of(settings, container)
+    log = docker.last_lines(container, web_cause.LINES)
+    return web_cause.of(settings, log, container.status)
 
 
-def _build(settings: Settings, use_cache: bool, old_serves: bool) -> None:
-    flags = [] if use_cache else ["--no-cache"]
-    inputs = {"BUILD_INPUTS": freshness.image_inputs(settings)}
-    argv = ["docker", "compose", "build", *flags, "web"]
-    container_cause.build(settings, argv, settings.child_environment() | inputs, old_serves)
-
-
-def _drop_replaced_images(settings: Settings) -> None:
-    replaced = ["--filter", "dangling=true", *docker.label_filter(settings)]
-    for image in docker.ask("image", "ls", *replaced, "--quiet").split():
-        if not process.mode.dry:
-            process.run(["docker", "image", "rm", image])  # one that a container uses stays
-
-
-def _refuse_taken_port(settings: Settings) -> None:
-    if not ports.port_is_free(settings.web_port):
-        raise _port_taken(settings)
-
-
-def _port_taken(settings: Settings) -> Problem:
-    port = settings.web_port
-    return problems.port_taken(port, ports.holder(port), ports.free_port(port))
+def _late(settings: Settings, found: Mapping[str, Container], late: Sequence[Container]) -> Problem:
+    if not late:  # removed meanwhile, by somebody else
+        return problems.not_running(next(n for n in settings.services if n not in found))
+    first = min(late, key=lambda container: container.service)
+    return _cause_of_death(settings, first)
 
 
 # nuke
@@ -362,17 +326,13 @@ def _inventory(settings: Settings) -> dict[str, list[str]]:
     return {kind: docker.names_of(kind, settings) for kind in kinds}
 
 
-def _refuse_volumes_of_another(settings: Settings, names: Sequence[str]) -> None:
-    for name, found in docker.inspect(*names).items() if names else ():
-        if owner := volume_owner(settings, found):
-            raise problems.volume_of_another(name, owner)
-
-
 def _remove(doomed: dict[str, list[str]]) -> None:
     for kind, names in doomed.items():
         if names:
             force = ["--force"] if kind == "container" else []
             process.attach(["docker", kind, "rm", *force, *names], progress=True)
+        if process.mode.interrupted:  # whoever stops it now wants the rest to stay
+            raise KeyboardInterrupt
 
 
 # Commands
@@ -402,10 +362,10 @@ def _exec(
     return ["docker", "exec", *flags, *_environment(env), container.name, *argv]
 
 
-def _database(settings: Settings) -> Container:
-    container = docker.running(settings, "db")
+def _running(settings: Settings, service: str) -> Container:
+    container = docker.running(settings, service)
     if container is None:
-        raise problems.not_running("db")
+        raise problems.not_running(service)
     return container
 
 
@@ -430,20 +390,10 @@ def _compose(settings: Settings, *arguments: str) -> None:
         raise ChildFailed(code)
 
 
-def image_name(settings: Settings) -> str:
-    """The tag of the web image, as compose/web.yaml has it."""
-    return f"{settings.project}-web"
-
-
 def web_log(settings: Settings) -> str | None:
     """The end of a running web's log; None where none runs."""
     web = docker.running(settings, "web")
     return docker.last_lines(web, web_cause.LINES) if web else None
-
-
-def volume_name(settings: Settings) -> str:
-    """The volume's name, as Compose forms it."""
-    return f"{settings.project}_postgres_data"
 
 
 def _service_status(settings: Settings, name: str, found: Container | None) -> ServiceStatus:

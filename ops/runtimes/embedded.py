@@ -36,6 +36,7 @@ from ops.volumes import Volume
 
 HOME = ROOT / ".data"
 PROJECT = ROOT / "project"
+MANAGE = PROJECT / "manage.py"
 READY = STATE / "web.ready"
 WEB = Background("web")
 DB = Background("db")
@@ -74,7 +75,7 @@ def build(settings: Settings, use_cache: bool) -> None:
 def manage(settings: Settings, arguments: Sequence[str]) -> None:
     """Run `manage.py` beside the database."""
     _need_database(settings)
-    argv = [PYTHON, str(PROJECT / "manage.py"), *arguments]
+    argv = [PYTHON, str(MANAGE), *arguments]
     process.attach_or_fail(argv, env=_environment(settings))
 
 
@@ -113,6 +114,8 @@ def superuser(settings: Settings, script: str) -> Result:
 
     The script finds SQL_USER, SQL_PASSWORD and SQL_DATABASE of `.env` in its environment.
     """
+    if DB.pid() is None:
+        raise problems.not_running("db")
     return postgres.superuser(server_of(settings), script, _environment(settings))
 
 
@@ -211,7 +214,7 @@ def _fit_database(settings: Settings) -> None:
 def _migrate(settings: Settings) -> None:
     answer = readiness.migrated(
         settings,
-        lambda: manage(settings, MIGRATE),
+        lambda: web_cause.migrate([PYTHON, str(MANAGE), *MIGRATE], _environment(settings)),
         lambda: web_cause.waits_for_an_edit(WEB.last_lines()),
     )
     if not answer.ready:
@@ -223,8 +226,7 @@ def _refuse_taken_port(settings: Settings) -> None:
     deadline = time.monotonic() + 1  # the server of a killed web lets go of it in a moment
     while not ports.port_is_free(settings.web_port):
         if time.monotonic() > deadline:
-            port = settings.web_port
-            raise problems.port_taken(port, ports.holder(port), ports.free_port(port))
+            raise ports.taken(settings.web_port)
         time.sleep(0.02)
 
 

@@ -218,12 +218,12 @@ def test_what_stands_there_mistyped_is_not_added_with_its_default(here: Path) ->
 WEAK = [
     ("SECRET_KEY", "Abc12345", "is 8 characters long"),
     ("SECRET_KEY", KEY[:49], "is 49 characters long"),
-    ("SECRET_KEY", "abcd" * 20, "has 4 different characters"),
+    ("SECRET_KEY", "abcd" * 20, "is made of 4 characters alone"),
     ("SECRET_KEY", "django-insecure-" + KEY, "begins with django-insecure-"),
     ("SQL_PASSWORD", "Abc12345", "is 8 characters long"),
     ("SQL_PASSWORD", PASSWORD[:11], "is 11 characters long"),
     ("SQL_PASSWORD", "PostgresPassword", "is one of those that are tried first"),
-    ("SQL_PASSWORD", "abab" * 5, "has 2 different characters"),
+    ("SQL_PASSWORD", "abab" * 5, "is made of 2 characters alone"),
     ("SQL_PASSWORD", "the-user-of-the-shop", "is the same as SQL_USER"),
     ("SQL_PASSWORD", "The-Data-Of-The-Shop", "is the same as SQL_DATABASE"),
 ]

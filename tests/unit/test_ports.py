@@ -96,21 +96,21 @@ def test_a_program_somewhere_by_number_and_name(tmp_path: Path, serve: Serve) ->
     import psutil
 
     port, pid = serve(tmp_path)
-    assert ports.holder(port) == f"process {pid} ({psutil.Process(pid).name()})"
+    assert ports.holder(port).words == f"process {pid} ({psutil.Process(pid).name()})"
 
 
 @pytest.mark.parametrize("inner", [".", "project"])
 def test_the_web_of_another_checkout(tmp_path: Path, serve: Serve, inner: str) -> None:
     other = checkout(tmp_path / "other shop")
     port, pid = serve(other / inner)
-    assert ports.holder(port) == f"the checkout at {other} (process {pid})"
+    assert ports.holder(port).words == f"the checkout at {other} (process {pid})"
 
 
 def test_a_checkout_two_folders_up_is_not_meant(tmp_path: Path, serve: Serve) -> None:
     deep = checkout(tmp_path / "other") / "project" / "deep"
     deep.mkdir()
     port, pid = serve(deep)
-    assert ports.holder(port).startswith(f"process {pid} (")
+    assert ports.holder(port).words.startswith(f"process {pid} (")
 
 
 @pytest.mark.parametrize("lacking", ["inv", "tasks.py"])
@@ -120,7 +120,7 @@ def test_a_folder_of_another_project_is_no_checkout(
     folder = checkout(tmp_path / "other")
     (folder / lacking).unlink()
     port, pid = serve(folder)
-    assert ports.holder(port).startswith(f"process {pid} (")
+    assert ports.holder(port).words.startswith(f"process {pid} (")
 
 
 @pytest.mark.parametrize("inner", [".", "project"])
@@ -128,7 +128,9 @@ def test_our_own(tmp_path: Path, serve: Serve, inner: str, monkeypatch: pytest.M
     here = checkout(tmp_path / "here")
     monkeypatch.setattr(ports, "ROOT", here)
     port, pid = serve(here / inner)
-    assert ports.holder(port) == f"this checkout itself (process {pid})"
+    found = ports.holder(port)
+    assert found.words == f"this checkout itself (process {pid})"
+    assert found.end == f"kill {pid}"
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
@@ -141,7 +143,7 @@ def test_a_listener_on_every_address_is_found(address: str) -> None:
     except (OSError, ValueError):
         pytest.skip("this machine has no IPv6")
     with server:
-        assert f"process {os.getpid()}" in ports.holder(server.getsockname()[1])
+        assert f"process {os.getpid()}" in ports.holder(server.getsockname()[1]).words
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS has 127.0.0.1 alone")
@@ -149,14 +151,14 @@ def test_a_listener_on_another_address_is_not_blamed() -> None:
     with socket.create_server(("127.0.0.2", 0)) as server:
         port = server.getsockname()[1]
         assert ports.port_is_free(port)
-        assert "process" not in ports.holder(port)
+        assert "process" not in ports.holder(port).words
 
 
 def test_a_listener_on_another_port_is_not_blamed(
     tmp_path: Path, listener: socket.socket, serve: Serve
 ) -> None:
     port, pid = serve(tmp_path)  # with a higher number than ours
-    assert f"process {pid} " in ports.holder(port)
+    assert f"process {pid} " in ports.holder(port).words
 
 
 def test_who_is_merely_connected_is_not_blamed(tmp_path: Path, serve: Serve) -> None:
@@ -166,7 +168,7 @@ def test_who_is_merely_connected_is_not_blamed(tmp_path: Path, serve: Serve) -> 
         ours = server.accept()[0]
     with client, ours:  # on that port still, which another listens on now
         pid = serve(tmp_path, port)[1]
-        assert f"process {pid} " in ports.holder(port)
+        assert f"process {pid} " in ports.holder(port).words
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become somebody else")
@@ -174,7 +176,7 @@ def test_a_program_of_another_user(listener: socket.socket) -> None:
     code = (
         "import os, sys; sys.path.insert(0, sys.argv[1]); from ops import ports; import psutil;"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534);"
-        "print(ports.holder(int(sys.argv[2])))"
+        "print(ports.holder(int(sys.argv[2])).words)"
     )
     argv = [sys.executable, "-c", code, str(ports.ROOT), str(listener.getsockname()[1])]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
@@ -197,7 +199,7 @@ def publishing(folder: Path, port: int, line: str) -> None:
     [
         ("", "the container caddy"),
         ("{other}/compose", "the checkout at {other}"),
-        ("{here}/compose", "this checkout itself (container caddy)"),
+        ("{here}/compose", "this checkout itself, under another name (container caddy)"),
         ("/gone/compose", "the container caddy"),
         ("{other}/compose/deep", "the container caddy"),
     ],
@@ -214,7 +216,7 @@ def test_a_container(
     monkeypatch.setattr(ports, "ROOT", names["here"])
     port = listener.getsockname()[1]
     publishing(no_engine, port, rf"caddy\t{label.format(**names)}")
-    assert ports.holder(port) == expected.format(**names)
+    assert ports.holder(port).words == expected.format(**names)
 
 
 def test_a_container_on_another_port_is_not_blamed(
@@ -222,7 +224,7 @@ def test_a_container_on_another_port_is_not_blamed(
 ) -> None:
     port = listener.getsockname()[1]
     publishing(no_engine, port - 1, r"caddy\t")
-    assert f"process {os.getpid()}" in ports.holder(port)
+    assert f"process {os.getpid()}" in ports.holder(port).words
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo no engine >&2; exit 1", "exec sleep 60"])
@@ -232,10 +234,10 @@ def test_an_engine_that_does_not_answer(
     monkeypatch.setattr(ports, "ENGINE_SECONDS", 0.2)
     docker_says(no_engine, script)
     begin = time.monotonic()
-    assert f"process {os.getpid()}" in ports.holder(listener.getsockname()[1])
+    assert f"process {os.getpid()}" in ports.holder(listener.getsockname()[1]).words
     assert time.monotonic() - begin < 3
 
 
 def test_no_docker_at_all(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    assert f"process {os.getpid()}" in ports.holder(listener.getsockname()[1])
+    assert f"process {os.getpid()}" in ports.holder(listener.getsockname()[1]).words

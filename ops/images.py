@@ -1,0 +1,115 @@
+"""The images: whether they are fresh, fetched or built where they are not, and why that failed."""
+
+import errno
+import os
+import sys
+import tempfile
+from typing import Any
+
+from ops import ROOT, docker, freshness, problems, process
+from ops.env import Settings
+from ops.lock import STATE
+from ops.problems import Problem
+from ops.process import ChildFailed
+
+NO_SPACE = os.strerror(errno.ENOSPC)
+NO_MANIFEST = "no matching manifest"
+NO_IMAGE = ("not found", "manifest unknown", "pull access denied", "invalid reference", "denied")
+SHOWN = 6
+BUILD_LOG = STATE / "build.log"
+
+
+def web_image(settings: Settings) -> str:
+    """The tag of the web image, as compose/web.yaml has it."""
+    return f"{settings.project}-web"
+
+
+def is_fresh(settings: Settings, image: dict[str, Any] | None) -> bool:
+    """Whether an inspected web image was built from the files as they are."""
+    return docker.label(image, "build.inputs") == freshness.image_inputs(settings)
+
+
+def build(settings: Settings, use_cache: bool, old_serves: bool) -> None:
+    """Build the web image: with its progress on a terminal, else into a log whose end counts."""
+    flags = [] if use_cache else ["--no-cache"]
+    inputs = {"BUILD_INPUTS": freshness.image_inputs(settings)}
+    argv = ["docker", "compose", "build", *flags, "web"]
+    code, said = _run_build(argv, settings.child_environment() | inputs)
+    if code in process.INTERRUPTED:
+        raise ChildFailed(code)
+    if code:
+        raise _of_build(settings, said, old_serves)
+
+
+def drop_replaced(settings: Settings) -> None:
+    """Remove the images that newer ones have taken the place of."""
+    replaced = ["--filter", "dangling=true", *docker.label_filter(settings)]
+    for image in docker.ask("image", "ls", *replaced, "--quiet").split():
+        if not process.mode.dry:
+            process.run(["docker", "image", "rm", image])  # one that a container uses stays
+
+
+def pull(settings: Settings, key: str) -> None:
+    """Fetch the image of `key`, or say why it cannot be."""
+    image = settings.values[key]
+    with tempfile.TemporaryFile("w+") as errors:
+        code = process.attach(["docker", "pull", image], progress=True, err=errors)
+        errors.seek(0)
+        said = errors.read().strip()
+    if code in process.INTERRUPTED:
+        raise ChildFailed(code)
+    if code:
+        raise _of_pull(settings, key, image, said)
+
+
+def of_architecture(key: str, settings: Settings) -> Problem | None:
+    """Whether the image of `key` is built for another machine than the engine's."""
+    image = settings.values[key]
+    built_for = docker.inspect(image).get(image, {}).get("Architecture", "")
+    machine = docker.ask("version", "--format", "{{.Server.Arch}}").strip()
+    if built_for in ("", machine):
+        return None
+    return problems.image_of_other_machine(key, image, built_for, machine)
+
+
+def _run_build(argv: list[str], env: dict[str, str]) -> tuple[int, str]:
+    if sys.stderr.isatty() or process.mode.dry:
+        return process.attach(argv, env=env, progress=True), ""
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    with BUILD_LOG.open("w") as log:
+        code = process.attach(argv, env=env, out=log, err=log)
+    return code, BUILD_LOG.read_text(errors="replace")
+
+
+def _of_build(settings: Settings, said: str, old_serves: bool) -> Problem:
+    if not docker.engine_answers():
+        return docker.diagnose("docker compose build")
+    if problem := of_architecture("PYTHON_IMAGE", settings):
+        return problem
+    if full := [line for line in said.splitlines() if NO_SPACE in line]:
+        return problems.disk_full("for the build", full[-1])
+    log = f"less {BUILD_LOG.relative_to(ROOT)}" if said else "it stands above"
+    return problems.build_failed(failing_step(said), old_serves, log)
+
+
+def failing_step(said: str) -> str:
+    """The step that failed and its last lines, which BuildKit puts between two dashed ones."""
+    lines = said.splitlines()
+    rules = [number for number, line in enumerate(lines) if line == "------"]
+    if len(rules) >= 2:
+        step, *output = lines[rules[-2] + 1 : rules[-1]]
+        return "\n".join([step, *output[-SHOWN:]])
+    return "\n".join(line for line in lines[-SHOWN:] if line.strip())
+
+
+def _of_pull(settings: Settings, key: str, image: str, said: str) -> Problem:
+    if not docker.engine_answers():
+        return docker.diagnose(f"docker pull {image}", said)
+    if NO_SPACE in said:
+        return problems.disk_full("for images", said)
+    if NO_MANIFEST in said:
+        machine = docker.ask("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}").strip()
+        return problems.image_of_other_machine(key, image, "other machines", machine)
+    if any(words in said for words in NO_IMAGE):
+        return problems.image_not_found(key, image, said)
+    return problems.registry_unreachable(image, said)

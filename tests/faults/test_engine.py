@@ -1,0 +1,280 @@
+"""Docker is missing, down, forbidden, incomplete, too old or elsewhere, as on such a machine."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from stacks import Checkout, Embedded, docker
+
+SOCKET = Path("/var/run/docker.sock")
+UNREACHABLE = "tcp://10.255.255.1:2375"
+NOBODYS = 65531  # a user without a name, a home or a group
+LONGEST = 20  # seconds until an engine that says nothing is given up
+HIDDEN = 'mount -t tmpfs tmpfs "$0" && exec "$@"'  # from this process alone
+TOO_OLD = """\
+#!/bin/sh
+case "$*" in
+"{question}") echo {version} ;;
+"compose up"*) echo "{refusal}" >&2; exit 15 ;;
+*) exec {docker} "$@" ;;
+esac
+"""
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take a socket away")
+
+
+class Elsewhere(Checkout):
+    """The same checkout, for someone whose commands begin with a prefix."""
+
+    def __init__(self, stack: Checkout, *prefix: str) -> None:
+        super().__init__(stack.root, stack.runtime)
+        self.prefix = prefix
+
+    def inv(
+        self, *arguments: str, stdin: str = "", code: int | None = 0
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*self.prefix, self.root / "inv", *arguments],
+            cwd=self.root,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert code is None or done.returncode == code, done
+        return done
+
+
+def without(stack: Checkout, folder: Path) -> Elsewhere:
+    """Where this folder is empty."""
+    return Elsewhere(stack, "unshare", "--mount", "sh", "-c", HIDDEN, str(folder))
+
+
+def assert_said_at_once(stack: Checkout, code: str, *parts: str) -> None:
+    """`up`, `status`, `down` and `doctor` all know, and none waits."""
+    for typed in ("up", "status", "down"):
+        started = time.monotonic()
+        said = stack.refused(code, typed)
+        assert time.monotonic() - started < 5
+        for part in parts:
+            assert part in said
+    assert stack.found_by_doctor() == {code}
+
+
+@pytest.mark.fault("DOCKER01", "docker")
+def test_no_docker(stack: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack.inv("down")
+    with path_without_docker() as path, monkeypatch.context() as machine:
+        machine.setenv("PATH", str(path))
+        parts = ("https://docs.docker.com/get-docker/", "inv up --runtime embedded")
+        assert_said_at_once(stack, "DOCKER01", *parts)
+        try:  # as it says
+            assert stack.inv("up", "--runtime", "embedded").stdout == f"{stack.url}\n"
+            assert stack.get("readyz")[0] == 200
+            assert stack.sql("select to_regclass('kept')") == ""
+        finally:
+            Embedded().remove(stack.root)
+    stack.set("RUNTIME", "docker")
+    stack.inv("up")
+    stack.assert_kept()
+
+
+@contextmanager
+def path_without_docker() -> Iterator[Path]:
+    """Every command of this machine but one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o755)  # the server's account looks into it as well
+        for entry in os.environ["PATH"].split(os.pathsep):
+            for command in Path(entry).iterdir() if Path(entry).is_dir() else ():
+                if command.name != "docker" and not (path / command.name).is_symlink():
+                    (path / command.name).symlink_to(command)
+        yield path
+
+
+@as_root
+@pytest.mark.fault("DOCKER02", "docker")
+def test_an_engine_that_is_down(stack: Checkout) -> None:
+    parts = ("Cannot connect", "systemctl start docker", "inv up --runtime embedded")
+    assert_said_at_once(without(stack, SOCKET.resolve().parent), "DOCKER02", *parts)
+    assert stack.get("readyz")[0] == 200
+    stack.inv("up")
+
+
+@as_root
+@pytest.mark.fault("DOCKER03", "docker")
+def test_no_permission_on_the_socket(stack: Checkout) -> None:
+    owner = stack.root.stat()
+    give_state(stack, NOBODYS, NOBODYS)
+    try:
+        said = "sudo usermod -aG docker"
+        assert_said_at_once(as_user(stack, "--clear-groups"), "DOCKER03", said, "log in anew")
+        member = as_user(stack, f"--groups={SOCKET.stat().st_gid}")
+        assert member.inv("up").stdout == f"{stack.url}\n"
+    finally:
+        give_state(stack, owner.st_uid, owner.st_gid)
+
+
+def give_state(stack: Checkout, uid: int, gid: int) -> None:
+    state = stack.root / ".state"
+    for path in (state, *state.iterdir()):
+        os.chown(path, uid, gid)
+
+
+def as_user(stack: Checkout, groups: str) -> Elsewhere:
+    """Someone who may read this checkout, wherever it lies, and write nothing but `.state`."""
+    who = (f"--reuid={NOBODYS}", f"--regid={NOBODYS}", groups)
+    may_read = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+    return Elsewhere(stack, "setpriv", *who, *may_read)
+
+
+@as_root
+@pytest.mark.fault("DOCKER04", "docker")
+def test_no_compose_plugin(stack: Checkout) -> None:
+    plugins = json.loads(docker("info", "--format", "{{json .ClientInfo.Plugins}}").stdout)
+    path = next(Path(plugin["Path"]) for plugin in plugins if plugin["Name"] == "compose")
+    there = without(stack, path.parent)
+    stack.set("EDITED", "1")  # so that there is something to start
+    said = there.refused("DOCKER04")
+    assert "docker-compose-plugin" in said and len(said.splitlines()) < 12
+    there.refused("DOCKER04", "down")
+    assert "DOCKER04" in there.found_by_doctor()
+    assert stack.get("readyz")[0] == 200
+    stack.inv("up")
+
+
+@pytest.mark.fault("DOCKER06", "docker")
+@pytest.mark.parametrize(
+    ("question", "version", "refusal", "sentence"),
+    [
+        (
+            "compose version --short",
+            "2.17.3",
+            "services.db.healthcheck Additional property start_interval is not allowed",
+            "Docker Compose is version 2.17.3; 2.20 or later is needed.",
+        ),
+        (
+            "version --format {{.Server.Version}}",
+            "20.10.24",
+            "can't set healthcheck.start_interval as feature require Docker Engine v25 or later",
+            "Docker Engine is version 20.10.24; 25.0 or later is needed.",
+        ),
+    ],
+    ids=["compose", "engine"],
+)
+def test_too_old(
+    stack: Checkout,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    question: str,
+    version: str,
+    refusal: str,
+    sentence: str,
+) -> None:
+    script = tmp_path / "docker"
+    answers = {"question": question, "version": version, "refusal": refusal}
+    script.write_text(TOO_OLD.format(docker=shutil.which("docker"), **answers))
+    script.chmod(0o755)
+    stack.set("EDITED", "1")
+    with monkeypatch.context() as machine:
+        machine.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+        said = stack.refused("DOCKER06")
+        assert sentence in said and "install a newer one" in said
+        assert "DOCKER06" in stack.found_by_doctor()
+    stack.inv("up")
+
+
+@pytest.mark.fault("DOCKER07", "docker")
+@pytest.mark.parametrize("host", [UNREACHABLE, "unix:///no/such/socket"], ids=["tcp", "unix"])
+def test_docker_host_where_nothing_answers(
+    stack: Checkout, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    started = time.monotonic()
+    said = stack.refused("DOCKER07")
+    assert time.monotonic() - started < LONGEST
+    assert f"{host}, where DOCKER_HOST points, does not answer" in said
+    assert stack.found_by_doctor() == {"DOCKER07"}
+    assert "unset DOCKER_HOST  then: inv up" in said
+    monkeypatch.delenv("DOCKER_HOST")
+    stack.inv("up")
+
+
+@pytest.mark.fault("DOCKER07", "docker")
+def test_an_engine_that_is_silent_is_not_waited_for(
+    stack: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        assert "does not answer" in stack.refused("DOCKER07")
+        assert time.monotonic() - started < LONGEST
+    monkeypatch.delenv("DOCKER_HOST")
+    stack.inv("up")
+
+
+@pytest.mark.fault("DOCKER07", "docker")
+def test_a_context_that_points_elsewhere(
+    stack: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    docker("context", "create", "far", "--docker", f"host={UNREACHABLE}")
+    docker("context", "use", "far")
+    said = stack.refused("DOCKER07")
+    assert f"{UNREACHABLE}, where docker context points, does not answer" in said
+    assert "to mend it: docker context use default  then: inv up" in said
+    assert stack.found_by_doctor() == {"DOCKER07"}
+    docker("context", "use", "default")
+    assert stack.inv("up").stdout == f"{stack.url}\n"
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    assert "unset DOCKER_CONTEXT" in stack.refused("DOCKER07")
+
+
+@pytest.mark.fault("DOCKER07", "docker")
+def test_an_engine_elsewhere_that_answers(stack: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack.set("EDITED", "1")
+    with proxied_engine() as host:
+        monkeypatch.setenv("DOCKER_HOST", host)
+        said = stack.refused("DOCKER07")
+        assert f"{host}, where DOCKER_HOST points, is not on this machine" in said
+        assert "DOCKER07" in stack.found_by_doctor()
+    assert "unset DOCKER_HOST  then: inv up" in said
+    monkeypatch.delenv("DOCKER_HOST")
+    stack.inv("up")
+
+
+@contextmanager
+def proxied_engine() -> Iterator[str]:
+    """This engine by TCP, on an address of this machine that only its containers reach."""
+    gateway = "{{(index .IPAM.Config 0).Gateway}}"
+    address = docker("network", "inspect", "bridge", "--format", gateway).stdout.strip()
+    with socket.create_server((address, 0)) as server:
+        threading.Thread(target=forward, args=(server,), daemon=True).start()
+        yield f"tcp://{address}:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def forward(server: socket.socket) -> None:
+    with suppress(OSError):  # the end of the server
+        while True:
+            client, _ = server.accept()
+            engine = socket.socket(socket.AF_UNIX)
+            engine.connect(str(SOCKET))
+            for ends in ((client, engine), (engine, client)):
+                threading.Thread(target=pump, args=ends, daemon=True).start()
+
+
+def pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
