@@ -21,8 +21,9 @@ def settle(settings: Settings) -> Settings:
 
 def move_to_port(settings: Settings, port: str) -> Settings:
     """Serve the page on another port from now on."""
-    if int(port) != settings.web_port:
-        ports.refuse_taken(int(port))
+    wanted = settings.with_values({"WEB_PORT": port}).web_port  # checked
+    if wanted != settings.web_port:
+        ports.refuse_taken(wanted)
     return _write(settings, f"the page moves from port {settings.web_port}", {"WEB_PORT": port})
 
 

@@ -202,10 +202,14 @@ def _initialise(server: Server) -> None:
     part.rename(server.data)
 
 
+def disk_full(log: str) -> Problem | None:
+    """What the server's log says of a disk that is full, if it does."""
+    full = [line for line in log.splitlines() if NO_SPACE in line]
+    return problems.disk_full("for the database", full[-1]) if full else None
+
+
 def _failed(state: str, log: str) -> Problem:
-    if full := [line for line in log.splitlines() if NO_SPACE in line]:
-        return problems.disk_full("for the database", full[-1])
-    return problems.database_died(state, "\n".join(log.splitlines()[-SHOWN:]))
+    return disk_full(log) or problems.database_died(state, "\n".join(log.splitlines()[-SHOWN:]))
 
 
 def _as_account(server: Server, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:

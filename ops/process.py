@@ -113,7 +113,9 @@ def attach(
             print(f"{argv[0]}: {error.strerror}", file=sys.stderr)
             return _cannot_run(error)
         started(child)
-        return exit_code(child.wait())
+        code = exit_code(child.wait())
+    # Interrupted while it connects to the engine, docker ends with this.
+    return 128 + signal.SIGINT if code == 255 and mode.interrupted else code
 
 
 def attach_or_fail(

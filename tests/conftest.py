@@ -5,6 +5,7 @@ on their own; `--runtime` takes one alone.
 """
 
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,3 +67,18 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
     """Makes checkouts; see `stacks.maker`."""
     with maker(tmp_path_factory.mktemp) as new:
         yield new
+
+
+@pytest.fixture(scope="module")
+def reachable_make() -> Iterator[Make]:
+    """The same in folders that every account can enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="checkouts-") as base:
+        Path(base).chmod(0o755)
+
+        def folder(name: str) -> Path:
+            made = Path(tempfile.mkdtemp(prefix=name, dir=base))
+            made.chmod(0o755)
+            return made
+
+        with maker(folder) as new:
+            yield new

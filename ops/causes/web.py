@@ -111,7 +111,10 @@ def _of_exception(lines: list[str]) -> Problem | None:
 
 def _traceback(lines: list[str]) -> str:
     """The end of the last traceback: what it was doing, and the exception."""
-    starts = [n for n, line in enumerate(lines) if line.startswith("Traceback (most recent")]
+    # It may stand behind the unfinished line of a migration that is being applied.
+    starts = [
+        n for n, line in enumerate(lines) if line.endswith("Traceback (most recent call last):")
+    ]
     if not starts:
         return ""
     inside = lines[starts[-1] + 1 :]

@@ -19,7 +19,7 @@ def check(settings: Settings) -> list[Finding]:
     running = embedded.processes(settings)
     return [
         *(_folder(settings) if settings.has_own_database else ()),
-        *(_service(settings, name, pid) for name, pid in running.items()),
+        *(_service(settings, name, running) for name in running),
         _port(settings, running["web"]),
         *_stack(running),
         *(server.check(settings) if running.get("db") else ()),
@@ -52,12 +52,15 @@ def _remove(folders: list[Path]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _service(settings: Settings, name: str, pid: int | None) -> Finding:
+def _service(settings: Settings, name: str, running: dict[str, int | None]) -> Finding:
+    pid = running[name]
     if pid is not None:
         return Finding(name, f"running, process {pid}")
     log = embedded.process_of(name).last_lines(web_cause.LINES)
     if name == "web" and web_cause.has_failed(log):
         return Finding(name, "ended", web_cause.of(settings, log, "ended"))
+    if name == "db" and running["web"] and (full := postgres.disk_full(log)):
+        return Finding(name, "ended", full)
     return Finding(name, "not running")
 
 

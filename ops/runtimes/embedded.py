@@ -239,6 +239,8 @@ def _wait_for_web(settings: Settings) -> None:
     deadline = time.monotonic() + WEB_SECONDS
     while not (answer := readiness.ask(settings)).ready:
         if WEB.pid() is None:
+            if not ports.port_is_free(settings.web_port):  # taken in the moment of our start
+                raise ports.taken(settings.web_port)
             raise web_cause.of(settings, WEB.last_lines(web_cause.LINES), "ended")
         if time.monotonic() > deadline:
             raise web_cause.of_running(settings, answer, WEB.last_lines(web_cause.LINES))

@@ -18,7 +18,7 @@ services:
     image: postgres:18-alpine
     entrypoint: [sleep, '600']
     init: true
-    volumes: !override [postgres_data:/things:ro]
+    volumes: [postgres_data:/var/lib/postgresql:ro]
 """
 
 
@@ -113,8 +113,9 @@ def containers(stack: Checkout) -> set[str]:
 
 @pytest.fixture
 def bystander() -> Iterator[int]:
-    """The number of a process that is no server, as a number is after a reboot."""
-    with subprocess.Popen(["sleep", "600"]) as process:
+    """The number of a process of the server's account that is no server, as after a reboot."""
+    account = "nobody" if os.geteuid() == 0 else None
+    with subprocess.Popen(["sleep", "600"], user=account) as process:
         yield process.pid
         process.kill()
 

@@ -202,7 +202,7 @@ def test_a_copy_with_its_env(
     copy = adopt(stack.root.with_name("copy"))
     subprocess.run(["cp", "-a", stack.root, copy.root], check=True)
     copied = (copy.root / ".env").read_text()
-    for typed in ("status", "down", "psql", "db.password", "nuke --yes"):
+    for typed in ("status", "psql", "down", "nuke --yes") if is_up else ("db.password",):
         said = copy.refused("ENV09", *typed.split())
         assert f"was copied from {stack.root}" in said and "to mend it: inv up " in said
     assert copy.found_by_doctor() == {"ENV09"}
@@ -214,7 +214,6 @@ def test_a_copy_with_its_env(
     assert without(text, *MADE_FOR_ONE) == without(copied, *MADE_FOR_ONE)
     copy.sql("create table own as select 'own' as text")
     assert copy.get()[0] == 200
-    assert copy.found_by_doctor() == set()
     assert stack.sql("select to_regclass('own') is null") == "t"
     copy.inv("nuke", "--yes")
     stack.assert_kept()

@@ -79,6 +79,7 @@ def faults() -> Iterator[tuple[str, str]]:
     for file in (ROOT / "tests" / "faults").glob("test_*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.fault":
-                code, *runtimes = (ast.literal_eval(argument) for argument in node.args)
-                assert code in CODES.values() and runtimes, f"{file.name}: {code}"
-                yield from ((code, runtime) for runtime in runtimes)
+                code, *runtimes = map(ast.unparse, node.args)
+                names = RUNTIMES if runtimes == ["*BOTH"] else map(ast.literal_eval, runtimes)
+                assert runtimes and ast.literal_eval(code) in CODES.values(), f"{file.name}: {code}"
+                yield from ((ast.literal_eval(code), name) for name in names)
