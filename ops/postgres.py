@@ -124,9 +124,9 @@ def start(server: Server) -> None:
 def check_folder(server: Server) -> None:
     """Raise if the data are of another version or owner, or somebody else's server is on them."""
     if server.home.exists():
-        _make_private(server.home, server.account)
         if not (server.data / "PG_VERSION").exists():
             _refuse_other_version(server)
+        _make_private(server.home, server.account)
         if server.process.pid() is None:
             refuse_unknown_server(server.home, server.account)
 
