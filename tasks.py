@@ -24,6 +24,7 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
     from ops import copies, options
 
     settings = copies.settle(env.load_any())
+    copies.tell_of_slips(settings)
     if port:
         settings = copies.move_to_port(settings, options.number("--port", port, "8080"))
     if runtime:
@@ -48,7 +49,7 @@ def status(c: Context, json: bool = False) -> None:
 
     settings = env.load()
     found = runtimes.of(settings).status(settings)
-    console.answer(console.as_json(found) if json else as_text(found))
+    console.answer(console.as_json(found) if json else console.as_typed(as_text(found)))
 
 
 @task(

@@ -12,7 +12,7 @@ from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 from invoke.util import helpline
 
-from ops import packages, problems, process
+from ops import console, packages, problems, process
 from ops.packages import InstallFailed
 from ops.problems import Problem
 from ops.process import ChildFailed
@@ -36,17 +36,23 @@ class Command(Task[Callable[..., None]]):
                 raise problems.nothing_after_dashes(self.name)
             super().__call__(*args, **kwargs)
         except Problem as problem:
-            raise Exit(str(problem), code=1) from problem
+            raise _end_with(problem) from problem
         except InstallFailed as failed:
-            raise Exit(str(problems.install_failed(str(failed))), code=1) from failed
+            raise Exit(
+                console.as_typed(str(problems.install_failed(str(failed)))), code=1
+            ) from failed
         except BrokenPipeError:
             raise  # is no problem: see ops.entry
         except OSError as error:
-            raise Exit(str(problems.system_refuses(error)), code=1) from error
+            raise _end_with(problems.system_refuses(error)) from error
         except ChildFailed as failed:
             raise Exit(code=failed.code) from failed
         except KeyboardInterrupt:
             raise Exit("interrupted; the same command works again", code=130) from None
+
+
+def _end_with(problem: Problem) -> Exit:
+    return Exit(console.as_typed(str(problem)), code=1)
 
 
 ESCAPES = ("manage", "compose")  # nobody means these without a command of their own

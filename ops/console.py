@@ -1,20 +1,35 @@
 """What the tasks say: sentences on stderr, tables and answers on stdout."""
 
 import json
+import os
+import re
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ops import ROOT
+
+COMMAND = re.compile(r"(?<![\w./-])inv (?=[a-z-])")
+
 
 def say(sentence: str) -> None:
     """Tell the person at the terminal; pipes do not see it."""
-    print(sentence, file=sys.stderr, flush=True)
+    print(as_typed(sentence), file=sys.stderr, flush=True)
 
 
 def answer(text: str) -> None:
     """Print the task's result."""
     print(text, flush=True)
+
+
+def as_typed(text: str) -> str:
+    """`inv up` as it can be typed here: ./inv up, where no inv is on PATH."""
+    if "inv " not in text or shutil.which("inv"):
+        return text
+    launcher = os.path.relpath(ROOT / "inv")
+    return COMMAND.sub(f"{launcher if '/' in launcher else f'./{launcher}'} ", text)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ops import ROOT, console, env, newenv, ports, process
+from ops import ROOT, console, env, mistyped, newenv, ports, problems, process
 from ops.env import Settings
 
 
@@ -15,8 +15,14 @@ def settle(settings: Settings) -> Settings:
         name = newenv.project_name()
         port = ports.free_port(settings.web_port + 1)  # not the original's, even if that is down
         values = {"COMPOSE_PROJECT_NAME": name, "WEB_PORT": str(port), **here}
-        return _write(settings, f".env was copied from {folder}, whose data stay with it", values)
+        return _write(settings, f".env was copied from {folder}, which keeps its own data", values)
     return _write(settings, f"this folder was {made_for} before", here)
+
+
+def tell_of_slips(settings: Settings) -> None:
+    """Name the keys that look mistyped: what they should have set has its default instead."""
+    for key, meant in mistyped.find(settings.own, env.known_keys()).items():
+        console.say(problems.env_mistyped(key, meant).as_note())
 
 
 def move_to_port(settings: Settings, port: str) -> Settings:

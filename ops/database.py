@@ -85,7 +85,8 @@ def misfit(settings: Settings) -> Problem | None:
         return None
     found, values = facts(settings), settings.values
     if values["SQL_USER"] not in found.roles:
-        return problems.role_missing(values["SQL_USER"], ", ".join(found.roles))
+        database = "" if found.has_database else values["SQL_DATABASE"]
+        return problems.role_missing(values["SQL_USER"], ", ".join(found.roles), database)
     if not found.has_database:
         return problems.database_missing(values["SQL_DATABASE"], ", ".join(found.databases))
     return problems.password_differs(values["SQL_USER"])
@@ -93,12 +94,22 @@ def misfit(settings: Settings) -> Problem | None:
 
 def set_password(settings: Settings) -> None:
     """Give the database's user the password that `.env` has; nothing else changes."""
-    _mend(settings, "db.password", SET_PASSWORD, "has the password from .env now")
+    _mend(settings, "db.password", SET_PASSWORD)
+    if not process.mode.dry:
+        console.say(f"{settings.values['SQL_USER']} has the password from .env now")
 
 
 def create(settings: Settings) -> None:
     """Make the user and the database that `.env` names, as far as they are not there."""
-    _mend(settings, "db.create", CREATE, "is there now, as .env says")
+    before = _mend(settings, "db.create", CREATE)
+    if not before:
+        return
+    user, name = settings.values["SQL_USER"], settings.values["SQL_DATABASE"]
+    if user not in before.roles:
+        console.say(f"made the user {user}")
+    if not before.has_database:
+        rows = f"; your rows stay in {', '.join(before.databases)}" if before.databases else ""
+        console.say(f"made the database {name}, which is new and empty{rows}")
 
 
 def make(settings: Settings) -> None:
@@ -106,21 +117,22 @@ def make(settings: Settings) -> None:
     _as_superuser(settings, CREATE)
 
 
-def _mend(settings: Settings, task: str, script: str, done: str) -> None:
+def _mend(settings: Settings, task: str, script: str) -> Facts | None:
+    """Run a script where it can be; the facts of before, or None under --dry."""
     runtime = runtimes.of(settings)
     if not settings.has_own_database:
         raise problems.database_elsewhere(settings.values["SQL_HOST"])
     with one_at_a_time(task):
         runtime.start_database(settings)
         if process.mode.dry:
-            return
+            return None
         found = facts(settings)
         if task == "db.password" and settings.values["SQL_USER"] not in found.roles:
             raise problems.role_missing(settings.values["SQL_USER"], ", ".join(found.roles))
         _as_superuser(settings, script)
         if problem := misfit(settings):
             raise problem
-    console.say(f"{settings.values['SQL_USER']} in {settings.values['SQL_DATABASE']} {done}")
+    return found
 
 
 def _as_superuser(settings: Settings, script: str) -> str:

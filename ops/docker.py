@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ FIELDS = {
     "folder": '{{.Label "com.docker.compose.project.working_dir"}}',
     "one_off": '{{.Label "com.docker.compose.oneoff"}}',
     "mounts": "{{.Mounts}}",
+    "ports": "{{.Ports}}",
     "status": "{{.Status}}",
 }
 
@@ -51,11 +53,16 @@ class Container:
     folder: str
     one_off: str
     mounts: str
+    ports: str
     status: str
 
     @property
     def running(self) -> bool:
         return self.state == "running"
+
+    def publishes(self, port: int) -> bool:
+        """Whether it is reached at this port of the machine."""
+        return f":{port}->" in self.ports
 
     @property
     def exit_code(self) -> int:
@@ -82,7 +89,8 @@ def diagnose(command: str, reason: str = "") -> Problem:
         return problems.engine_forbidden()
     if engine.code:
         chosen_by, host = endpoint()
-        if chosen_by == "DOCKER_HOST" or is_elsewhere(host):
+        # A context's own socket that is silent means an engine, such as Docker Desktop's, to start.
+        if chosen_by and (chosen_by.isupper() or is_elsewhere(host) or "://" not in host):
             return problems.engine_elsewhere(chosen_by, host, answers=False)
         return problems.engine_down(_last_line(engine.err))
     compose = process.run(["docker", "compose", "version", "--short"])
@@ -200,12 +208,25 @@ def label(found: dict[str, Any] | None, name: str) -> str:
     return str(labels.get(name, ""))
 
 
+def environment(found: dict[str, Any] | None) -> dict[str, str]:
+    """The environment of an inspected image or container."""
+    pairs = (found or {}).get("Config", {}).get("Env") or []
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
 def mounted_at(container: Container, path: str) -> str:
     """The volume, or the folder, under `path` in a container; '' if nothing is mounted there."""
     mounts = inspect(container.name).get(container.name, {}).get("Mounts", [])
     over = [m for m in mounts if f"{path}/".startswith(f"{m['Destination'].rstrip('/')}/")]
     closest: dict[str, Any] = max(over, key=lambda m: len(m["Destination"]), default={})
     return str(closest.get("Name") or closest.get("Source", ""))
+
+
+def ended(container: Container) -> float:
+    """When it ended, in seconds since 1970; 0 if it is gone."""
+    state = inspect(container.name).get(container.name, {}).get("State", {})
+    finished = str(state.get("FinishedAt", "1970-01-01T00:00:00Z"))
+    return datetime.fromisoformat(finished[:19] + "+00:00").timestamp()
 
 
 def remove_containers(names: Sequence[str]) -> None:

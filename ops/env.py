@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from ops import ROOT, problems
+from ops import ROOT, mistyped, problems
 from ops.problems import Problem
 
 ENV = ROOT / ".env"
@@ -93,11 +93,13 @@ def load() -> Settings:
     return settings
 
 
-def load_any() -> Settings:
-    """The same, whosoever it is."""
+def load_any(runtime: str = "") -> Settings:
+    """The same, whosoever it is; made for this `runtime` where it is not there."""
     from ops import newenv
 
-    return settings_from(_read(ENV) if ENV.exists() else newenv.make())
+    if runtime:
+        check_runtime(runtime)
+    return settings_from(_read(ENV) if ENV.exists() else newenv.make(runtime))
 
 
 def original(settings: Settings) -> Path | None:
@@ -112,10 +114,15 @@ def original(settings: Settings) -> Path | None:
     return folder if theirs.get("COMPOSE_PROJECT_NAME") == settings.project else None
 
 
+def known_keys() -> list[str]:
+    """The keys of `.env.example`."""
+    return list(parse(_read(EXAMPLE)))
+
+
 def missing_keys() -> list[str]:
-    """The keys of `.env.example` that `.env` lacks."""
+    """Those that `.env` lacks."""
     there = parse(_read(ENV)) if ENV.exists() else {}
-    return [key for key in parse(_read(EXAMPLE)) if there and key not in there]
+    return [key for key in known_keys() if there and key not in there]
 
 
 def quoted(value: str) -> str:
@@ -187,7 +194,8 @@ def _read(path: Path) -> str:
 def _check(settings: Settings) -> None:
     for key in REQUIRED:
         if not settings.values[key]:
-            raise problems.env_key_missing(key)
+            slips = mistyped.find(settings.own, known_keys())
+            raise problems.env_key_missing(key, next((k for k in slips if slips[k] == key), ""))
     check_runtime(settings.runtime)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", settings.project):
         raise problems.env_bad_value("COMPOSE_PROJECT_NAME", "a-z, 0-9, _ and -, first no _ or -")
@@ -195,6 +203,8 @@ def _check(settings: Settings) -> None:
         _check_number(settings, key, 1, 65535)
     if settings.values["DEBUG"].strip().lower() not in BOOLEANS:
         raise problems.env_bad_value("DEBUG", f"one of {', '.join(BOOLEANS)}")
+    if settings.has_own_database and settings.values["SQL_PORT"] != "5432":
+        raise problems.env_bad_value("SQL_PORT", "5432 while SQL_HOST is empty")
     for key in ("APP_UID", "APP_GID"):
         _check_number(settings, key, 0, 2**31)
 

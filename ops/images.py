@@ -94,12 +94,14 @@ def _of_build(settings: Settings, said: str, old_serves: bool) -> Problem:
 
 def failing_step(said: str) -> str:
     """The step that failed and its last lines, which BuildKit puts between two dashed ones."""
-    lines = said.splitlines()
+    lines = [line for line in said.splitlines() if line.strip()]
     rules = [number for number, line in enumerate(lines) if line == "------"]
     if len(rules) >= 2:
         step, *output = lines[rules[-2] + 1 : rules[-1]]
-        return "\n".join([step, *output[-SHOWN:]])
-    return "\n".join(line for line in lines[-SHOWN:] if line.strip())
+        said_last = [] if output else lines[-1:]  # as of a COPY, which says nothing by itself
+        return "\n".join([step, *output[-SHOWN:], *said_last])
+    told = [line for line in lines if line.strip(" -|0123456789")]
+    return "\n".join(told[-SHOWN:])
 
 
 def _of_pull(settings: Settings, key: str, image: str, said: str) -> Problem:
@@ -112,4 +114,4 @@ def _of_pull(settings: Settings, key: str, image: str, said: str) -> Problem:
         return problems.image_of_other_machine(key, image, "other machines", machine)
     if any(words in said for words in NO_IMAGE):
         return problems.image_not_found(key, image, said)
-    return problems.registry_unreachable(image, said)
+    return problems.registry_unreachable(key, image, said)

@@ -14,9 +14,13 @@ from ops.env import ENV, EXAMPLE
 LETTERS = string.ascii_letters + string.digits
 
 
-def make() -> str:
-    """Write `.env` (0600) and return its text; under --dry the text alone."""
-    text = _fill(EXAMPLE.read_text(encoding="utf-8"), _own_values())
+def make(runtime: str = "") -> str:
+    """Write `.env` (0600) and return its text; under --dry the text alone.
+
+    Without a `runtime` it is docker if an engine answers.
+    """
+    runtime = runtime or ("docker" if docker.engine_answers() else "embedded")
+    text = _fill(EXAMPLE.read_text(encoding="utf-8"), _own_values(runtime))
     if process.mode.dry:
         console.say(".env would be made from .env.example")
         return text
@@ -50,10 +54,10 @@ def project_name() -> str:
     return f"{folder}-{hashlib.sha256(os.fsencode(ROOT)).hexdigest()[:6]}"
 
 
-def _own_values() -> dict[str, str]:
+def _own_values(runtime: str) -> dict[str, str]:
     owner = ROOT.stat()
     return {
-        "RUNTIME": "docker" if docker.engine_answers() else "embedded",
+        "RUNTIME": runtime,
         "COMPOSE_PROJECT_NAME": project_name(),
         "CHECKOUT": env.quoted(str(ROOT)),
         "WEB_PORT": str(ports.free_port()),

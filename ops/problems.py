@@ -73,18 +73,23 @@ def env_ambiguous(line: int, key: str, spelling: str | None) -> Problem:
     )
 
 
-def env_key_missing(key: str) -> Problem:
+def env_key_missing(key: str, instead: str = "") -> Problem:
     """A value that has no default is missing in .env"""
+    there = f" ({instead} reads like it)" if instead else ""
     return Problem(
         "ENV05",
-        f"{key} has no value in .env.",
+        f"{key} has no value in .env{there}.",
         f"add {key}='…' to .env: the value that it had, or a new one, then type: inv up",
     )
 
 
 def env_bad_value(key: str, allowed: str) -> Problem:
     """A value of .env that cannot be"""
-    return Problem("ENV06", f"{key} in .env must be {allowed}.", f"correct {key} in .env.")
+    return Problem(
+        "ENV06",
+        f"{key} in .env must be {allowed}.",
+        f"correct {key} in .env, then type: inv up",
+    )
 
 
 def env_not_writable(reason: str) -> Problem:
@@ -241,18 +246,19 @@ def image_not_found(key: str, image: str, evidence: str) -> Problem:
     """There is no such image"""
     return Problem(
         "IMG01",
-        f"the registry has no image {image} ({key} in .env).",
+        f"there is no image {image} ({key} in .env).",
         f"correct {key} in .env, then type: inv up",
         evidence,
     )
 
 
-def registry_unreachable(image: str, evidence: str) -> Problem:
+def registry_unreachable(key: str, image: str, evidence: str) -> Problem:
     """An image cannot be pulled: the registry does not answer"""
     return Problem(
         "IMG02",
-        f"{image} is not on this machine, and could not be downloaded.",
-        "check the network (or the proxy of the Docker engine), then type: inv up",
+        f"{image} ({key} in .env) is not on this machine, and could not be downloaded.",
+        f"correct {key} if it is mistyped, else check the network (or the proxy of the Docker "
+        "engine), then type: inv up",
         evidence,
     )
 
@@ -282,7 +288,8 @@ def image_stale() -> Problem:
     """The web image is older than what it is built from"""
     return Problem(
         "IMG05",
-        "the web runs from an image that is older than its Dockerfile or requirements.",
+        "the web runs from an image that is older than its Dockerfile, requirements or "
+        "PYTHON_IMAGE.",
         "inv up",
     )
 
@@ -292,15 +299,20 @@ def image_stale() -> Problem:
 
 def port_taken(port: int, holder: str, free: int, end: str = "") -> Problem:
     """The web port is taken"""
-    move = f"inv up --port {free}  (moves this checkout there, and writes it into .env)"
+    move = f"inv up --port {free}  (moves this checkout there: WEB_PORT in .env)"
     return Problem(
         "NET01",
-        f"port {port} (WEB_PORT in .env) is taken by {holder}.",
+        f"port {port} is taken by {holder}.",
         f"{end}  then: inv up" if end else move,
     )
 
 
 # The database
+
+
+def database_killed() -> Problem:
+    """The database was killed"""
+    return Problem("DB13", "db was killed (signal 9), and not for want of memory.", "inv up")
 
 
 def database_died(state: str, evidence: str) -> Problem:
@@ -320,12 +332,15 @@ def password_differs(user: str) -> Problem:
     )
 
 
-def role_missing(user: str, roles: str) -> Problem:
+def role_missing(user: str, roles: str, no_database: str = "") -> Problem:
     """SQL_USER is not in the database"""
+    makes = "makes the user"
+    if no_database:
+        makes = f"makes the user, and a new, empty database {no_database}"
     return Problem(
         "DB03",
         f"the database lets no user {user} log in (SQL_USER in .env). It has: {roles}.",
-        "inv db.create  (makes the user; all data stay). Or set SQL_USER back, then type: inv up",
+        f"inv db.create  ({makes}; all data stay). Or set SQL_USER back, then type: inv up",
     )
 
 
@@ -428,6 +443,28 @@ def web_died(state: str, evidence: str) -> Problem:
     )
 
 
+def web_raised(exception: str, where: str, evidence: str) -> Problem:
+    """The web does not start: an exception"""
+    return Problem(
+        "WEB08",
+        f"the web does not start: {exception} ({where}).",
+        f"correct {where}, then type: inv up",
+        evidence,
+        WEB_LOG,
+    )
+
+
+def module_missing(name: str, where: str, evidence: str) -> Problem:
+    """The project imports a module of its own that is not there"""
+    return Problem(
+        "WEB09",
+        f"{where} imports {name}, which is not in project/.",
+        f"correct {where}, then type: inv up",
+        evidence,
+        WEB_LOG,
+    )
+
+
 def syntax_error(where: str, evidence: str) -> Problem:
     """A syntax error in the project"""
     return Problem(
@@ -444,8 +481,8 @@ def package_missing(name: str, evidence: str) -> Problem:
     return Problem(
         "WEB03",
         f"the project imports {name}, which is not installed.",
-        "write its package into requirements/base.in (or correct the import), then type: "
-        "inv lock, then: inv up",
+        "write its package into requirements/base.in (or correct the import, or INSTALLED_APPS), "
+        "then type: inv lock  then: inv up",
         evidence,
         WEB_LOG,
     )
@@ -475,15 +512,15 @@ def not_ready(reason: str, evidence: str = "") -> Problem:
     return Problem(
         "WEB06",
         f"the web runs, but is not ready: {reason}.",
-        "correct what its log names, then type: inv up",
+        "correct what it names, then type: inv up",
         evidence,
         WEB_LOG,
     )
 
 
-def page_fails(url: str, status: int) -> Problem:
+def page_fails(url: str, status: int, evidence: str) -> Problem:
     """The page answers with an error"""
-    return Problem("WEB07", f"{url} answers {status}.", "correct what the log names", log=WEB_LOG)
+    return Problem("WEB07", f"{url} answers {status}.", "correct what it names", evidence, WEB_LOG)
 
 
 # Migrations

@@ -32,6 +32,7 @@ class Readiness:
 
 
 NOT_RUNNING = Readiness(False, "the web is not running")
+ON_ANOTHER_PORT = Readiness(False, "the web is still on the port of before")
 
 
 def ask(settings: Settings, timeout: float = 10.0) -> Readiness:

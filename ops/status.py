@@ -55,7 +55,7 @@ class Status:
             settings.url,
             answer.ready,
             answer.reason,
-            list(answer.unapplied),
+            [] if answer.conflicts else list(answer.unapplied),  # of which none can be applied
             list(answer.unknown),
             list(env.missing_keys()),
             edited,
@@ -100,6 +100,6 @@ def _remarks(status: Status) -> list[str]:
 
 
 def _what_to_type(status: Status) -> str:
-    if all(service.state == "absent" for service in status.services):
-        return "type: inv up"
-    return "inv doctor says why, and what to type"
+    if any(service.state == "running" for service in status.services):
+        return "inv doctor says why, and what to type"
+    return "type: inv up"

@@ -10,6 +10,7 @@ from ops.problems import Problem
 # What compose/db.yaml's entrypoint ends with.
 OTHER_VERSION, OTHER_SYSTEM, OTHER_PROJECT, NOT_MOUNTED = 71, 72, 73, 74
 SHOWN = 6
+KILLED = 137
 
 
 def of(settings: Settings, container: Container) -> Problem:
@@ -37,6 +38,8 @@ def _of_failed_server(settings: Settings, container: Container, lines: list[str]
     state = docker.inspect(container.name).get(container.name, {}).get("State", {})
     if state.get("OOMKilled"):
         return problems.out_of_memory()
+    if container.exit_code == KILLED:
+        return problems.database_killed()
     evidence = "\n".join(lines[-SHOWN:])
     if full := [line for line in lines if images.NO_SPACE in line]:
         return problems.disk_full("for the database", full[-1])

@@ -7,9 +7,10 @@ project/service/exits.py. For a traceback it is the name of the exception that c
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from ops import database, problems, process
+from ops import ROOT, database, problems, process
 from ops.env import Settings
 from ops.problems import Problem
 from ops.process import ChildFailed
@@ -22,6 +23,7 @@ NOT_MIGRATED = os.EX_DATAERR
 MIGRATIONS_CONFLICT = os.EX_USAGE
 SYNTAX = ("SyntaxError", "IndentationError", "TabError")
 IN_PROJECT = re.compile(r".*/project/")  # in the checkout as in the container
+OWN = re.compile(r"/project/(?!(manage|supervise)\.py)(?!service/)(?!.*site-packages)")
 LINES = 200
 SHOWN = 12
 
@@ -63,6 +65,23 @@ def waits_for_an_edit(log: str) -> bool:
     return bool(ENDED.match(log.rpartition("\n")[2]))
 
 
+def still_holds(settings: Settings, log: str, state: str, ended: float) -> Problem:
+    """Why a web ended at that time (in seconds since 1970), as far as that holds now."""
+    if any(path.stat().st_mtime > ended for path in _edited()):
+        return problems.not_running("web")  # whether that mended it, the next start will tell
+    problem = of(settings, log, state)
+    if problem.code == "DB10" and settings.has_own_database:
+        return problems.not_running("web")  # the database was asked now, and lets it in
+    return problem
+
+
+def _edited() -> Iterator[Path]:
+    """The files whose edit may have mended a web."""
+    yield from (path for path in (ROOT / ".env", ROOT / "requirements") if path.exists())
+    for suffix in ("py", "html"):
+        yield from (ROOT / "project").rglob(f"*.{suffix}")
+
+
 def has_failed(log: str) -> bool:
     """Whether the last run in `log` ended by an error, and not because it was told to."""
     status, _ = _last_run(log)
@@ -100,17 +119,30 @@ def _misfit(settings: Settings) -> Problem | None:
 def _of_exception(lines: list[str]) -> Problem | None:
     """By the exception that stands last, as Python prints one: `Name: text`."""
     shown = _traceback(lines)
-    last = shown.rpartition("\n")[2]
+    last = next((line for line in reversed(shown.splitlines()) if not line.startswith(" ")), "")
     name = last.partition(":")[0].rpartition(".")[2]
     if name in SYNTAX:
         return problems.syntax_error(_place(shown), "\n".join(shown.splitlines()[-4:]))
     if name == "ModuleNotFoundError" and (module := re.search(r"'([^']+)'", last)):
-        return problems.package_missing(module[1], shown)
-    return problems.web_died(f"ended by {name}", shown) if shown else None
+        return _module_missing(module[1], shown)
+    return problems.web_raised(last, _place(shown), shown) if shown else None
+
+
+def _module_missing(name: str, shown: str) -> Problem:
+    package = name.partition(".")[0]
+    inside = ROOT / "project" / package
+    if inside.is_dir() or inside.with_suffix(".py").exists():
+        return problems.module_missing(name, _place(shown), shown)
+    return problems.package_missing(name, shown)
+
+
+def last_exception(log: str) -> str:
+    """The end of the last traceback in a log; '' if there is none."""
+    return _traceback([line.rstrip() for line in log.splitlines() if line.strip()])
 
 
 def _traceback(lines: list[str]) -> str:
-    """The end of the last traceback: what it was doing, and the exception."""
+    """The last traceback: what it was doing in the project's own files, and the exception."""
     # It may stand behind the unfinished line of a migration that is being applied.
     starts = [
         n for n, line in enumerate(lines) if line.endswith("Traceback (most recent call last):")
@@ -119,8 +151,17 @@ def _traceback(lines: list[str]) -> str:
         return ""
     inside = lines[starts[-1] + 1 :]
     # What it was doing is indented; the exception, which may have several lines, is not.
-    ends = [n for n, line in enumerate(inside) if not line.startswith(" ")]
-    return "\n".join(inside[max(0, ends[0] - SHOWN // 2) : ends[0] + 2] if ends else inside)
+    end = next((n for n, line in enumerate(inside) if not line.startswith(" ")), len(inside))
+    return "\n".join([*_own_frames(inside[:end]), *inside[end : end + 2]])
+
+
+def _own_frames(lines: list[str]) -> list[str]:
+    """Of the frames (each a File line and what follows it) the last two in the project, else the
+    last one; and of a syntax error, which has no frame, the place that it names."""
+    begins = [n for n, line in enumerate(lines) if line.startswith('  File "')]
+    frames = [lines[a:b] for a, b in zip(begins, [*begins[1:], len(lines)], strict=True)]
+    own = [frame for frame in frames if IN_PROJECT.search(frame[0]) and OWN.search(frame[0])]
+    return [line for frame in (own[-2:] or frames[-1:]) for line in frame]
 
 
 def _place(shown: str) -> str:

@@ -4,10 +4,15 @@ from functools import partial
 from typing import Any
 
 from ops import docker, freshness, images, named_volume, problems, process
-from ops.checks import Finding, port, server
+from ops.causes import web as web_cause
+from ops.checks import Finding, Fix, port, server
 from ops.docker import Container
 from ops.env import Settings
+from ops.problems import Problem
 from ops.runtimes import compose
+
+# Told to end: by itself, by a signal, or with the engine.
+STOPPED = (0, *process.INTERRUPTED, 255)
 
 
 def check(settings: Settings) -> list[Finding]:
@@ -21,7 +26,7 @@ def check(settings: Settings) -> list[Finding]:
     return [
         engine,
         _port(settings, web),
-        *(_service(settings, name, services.get(name)) for name in settings.services),
+        *(_service(settings, name, services) for name in settings.services),
         _image(settings, web, there.get(images.web_image(settings))),
         *_stack(settings, services),
         _leftovers(settings, found),
@@ -50,16 +55,25 @@ def _engine() -> Finding:
 
 
 def _port(settings: Settings, web: Container | None) -> Finding:
-    if web and web.running:
+    if web and web.running and web.publishes(settings.web_port):
         return Finding("port", f"{settings.web_port}, this checkout's")
     return port.check(settings)
 
 
-def _service(settings: Settings, name: str, found: Container | None) -> Finding:
-    if found is None:
-        return Finding(name, "not started")
-    stopped = found.exit_code in (0, *process.INTERRUPTED) and not found.running
-    return Finding(name, found.status, None if stopped else compose.cause_of(settings, found))
+def _service(settings: Settings, name: str, services: dict[str, Container]) -> Finding:
+    found = services.get(name)
+    others_run = any(container.running for container in services.values())
+    if found is None or (not found.running and found.exit_code in STOPPED):
+        problem = problems.not_running(name) if others_run else None
+        return Finding(name, found.status if found else "not started", problem, known=others_run)
+    return Finding(name, found.status, _cause(settings, found))
+
+
+def _cause(settings: Settings, found: Container) -> Problem | None:
+    if found.running or found.service == "db":
+        return compose.cause_of(settings, found)
+    log = docker.last_lines(found, web_cause.LINES)
+    return web_cause.still_holds(settings, log, found.status, docker.ended(found))
 
 
 def _image(settings: Settings, web: Container | None, image: dict[str, Any] | None) -> Finding:
@@ -67,7 +81,7 @@ def _image(settings: Settings, web: Container | None, image: dict[str, Any] | No
     if web and web.running and web.inputs != inputs:
         return Finding("image", "stale", problems.image_stale())
     if not images.is_fresh(settings, image):
-        return Finding("image", "inv up will build it")
+        return Finding("image", "inv up will build it", known=False)
     return Finding("image", "fresh")
 
 
@@ -88,7 +102,7 @@ def _leftovers(settings: Settings, found: list[Container]) -> Finding:
         left += [c.name for c in others if c.service not in declared]
     if not left:
         return Finding("containers", "none is left behind")
-    fix = partial(docker.remove_containers, left)
+    fix = Fix(f"docker rm --force {' '.join(left)}", partial(docker.remove_containers, left))
     return Finding("containers", "some are left behind", problems.leftovers(left), fix)
 
 
@@ -101,7 +115,7 @@ def _data(settings: Settings, volume: dict[str, Any] | None, db: Container | Non
 def _volume(settings: Settings, volume: dict[str, Any] | None) -> Finding:
     name = named_volume.name_of(settings)
     if volume is None:
-        return Finding("volume", "inv up will make it")
+        return Finding("volume", "inv up will make it", known=False)
     if owner := named_volume.owner_of(settings, volume):
         return Finding("volume", f"of {owner}", problems.volume_of_another(name, owner))
     return Finding("volume", name)

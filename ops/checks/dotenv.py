@@ -1,18 +1,14 @@
 """What may be wrong with an `.env` that can be read: who sees it, its keys, its secrets."""
 
-import difflib
 import os
-import re
 import stat
-from collections.abc import Iterable
 from functools import partial
 
-from ops import ROOT, env, newenv, problems, process
-from ops.checks import Finding
+from ops import ROOT, env, mistyped, newenv, problems, process
+from ops.checks import Finding, Fix
 from ops.env import Settings
 
 FILE = ".env"
-LIKE = 0.87  # WEB_PROT and WEB_PORT are that alike, COMPOSE_PROFILES and COMPOSE_FILE are not
 SHORTEST_KEY, SHORTEST_PASSWORD = 50, 12
 FEWEST_CHARACTERS = 5
 # Of those that are tried first, some that are long enough to pass otherwise.
@@ -45,40 +41,29 @@ def _mode() -> Finding:
     mode = stat.S_IMODE(found.st_mode)
     if not mode & (stat.S_IRGRP | stat.S_IROTH):
         return Finding(FILE, f"for its owner alone ({mode:o})")
-    fix = partial(env.ENV.chmod, 0o600) if os.geteuid() in (0, found.st_uid) else None
+    ours = os.geteuid() in (0, found.st_uid)
+    fix = Fix("chmod 600 .env", partial(env.ENV.chmod, 0o600)) if ours else None
     return Finding(FILE, f"others can read it ({mode:o})", problems.env_open(mode), fix)
 
 
 def _keys() -> list[Finding]:
     there = env.parse(env.ENV.read_text(encoding="utf-8-sig"))
     known = env.parse(env.EXAMPLE.read_text(encoding="utf-8"))
-    mistyped = {key: meant for key in there if key not in known and (meant := _meant(key, known))}
+    slips = mistyped.find(there, known)
     # One that stands there mistyped is not added: its default would settle what is to be asked.
-    missing = [key for key in known if key not in (*there, *mistyped.values())]
-    own = len(there.keys() - known.keys() - mistyped.keys())
+    missing = [key for key in known if key not in (*there, *slips.values())]
+    own = len(there.keys() - known.keys() - slips.keys())
     return [
         _complete(f"{len(there)} keys, {own or 'none'} of your own", missing),
-        *(Finding(FILE, key, problems.env_mistyped(key, it)) for key, it in mistyped.items()),
+        *(Finding(FILE, key, problems.env_mistyped(key, it)) for key, it in slips.items()),
     ]
 
 
 def _complete(fact: str, missing: list[str]) -> Finding:
     if not missing:
         return Finding(FILE, fact)
-    fix = partial(newenv.add_from_example, missing)
+    fix = Fix(f"adds {', '.join(missing)}", partial(newenv.add_from_example, missing))
     return Finding(FILE, f"{fact}, {len(missing)} missing", problems.env_incomplete(missing), fix)
-
-
-def _meant(key: str, known: Iterable[str]) -> str | None:
-    """The key of the example that `key` is a slip for, whether `.env` has that one as well or not:
-    `inv` writes them all, so that a line which somebody adds comes on top of the right one."""
-    like = difflib.get_close_matches(key.upper(), known, n=2, cutoff=LIKE)
-    # One like two of them (APP_ID), or with words besides (SQL_HOST_2), is a name of its own.
-    return like[0] if len(like) == 1 and not _words(key) > _words(like[0]) else None
-
-
-def _words(key: str) -> set[str]:
-    return set(re.findall("[A-Z]+|[0-9]+", key.upper()))
 
 
 def _secrets(settings: Settings) -> list[Finding]:

@@ -2,11 +2,12 @@
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 from ops import ROOT, freshness, packages, postgres, problems
 from ops.causes import web as web_cause
-from ops.checks import Finding, port, server
+from ops.checks import Finding, Fix, port, server
 from ops.env import Settings
 from ops.lock import one_at_a_time
 from ops.runtimes import embedded
@@ -15,7 +16,7 @@ from ops.runtimes import embedded
 def check(settings: Settings) -> list[Finding]:
     """Everything that can be told without starting anything."""
     if not packages.is_installed("embedded"):
-        return [Finding("server", "inv up will install it"), port.check(settings)]
+        return [Finding("server", "inv up will install it", known=False), port.check(settings)]
     running = embedded.processes(settings)
     return [
         *(_folder(settings) if settings.has_own_database else ()),
@@ -32,7 +33,7 @@ def _folder(settings: Settings) -> list[Finding]:
         return [Finding("data", f"in {home}, and not root's to judge")]
     postgres.check_folder(embedded.server_of(settings))
     if not home.exists():
-        return [Finding("data", "inv up will make them")]
+        return [Finding("data", "inv up will make them", known=False)]
     return [Finding("data", f"in {home}"), _leftovers(home)]
 
 
@@ -41,9 +42,8 @@ def _leftovers(home: Path) -> Finding:
     if not left:
         return Finding("leftovers", "no half-made cluster")
     names = [str(path) for path in left]
-    return Finding(
-        "leftovers", "a half-made cluster", problems.leftovers(names), lambda: _remove(left)
-    )
+    fix = Fix(f"rm -r {' '.join(names)}", partial(_remove, left))
+    return Finding("leftovers", "a half-made cluster", problems.leftovers(names), fix)
 
 
 def _remove(folders: list[Path]) -> None:
@@ -56,16 +56,22 @@ def _service(settings: Settings, name: str, running: dict[str, int | None]) -> F
     pid = running[name]
     if pid is not None:
         return Finding(name, f"running, process {pid}")
-    log = embedded.process_of(name).last_lines(web_cause.LINES)
+    process = embedded.process_of(name)
+    log = process.last_lines(web_cause.LINES)
     if name == "web" and web_cause.has_failed(log):
-        return Finding(name, "ended", web_cause.of(settings, log, "ended"))
+        ended = process.log.stat().st_mtime
+        return Finding(name, "ended", web_cause.still_holds(settings, log, "ended", ended))
     if name == "db" and running["web"] and (full := postgres.disk_full(log)):
         return Finding(name, "ended", full)
-    return Finding(name, "not running")
+    if any(running.values()):
+        return Finding(name, "not running", problems.not_running(name))
+    return Finding(name, "not running", known=False)
 
 
 def _port(settings: Settings, web: int | None) -> Finding:
-    return Finding("port", f"{settings.web_port}, this checkout's") if web else port.check(settings)
+    if web and embedded.is_served(settings):
+        return Finding("port", f"{settings.web_port}, this checkout's")
+    return port.check(settings)
 
 
 def _stack(running: dict[str, int | None]) -> list[Finding]:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ops import ROOT, problems
-from ops.checks import Finding
+from ops.checks import Finding, Fix
 from ops.env import Settings
 
 # Nobody edits these, or they are another's by design, as the embedded database is nobody's.
@@ -38,7 +38,7 @@ def _owners() -> Finding:
         "files",
         f"{len(foreign)} of {len(uids)} belong to another user",
         problems.files_of_another(len(foreign), first, whose),
-        None if os.geteuid() else partial(_give, foreign, owner),
+        None if os.geteuid() else Fix("chown of these files", partial(_give, foreign, owner)),
     )
 
 

@@ -3,7 +3,7 @@
 from functools import partial
 
 from ops import newenv, ports
-from ops.checks import Finding
+from ops.checks import Finding, Fix
 from ops.env import Settings
 
 
@@ -12,5 +12,6 @@ def check(settings: Settings) -> Finding:
     port = settings.web_port
     if ports.port_is_free(port):
         return Finding("port", f"{port} is free")
-    fix = partial(newenv.write_values, {"WEB_PORT": str(ports.free_port(port))})
+    free = str(ports.free_port(port))
+    fix = Fix(f"writes WEB_PORT={free} into .env", partial(newenv.write_values, {"WEB_PORT": free}))
     return Finding("port", f"{port} is taken", ports.taken(port), fix)

@@ -3,8 +3,8 @@
 import time
 from functools import partial
 
-from ops import database, problems
-from ops.checks import Finding
+from ops import database, problems, runtimes
+from ops.checks import Finding, Fix
 from ops.env import Settings
 
 CLOCK_SECONDS = 60
@@ -15,9 +15,14 @@ def check(settings: Settings) -> list[Finding]:
     problem = database.misfit(settings)
     if problem:
         # Only a password can be set without asking what was meant.
-        fix = partial(database.set_password, settings) if problem.code == "DB02" else None
+        fix = Fix("inv db.password", partial(_mend, settings)) if problem.code == "DB02" else None
         return [Finding("database", "does not fit .env", problem, fix)]
     return [Finding("database", "lets in who .env names"), *_times(settings)]
+
+
+def _mend(settings: Settings) -> None:
+    database.set_password(settings)
+    runtimes.of(settings).up(settings)  # what died of it starts again
 
 
 def _times(settings: Settings) -> list[Finding]:

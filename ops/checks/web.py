@@ -12,9 +12,12 @@ CLOCK_SECONDS = 60
 
 def check(settings: Settings) -> list[Finding]:
     """What a running web says of itself; nothing of one that does not run."""
-    log = runtimes.of(settings).web_log(settings)
+    runtime = runtimes.of(settings)
+    log = runtime.web_log(settings)
     if log is None:
         return []
+    if not runtime.is_served(settings):  # whoever answers there is not this web
+        return [Finding("web", f"not at port {settings.web_port}", problems.changed_since_up())]
     answer = readiness.ask(settings)
     return [
         _ready(settings, answer, log),
@@ -28,6 +31,8 @@ def _ready(settings: Settings, answer: Readiness, log: str) -> Finding:
     if answer.ready or answer.unapplied or answer.conflicts:  # the latter two have their own line
         return Finding("web", "answers")
     problem = web_cause.of_running(settings, answer, log)
+    if problem.code == "RUN01":  # the db's, which has a line of its own
+        return Finding("web", "waits for its database", known=False)
     return Finding("web", "not ready", problem)
 
 
@@ -40,8 +45,9 @@ def _migrations(answer: Readiness) -> list[Finding]:
     if answer.unknown:
         found.append(problems.database_ahead(answer.unknown))
     if not found:
-        fact = "all applied" if answer.ready else "not known"
-        return [Finding("migrations", fact)]
+        if not answer.ready:
+            return [Finding("migrations", "not known", known=False)]
+        return [Finding("migrations", "all applied")]
     return [Finding("migrations", "database and branch differ", problem) for problem in found]
 
 
@@ -50,8 +56,11 @@ def _page(settings: Settings, answer: Readiness) -> Finding:
         return Finding("page", "answers 400", problems.host_not_allowed("127.0.0.1"))
     status = readiness.page_status(settings)
     if status >= 500 and answer.ready:
-        return Finding("page", f"answers {status}", problems.page_fails(settings.url, status))
-    return Finding("page", f"{settings.url} answers {status or 'nothing'}")
+        log = runtimes.of(settings).web_log(settings) or ""
+        problem = problems.page_fails(settings.url, status, web_cause.last_exception(log))
+        return Finding("page", f"answers {status}", problem)
+    well = 200 <= status < 500
+    return Finding("page", f"{settings.url} answers {status or 'nothing'}", known=well)
 
 
 def _clock(answer: Readiness) -> Finding:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ops import (
     ROOT,
@@ -31,7 +32,13 @@ from ops.volumes import Volume
 WAIT_SECONDS = 180
 DATABASE_SECONDS = 60
 POLL_SECONDS = 1.0
+TELL_SECONDS = 10
 DEAD = ("exited", "dead")
+MADE_WITH = {
+    "POSTGRES_USER": "SQL_USER",
+    "POSTGRES_PASSWORD": "SQL_PASSWORD",
+    "POSTGRES_DB": "SQL_DATABASE",
+}
 MIGRATE = ("python", "manage.py", "migrate", "--no-input")
 # As the superuser that the entrypoint in compose/db.yaml noted when it made the volume.
 SUPERUSER = f"""\
@@ -150,7 +157,10 @@ def status(settings: Settings) -> Status:
     found = {c.service: c for c in docker.containers(settings)}
     services = [_service_status(settings, name, found.get(name)) for name in settings.services]
     web = found.get("web")
-    answer = readiness.ask(settings) if web and web.running else readiness.NOT_RUNNING
+    answer = readiness.NOT_RUNNING
+    if web and web.running:
+        served = web.publishes(settings.web_port)
+        answer = readiness.ask(settings) if served else readiness.ON_ANOTHER_PORT
     held = _volume_in_use(settings, found.get("db")) or docker.volumes(settings)
     return Status.of(settings, answer, is_edited(settings, found), services, held)
 
@@ -223,10 +233,10 @@ def _is_up(settings: Settings, found: Sequence[Container], inputs: str) -> bool:
 
 
 def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
-    web_runs = any(c.service == "web" and c.running for c in found)
-    if not web_runs:
+    running = {c.service: c for c in found if c.running}
+    if "web" not in running or not running["web"].publishes(settings.web_port):
         ports.refuse_taken(settings.web_port)
-    stale = _prepare(settings, web_runs)
+    stale = _prepare(settings, running)
     argv = ["docker", "compose", "up", "--detach", "--no-build", *settings.services]
     code = process.attach(argv, env=settings.child_environment(), progress=True)
     if code in process.INTERRUPTED:
@@ -241,21 +251,38 @@ def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
         images.drop_replaced(settings)
 
 
-def _prepare(settings: Settings, web_runs: bool) -> bool:
+def _prepare(settings: Settings, running: Mapping[str, Container]) -> bool:
     """What the containers need: images, and a volume that is ours; whether the web's was built."""
     _refuse_engine_elsewhere()
+    db = running["db"].name if "db" in running else ""
     web, base, postgres = images.web_image(settings), "PYTHON_IMAGE", "POSTGRES_IMAGE"
     volume = named_volume.name_of(settings)
-    there = docker.inspect(web, settings.values[postgres], settings.values[base], volume)
+    names = (web, settings.values[postgres], settings.values[base], volume, *([db] if db else []))
+    there = docker.inspect(*names)
     stale = not images.is_fresh(settings, there.get(web))
     for key, needed in ((postgres, settings.has_own_database), (base, stale)):
         if needed and settings.values[key] not in there:
             images.pull(settings, key)
     if settings.has_own_database:
         named_volume.claim(settings, there.get(volume))
+        if db in there:
+            _refuse_misfit(settings, there[db], there.get(settings.values[postgres]))
     if stale:
-        images.build(settings, use_cache=True, old_serves=web_runs)
+        images.build(settings, use_cache=True, old_serves="web" in running)
     return stale
+
+
+def _refuse_misfit(settings: Settings, db: dict[str, Any], image: dict[str, Any] | None) -> None:
+    """While the database still runs as it was: what it would not come up with, or not let in."""
+    made_with, offered = docker.environment(db), docker.environment(image)
+    major = made_with.get("PG_MAJOR", "")
+    if offered.get("PG_MAJOR", major) != major:
+        before = db["Config"]["Image"]
+        raise problems.other_version(major, settings.values["POSTGRES_IMAGE"], before)
+    wanted = {name: settings.values[key] for name, key in MADE_WITH.items()}
+    changed = any(made_with.get(name) != value for name, value in wanted.items())
+    if changed and not process.mode.dry and (problem := database.misfit(settings)):
+        raise problem
 
 
 def _refuse_engine_elsewhere() -> None:
@@ -275,7 +302,8 @@ def _not_started(settings: Settings) -> Problem:
 
 def _wait_until_healthy(settings: Settings) -> dict[str, Container]:
     """Until each service is; `compose up --wait` sits on where one has died and another waits."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    started = time.monotonic()
+    told = False
     while True:
         found = {
             c.service: c for c in docker.containers(settings) if c.service in settings.services
@@ -287,8 +315,13 @@ def _wait_until_healthy(settings: Settings) -> dict[str, Container]:
         for container in sorted(late, key=lambda container: container.service):
             if problem := cause_of(settings, container):
                 raise problem
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - started
+        if waited > WAIT_SECONDS:
             raise _late(settings, found, late)
+        if waited > TELL_SECONDS and not told:
+            waits_for = ", ".join(f"{c.service} ({c.status})" for c in late)
+            console.say(f"still waiting for {waits_for}; inv logs shows what it does")
+            told = True
         # To ask the engine costs what the starting services could use; to ask the web does not.
         readiness.wait(settings, POLL_SECONDS)
 
@@ -388,6 +421,12 @@ def _compose(settings: Settings, *arguments: str) -> None:
         raise docker.diagnose("docker compose")
     if code:
         raise ChildFailed(code)
+
+
+def is_served(settings: Settings) -> bool:
+    """Whether it is our web that has WEB_PORT."""
+    web = docker.running(settings, "web")
+    return web is not None and web.publishes(settings.web_port)
 
 
 def web_log(settings: Settings) -> str | None:

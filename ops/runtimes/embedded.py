@@ -56,8 +56,6 @@ def up(settings: Settings) -> None:
             _start(settings, inputs)
         if not process.mode.dry:
             _migrate(settings)
-    if docker.engine_answers(seconds=2):
-        console.say("A Docker engine answers as well; this switches to it: inv up --runtime docker")
 
 
 def down(settings: Settings) -> None:
@@ -153,7 +151,10 @@ def volumes(settings: Settings) -> list[Volume]:
 def status(settings: Settings) -> Status:
     """What runs, and whether the page is ready."""
     services = [_service_status(name) for name in settings.services]
-    answer = readiness.ask(settings) if WEB.pid() else readiness.NOT_RUNNING
+    answer = readiness.NOT_RUNNING
+    if WEB.pid():
+        served = is_served(settings)
+        answer = readiness.ask(settings) if served else readiness.ON_ANOTHER_PORT
     edited = all(processes(settings).values()) and not freshness.is_current(
         freshness.embedded_inputs(), {}
     )
@@ -194,6 +195,8 @@ def _start(settings: Settings, inputs: str) -> None:
     if settings.has_own_database:
         start_database(settings)
         _fit_database(settings)
+    if WEB.pid() and not is_served(settings):  # it moves: not before the new port is free
+        ports.refuse_taken(settings.web_port)
     # A web with other settings, or without its database, starts anew: it takes half a second.
     _stop_web()
     _refuse_taken_port(settings)
@@ -231,7 +234,7 @@ def _refuse_taken_port(settings: Settings) -> None:
 
 
 def _launch_web(settings: Settings) -> None:
-    argv = [PYTHON, "supervise.py", f"127.0.0.1:{settings.web_port}"]
+    argv = [PYTHON, "supervise.py", _address(settings)]
     WEB.start(argv, cwd=PROJECT, env=_environment(settings))
 
 
@@ -274,6 +277,20 @@ def home_of(settings: Settings) -> Path:
 def processes(settings: Settings) -> dict[str, int | None]:
     """The process numbers of the services; None for one that does not run."""
     return {name: process_of(name).pid() for name in settings.services}
+
+
+def is_served(settings: Settings) -> bool:
+    """Whether it is our web that has WEB_PORT: its command ends with the address."""
+    import psutil  # slow to import
+
+    with suppress(psutil.Error):
+        pid = WEB.pid()
+        return bool(pid) and psutil.Process(pid).cmdline()[-1] == _address(settings)
+    return False
+
+
+def _address(settings: Settings) -> str:
+    return f"127.0.0.1:{settings.web_port}"
 
 
 def web_log(settings: Settings) -> str | None:

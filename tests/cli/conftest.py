@@ -183,6 +183,7 @@ class Toolkit:
             "folder": str(self.root / "compose"),
             "one_off": "False",
             "mounts": "shop_postgres_data",
+            "ports": f"127.0.0.1:{self.port}->8000/tcp",
             "status": "Up 2 minutes (healthy)",
         } | labels
         return "\t".join(values.values()) + "\n"

@@ -232,7 +232,7 @@ def test_a_busy_port(toolkit: Toolkit) -> None:
         done = toolkit.inv("up")
     assert (done.code, toolkit.acts) == (1, [])
     assert f"error NET01: port {toolkit.port}" in done.err
-    assert re.search(r"mend it: inv up --port (\d+)", done.err)
+    assert re.search(r"mend it: ./inv up --port \d+", done.err)
     assert f"--port {toolkit.port} " not in done.err
 
 
@@ -250,7 +250,7 @@ def test_two_at_once_the_second_waits_and_says_so(toolkit: Toolkit, ready: Ready
     assert first.poll() is not None, "the second came through before the first had ended"
     assert toolkit.finish(first).code == 0
     assert second.code == 0
-    assert f"waiting for inv up, process {first.pid} in this checkout" in second.err
+    assert f"waiting for ./inv up, process {first.pid} in this checkout" in second.err
 
 
 @pytest.mark.parametrize("words", [("compose", "build"), ("compose", "up")])

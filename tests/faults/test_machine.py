@@ -107,15 +107,20 @@ def test_a_disk_that_is_full(make: Make, runtime: Runtime) -> None:
 @as_root
 @pytest.mark.fault("SYS05", "docker", "embedded")
 def test_files_of_another_owner(stack: Checkout) -> None:
+    owner = stack.root.stat()
     files = [stack.root / "project/home/views.py", stack.root / "project/home/urls.py"]
-    for file in files:
-        os.chown(file, 12345, 12345)
-    done = stack.inv("doctor", code=1)
-    assert "error SYS05: 2 files of this folder belong to user 12345" in done.stdout
-    assert "project/home/urls.py" in done.stdout and done.stdout.count("\nerror ") == 1
-    assert "doctor --fix" in done.stdout
-    assert "mending SYS05" in stack.inv("doctor", "--fix").stderr
-    assert {file.stat().st_uid for file in files} == {stack.root.stat().st_uid}
+    try:
+        for file in files:
+            os.chown(file, 12345, 12345)
+        done = stack.inv("doctor", code=1)
+        assert "error SYS05: 2 files of this folder belong to user 12345" in done.stdout
+        assert "project/home/urls.py" in done.stdout and done.stdout.count("\nerror ") == 1
+        assert "doctor --fix" in done.stdout
+        assert "mending SYS05" in stack.inv("doctor", "--fix").stderr
+        assert {file.stat().st_uid for file in files} == {owner.st_uid}
+    finally:
+        for file in files:
+            os.chown(file, owner.st_uid, owner.st_gid)
 
 
 @pytest.mark.fault("SYS04", "docker", "embedded")

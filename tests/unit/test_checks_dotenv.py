@@ -101,7 +101,7 @@ def test_others_can_read_it_and_the_fix_closes_it(here: Path, mode: int) -> None
     assert f"{mode:o}" in finding.fact
     assert f"(mode {mode:o})" in str(finding.problem)
     assert finding.fix
-    finding.fix()
+    finding.fix.run()
     assert stat.S_IMODE((here / ".env").stat().st_mode) == 0o600
     assert not found("ENV14")
 
@@ -119,7 +119,7 @@ def test_of_a_link_the_file_counts_that_it_leads_to(here: Path, tmp_path: Path) 
     target.chmod(0o644)
     [finding] = found("ENV14")
     assert finding.fix
-    finding.fix()
+    finding.fix.run()
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert (here / ".env").is_symlink()
 
@@ -144,7 +144,7 @@ def test_what_is_missing_is_named_and_the_fix_adds_it(here: Path) -> None:
     assert "SQL_PORT, POSTGRES_IMAGE" in str(finding.problem)
     assert finding.fact.endswith(", 2 missing")
     assert finding.fix
-    finding.fix()
+    finding.fix.run()
     assert not found("ENV10")
     assert env.load().values == before
     assert stat.S_IMODE((here / ".env").stat().st_mode) == 0o640
@@ -206,7 +206,7 @@ def test_what_stands_there_mistyped_is_not_added_with_its_default(here: Path) ->
     assert len(found("ENV11")) == 1
     [finding] = found("ENV10")
     assert finding.fix
-    finding.fix()
+    finding.fix.run()
     text = (here / ".env").read_text()
     assert "SQL_PORT=5432" in text
     assert "WEB_PORT=" not in text.replace("127.0.0.1:WEB_PORT", "")

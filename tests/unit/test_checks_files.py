@@ -71,7 +71,7 @@ def test_files_of_another_are_counted_and_given_back(here: Path) -> None:
     assert "sudo ./inv doctor --fix" in found.problem.mend
     assert found.fact.startswith("8 of ")
     assert found.fix
-    found.fix()
+    found.fix.run()
     assert {(it.stat().st_uid, it.stat().st_gid) for it in paths} == {(OURS, here.stat().st_gid)}
     assert finding("files").problem is None
 
@@ -115,7 +115,7 @@ def test_a_link_is_given_back_and_not_what_it_leads_to(here: Path, tmp_path: Pat
     found = finding("files")
     assert found.fact.startswith("2 of ")
     assert found.fix
-    found.fix()
+    found.fix.run()
     assert finding("files").problem is None
     assert outside.stat().st_uid == 4321
 
@@ -126,7 +126,7 @@ def test_a_file_that_went_meanwhile_does_not_stop_the_fix(here: Path) -> None:
     found = finding("files")
     gone.unlink()
     assert found.fix
-    found.fix()
+    found.fix.run()
     assert stays.stat().st_uid == OURS
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,21 @@ import pytest
 from ops import console, status, volumes
 from ops.status import ServiceStatus, Status
 from ops.volumes import Volume
+
+
+def test_inv_is_spelled_as_it_can_be_typed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    text = "type: inv up  then: inv db.password (see `inv doctor`); an inv. of ops/inv x"
+    monkeypatch.chdir(console.ROOT)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    typed = "type: ./inv up  then: ./inv db.password (see `inv doctor`); an inv. of ops/inv x"
+    assert console.as_typed(text) == typed.replace("`inv", "`./inv")
+    monkeypatch.chdir(console.ROOT / "project")
+    assert console.as_typed("inv up") == "../inv up"
+    (tmp_path / "inv").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert console.as_typed(text) == text
 
 
 def test_table() -> None:
@@ -68,8 +84,9 @@ DOWN = Status(
 def test_status_as_text_says_what_to_type() -> None:
     assert "type: inv up" in status.as_text(DOWN)
     assert "not ready: the web is not running" in status.as_text(DOWN)
-    dead = replace(DOWN, services=[ServiceStatus("web", "exited", "Exited (1)", "fresh")])
-    assert "inv doctor says why" in status.as_text(dead)
+    running = ServiceStatus("db", "running", "Up", "fresh")
+    half = replace(DOWN, services=[running, *DOWN.services])
+    assert "inv doctor says why" in status.as_text(half)
 
 
 @pytest.mark.parametrize(
