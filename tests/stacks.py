@@ -170,6 +170,8 @@ class Checkout:
         done = subprocess.run(
             argv, cwd=self.root, input=stdin, capture_output=True, text=True, timeout=240
         )
+        # As it is spelled where .venv is activated.
+        done.stdout, done.stderr = (t.replace("./inv ", "inv ") for t in (done.stdout, done.stderr))
         said = f"inv {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
         assert code is None or done.returncode == code, said
         return done

@@ -213,10 +213,10 @@ def assert_out_of_reach(stack: Checkout) -> None:
     }
 
 
-CODE_OF_DEAD = {"docker": "DB01", "embedded": "RUN01"}
+CODE_OF_DEAD = {"docker": "DB13", "embedded": "RUN01"}
 
 
-@pytest.mark.fault("DB01", "docker")
+@pytest.mark.fault("DB13", "docker")
 @pytest.mark.fault("RUN01", "embedded")
 def test_a_database_that_is_killed_under_the_web(stack: Checkout) -> None:
     kill_database(stack)
@@ -230,7 +230,7 @@ def test_a_database_that_is_killed_under_the_web(stack: Checkout) -> None:
     assert stack.found_by_doctor() == set()
 
 
-@pytest.mark.fault("DB01", "docker")
+@pytest.mark.fault("DB13", "docker")
 def test_a_page_that_recovers_by_itself(stack: Checkout) -> None:
     web = web_identity(stack)
     kill_database(stack)

@@ -85,7 +85,7 @@ def test_keys_that_are_missing_are_added(stack: Checkout) -> None:
     assert "missing in .env" in stack.inv("status").stdout
     before = (stack.root / ".env").read_text()
     done = stack.inv("doctor", "--fix", code=None)
-    assert "mending ENV10: .env lacks DEBUG, SQL_PORT" in done.stderr
+    assert "mending ENV10: " in done.stderr and "DEBUG, SQL_PORT" in done.stderr
     added = (stack.root / ".env").read_text().removeprefix(before.rstrip())
     assert "\nDEBUG=1\n" in added and "\nSQL_PORT=5432\n" in added and "# Django" in added
     assert stack.inv("up").stdout == f"{stack.url}\n"
@@ -119,7 +119,7 @@ def test_a_password_that_can_be_guessed(stack: Checkout) -> None:
     stack.inv("db.password")
     try:
         said = doctor(stack, "ENV12")
-        assert "put a long random text in its place" in said and "type: inv db.password" in said
+        assert "put a long random text in its place" in said and "inv db.password" in said
     finally:
         stack.set("SQL_PASSWORD", long_and_random)
         stack.inv("db.password")
@@ -173,7 +173,7 @@ def test_a_web_that_runs_as_somebody_else(stack: Checkout) -> None:
     stack.set("APP_GID", str(owner.st_gid + 4321))
     stack.inv("up")
     said = doctor(stack, "ENV15")
-    assert f"set APP_UID={owner.st_uid} in .env" in said and "then type: inv up" in said
+    assert f"set APP_UID={owner.st_uid} in .env" in said and "inv up" in said
     new = ("makemigrations", "--", "home", "--empty", "--name", "new")
     assert "Permission" in stack.inv(*new, code=None).stderr  # it is no idle word
     stack.set("APP_UID", str(owner.st_uid))
@@ -186,7 +186,7 @@ def test_a_web_that_runs_as_somebody_else(stack: Checkout) -> None:
 def test_what_was_edited_after_the_start(stack: Checkout) -> None:
     stack.set("MAIL_HOST", "mail.example.org")
     assert stack.found_by_doctor() == {"RUN04"}
-    assert "edited after the start; type: inv up" in stack.inv("status").stdout
+    assert "edited after the start" in stack.inv("status").stdout
     assert json.loads(stack.inv("status", "--json").stdout)["edited"] is True
     stack.inv("up")
     assert stack.found_by_doctor() == set()

@@ -90,7 +90,7 @@ def test_a_registry_out_of_reach(stack: Checkout) -> None:
         before, image = stack.values[key], f"{host}/nothere:16"
         stack.set(key, image)
         said = refused_soon(stack, "IMG02")
-        assert f"error IMG02: {image} is not on this machine" in said
+        assert f"error IMG02: {image} " in said and "is not on this machine" in said
         assert "  | Error response from daemon" in said and "check the network" in said
         assert stack.get("readyz")[0] == 200
         stack.set(key, before)
@@ -103,8 +103,8 @@ def test_an_image_that_no_registry_has(stack: Checkout, registry: str) -> None:
         before, image = stack.values[key], f"{registry}/nothere:99"
         stack.set(key, image)
         said = refused_soon(stack, "IMG01")
-        assert f"the registry has no image {image} ({key} in .env)" in said
-        assert f"correct {key} in .env, then type: inv up" in said
+        assert f"no image {image} ({key} in .env)" in said
+        assert f"correct {key} in .env" in said and "inv up" in said
         assert stack.get("readyz")[0] == 200
         stack.set(key, before)
     stack.inv("up")
@@ -123,7 +123,7 @@ def test_an_image_for_another_machine(stack: Checkout, arm_image: str, key: str)
     stack.set(key, arm_image)
     said = refused_soon(stack, "IMG03")
     assert f"{arm_image} ({key} in .env) is built for arm64, the engine runs amd64" in said
-    assert f"set {key} to an image that is built for amd64, then type: inv up" in said
+    assert f"set {key} to an image that is built for amd64" in said and "inv up" in said
     stack.set(key, before)
     stack.inv("up")
     stack.assert_kept()

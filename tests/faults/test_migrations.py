@@ -56,7 +56,7 @@ def notices(stack: Checkout, words: str) -> None:
 
 def mend(stack: Checkout, said: str) -> list[str]:
     """Type the command that the screen names."""
-    found = re.search(r"  to mend it: inv (.+?)(?:  then.*)?$", said, re.MULTILINE)
+    found = re.search(r"  to mend it: (?:\./)?inv (.+?)(?:  then.*)?$", said, re.MULTILINE)
     assert found, said
     typed = shlex.split(found[1])
     stack.inv(*typed)
@@ -75,7 +75,7 @@ def test_a_migration_that_fails(stack: Checkout, up: bool) -> None:
     said = stack.refused("MIG02")
     assert "Migration notes.0002_bad failed" in said
     assert "  | RuntimeError: no such thing" in said
-    assert "correct that migration, then type: inv up" in said
+    assert "correct that migration" in said and "inv up" in said
     assert "Traceback" not in said and len(said.splitlines()) < 24
     assert not has(stack, "0002_bad") and stack.sql("select text from kept") == "kept"
     found = stack.found_by_doctor()
@@ -119,7 +119,9 @@ def test_a_database_that_is_ahead(stack: Checkout) -> None:
     assert done.stdout == f"{stack.url}\n"
     assert "note MIG03: the database has migrations that this branch lacks" in done.stderr
     status = stack.inv("status")
-    assert "applied, but not in this branch (inv doctor): notes.0002_theirs" in status.stdout
+    assert (
+        "applied, but not in this branch " in status.stdout and "notes.0002_theirs" in status.stdout
+    )
     assert stack.found_by_doctor() == {"MIG03"}
     assert "inv migrate -- " in stack.inv("doctor", code=1).stdout
     file.write_text(theirs)

@@ -96,3 +96,24 @@ def test_data_that_are_open_to_others(reachable_make: Make, embedded_runtime: Em
     os.chmod(stack.root / ".data", 0o700)  # noqa: PTH101  (as the mend says)
     stack.inv("up")
     stack.assert_kept()
+
+
+@pytest.mark.fault("DB01", "docker")
+def test_a_server_that_refuses_an_option(stack: Checkout) -> None:
+    local = stack.root / "compose" / "local.yaml"
+    local.write_text("services:\n  db:\n    command: [postgres, -c, no_such_option=1]\n")
+    stack.set("COMPOSE_FILE", f"{stack.values['COMPOSE_FILE']}:compose/local.yaml")
+    said = stack.refused("DB01")
+    assert "no_such_option" in said and said.count("\n") < 40
+    assert "DB01" in stack.found_by_doctor()
+    local.unlink()
+
+
+@pytest.mark.fault("WEB09", "docker", "embedded")
+def test_an_import_of_a_module_that_the_project_lacks(stack: Checkout) -> None:
+    stack.inv("down")
+    before = stack.write("project/config/urls.py", "import config.nowhere\n")
+    said = stack.refused("WEB09")
+    assert "project/config/urls.py line 1 imports config.nowhere" in said
+    stack.write("project/config/urls.py", before)
+    stack.inv("up")

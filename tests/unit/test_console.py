@@ -13,9 +13,7 @@ from ops.status import ServiceStatus, Status
 from ops.volumes import Volume
 
 
-def test_inv_is_spelled_as_it_can_be_typed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_inv_is_spelled_as_it_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     text = "type: inv up  then: inv db.password (see `inv doctor`); an inv. of ops/inv x"
     monkeypatch.chdir(console.ROOT)
     monkeypatch.setenv("PATH", str(tmp_path))
