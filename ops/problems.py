@@ -447,8 +447,8 @@ def web_raised(exception: str, where: str, evidence: str) -> Problem:
     """The web does not start: an exception"""
     return Problem(
         "WEB08",
-        f"the web does not start: {exception} ({where}).",
-        f"correct {where}, then type: inv up",
+        f"the web does not start: {exception}{f' ({where})' if where else ''}.",
+        f"correct {where or 'what it names'}, then type: inv up",
         evidence,
         WEB_LOG,
     )

@@ -22,8 +22,8 @@ SETTINGS = os.EX_CONFIG
 NOT_MIGRATED = os.EX_DATAERR
 MIGRATIONS_CONFLICT = os.EX_USAGE
 SYNTAX = ("SyntaxError", "IndentationError", "TabError")
-IN_PROJECT = re.compile(r".*/project/")  # in the checkout as in the container
-OWN = re.compile(r"/project/(?!(manage|supervise)\.py)(?!service/)(?!.*site-packages)")
+FILE = re.compile(r'File "(.+)", line (\d+)')
+TOOLKITS = ("manage.py", "supervise.py", "service/")  # files of project/ that no fault is in
 LINES = 200
 SHOWN = 12
 
@@ -57,7 +57,7 @@ def migrate(argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
         lines = [line.rstrip() for line in said.splitlines() if line.strip()]
         shown = _traceback(lines) or "\n".join(lines[-SHOWN:])
         failed = f"Migration {applying[-1]} failed." if applying else "The migrations failed."
-        raise problems.migration_failed(failed, shown, "inv migrate")
+        raise problems.migration_failed(failed, shown, log="")
 
 
 def waits_for_an_edit(log: str) -> bool:
@@ -77,7 +77,8 @@ def still_holds(settings: Settings, log: str, state: str, ended: float) -> Probl
 
 def _edited() -> Iterator[Path]:
     """The files whose edit may have mended a web."""
-    yield from (path for path in (ROOT / ".env", ROOT / "requirements") if path.exists())
+    yield ROOT / ".env"
+    yield from (ROOT / "requirements").glob("base.*")
     for suffix in ("py", "html"):
         yield from (ROOT / "project").rglob(f"*.{suffix}")
 
@@ -125,7 +126,8 @@ def _of_exception(lines: list[str]) -> Problem | None:
         return problems.syntax_error(_place(shown), "\n".join(shown.splitlines()[-4:]))
     if name == "ModuleNotFoundError" and (module := re.search(r"'([^']+)'", last)):
         return _module_missing(module[1], shown)
-    return problems.web_raised(last, _place(shown), shown) if shown else None
+    where = _place(shown) if any(_is_users_own(line) for line in shown.splitlines()) else ""
+    return problems.web_raised(last, where, shown) if shown else None
 
 
 def _module_missing(name: str, shown: str) -> Problem:
@@ -160,14 +162,27 @@ def _own_frames(lines: list[str]) -> list[str]:
     last one; and of a syntax error, which has no frame, the place that it names."""
     begins = [n for n, line in enumerate(lines) if line.startswith('  File "')]
     frames = [lines[a:b] for a, b in zip(begins, [*begins[1:], len(lines)], strict=True)]
-    own = [frame for frame in frames if IN_PROJECT.search(frame[0]) and OWN.search(frame[0])]
+    own = [frame for frame in frames if _is_users_own(frame[0])]
     return [line for frame in (own[-2:] or frames[-1:]) for line in frame]
+
+
+def _is_users_own(line: str) -> bool:
+    found = FILE.search(line)
+    inside = _inside(found[1]) if found else ""
+    return bool(inside) and not inside.startswith(TOOLKITS)
+
+
+def _inside(path: str) -> str:
+    """A path within project/, in the checkout as in the container; '' for one elsewhere."""
+    _, project, inside = path.rpartition("/project/")
+    return "" if not project or "site-packages/" in inside else inside
 
 
 def _place(shown: str) -> str:
     """`project/config/settings.py line 3`, from the last File line of a traceback."""
-    found = re.findall(r'File "(.+)", line (\d+)', shown)
+    found = FILE.findall(shown)
     if not found:
         return "project/"
     path, line = found[-1]
-    return f"{IN_PROJECT.sub('project/', path)} line {line}"
+    inside = _inside(path)
+    return f"{f'project/{inside}' if inside else path} line {line}"
