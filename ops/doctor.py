@@ -34,7 +34,12 @@ def examine() -> list[Finding]:
         return [Finding(".env", "cannot be used", problem)]
     module = import_module(f"ops.checks.{runtimes.MODULES[settings.runtime]}")
     checks: Sequence[Check] = (dotenv.check, files.check, module.check, web.check)
-    return _without_repeats(finding for check in checks for finding in _findings(check, settings))
+    found: list[Finding] = []
+    for check in checks:
+        found += _findings(check, settings)
+        if any(_code(finding).startswith("DOCKER") for finding in found):
+            break  # an engine that does not answer is not asked again
+    return _without_repeats(found)
 
 
 def _findings(check: Check, settings: Settings) -> list[Finding]:
