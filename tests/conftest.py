@@ -7,6 +7,7 @@ on their own; `--runtime` takes one alone.
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,19 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
 @pytest.fixture(scope="module")
 def reachable_make() -> Iterator[Make]:
     """The same in folders that every account can enter, unlike pytest's own."""
+    with _reachable() as new:
+        yield new
+
+
+@pytest.fixture(scope="session")
+def lasting_make() -> Iterator[Make]:
+    """The same for as long as the tests last."""
+    with _reachable() as new:
+        yield new
+
+
+@contextmanager
+def _reachable() -> Iterator[Make]:
     with tempfile.TemporaryDirectory(prefix="checkouts-") as base:
         Path(base).chmod(0o755)
 

@@ -7,9 +7,15 @@ from stacks import Checkout, Make, Runtime
 
 
 @pytest.fixture(scope="module")
-def kept(make: Make, runtime: Runtime) -> Checkout:
-    """A stack that is up and holds a row, for all tests of a module."""
-    stack = make(runtime, name="kept")
+def make(reachable_make: Make) -> Make:
+    """So that embedded data lie in the checkout, whoever runs the tests."""
+    return reachable_make
+
+
+@pytest.fixture(scope="session")
+def kept(lasting_make: Make, runtime: Runtime) -> Checkout:
+    """A stack that is up and holds a row: each test leaves it as it was."""
+    stack = lasting_make(runtime, name="kept")
     stack.inv("up")
     stack.keep()
     return stack

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from stacks import PROJECT_LABEL, Checkout, Docker, Make, Runtime, docker, maker
+from stacks import PROJECT_LABEL, Checkout, Docker, Make, Runtime, docker
 
 SMALL, ENOUGH, MORE = "20m", "100m", "400m"  # for no cluster, for one, for what is put into it
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
@@ -24,21 +24,6 @@ services:
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can do it")
 with_faketime = pytest.mark.skipif(not FAKETIME, reason="apt install libfaketime")
-
-
-@pytest.fixture(scope="module")
-def make() -> Iterator[Make]:
-    """In folders that the server's account can enter, unlike pytest's own."""
-    with tempfile.TemporaryDirectory(prefix="machine-") as base:
-        Path(base).chmod(0o755)
-
-        def folder(name: str) -> Path:
-            made = Path(tempfile.mkdtemp(prefix=name, dir=base))
-            made.chmod(0o755)
-            return made
-
-        with maker(folder) as new:
-            yield new
 
 
 @contextmanager

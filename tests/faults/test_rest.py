@@ -68,8 +68,8 @@ def test_a_database_without_memory(make: Make, docker_runtime: Docker) -> None:
 
 
 @pytest.mark.fault("EMB05", "embedded")
-def test_data_behind_a_link(reachable_make: Make, embedded_runtime: Embedded) -> None:
-    stack = reachable_make(embedded_runtime, name="linked")
+def test_data_behind_a_link(make: Make, embedded_runtime: Embedded) -> None:
+    stack = make(embedded_runtime, name="linked")
     stack.inv("up")
     stack.keep()
     stack.inv("down")
@@ -85,8 +85,8 @@ def test_data_behind_a_link(reachable_make: Make, embedded_runtime: Embedded) ->
 
 
 @pytest.mark.fault("EMB04", "embedded")
-def test_data_that_are_open_to_others(reachable_make: Make, embedded_runtime: Embedded) -> None:
-    stack = reachable_make(embedded_runtime, name="open")
+def test_data_that_are_open_to_others(make: Make, embedded_runtime: Embedded) -> None:
+    stack = make(embedded_runtime, name="open")
     stack.inv("up")
     stack.keep()
     stack.inv("down")
