@@ -35,6 +35,9 @@ def older(make: Make, runtime: Runtime) -> Checkout:
 @pytest.mark.fault("DB05", "docker")
 def test_another_major_version(older: Checkout) -> None:
     older.set("POSTGRES_IMAGE", "postgres:18-alpine")
+    assert "set POSTGRES_IMAGE=postgres:17-alpine in .env" in older.refused("DB05")
+    older.assert_kept()  # what runs goes on
+    older.inv("down")
     said, at = older.refused("DB05"), datetime.now(UTC)
     ended = ("inspect", "--format", "{{.State.FinishedAt}}", f"{older.project}-db-1")
     assert (at - datetime.fromisoformat(docker(*ended).stdout.strip())).total_seconds() < 3
@@ -52,6 +55,7 @@ def test_no_volume_in_the_place_of_the_data(older: Checkout) -> None:
     composed = older.values["COMPOSE_FILE"]
     older.write(HERE, NO_VOLUME)
     older.set("COMPOSE_FILE", f"{composed}:{HERE}")
+    older.inv("down")  # as long as the container is there, Compose has it keep its volume
     assert "files go to the container itself" in older.refused("DB07")
     assert "DB07" in older.found_by_doctor()
     older.set("COMPOSE_FILE", composed)
