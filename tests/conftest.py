@@ -34,16 +34,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [
         item
         for item in items
-        if _applies(item) and not any(other in item.nodeid for other in others)
+        if _applies(item, chosen) and not any(other in item.nodeid for other in others)
     ]
 
 
-def _applies(item: pytest.Item) -> bool:
+def _applies(item: pytest.Item, chosen: str | None) -> bool:
     """Whether a fault exists on the runtime that it is about to be made on."""
     params = getattr(getattr(item, "callspec", None), "params", {})
+    name = params["runtime"].name if "runtime" in params else chosen
     marks = list(item.iter_markers("fault"))
-    runtime = params.get("runtime")
-    return not (runtime and marks) or any(runtime.name in mark.args[1:] for mark in marks)
+    return not (name and marks) or any(name in mark.args[1:] for mark in marks)
 
 
 @pytest.fixture(scope="session", params=RUNTIMES.values(), ids=lambda runtime: runtime.name)
