@@ -98,8 +98,9 @@ def _leftovers(settings: Settings, found: list[Container]) -> Finding:
     others = [c for c in found if c.service not in settings.services]
     if others:  # perhaps of a compose file of the user's own
         argv = ["docker", "compose", "config", "--services"]
-        declared = process.run(argv, env=settings.child_environment()).out.split()
-        left += [c.name for c in others if c.service not in declared]
+        declared = process.run(argv, env=settings.child_environment())
+        if not declared.code:  # files that cannot be read declare nothing, and disown nothing
+            left += [c.name for c in others if c.service not in declared.out.split()]
     if not left:
         return Finding("containers", "none is left behind")
     fix = Fix(f"docker rm --force {' '.join(left)}", partial(docker.remove_containers, left))
