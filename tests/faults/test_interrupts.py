@@ -26,8 +26,7 @@ def terminate(child: Child) -> None:
 # When, as a share of the time that the command takes.
 MOMENTS = [(0.15, terminate), (0.45, ctrl_c), (0.75, terminate)]
 OPPOSITE = [(0.3, ctrl_c), (0.6, terminate), (0.9, ctrl_c)]
-# By the sentence, or, in the moment before there is anybody to say one, by the signal itself.
-BEGUN = 0.1
+BEGUN = 0.5  # seconds in which the interpreter has certainly started; before it answers as it likes
 ENDED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
 
 
@@ -39,9 +38,9 @@ def interrupt(stack: Checkout, seconds: float, end: End, *typed: str) -> None:
     except subprocess.TimeoutExpired:
         end(child)
     err = child.communicate(timeout=30)[1]
-    assert child.returncode in ENDED, f"{typed} after {seconds} s: {child.returncode}\n{err}"
-    # As soon as it has begun; the interpreter itself, before that, says it in its own way.
-    assert seconds < BEGUN or "Traceback" not in err, err
+    if seconds > BEGUN:
+        assert child.returncode in ENDED, f"{typed} after {seconds} s: {child.returncode}\n{err}"
+        assert "Traceback" not in err, err
 
 
 def timed(stack: Checkout, *typed: str) -> float:
@@ -130,5 +129,5 @@ def test_an_up_within_an_up(stack: Checkout) -> None:
     ends = [child.communicate(timeout=60) for child in (first, second)]
     assert [child.returncode for child in (first, second)] == [0, 0], ends
     assert [out for out, _ in ends] == [f"{stack.url}\n"] * 2
-    assert sum("inv up, process" in err for _, err in ends) == 1, ends
+    assert sum("in this checkout to end" in err for _, err in ends) == 1, ends
     stack.assert_kept()

@@ -87,5 +87,5 @@ def test_two_at_once(idle: Checkout) -> None:
     first, second = idle.start("up"), idle.start("up")
     ends = [child.communicate(timeout=120) for child in (first, second)]
     assert [child.returncode for child in (first, second)] == [0, 0], ends
-    assert sum("inv up, process" in err for _, err in ends) == 1
+    assert sum("in this checkout to end" in err for _, err in ends) == 1
     assert [out for out, _ in ends] == [f"{idle.url}\n"] * 2
