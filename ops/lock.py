@@ -30,5 +30,5 @@ def _acquire(handle: int, holder: str) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        console.say(f"waiting for {holder or 'another inv'} in this checkout to end ...")
+        console.say(f"waiting for {holder or 'another task'} in this checkout to end ...")
         fcntl.flock(handle, fcntl.LOCK_EX)
