@@ -97,6 +97,7 @@ def test_data_that_would_go_to_an_anonymous_volume(
         anonymous = stack.runtime.data_volumes(stack.root) - named
     finally:
         mount_back()
+    stack.inv("down")  # the web may still be migrating what is in the other volume
     stack.inv("up")
     stack.assert_kept()
     assert stack.runtime.data_volumes(stack.root) == named
