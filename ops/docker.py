@@ -226,7 +226,8 @@ def ended(container: Container) -> float:
     """When it ended, in seconds since 1970; 0 if it is gone."""
     state = inspect(container.name).get(container.name, {}).get("State", {})
     finished = str(state.get("FinishedAt", "1970-01-01T00:00:00Z"))
-    return datetime.fromisoformat(finished[:19] + "+00:00").timestamp()
+    # To the fraction: an edit in the same second may stand before the end, or after it.
+    return datetime.fromisoformat(finished).timestamp()
 
 
 def remove_containers(names: Sequence[str]) -> None:

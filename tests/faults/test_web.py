@@ -54,7 +54,7 @@ def death(stack: Checkout) -> float:
     if isinstance(stack.runtime, Docker):
         asked = docker("inspect", f"{stack.project}-web-1", "--format", "{{json .State}}")
         ended = json.loads(asked.stdout)["FinishedAt"]
-        return datetime.fromisoformat(ended[:26] + "+00:00").timestamp()
+        return datetime.fromisoformat(ended).timestamp()
     return (stack.root / ".state" / "web.log").stat().st_mtime
 
 
