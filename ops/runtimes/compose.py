@@ -410,7 +410,10 @@ def _in_service(settings: Settings, service: str, argv: Sequence[str]) -> None:
     settings.service(service)
     container = docker.running(settings, service)
     if container:
-        process.attach_or_fail(_exec(container, argv))
+        database.settle(settings)
+        password = {"SQL_PASSWORD": settings.values["SQL_PASSWORD"]}
+        names = password if service == "web" else ()  # what it was made with may be the one before
+        process.attach_or_fail(_exec(container, argv, [*names]), env=os.environ | password)
     elif service == "web" and docker.containers(settings):
         console.say("the web is not running: this runs in a container of its own")
         terminal = [] if process.on_a_terminal() else ["--no-TTY"]

@@ -113,6 +113,7 @@ def client(settings: Settings) -> Iterator[Client]:
     it does not run."""
     running = DB.pid()
     start_database(settings)
+    database.settle(settings)
     _fit_database(settings)
     try:
         server = server_of(settings)
@@ -368,6 +369,7 @@ def _need_database(settings: Settings) -> None:
     packages.ensure("embedded")
     if settings.has_own_database and DB.pid() is None:
         raise problems.not_running("db")
+    database.settle(settings)
 
 
 def _service_status(name: str) -> ServiceStatus:
