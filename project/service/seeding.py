@@ -1,6 +1,7 @@
 """Example data of the apps: what is not there yet is loaded, and every row that is stays."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from .database import unreachable
 from .migrations_state import read_migrations
 
 FIXTURE = "fixtures/seed.json"
+# What Django and the driver raise for a file that is no fixture, or does not fit the database.
+REFUSED = (DatabaseError, DeserializationError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -59,22 +62,22 @@ def load(found: dict[str, Path]) -> list[Loaded]:
     if state.refusal or state.waiting:
         why = state.refusal or f"not applied yet: {', '.join(state.unapplied)}. Type `inv migrate`"
         raise CommandError(f"Nothing was loaded; {why}.")
-    try:
-        with transaction.atomic():
-            return [load_one(app, file) for app, file in found.items()]
-    except (DatabaseError, DeserializationError) as error:
-        if unreachable(error):
-            raise
-        raise CommandError(f"Nothing was loaded. {explained(error)}") from error
+    with transaction.atomic():
+        return [load_one(app, file) for app, file in found.items()]
 
 
 def load_one(app: str, file: Path) -> Loaded:
-    loader = Loader()
-    call_command(loader, str(file), verbosity=0)
+    loader, path = Loader(), os.path.relpath(file, BASE_DIR.parent)
+    try:
+        call_command(loader, str(file), verbosity=0)
+    except REFUSED as error:
+        if unreachable(error):
+            raise
+        raise CommandError(f"Nothing was loaded; {path}: {explained(error, file)}") from error
     if models := unidentified(file):
         raise CommandError(
-            f"Nothing was loaded. {file} has objects of {', '.join(models)} without pk: each run "
-            "would add them anew. Give them a pk, or the model a natural key."
+            f"Nothing was loaded; {path}: each run would add the objects of {', '.join(models)} "
+            "anew. Give them a pk, or the model a natural key."
         )
     new = loader.loaded_object_count
     return Loaded(app, new, loader.fixture_object_count - new)
@@ -86,8 +89,7 @@ def unidentified(file: Path) -> list[str]:
     return sorted(name for name in without if not hasattr(apps.get_model(name), "natural_key"))
 
 
-def explained(error: Exception) -> str:
-    """Django's sentence, with the cause that it leaves out where the file is no JSON."""
-    cause = error.__cause__ if isinstance(error, DeserializationError) else None
-    text = " ".join(str(error).split())
-    return text if cause is None or str(cause) in text else f"{text} {cause}"
+def explained(error: Exception, file: Path) -> str:
+    """Django's sentence without the path, or the cause that it leaves out, in one line."""
+    text = str(error).removeprefix(f"Problem installing fixture '{file}': ")
+    return " ".join((text or str(error.__cause__)).split())

@@ -96,7 +96,10 @@ class SeedingTests(TestCase):
     def test_an_error_loads_nothing_and_is_one_sentence(self) -> None:
         Group.objects.create(name="taken")
         for text, told in (
-            ("[{", "Expecting property name"),
+            ("[{", "b.json: Expecting property name"),
+            ("5", "not iterable"),
+            ('[{"pk": 1}]', "'model'"),
+            ('[{"model": "auth.group", "pk": 1, "fields": {"name": "\\u0000"}}]', "NUL"),
             ('[{"model": "shop.nothing", "pk": 1, "fields": {}}]', "shop.nothing"),
             ('[{"model": "auth.group", "pk": 1, "fields": {"nam": "x"}}]', "'nam'"),
             (json.dumps([group("taken", FREE)]), "auth_group"),
@@ -111,7 +114,7 @@ class SeedingTests(TestCase):
         user = User.objects.create(username="ann")
         fields = {"user": user.pk, "object_repr": "x", "action_flag": 1, "change_message": ""}
         said = self.assert_refused(json.dumps([{"model": "admin.logentry", "fields": fields}]))
-        self.assertIn("objects of admin.logentry without pk", said)
+        self.assertIn("would add the objects of admin.logentry anew", said)
 
     def test_waits_for_the_migrations(self) -> None:
         MigrationRecorder(connection).record_unapplied("sessions", "0001_initial")
