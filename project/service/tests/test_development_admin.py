@@ -43,8 +43,8 @@ class AdminTests(TestCase):
         self.assertEqual(self.client.get("/admin/").status_code, 200)
         self.assertEqual(User.objects.get().email, "ann@example.org")
 
-    def test_a_user_who_is_there_stays_as_he_is(self) -> None:
-        User.objects.create_user("ann", password="of her own", email="ann@example.net")
+    def test_a_user_who_is_there_stays(self) -> None:
+        User.objects.create_user("ann", password="of before", email="ann@example.net")
         before = list(User.objects.values())
         self.assertIn("the user ann is there already", self.seed())
         self.assertEqual(list(User.objects.values()), before)
