@@ -198,6 +198,18 @@ def db_create(c: Context) -> None:
     console.answer(settings.url)
 
 
+@task(name="seed", group=DATA, help={"admin": "make the superuser that .env names as well"})
+def db_seed(c: Context, admin: bool = False) -> None:
+    """Load the example data of each app; your rows stay.
+
+    From fixtures/seed.json of the apps in project/, as far as it is not there yet. --admin takes
+    ADMIN_USER, ADMIN_PASSWORD and ADMIN_EMAIL of .env; a user of that name stays as it is.
+    """
+    from ops import seed
+
+    seed.run(env.load(), admin)
+
+
 @task(group=DATA, help={"json": "for scripts"})
 def volumes(c: Context, json: bool = False) -> None:
     """This project's volumes: name, size, age, mounted by."""
@@ -344,6 +356,6 @@ namespace = Collection(
     Collection(
         "db",
         db_backup, db_backups, db_restore, db_snapshot, db_snapshots,
-        db_password, db_create,
+        db_password, db_create, db_seed,
     ),
 )  # fmt: skip

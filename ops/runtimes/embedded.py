@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,11 +70,13 @@ def build(settings: Settings, use_cache: bool) -> None:
     console.say("the embedded runtime builds no image; its packages are installed")
 
 
-def manage(settings: Settings, arguments: Sequence[str]) -> None:
-    """Run `manage.py` beside the database."""
+def manage(
+    settings: Settings, arguments: Sequence[str], variables: Mapping[str, str] | None = None
+) -> None:
+    """Run `manage.py` beside the database, with these `variables` besides."""
     _need_database(settings)
     argv = [PYTHON, str(MANAGE), *arguments]
-    process.attach_or_fail(argv, env=_environment(settings))
+    process.attach_or_fail(argv, env=_environment(settings) | dict(variables or {}))
 
 
 def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
