@@ -121,7 +121,7 @@ def _mend(settings: Settings, task: str, script: str) -> Facts | None:
     """Run a script where it can be; the facts of before, or None under --dry."""
     runtime = runtimes.of(settings)
     if not settings.has_own_database:
-        raise problems.database_elsewhere(settings.values["SQL_HOST"])
+        raise problems.database_elsewhere(settings.address)
     with one_at_a_time(task):
         runtime.start_database(settings)
         if process.mode.dry:

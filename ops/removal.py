@@ -4,6 +4,13 @@ import sys
 from collections.abc import Sequence
 
 from ops import console, problems, process
+from ops.env import Settings
+
+
+def spare(settings: Settings) -> None:
+    """Say what is never removed from here."""
+    if not settings.has_own_database:
+        console.say(f"the database at {settings.address} stays: it is not this stack's to remove")
 
 
 def confirm(project: str, doomed: Sequence[tuple[str, str, str]], yes: bool) -> None:

@@ -10,6 +10,7 @@ from ops import (
     console,
     database,
     docker,
+    elsewhere,
     freshness,
     images,
     named_volume,
@@ -86,15 +87,12 @@ def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
 
 def psql(settings: Settings, arguments: Sequence[str]) -> None:
     """psql on the project's database as its own user."""
+    if not settings.has_own_database:
+        elsewhere.psql(settings, arguments)
+        return
     values = settings.values
     whom = [f"PGUSER={values['SQL_USER']}", f"PGDATABASE={values['SQL_DATABASE']}"]
-    if settings.has_own_database:
-        process.attach_or_fail(_exec(_running(settings, "db"), ["psql", *arguments], whom))
-        return
-    whom += [f"PGHOST={values['SQL_HOST']}", f"PGPORT={values['SQL_PORT']}", "PGPASSWORD"]
-    client = ["docker", "run", "--rm", *_terminal(), *_environment(whom), values["POSTGRES_IMAGE"]]
-    password = {"PGPASSWORD": values["SQL_PASSWORD"]}  # by environment: argv is public
-    process.attach_or_fail([*client, "psql", *arguments], env=os.environ | password)
+    process.attach_or_fail(_exec(_running(settings, "db"), ["psql", *arguments], whom))
 
 
 def start_database(settings: Settings) -> None:
@@ -187,6 +185,7 @@ def _volume_in_use(settings: Settings, db: Container | None) -> list[Volume]:
 def nuke(settings: Settings, yes: bool) -> None:
     """List what is this project's alone, ask for its name, remove it, check that it is gone."""
     with one_at_a_time("nuke"):
+        removal.spare(settings)
         docker.containers(settings)  # refuses those of another checkout
         doomed = _inventory(settings)
         volumes_there = docker.inspect(*doomed["volume"]) if doomed["volume"] else {}
@@ -246,6 +245,10 @@ def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
     if process.mode.dry:
         return
     healthy = _wait_until_healthy(settings)
+    if "db" in running and not settings.has_own_database:
+        console.say("the stack's own database is not used now: it stops, and its volume stays")
+        argv = ["docker", "compose", "rm", "--stop", "--force", "db"]
+        process.attach(argv, env=settings.child_environment(), progress=True)
     freshness.remember(inputs, {service: c.config for service, c in healthy.items()})
     if stale:
         images.drop_replaced(settings)
@@ -254,6 +257,7 @@ def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
 def _prepare(settings: Settings, running: Mapping[str, Container]) -> bool:
     """What the containers need: images, and a volume that is ours; whether the web's was built."""
     _refuse_engine_elsewhere()
+    elsewhere.refuse_missing_certificates(settings)
     db = running["db"].name if "db" in running else ""
     web, base, postgres = images.web_image(settings), "PYTHON_IMAGE", "POSTGRES_IMAGE"
     volume = named_volume.name_of(settings)

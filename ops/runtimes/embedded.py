@@ -14,6 +14,7 @@ from ops import (
     console,
     database,
     docker,
+    elsewhere,
     freshness,
     newenv,
     packages,
@@ -30,7 +31,7 @@ from ops.env import Settings
 from ops.lock import STATE, one_at_a_time
 from ops.postgres import Server
 from ops.problems import Problem
-from ops.process import ChildFailed, Result
+from ops.process import Result
 from ops.status import ServiceStatus, Status
 from ops.volumes import Volume
 
@@ -81,19 +82,21 @@ def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
     """The user's own shell, with the project's environment and the server's tools on PATH."""
     settings.service(service)
     _need_database(settings)
-    tools = f"{packages.VENV / 'bin'}:{server_of(settings).binaries}:{os.environ.get('PATH', '')}"
-    environment = _environment(settings) | _connection(settings) | {"PATH": tools}
+    # The server's own know no TLS, which a database elsewhere asks for.
+    tools = [str(server_of(settings).binaries)] if settings.has_own_database else []
+    path = ":".join((str(packages.VENV / "bin"), *tools, os.environ.get("PATH", "")))
+    environment = _environment(settings) | _connection(settings) | {"PATH": path}
     process.attach_or_fail([os.environ.get("SHELL") or "sh", *arguments], env=environment)
 
 
 def psql(settings: Settings, arguments: Sequence[str]) -> None:
     """psql on the project's database as its own user."""
+    if not settings.has_own_database:
+        elsewhere.psql(settings, arguments)
+        return
     _need_database(settings)
-    client = postgres.psql(server_of(settings)) if settings.has_own_database else "psql"
     environment = postgres.clean_environment() | _connection(settings)
-    code = process.attach([client, *arguments], env=environment)
-    if code:
-        raise problems.psql_missing() if code == 127 else ChildFailed(code)
+    process.attach_or_fail([postgres.psql(server_of(settings)), *arguments], env=environment)
 
 
 def start_database(settings: Settings) -> None:
@@ -164,6 +167,7 @@ def status(settings: Settings) -> Status:
 def nuke(settings: Settings, yes: bool) -> None:
     """Stop, ask for the project's name, remove the data folder, check that it is gone."""
     with one_at_a_time("nuke"):
+        removal.spare(settings)
         home = home_of(settings)
         # A socket's folder that is not within, since its path would be too long there, goes too.
         folders = dict.fromkeys((home, _socket(home)))
@@ -191,6 +195,7 @@ def _is_up(settings: Settings, inputs: str) -> bool:
 
 
 def _start(settings: Settings, inputs: str) -> None:
+    elsewhere.refuse_missing_certificates(settings)
     # The database first: one that refuses leaves a web that runs as it was.
     if settings.has_own_database:
         start_database(settings)
@@ -202,6 +207,9 @@ def _start(settings: Settings, inputs: str) -> None:
     _refuse_taken_port(settings)
     _launch_web(settings)
     _wait_for_web(settings)
+    if DB.pid() and not settings.has_own_database:
+        console.say("the stack's own database is not used now: it stops, and its data stay")
+        postgres.stop(DB)
     freshness.remember(inputs, {})
 
 
@@ -314,10 +322,12 @@ def server_of(settings: Settings) -> Server:
 
 def _connection(settings: Settings) -> dict[str, str]:
     """The variables by which psql and its like find the project's database."""
+    if not settings.has_own_database:
+        return elsewhere.variables(settings)
     values = settings.values
     return {
         "PGHOST": _host(settings),
-        "PGPORT": _port(settings),
+        "PGPORT": postgres.PORT,
         "PGUSER": values["SQL_USER"],
         "PGPASSWORD": values["SQL_PASSWORD"],
         "PGDATABASE": values["SQL_DATABASE"],
