@@ -1,7 +1,7 @@
 """A database elsewhere, such as a managed one: what leads libpq there, and the programs that do.
 
-They run in a container of POSTGRES_IMAGE; on the embedded runtime, where no engine answers, they are
-those on PATH. The server from the wheel has some as well, but they know no TLS.
+They run in a container of POSTGRES_IMAGE; on the embedded runtime, where no engine answers, they
+are those on PATH. The server from the wheel has some as well, but they know no TLS.
 """
 
 import os

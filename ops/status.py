@@ -38,7 +38,7 @@ class Status:
     edited: bool
     services: list[ServiceStatus]
     volumes: list[Volume]
-    database: str
+    database: str = ""
 
     @classmethod
     def of(

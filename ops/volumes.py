@@ -16,7 +16,7 @@ class Volume:
     mounted_by: list[str]
 
 
-def as_text(volumes: list[Volume], elsewhere: str) -> str:
+def as_text(volumes: list[Volume], elsewhere: str = "") -> str:
     """For the person at the terminal; `elsewhere` is the address of a database that needs none."""
     if not volumes and elsewhere:
         return f"no volumes: the database is elsewhere, at {elsewhere}"

@@ -109,7 +109,7 @@ def authorities(name: str) -> str:
 
 
 def trust_system() -> None:
-    """The OpenSSL of psycopg2's wheel looks where it was built: it is led to where Python's looks."""
+    """The OpenSSL of psycopg2's wheel looks where it was built: lead it to where Python's looks."""
     import ssl
 
     paths = ssl.get_default_verify_paths()

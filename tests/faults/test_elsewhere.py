@@ -1,0 +1,103 @@
+"""A database elsewhere that takes encrypted connections alone: by keys, and by DATABASE_URL."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from stacks import Checkout, docker
+from tls import DATABASE, PASSWORD, USER, Authority, Elsewhere, elsewhere
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+    if docker("version", check=False).returncode:
+        pytest.skip("no Docker engine to run a PostgreSQL elsewhere in")
+    with elsewhere(tmp_path_factory.mktemp("elsewhere")) as running:
+        yield running
+
+
+@pytest.fixture
+def stack(stack: Checkout, server: Elsewhere, tmp_path: Path) -> Iterator[Checkout]:
+    """With the files of two authorities in it, of which the second one is a stranger's."""
+    certificates = stack.root / "project" / "certs"
+    certificates.mkdir()
+    (certificates / "ca.pem").write_text(server.authority.certificate)
+    (certificates / "other.pem").write_text(Authority.made_in(tmp_path / "other").certificate)
+    yield stack
+    shutil.rmtree(certificates)
+
+
+def keys(server: Elsewhere) -> dict[str, str]:
+    return {
+        "SQL_HOST": server.host,
+        "SQL_PORT": str(server.port),
+        "SQL_USER": USER,
+        "SQL_PASSWORD": "'" + PASSWORD.replace("'", r"\'") + "'",
+        "SQL_DATABASE": DATABASE,
+        "SQL_SSLMODE": "verify-full",
+        "SQL_SSLROOTCERT": "certs/ca.pem",
+    }
+
+
+def url(server: Elsewhere, password: str = PASSWORD) -> str:
+    whom = ":".join(quote(part, safe="") for part in (USER, password))
+    tls = "sslmode=verify-full&sslrootcert=certs/ca.pem"
+    return f"postgres://{whom}@{server.host}:{server.port}/{quote(DATABASE)}?{tls}"
+
+
+def set_all(stack: Checkout, values: dict[str, str]) -> None:
+    for key, value in values.items():
+        stack.set(key, value)
+
+
+def assert_served(stack: Checkout, server: Elsewhere) -> None:
+    """The page, the tasks and psql are on the server elsewhere, encrypted."""
+    assert stack.get()[0] == 200 and stack.get("readyz")[0] == 200
+    assert server.sql("select count(*) > 5 from django_migrations") == "t"
+    asked = "select current_user, current_database(), ssl from pg_stat_ssl"
+    assert stack.sql(f"{asked} where pid = pg_backend_pid()") == f"{USER}|{DATABASE}|t"
+    stack.inv("migrate")
+    status = json.loads(stack.inv("status", "--json").stdout)
+    assert status["ready"] and status["database"] == f"{server.host} port {server.port}"
+    assert [service["service"] for service in status["services"]] == ["web"]
+    assert "at " + status["database"] in stack.inv("status").stdout
+    assert stack.found_by_doctor() == set()
+    nuked = stack.inv("--dry", "nuke", "--yes").stderr
+    assert f"the database at {status['database']} stays" in nuked
+
+
+@pytest.mark.fault("DB10", "docker", "embedded")
+@pytest.mark.fault("DB14", "docker", "embedded")
+def test_verified_by_keys(stack: Checkout, server: Elsewhere) -> None:
+    set_all(stack, keys(server))
+    assert "stops" in stack.inv("up").stderr
+    assert_served(stack, server)
+    stack.set("SQL_SSLROOTCERT", "certs/other.pem")
+    said = stack.refused("DB10")
+    assert "certificate verify failed" in said and "correct SQL_SSLROOTCERT" in said
+    stack.set("SQL_SSLROOTCERT", "certs/ca.pem")
+    server.shows("DNS:other.example")
+    said = stack.refused("DB10")
+    assert '"other.example"' in said and "correct SQL_HOST, which" in said
+    assert "does not match host name" in stack.inv("psql", "--", "-c", "", code=2).stderr
+    server.shows(f"IP:{server.host}")
+    set_all(stack, {"SQL_SSLMODE": "disable", "SQL_SSLROOTCERT": ""})
+    assert "correct SQL_SSLMODE" in stack.refused("DB10")
+    set_all(stack, {"SQL_SSLMODE": "verify-full", "SQL_SSLROOTCERT": "certs/none.pem"})
+    for task in ("up", "psql"):
+        assert "project/certs/none.pem" in stack.refused("DB14", task)
+    assert "DB14" in stack.found_by_doctor()
+
+
+@pytest.mark.fault("DB10", "docker", "embedded")
+def test_verified_by_a_url(stack: Checkout, server: Elsewhere) -> None:
+    stack.set("DATABASE_URL", url(server))
+    stack.inv("up")
+    assert_served(stack, server)
+    stack.set("DATABASE_URL", url(server, "s3cr3t"))
+    said = stack.refused("DB10")
+    assert "correct SQL_USER and SQL_PASSWORD (DATABASE_URL in .env)" in said
+    assert "s3cr3t" not in said + stack.inv("doctor", code=1).stdout
