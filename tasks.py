@@ -204,14 +204,95 @@ def volumes(c: Context, json: bool = False) -> None:
     console.answer(console.as_json(found) if json else as_text(found, settings.address))
 
 
-@task(group=DATA, help={"yes": "do not ask for the project's name"})
-def nuke(c: Context, yes: bool = False) -> None:
+@task(
+    name="backup",
+    group=DATA,
+    help={"to": "write it to this file", "verify": "restore it for a trial, and compare"},
+)
+def db_backup(c: Context, to: str = "", verify: bool = False) -> None:
+    """Dump the database into backups/.
+
+    inv db.backup --verify
+    inv db.backup --to /media/stick/shop.dump
+    """
+    from ops.data import backup
+
+    backup.run(env.load(), to, verify)
+
+
+@task(
+    name="backups",
+    group=DATA,
+    help={"keep": "remove all but so many; never the newest verified one", "json": "for scripts"},
+)
+def db_backups(c: Context, keep: str = "", json: bool = False) -> None:
+    """The backups: name, age, size, verified or not."""
+    from ops.data import backups
+
+    backups.run(env.load(), keep, json)
+
+
+@task(
+    name="restore",
+    group=DATA,
+    positional=["which"],
+    help={"which": "a backup, a snapshot or a file"},
+)
+def db_restore(c: Context, which: str) -> None:
+    """Put a backup, a snapshot or a dump in place.
+
+    The database as it was is kept; inv undo brings it back.
+
+    inv db.restore main
+    inv db.restore dump.sql.gz
+    """
+    from ops.data import restore
+
+    restore.run(env.load(), which)
+
+
+@task(name="snapshot", group=DATA, help={"name": "its name; as it is without, the git branch"})
+def db_snapshot(c: Context, name: str = "") -> None:
+    """Copy the database within its server, in a moment."""
+    from ops.data import snapshots
+
+    snapshots.make(env.load(), name)
+
+
+@task(
+    name="snapshots", group=DATA, help={"remove": "drop this one for good", "json": "for scripts"}
+)
+def db_snapshots(c: Context, remove: str = "", json: bool = False) -> None:
+    """The snapshots, and the databases put aside."""
+    from ops.data import snapshots
+
+    snapshots.run(env.load(), remove, json)
+
+
+@task(group=DATA)
+def undo(c: Context) -> None:
+    """Bring back what the last nuke, restore, upgrade or undo took away."""
+    from ops.data import undo as acts
+
+    acts.run(env.load())
+
+
+@task(
+    group=DATA,
+    help={
+        "yes": "do not ask for the project's name",
+        "backup": "--no-backup takes none; then nothing brings the data back",
+    },
+)
+def nuke(c: Context, yes: bool = False, backup: bool = True) -> None:
     """Remove containers, volumes and images; asks first.
 
-    It lists what goes, this project's alone, and asks for the project's name. All data goes too.
+    It takes a backup, lists what goes, this project's alone, and asks for the project's name.
+    inv undo brings the data back.
     """
-    settings = env.load()
-    runtimes.of(settings).nuke(settings, yes)
+    from ops import removal
+
+    removal.run(env.load(), yes, backup)
 
 
 @task(
@@ -254,7 +335,11 @@ def lock(c: Context, upgrade: bool = False) -> None:
 namespace = Collection(
     up, down, status, doctor, logs, open_page, build, compose,
     migrate, makemigrations, manage, shell,
-    psql, volumes, nuke,
+    psql, volumes, nuke, undo,
     run_tests, lint, lock,
-    Collection("db", db_password, db_create),
+    Collection(
+        "db",
+        db_backup, db_backups, db_restore, db_snapshot, db_snapshots,
+        db_password, db_create,
+    ),
 )  # fmt: skip

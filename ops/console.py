@@ -39,6 +39,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def megabytes(count: int) -> str:
+    """A size in words, from bytes."""
+    return f"{count / 1e6:,.1f}MB"
+
+
 def as_json(record: Any) -> str:
     """A dataclass or a plain record, or a list of either, for scripts."""
     return json.dumps(record, indent=2, default=asdict)

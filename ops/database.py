@@ -28,7 +28,7 @@ FACTS = rf"""{NAMES}
 SELECT json_build_object(
   'roles', (SELECT array_agg(rolname::text ORDER BY rolname) FROM pg_roles WHERE rolcanlogin),
   'databases', (SELECT array_agg(datname::text ORDER BY datname) FROM pg_database
-                WHERE NOT datistemplate AND datname <> 'postgres'),
+                WHERE NOT datistemplate AND datname <> 'postgres' AND datname !~ '@'),
   'has_database', EXISTS (SELECT FROM pg_database WHERE datname = :'database'));
 """
 TIMES = rf"""{NAMES}

@@ -6,13 +6,17 @@ are those on PATH. The server from the wheel has some as well, but they know no 
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from ops import docker, postgres, problems, process
+from ops.client import Client
 from ops.env import SYSTEM, Settings
 from ops.process import ChildFailed
 
 CA = "/tmp/ca.pem"  # in the container
+CLIENT = "client"  # the service that those containers are called
 BEGIN = "-----BEGIN "
 DOCKER_FAILED = 125  # what `docker run` ends with where it could not run anything
 
@@ -57,6 +61,45 @@ def psql(settings: Settings, arguments: Sequence[str]) -> None:
         raise docker.diagnose("docker run", "the reason stands above")
     if code:
         raise ChildFailed(code)
+
+
+@contextmanager
+def client(settings: Settings) -> Iterator[Client]:
+    """PostgreSQL's programs in a container that lives as long as this does."""
+    refuse_missing_certificates(settings)
+    if not _in_container(settings):
+        _on_path("pg_dump")
+        yield Client("", "", variables(settings), data="", compression="gzip")
+        return
+    for name in leftovers(settings):
+        process.run(["docker", "rm", "--force", name])
+    name = f"{settings.project}-{CLIENT}-{os.getpid()}"
+    try:
+        _start(settings, name)
+        yield Client(name, "", variables(settings, CA), data="", compression="zstd")
+    finally:
+        process.run(["docker", "rm", "--force", name])
+
+
+def leftovers(settings: Settings) -> list[str]:
+    """The containers of tasks that were killed: each is named by the process that it was for."""
+    import psutil  # slow to import
+
+    labels = ("--filter", f"label={docker.SERVICE}={CLIENT}", *docker.label_filter(settings))
+    names = docker.ask("ps", "--all", *labels, "--format", "{{.Names}}").split()
+    return [name for name in names if not psutil.pid_exists(int(name.rpartition("-")[2]))]
+
+
+def _start(settings: Settings, name: str) -> None:
+    service = ["--label", f"{docker.SERVICE}={CLIENT}", "--name", name]
+    sleep = [settings.values["POSTGRES_IMAGE"], "sleep", "infinity"]
+    argv = [*_run(settings), *service, "--detach", "--init", *sleep]
+    with Path(os.devnull).open("w") as nowhere:  # for the container's number
+        code = process.attach(argv, out=nowhere)
+    if code in process.INTERRUPTED:
+        raise ChildFailed(code)
+    if code:
+        raise docker.diagnose("docker run", "the reason stands above")
 
 
 def _in_container(settings: Settings) -> bool:

@@ -698,6 +698,153 @@ def not_a_number(flag: str, value: str, example: str) -> Problem:
     return Problem("TASK06", f"{flag} is {value!r}.", f"give it a number: {flag} {example}")
 
 
+# Backups, restores and the way back
+
+
+def no_such_backup(which: str, known: Sequence[str]) -> Problem:
+    """There is no backup, snapshot or file of this name"""
+    there = ", ".join(known[:5]) or "none"
+    return Problem(
+        "BAK01",
+        f"there is no backup, snapshot or file {which!r}; there are: {there}.",
+        "take a name from inv db.backups or inv db.snapshots, or the path of a dump.",
+    )
+
+
+def no_dump(path: str, why: str) -> Problem:
+    """The file is not a dump of PostgreSQL"""
+    return Problem(
+        "BAK02",
+        f"{path} {why}.",
+        "give the file that pg_dump wrote: custom, directory, tar, or plain SQL (.sql, .gz, .zst).",
+    )
+
+
+def dump_damaged(path: str, size: int, written: int) -> Problem:
+    """A backup is not what was written"""
+    why = f"it has {size:,} bytes of {written:,}" if size != written else "bytes in it have changed"
+    return Problem(
+        "BAK03",
+        f"{path} is damaged: {why}. The database is as it was.",
+        "take another one: inv db.backups",
+    )
+
+
+def dump_unreadable(path: str, why: str) -> Problem:
+    """A dump is cut off or damaged"""
+    return Problem(
+        "BAK04",
+        f"{path} is cut off or damaged: {why}. The database is as it was.",
+        "have it made or copied again.",
+    )
+
+
+def dump_leaves(path: str, line: str) -> Problem:
+    """A dump would change other databases"""
+    return Problem(
+        "BAK05",
+        f"{path} would leave the database that is restored, or run a program, with: {line}",
+        "have it made again by pg_dump without --create, and not by pg_dumpall.",
+    )
+
+
+def dump_failed(reason: str) -> Problem:
+    """The database could not be dumped"""
+    return Problem(
+        "BAK06",
+        f"no backup was made: {reason}",
+        "inv doctor says more; then type: inv db.backup",
+    )
+
+
+def restore_failed(path: str, reason: str) -> Problem:
+    """A restore stopped at an error"""
+    return Problem(
+        "BAK07",
+        f"{path} cannot be restored: {reason} The database is as it was.",
+        "mend what it names, in the dump or in the image (an extension, say), and type it again.",
+    )
+
+
+def backup_differs(name: str, differences: Sequence[str]) -> Problem:
+    """A backup does not give back what was dumped"""
+    return Problem(
+        "BAK08",
+        f"{name} was restored for a trial, and differs from what was dumped.",
+        "inv db.backup --verify  (makes another one)",
+        "\n".join(differences[:8]),
+    )
+
+
+def no_room(needed: str, free: str) -> Problem:
+    """The disk has no room for a second database"""
+    return Problem(
+        "BAK09",
+        f"a second database needs {needed}, and the database's disk has {free} left. "
+        "The database is as it was.",
+        "make room: inv db.snapshots lists what can go, with inv db.snapshots --remove NAME",
+    )
+
+
+def target_refused(path: str, why: str) -> Problem:
+    """A backup cannot be written there"""
+    reason = why or "is in a folder that does not exist"
+    return Problem("BAK10", f"{path} {reason}.", "give another file: inv db.backup --to FILE")
+
+
+def bad_snapshot_name(name: str, longest: int) -> Problem:
+    """A snapshot cannot have this name"""
+    return Problem(
+        "BAK11",
+        f"{name!r} cannot be a snapshot's name: it has at most {longest} printable characters.",
+        "inv db.snapshot --name NAME",
+    )
+
+
+def nothing_to_undo() -> Problem:
+    """There is nothing to undo"""
+    return Problem(
+        "BAK12",
+        "nothing was removed that could be brought back.",
+        "inv db.backups and inv db.snapshots list what can be restored.",
+    )
+
+
+def nothing_kept(task: str, missing: str) -> Problem:
+    """What an undo needs is gone"""
+    return Problem(
+        "BAK13",
+        f"{task} cannot be undone: {missing} is not there.",
+        "inv db.backups and inv db.snapshots list what can be restored.",
+    )
+
+
+def restore_needs_consent(host: str) -> Problem:
+    """A restore into a database elsewhere has nobody to ask"""
+    return Problem(
+        "BAK14",
+        f"db.restore would replace the database on {host}, and asks for the host's name; "
+        "there is no terminal.",
+        "type it at a terminal.",
+    )
+
+
+def restore_refused(typed: str) -> Problem:
+    """What was typed is not the host's name"""
+    return Problem(
+        "BAK15", f"{typed!r} is not the host; nothing was changed.", "inv db.restore WHICH"
+    )
+
+
+def no_backup_before_nuke(why: str) -> Problem:
+    """nuke could make no backup"""
+    return Problem(
+        "BAK16",
+        f"nuke first takes a backup, and could not: {why} Nothing was removed.",
+        "mend it, or go without: inv nuke --no-backup  (then nothing brings the data back)",
+    )
+
+
 # Packages and the system
 
 

@@ -1,12 +1,14 @@
-"""The two doors to other programs: `run` captures, `attach` hands over the terminal."""
+"""The doors to other programs: `run` captures, `attach` hands over the terminal; `receive` and
+`send` stream bytes in constant memory, `talk` holds a conversation."""
 
 import os
 import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -125,6 +127,103 @@ def attach_or_fail(
     code = attach(argv, env=env, progress=progress)
     if code:
         raise ChildFailed(code)
+
+
+PIECE = 1 << 20  # bytes; what a pipe can hold at most
+
+
+def receive(
+    argv: Sequence[str], take: Callable[[bytes], object], *, env: Mapping[str, str] | None = None
+) -> Result:
+    """Show and run `argv`, and hand each piece of its stdout to `take` as it comes."""
+    show(argv)
+    with (
+        tempfile.TemporaryFile() as err,
+        _ended(_open(argv, env, subprocess.DEVNULL, err)) as child,
+    ):
+        assert child.stdout
+        while piece := os.read(child.stdout.fileno(), PIECE):
+            take(piece)
+        return Result(exit_code(child.wait()), "", _text(err))
+
+
+def send(
+    argv: Sequence[str],
+    feed: Callable[[IO[bytes]], object],
+    *,
+    env: Mapping[str, str] | None = None,
+) -> Result:
+    """Show and run `argv`, and have `feed` write to its stdin; its stdout is captured.
+
+    Where it ends before it has read all, the rest stays unwritten.
+    """
+    show(argv)
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        _ended(_open(argv, env, subprocess.PIPE, err, out)) as child,
+    ):
+        assert child.stdin
+        with suppress(BrokenPipeError), child.stdin:
+            feed(child.stdin)
+        return Result(exit_code(child.wait()), _text(out), _text(err))
+
+
+@contextmanager
+def talk(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None
+) -> Iterator[tuple[IO[bytes], IO[bytes], Callable[[], Result]]]:
+    """Run `argv` for a conversation: its stdin, its stdout, and what gives its end's Result."""
+    if mode.echo:
+        show(argv)
+    with tempfile.TemporaryFile() as err, _ended(_open(argv, env, subprocess.PIPE, err)) as child:
+        assert child.stdin and child.stdout
+        yield (
+            child.stdin,
+            child.stdout,
+            lambda: Result(exit_code(child.wait()), "", _text(err)),
+        )
+
+
+def _open(
+    argv: Sequence[str],
+    env: Mapping[str, str] | None,
+    stdin: int,
+    err: IO[bytes],
+    out: IO[bytes] | int = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    # Of a session of its own, so that it is we who end it: after Ctrl-C there is more to undo.
+    return subprocess.Popen(
+        argv,
+        cwd=ROOT,
+        env=env,
+        stdin=stdin,
+        stdout=out,
+        stderr=err,
+        pipesize=PIECE,
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def _ended(child: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Whatever happens, the child does not outlive us, and lets go of its pipes."""
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            child.terminate()
+        for pipe in (child.stdin, child.stdout):
+            if pipe:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+        child.wait()
+
+
+def _text(file: IO[bytes]) -> str:
+    """What a child has written, but no more of it than a person would read."""
+    file.seek(0)
+    return file.read(PIECE).decode(errors="replace")
 
 
 def show(argv: Sequence[str]) -> None:

@@ -1,35 +1,85 @@
-"""The question before anything is removed for good, on any runtime."""
+"""`inv nuke`: a backup, the question before anything is removed for good, and the check after."""
 
 import sys
 from collections.abc import Sequence
 
-from ops import console, problems, process
+from ops import console, problems, process, runtimes
+from ops.data import backup, databases, undo
+from ops.data.backups import Backup
 from ops.env import Settings
+from ops.lock import one_at_a_time
+from ops.problems import Problem
+
+Rows = Sequence[tuple[str, str, str]]
 
 
-def spare(settings: Settings) -> None:
-    """Say what is never removed from here."""
-    if not settings.has_own_database:
-        console.say(f"the database at {settings.address} stays: it is not this stack's to remove")
+def run(settings: Settings, yes: bool, with_backup: bool) -> None:
+    """Back up, list what goes, ask for the project's name, remove it, check that it is gone."""
+    runtime = runtimes.of(settings)
+    with one_at_a_time("nuke"):
+        doomed: Rows = runtime.inventory(settings)
+        if not doomed:
+            console.say(f"nothing of {settings.project} is here")
+            _say_what_stays(settings, [])
+            return
+        saved = _save(settings, with_backup) if runtime.has_data(settings) else []
+        confirm(settings.project, [*doomed, *map(_row, saved)], yes)
+        if process.mode.dry:
+            return
+        if saved:
+            undo.remember("nuke", backups=[made.name for made in saved])
+        runtime.remove_all(settings)
+        check(settings.project, [name for _, name, _ in runtime.inventory(settings)])
+        _say_what_stays(settings, saved)
 
 
-def confirm(project: str, doomed: Sequence[tuple[str, str, str]], yes: bool) -> None:
+def _save(settings: Settings, with_backup: bool) -> list[Backup]:
+    """A backup of each database of the server, the project's own first."""
+    if process.mode.dry:
+        return []
+    if not with_backup:
+        console.say("no backup is made: nothing will bring the data back")
+        return []
+    try:
+        with runtimes.of(settings).client(settings) as client:
+            others = databases.besides(client)
+            return [
+                backup.make(settings, client, "before nuke", other=other)
+                for other in (None, *others)
+            ]
+    except Problem as problem:
+        raise problems.no_backup_before_nuke(problem.what) from problem
+
+
+def _row(saved: Backup) -> tuple[str, str, str]:
+    held = saved.contents
+    return ("database", saved.database, f"{console.megabytes(held.bytes)}, {backup.words(held)}")
+
+
+def confirm(project: str, doomed: Rows, yes: bool) -> None:
     """List what goes (kind, name, size) and have the project's name typed, or raise."""
     console.say(console.table(("WILL BE REMOVED", "NAME", "SIZE"), doomed))
     if yes or process.mode.dry:
         return
     if not sys.stdin.isatty():
         raise problems.nuke_needs_consent()
-    console.say(f"All data listed here will be lost. To go on, type the name: {project}")
+    console.say(f"All data listed here will be removed. To go on, type the name: {project}")
     typed = sys.stdin.readline().strip()
     if typed != project:
         raise problems.nuke_refused(typed)
 
 
-def check(project: str, left: Sequence[str], elsewhere: Sequence[str]) -> None:
-    """Say that all is gone, or what is `left`; and what the other runtime has `elsewhere`."""
+def check(project: str, left: Sequence[str]) -> None:
+    """Say that all is gone, or raise with what is `left`."""
     if left:
         raise problems.nuke_incomplete(left)
     console.say(f"{project} is gone; .env and the files of this folder stay")
-    if elsewhere:
+
+
+def _say_what_stays(settings: Settings, saved: Sequence[Backup]) -> None:
+    if saved:
+        console.say("the data are in backups/; inv undo brings them back")
+    if not settings.has_own_database:
+        console.say(f"the database on {settings.values['SQL_HOST']} was not touched")
+    if elsewhere := runtimes.of(settings).data_of_the_other(settings):
         console.say(f"The other runtime's data stay as well: {', '.join(elsewhere)}")

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from ops import (
@@ -18,10 +19,10 @@ from ops import (
     problems,
     process,
     readiness,
-    removal,
 )
 from ops.causes import db as db_cause
 from ops.causes import web as web_cause
+from ops.client import Client
 from ops.docker import Container
 from ops.env import Settings
 from ops.lock import one_at_a_time
@@ -110,7 +111,9 @@ def start_database(settings: Settings) -> None:
 
 
 def _lets_superuser_in(settings: Settings) -> bool:
-    return bool(docker.running(settings, "db")) and not superuser(settings, "select 1").code
+    # Over TCP: the server that initialises a volume listens on its socket alone, and then ends.
+    over = ["PGHOST=127.0.0.1"]
+    return bool(docker.running(settings, "db")) and not _ask(settings, "select 1", over).code
 
 
 def superuser(settings: Settings, script: str) -> Result:
@@ -118,12 +121,44 @@ def superuser(settings: Settings, script: str) -> Result:
 
     The script finds SQL_USER, SQL_PASSWORD and SQL_DATABASE of `.env` in its environment.
     """
+    return _ask(settings, script)
+
+
+def _ask(settings: Settings, script: str, variables: Sequence[str] = ()) -> Result:
     names = ("SQL_USER", "SQL_PASSWORD", "SQL_DATABASE")
     values = {name: settings.values[name] for name in names}
     argv = _exec(
-        _running(settings, "db"), ["sh", "-c", SUPERUSER], names, terminal=["--interactive"]
+        _running(settings, "db"),
+        ["sh", "-c", SUPERUSER],
+        [*names, *variables],
+        terminal=["--interactive"],
     )
     return process.run(argv, env=os.environ | values, stdin=script)
+
+
+def client(settings: Settings) -> AbstractContextManager[Client]:
+    """PostgreSQL's programs, which find the project's database."""
+    return _beside_db(settings) if settings.has_own_database else elsewhere.client(settings)
+
+
+@contextmanager
+def _beside_db(settings: Settings) -> Iterator[Client]:
+    """Those in the db's container, which is started for it, and stopped after, where it does not
+    run."""
+    db = docker.running(settings, "db")
+    if db is None or "(healthy)" not in db.status:
+        start_database(settings)
+    try:
+        yield _client(settings, _running(settings, "db"))
+    finally:
+        if db is None:
+            _compose(settings, "rm", "--stop", "--force", "db")
+
+
+def _client(settings: Settings, db: Container) -> Client:
+    values = settings.values
+    variables = {"PGUSER": values["SQL_USER"], "PGDATABASE": values["SQL_DATABASE"]}
+    return Client(db.name, "", variables, data=named_volume.DATA, compression="zstd")
 
 
 def logs_in(settings: Settings) -> bool:
@@ -182,27 +217,30 @@ def _volume_in_use(settings: Settings, db: Container | None) -> list[Volume]:
     return [Volume(name, f"{int(counted[0]) / 1000:.1f}MB", found["CreatedAt"], [db.name])]
 
 
-def nuke(settings: Settings, yes: bool) -> None:
-    """List what is this project's alone, ask for its name, remove it, check that it is gone."""
-    with one_at_a_time("nuke"):
-        removal.spare(settings)
-        docker.containers(settings)  # refuses those of another checkout
-        doomed = _inventory(settings)
-        volumes_there = docker.inspect(*doomed["volume"]) if doomed["volume"] else {}
-        named_volume.refuse_of_another(settings, volumes_there)
-        if not any(doomed.values()):
-            console.say(f"nothing of {settings.project} is here")
-            return
-        sizes = {v.name: v.size for v in docker.volumes(settings)}
-        rows = [
-            (kind, name, sizes.get(name, "")) for kind, names in doomed.items() for name in names
-        ]
-        removal.confirm(settings.project, rows, yes)
-        _remove(doomed)
-        if not process.mode.dry:
-            left = [name for names in _inventory(settings).values() for name in names]
-            embedded = ROOT / ".data"
-            removal.check(settings.project, left, [str(embedded)] if embedded.exists() else [])
+def inventory(settings: Settings) -> list[tuple[str, str, str]]:
+    """All that is this project's alone: kind, name, and of volumes the size."""
+    docker.containers(settings)  # refuses those of another checkout
+    found = _inventory(settings)
+    volumes_there = docker.inspect(*found["volume"]) if found["volume"] else {}
+    named_volume.refuse_of_another(settings, volumes_there)
+    sizes = {v.name: v.size for v in docker.volumes(settings)}
+    return [(kind, name, sizes.get(name, "")) for kind, names in found.items() for name in names]
+
+
+def has_data(settings: Settings) -> bool:
+    """Whether there is a volume for a database to be in."""
+    return settings.has_own_database and bool(docker.inspect(named_volume.name_of(settings)))
+
+
+def remove_all(settings: Settings) -> None:
+    """Remove all that the inventory lists."""
+    _remove(_inventory(settings))
+
+
+def data_of_the_other(settings: Settings) -> list[str]:
+    """What the embedded runtime has of this checkout."""
+    folder = ROOT / ".data"
+    return [str(folder)] if folder.exists() else []
 
 
 # up

@@ -4,8 +4,8 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,10 +23,10 @@ from ops import (
     problems,
     process,
     readiness,
-    removal,
 )
 from ops.background import Background
 from ops.causes import web as web_cause
+from ops.client import Client
 from ops.env import Settings
 from ops.lock import STATE, one_at_a_time
 from ops.postgres import Server
@@ -110,6 +110,26 @@ def start_database(settings: Settings) -> None:
     postgres.start(server_of(settings))
 
 
+def client(settings: Settings) -> AbstractContextManager[Client]:
+    """PostgreSQL's programs, which find the project's database."""
+    return _beside_db(settings) if settings.has_own_database else elsewhere.client(settings)
+
+
+@contextmanager
+def _beside_db(settings: Settings) -> Iterator[Client]:
+    """Those beside the server, which is started for it, and stopped after, where it is not up."""
+    running = DB.pid()
+    start_database(settings)
+    _fit_database(settings)
+    try:
+        server = server_of(settings)
+        folder, data = str(server.binaries), str(server.home)
+        yield Client("", folder, _connection(settings), data, compression="gzip")
+    finally:
+        if not running:
+            postgres.stop(DB)
+
+
 def superuser(settings: Settings, script: str) -> Result:
     """Run a psql script past every password, on the socket, captured.
 
@@ -164,26 +184,31 @@ def status(settings: Settings) -> Status:
     return Status.of(settings, answer, edited, services, volumes(settings))
 
 
-def nuke(settings: Settings, yes: bool) -> None:
-    """Stop, ask for the project's name, remove the data folder, check that it is gone."""
-    with one_at_a_time("nuke"):
-        removal.spare(settings)
-        home = home_of(settings)
-        # A socket's folder that is not within, since its path would be too long there, goes too.
-        folders = dict.fromkeys((home, _socket(home)))
-        found = [path for path in folders if path.exists() and path.parent not in folders]
-        if not found and not DB.pid() and not WEB.pid():
-            console.say(f"nothing of {settings.project} is here")
-            return
-        rows = [("folder", str(path), _size(path)) for path in found]
-        removal.confirm(settings.project, rows, yes)
-        if process.mode.dry:
-            return
-        _stop(settings)
-        for path in found:
-            shutil.rmtree(path, ignore_errors=True)
-        left = [str(path) for path in found if path.exists()]
-        removal.check(settings.project, left, _docker_volumes(settings))
+def inventory(settings: Settings) -> list[tuple[str, str, str]]:
+    """What runs, and the folders of the data: kind, name and size."""
+    running = (name for name, pid in processes(settings).items() if pid)
+    folders = ((str(path), _size(path)) for path in _folders(settings))
+    return [*(("process", name, "") for name in running), *(("folder", *it) for it in folders)]
+
+
+def has_data(settings: Settings) -> bool:
+    """Whether there is a cluster for a database to be in."""
+    return settings.has_own_database and any(home_of(settings).glob("*/main/PG_VERSION"))
+
+
+def remove_all(settings: Settings) -> None:
+    """Stop what runs, and remove the folders."""
+    _stop(settings)
+    for path in _folders(settings):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def data_of_the_other(settings: Settings) -> list[str]:
+    """What the Docker runtime has of this checkout."""
+    try:
+        return docker.names_of("volume", settings) if docker.engine_answers(seconds=2) else []
+    except Problem:
+        return []
 
 
 # up and down
@@ -367,11 +392,11 @@ def _service_status(name: str) -> ServiceStatus:
     return ServiceStatus(name, "running", f"process {pid}", "")
 
 
-def _docker_volumes(settings: Settings) -> list[str]:
-    try:
-        return docker.names_of("volume", settings) if docker.engine_answers(seconds=2) else []
-    except Problem:
-        return []
+def _folders(settings: Settings) -> list[Path]:
+    """That of the data, and of the socket where that is not within: its path would be too long."""
+    home = home_of(settings)
+    folders = dict.fromkeys((home, _socket(home)))
+    return [path for path in folders if path.exists() and path.parent not in folders]
 
 
 def _size(folder: Path) -> str:

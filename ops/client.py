@@ -1,0 +1,138 @@
+"""PostgreSQL's own programs beside a server: pg_dump, pg_restore and psql of its version."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from ops import postgres, problems, process
+from ops.process import Result
+
+SCRIPT = ("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1")
+MAINTENANCE = "postgres"  # the database from which others are made, renamed and dropped
+STAGING = "/tmp/restore"
+END = "-- end --"
+Feed = Callable[[IO[bytes]], object]
+
+
+@dataclass(frozen=True)
+class Client:
+    """Where the programs run, and the libpq variables that lead them to the database as SQL_USER.
+
+    `container` is '' where they run on this machine, from `folder` or, where that is '', from PATH.
+    `data` is the server's folder, as it is seen from there; '' if it is on another machine.
+    `compression` is what its pg_dump does best.
+    """
+
+    container: str
+    folder: str
+    variables: Mapping[str, str] = field(repr=False)
+    data: str
+    compression: str
+
+    @property
+    def database(self) -> str:
+        """The project's own."""
+        return self.variables["PGDATABASE"]
+
+    def command(
+        self, program: str, *arguments: str, values: Mapping[str, str] | None = None
+    ) -> tuple[list[str], dict[str, str]]:
+        """The argv of a program and its environment, with these variables besides our own."""
+        given = {**self.variables, **(values or {})}
+        if not self.container:
+            ours = Path(self.folder, program)
+            path = str(ours) if self.folder and ours.exists() else program
+            return [path, *arguments], {**postgres.clean_environment(), **given}
+        names = [word for name in given for word in ("--env", name)]  # values stay out of argv
+        argv = ["docker", "exec", "--interactive", *names, self.container, program, *arguments]
+        return argv, {**os.environ, **given}
+
+    def run(self, program: str, *arguments: str) -> Result:
+        """Ask a program, captured."""
+        argv, env = self.command(program, *arguments)
+        return process.run(argv, env=env)
+
+    def script(self, text: str, database: str = MAINTENANCE, **values: str) -> Result:
+        """Run a psql script; it finds `values` by \\getenv."""
+        argv, env = self.command("psql", *SCRIPT, values={**values, "PGDATABASE": database})
+        return process.run(argv, env=env, stdin=text)
+
+    def ask(self, text: str, database: str = MAINTENANCE, **values: str) -> str:
+        """What a psql script prints, or the problem that it ends with."""
+        done = self.script(text, database, **values)
+        if done.code:
+            raise problems.database_refuses(last_error(done.err))
+        return done.out.strip()
+
+    def receive(self, take: Callable[[bytes], object], program: str, *arguments: str) -> Result:
+        """Run a program, with its output streamed to `take`."""
+        argv, env = self.command(program, *arguments)
+        return process.receive(argv, take, env=env)
+
+    def send(self, feed: Feed, program: str, *arguments: str, database: str = "") -> Result:
+        """Run a program on `database`, with what `feed` writes on its stdin."""
+        values = {"PGDATABASE": database or self.database}
+        argv, env = self.command(program, *arguments, values=values)
+        return process.send(argv, feed, env=env)
+
+    @contextmanager
+    def session(self, database: str = "") -> Iterator["Session"]:
+        """A psql that stays, for questions within one transaction."""
+        values = {"PGDATABASE": database or self.database}
+        argv, env = self.command("psql", *SCRIPT, values=values)
+        with process.talk(argv, env=env) as (stdin, stdout, ended):
+            yield Session(stdin, stdout, ended)
+
+    @contextmanager
+    def staged(self, feed: Feed, unpack: bool) -> Iterator[str]:
+        """What `feed` writes, as a file where the programs run; removed after.
+
+        To `unpack` it as a tar archive makes a folder of it.
+        """
+        copy = f"{STAGING}.{os.getpid()}"
+        make = 'mkdir "$0" && tar -xf - -C "$0"' if unpack else 'cat >"$0"'
+        # What a killed task has left goes first; one task at a time works on a database.
+        done = self.send(feed, "sh", "-c", f"rm -rf {STAGING}.*; {make}", copy)
+        try:
+            if done.code:
+                raise problems.database_refuses(last_error(done.err))
+            yield copy
+        finally:
+            self.run("rm", "-rf", copy)
+
+
+class Session:
+    """A conversation with psql: scripts are begun, and answered in their order."""
+
+    def __init__(self, stdin: IO[bytes], stdout: IO[bytes], ended: Callable[[], Result]) -> None:
+        self.stdin, self.stdout, self.ended = stdin, stdout, ended
+
+    def begin(self, script: str) -> None:
+        """Have psql work on a script, and do not wait for it."""
+        self.stdin.write(f"{script}\n\\echo {END}\n".encode())
+        self.stdin.flush()
+
+    def answer(self) -> list[str]:
+        """The lines that the first script without an answer has printed."""
+        lines: list[str] = []
+        for line in self.stdout:
+            text = line.decode().rstrip("\n")
+            if text == END:
+                return lines
+            lines.append(text)
+        raise problems.database_refuses(last_error(self.ended().err))
+
+    def ask(self, script: str) -> list[str]:
+        """Both."""
+        self.begin(script)
+        return self.answer()
+
+
+def last_error(text: str) -> str:
+    """Of what a program wrote on stderr, the sentence that it ended with."""
+    lines = [line for line in text.splitlines() if "rror:" in line or "ERROR:" in line]
+    lines = lines or text.strip().splitlines()[-1:] or ["it gave no reason"]
+    return lines[-1].strip()

@@ -1,0 +1,1 @@
+"""The data: backups, restores, snapshots, and the way back from each of them."""

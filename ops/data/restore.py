@@ -1,0 +1,107 @@
+"""A restore: into a new database beside the current one, which then takes its place by rename."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from ops import console, problems, process, runtimes
+from ops.client import Client
+from ops.data import backup as making
+from ops.data import backups, databases, dumps, load, undo
+from ops.data.databases import Beside
+from ops.env import Settings
+from ops.lock import one_at_a_time
+
+# How much larger a database is than its dump; of our own the manifest knows.
+GROWTH = {"archive": 3, "plain": 1}
+
+
+def run(settings: Settings, which: str) -> None:
+    """Restore a backup, a snapshot or a dump; the database as it was is kept for undo."""
+    runtime = runtimes.of(settings)
+    with one_at_a_time("db.restore"), runtime.client(settings) as client:
+        if process.mode.dry:
+            console.say(f"would restore {which} beside {client.database}, and swap the two")
+            return
+        _confirm_elsewhere(settings)
+        _restore(settings, client, which)
+        console.say("the database as it was is kept; inv undo brings it back")
+        served = runtime.web_log(settings) is not None
+    if served:  # it reconnects by itself; the migrations that it needs may be missing
+        runtime.up(settings)
+
+
+def _restore(settings: Settings, client: Client, which: str) -> None:
+    known = {backup.name: backup for backup in backups.all_of()}
+    name = which.removesuffix(".dump")
+    if name in known:
+        _from_dump(settings, client, known[name].dump)
+        return
+    snapshots = {one.name: one for one in databases.beside(client)}
+    if which in snapshots:
+        _from_snapshot(settings, client, snapshots[which])
+        return
+    path = Path(which).expanduser().absolute()
+    if not path.exists():
+        raise problems.no_such_backup(which, [*known, *snapshots])
+    _from_dump(settings, client, path)
+
+
+def _from_snapshot(settings: Settings, client: Client, source: Beside) -> None:
+    _refuse_without_room(client, source.bytes)
+    note = undo.kept_note("restore")
+    undo.remember("restore", database=databases.named(client, note.name))
+    databases.swap_copy(settings, client, source.database, note)
+    console.say(f"restored the snapshot {source.name}")
+
+
+def _from_dump(settings: Settings, client: Client, path: Path) -> None:
+    dump = dumps.recognise(path)
+    backup = backups.read(path)
+    if backup:
+        backups.refuse_damaged(backup)
+    growth = GROWTH["archive" if dump.archive else "plain"]
+    _refuse_without_room(client, backup.contents.bytes if backup else _size(path) * growth)
+    part = databases.make_part(settings, client)
+    try:
+        load.into(client, dump, part, backup.contents.bytes if backup else 0)
+        undo.put_in_place(client, part, "restore")
+    except BaseException:
+        databases.drop_part(settings, client)
+        raise
+    held = f": {making.words(backup.contents)}" if backup else ""
+    console.say(f"restored {path.name}{held}")
+
+
+def _refuse_without_room(client: Client, needed: int) -> None:
+    """Raise if the server's disk has no room for a second database of so many bytes."""
+    free = free_bytes(client)
+    if free is not None and free < needed:
+        raise problems.no_room(console.megabytes(needed), console.megabytes(free))
+
+
+def free_bytes(client: Client) -> int | None:
+    """What is free where the server has its data; None where that cannot be seen."""
+    if not client.data:
+        return None
+    if not client.container:
+        return shutil.disk_usage(client.data).free
+    told = client.run("df", "-Pk", client.data).out.splitlines()
+    return int(told[-1].split()[3]) * 1024 if told else None
+
+
+def _confirm_elsewhere(settings: Settings) -> None:
+    """A database that is not the stack's own is named by its host before it is replaced."""
+    if settings.has_own_database:
+        return
+    host = settings.values["SQL_HOST"]
+    if not sys.stdin.isatty():
+        raise problems.restore_needs_consent(host)
+    console.say(f"This replaces the database on {host}. To go on, type the host's name: {host}")
+    if (typed := sys.stdin.readline().strip()) != host:
+        raise problems.restore_refused(typed)
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)

@@ -1,0 +1,38 @@
+"""Roles that a dump names and this server does not have: lent while it is restored.
+
+So a dump made elsewhere is restored word for word; then what they own goes to SQL_USER, their
+grants end, and they go. A comment says whose they are, for when a restore is killed.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ops.client import Client
+
+LEND = r"""
+\getenv wanted WANTED
+\getenv part PART
+SELECT format(statement, name, :'part')
+FROM json_array_elements_text(:'wanted') AS name, unnest(ARRAY['CREATE ROLE %1$I',
+  'GRANT %1$I TO CURRENT_USER', 'COMMENT ON ROLE %1$I IS %2$L']) WITH ORDINALITY AS s(statement, n)
+WHERE name NOT IN (SELECT rolname FROM pg_roles) AND NOT starts_with(name, 'pg_')
+ORDER BY name, n \gexec
+"""
+# In the database where they own something; in any other there is nothing of theirs.
+TAKE_BACK = r"""
+\getenv part PART
+SELECT format(statement, rolname)
+FROM pg_roles, unnest(ARRAY['REASSIGN OWNED BY %1$I TO CURRENT_USER', 'DROP OWNED BY %1$I',
+  'DROP ROLE %1$I']) WITH ORDINALITY AS s(statement, n)
+WHERE shobj_description(oid, 'pg_authid') = :'part'
+ORDER BY rolname, n \gexec
+"""
+
+
+@contextmanager
+def borrowed(client: Client, wanted: set[str], part: str) -> Iterator[None]:
+    """Have the roles there while the block fills the database `part`."""
+    client.ask(LEND, WANTED=json.dumps(sorted(wanted)), PART=part)
+    yield
+    client.ask(TAKE_BACK, database=part, PART=part)

@@ -1,0 +1,73 @@
+"""Snapshots: copies of the database within the server, made and restored in a moment."""
+
+from ops import console, problems, process, runtimes
+from ops.client import Client
+from ops.data import databases
+from ops.data.databases import Beside
+from ops.env import Settings
+from ops.lock import one_at_a_time
+from ops.volumes import age
+
+LONGEST = 40  # characters of a name
+
+
+def make(settings: Settings, name: str) -> None:
+    """Copy the database under this name, or that of the git branch."""
+    name = name or branch()
+    if not name.isprintable() or len(name) > LONGEST or name.startswith("part-"):
+        raise problems.bad_snapshot_name(name, LONGEST)
+    with one_at_a_time("db.snapshot"), runtimes.of(settings).client(settings) as client:
+        if process.mode.dry:
+            console.say(f"would copy {client.database} to {databases.named(client, name)}")
+            return
+        databases.snapshot(settings, client, databases.note_of(name, "snapshot"))
+    console.say(f"snapshot {name}; this brings it back: inv db.restore {name}")
+
+
+def run(settings: Settings, gone: str, as_json: bool) -> None:
+    """List them, one of them dropped first."""
+    with one_at_a_time("db.snapshots"), runtimes.of(settings).client(settings) as client:
+        if gone and not process.mode.dry:
+            databases.drop(client, find(client, gone).database)
+            console.say(f"{gone} is gone")
+        found = databases.beside(client)
+    console.answer(console.as_json(found) if as_json else as_text(found))
+
+
+def branch() -> str:
+    """The git branch that is checked out; `snapshot` where there is none."""
+    found = process.run(["git", "symbolic-ref", "--quiet", "--short", "HEAD"])
+    return found.out.strip()[:LONGEST] or "snapshot"
+
+
+def all_of(settings: Settings) -> list[Beside]:
+    """Those that are there, and the databases that were put aside; the newest first."""
+    with runtimes.of(settings).client(settings) as client:
+        return databases.beside(client)
+
+
+def find(client: Client, name: str) -> Beside:
+    """The one of this name, or a problem."""
+    there = {one.name: one for one in databases.beside(client)}
+    if name not in there:
+        raise problems.no_such_backup(name, list(there))
+    return there[name]
+
+
+def fitting(snapshots: list[Beside], unknown: list[str]) -> str:
+    """The newest that has none of these migrations; '' if there is none."""
+    fit = (
+        one for one in snapshots if one.note.migrations and not {*unknown} & {*one.note.migrations}
+    )
+    return next((one.name for one in fit), "")
+
+
+def as_text(snapshots: list[Beside]) -> str:
+    """For the person at the terminal."""
+    if not snapshots:
+        return "no snapshots; inv db.snapshot makes one"
+    rows = [
+        (one.name, age(one.note.at), console.megabytes(one.bytes), one.note.why)
+        for one in snapshots
+    ]
+    return console.table(("SNAPSHOT", "AGE", "SIZE", "WHY"), rows)

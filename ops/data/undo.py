@@ -1,0 +1,122 @@
+"""What can be undone: a note of each act that took something away, and the way back from the last.
+
+The note is written before the act, and looks for what it needs when it is used: of an act that was
+killed before it took anything away, there is nothing to bring back.
+"""
+
+import json
+import secrets
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+
+from ops import console, problems, process, runtimes
+from ops.client import Client
+from ops.data import backups, databases, load
+from ops.data.databases import Note
+from ops.env import Settings
+from ops.lock import STATE, one_at_a_time
+from ops.volumes import age
+
+NOTES = STATE / "undo.json"
+
+
+@dataclass(frozen=True)
+class Act:
+    """A task that took something away, when (ISO 8601), and where that is kept: as a database of
+    the server, as backups, or as another cluster of the volume with the image that it needs."""
+
+    task: str
+    at: str
+    database: str = ""
+    backups: list[str] = field(default_factory=list)
+    cluster: str = ""
+    image: str = ""
+
+
+def acts() -> list[Act]:
+    """Those that are noted, the last one last."""
+    try:
+        return [Act(**record) for record in json.loads(NOTES.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def remember(task: str, **kept: object) -> None:
+    """Note an act that is about to happen."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    _write([*acts(), Act(task, now, **kept)])  # type: ignore[arg-type]
+
+
+def forget(act: Act) -> None:
+    """Drop the note of an act that was undone, or never came about."""
+    _write([other for other in acts() if other != act])
+
+
+def run(settings: Settings) -> None:
+    """Bring back what the last act took away; that can be undone in turn."""
+    with one_at_a_time("undo"):
+        if not acts():
+            raise problems.nothing_to_undo()
+        act = acts()[-1]
+        if process.mode.dry:
+            console.say(f"would undo: {act.task} of {age(act.at)} ago")
+            return
+        _undo(settings, act)
+    runtimes.of(settings).up(settings)
+
+
+def _undo(settings: Settings, act: Act) -> None:
+    with runtimes.of(settings).client(settings) as client:
+        if act.backups:
+            _from_backups(settings, client, act)
+        else:
+            _from_database(settings, client, act)
+    console.say(f"undone: {act.task} of {age(act.at)} ago")
+
+
+def _from_database(settings: Settings, client: Client, act: Act) -> None:
+    """Swap the database that was kept with the one that took its place."""
+    if act.database not in {one.database for one in databases.beside(client)}:
+        forget(act)
+        raise problems.nothing_kept(act.task, act.database)
+    put_in_place(client, act.database, "undo")
+    forget(act)
+
+
+def _from_backups(settings: Settings, client: Client, act: Act) -> None:
+    """Restore each database that was in the volume; the project's own last."""
+    there = {backup.name: backup for backup in backups.all_of()}
+    if missing := [name for name in act.backups if name not in there]:
+        raise problems.nothing_kept(act.task, ", ".join(missing))
+    for backup in sorted(
+        (there[name] for name in act.backups), key=lambda b: b.database == client.database
+    ):
+        backups.refuse_damaged(backup)
+        part = databases.make_part(settings, client)
+        load.archive(client, backup.dump, part, backup.contents.bytes)
+        if backup.database == client.database:
+            put_in_place(client, part, "undo")
+        elif backup.note["at"]:
+            databases.keep_part(client, part, Note(**backup.note))
+        else:
+            databases.rename_part(client, part, backup.database)
+    forget(act)
+
+
+def put_in_place(client: Client, part: str, task: str) -> None:
+    """Have `part` be the project's database; the one that was is kept, and the act noted."""
+    note = kept_note(task)
+    remember(task, database=databases.named(client, note.name))
+    databases.swap(client, part, note)
+
+
+def kept_note(task: str) -> Note:
+    """The note of a database that `task` is about to put aside."""
+    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return databases.note_of(f"before-{task}-{moment}-{secrets.token_hex(2)}", f"before {task}")
+
+
+def _write(acts: list[Act]) -> None:
+    part = NOTES.with_name(f"{NOTES.name}.part")
+    part.write_text(json.dumps([asdict(act) for act in acts], indent=2) + "\n", encoding="utf-8")
+    part.replace(NOTES)
