@@ -21,7 +21,7 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
 
     It ends when every service is healthy; again on a stack that is up, it changes nothing.
     """
-    from ops import copies, options
+    from ops import copies, database, options
 
     settings = copies.settle(env.load_any())
     copies.tell_of_slips(settings)
@@ -31,6 +31,7 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
         from ops import switching
 
         settings = switching.switch(settings, runtime)
+    database.settle(settings)
     runtimes.of(settings).up(settings)
     console.answer(settings.url)
 
@@ -166,16 +167,19 @@ def psql(c: Context) -> None:
     runtimes.of(settings).psql(settings, remainder())
 
 
-@task(name="password", group=DATA)
-def db_password(c: Context) -> None:
+@task(name="password", group=DATA, help={"new": "a new random one, for .env and the database"})
+def db_password(c: Context, new: bool = False) -> None:
     """Give the database the password from .env; all data stay.
 
-    For when .env was edited, or made anew, after the database.
+    For when .env was edited, or made anew, after the database. With --new both get another one.
     """
     from ops import database
 
     settings = env.load()
-    database.set_password(settings)
+    if new:
+        settings = database.new_password(settings)
+    else:
+        database.set_password(settings)
     runtimes.of(settings).up(settings)
     console.answer(settings.url)
 
@@ -192,6 +196,18 @@ def db_create(c: Context) -> None:
     database.create(settings)
     runtimes.of(settings).up(settings)
     console.answer(settings.url)
+
+
+@task(name="seed", group=DATA, help={"admin": "make the superuser that .env names as well"})
+def db_seed(c: Context, admin: bool = False) -> None:
+    """Load the example data of each app; your rows stay.
+
+    From fixtures/seed.json of the apps in project/, as far as it is not there yet. --admin takes
+    ADMIN_USER, ADMIN_PASSWORD and ADMIN_EMAIL of .env; a user of that name stays as it is.
+    """
+    from ops import seed
+
+    seed.run(env.load(), admin)
 
 
 @task(group=DATA, help={"json": "for scripts"})
@@ -340,6 +356,6 @@ namespace = Collection(
     Collection(
         "db",
         db_backup, db_backups, db_restore, db_snapshot, db_snapshots,
-        db_password, db_create,
+        db_password, db_create, db_seed,
     ),
 )  # fmt: skip

@@ -6,11 +6,14 @@ A runtime lends two doors: `superuser` runs a psql script past every password, f
 
 import json
 from dataclasses import dataclass
+from types import ModuleType
 
-from ops import console, problems, process, runtimes
+from ops import console, newenv, problems, process, runtimes
 from ops.env import Settings
-from ops.lock import one_at_a_time
+from ops.lock import STATE, one_at_a_time
 from ops.problems import Problem
+
+CHANGING = STATE / "password-changing"  # there while .env and the database may differ
 
 NAMES = r"""
 \getenv user SQL_USER
@@ -99,6 +102,39 @@ def set_password(settings: Settings) -> None:
         console.say(f"{settings.values['SQL_USER']} has the password from .env now")
 
 
+def new_password(settings: Settings) -> Settings:
+    """Give .env and the database a new random password; the settings with it.
+
+    `.env` goes first: killed in between, the next task finishes it (`settle`).
+    """
+    runtime = _own(settings)
+    with one_at_a_time("db.password"):
+        runtime.start_database(settings)
+        if process.mode.dry:
+            return settings
+        _refuse_missing_role(settings)
+        changed = settings.with_values({"SQL_PASSWORD": newenv.random_word(32)})
+        CHANGING.touch(0o600)
+        newenv.write_values({"SQL_PASSWORD": changed.values["SQL_PASSWORD"]})
+        _finish_password(changed)
+    console.say(f"{changed.values['SQL_USER']} has a new password, here and in .env")
+    return changed
+
+
+def settle(settings: Settings) -> None:
+    """Finish a change of the password that was cut off: the database gets what `.env` has."""
+    if CHANGING.exists() and settings.has_own_database and not process.mode.dry:
+        with one_at_a_time("db.password"):
+            runtimes.of(settings).start_database(settings)
+            _finish_password(settings)
+        console.say("finished the change of the password that was cut off")
+
+
+def _finish_password(settings: Settings) -> None:
+    _as_superuser(settings, SET_PASSWORD)
+    CHANGING.unlink(missing_ok=True)
+
+
 def create(settings: Settings) -> None:
     """Make the user and the database that `.env` names, as far as they are not there."""
     before = _mend(settings, "db.create", CREATE)
@@ -119,20 +155,32 @@ def make(settings: Settings) -> None:
 
 def _mend(settings: Settings, task: str, script: str) -> Facts | None:
     """Run a script where it can be; the facts of before, or None under --dry."""
-    runtime = runtimes.of(settings)
-    if not settings.has_own_database:
-        raise problems.database_elsewhere(settings.address)
+    runtime = _own(settings)
     with one_at_a_time(task):
         runtime.start_database(settings)
         if process.mode.dry:
             return None
         found = facts(settings)
-        if task == "db.password" and settings.values["SQL_USER"] not in found.roles:
-            raise problems.role_missing(settings.values["SQL_USER"], ", ".join(found.roles))
+        if task == "db.password":
+            _refuse_missing_role(settings)
         _as_superuser(settings, script)
+        CHANGING.unlink(missing_ok=True)  # one that was cut off is finished by this, too
         if problem := misfit(settings):
             raise problem
     return found
+
+
+def _own(settings: Settings) -> ModuleType:
+    """The runtime, if the database is the stack's to change."""
+    if not settings.has_own_database:
+        raise problems.database_elsewhere(settings.address)
+    return runtimes.of(settings)
+
+
+def _refuse_missing_role(settings: Settings) -> None:
+    roles = facts(settings).roles
+    if settings.values["SQL_USER"] not in roles:
+        raise problems.role_missing(settings.values["SQL_USER"], ", ".join(roles))
 
 
 def _as_superuser(settings: Settings, script: str) -> str:

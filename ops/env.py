@@ -13,6 +13,7 @@ from ops.problems import Problem
 
 ENV = ROOT / ".env"
 EXAMPLE = ROOT / ".env.example"
+TRUE = ("1", "true", "yes", "on")
 BOOLEANS = ("0", "1", "true", "false", "yes", "no", "on", "off")
 REQUIRED = ("COMPOSE_PROJECT_NAME", "SECRET_KEY", "SQL_PASSWORD")
 RUNTIMES = ("docker", "embedded")
@@ -59,6 +60,10 @@ class Settings:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.web_port}/"
+
+    @property
+    def debug(self) -> bool:
+        return self.values["DEBUG"].strip().lower() in TRUE
 
     @property
     def has_own_database(self) -> bool:

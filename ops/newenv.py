@@ -61,14 +61,15 @@ def _own_values(runtime: str) -> dict[str, str]:
         "COMPOSE_PROJECT_NAME": project_name(),
         "CHECKOUT": env.quoted(str(ROOT)),
         "WEB_PORT": str(ports.free_port()),
-        "SECRET_KEY": _random(64),
-        "SQL_PASSWORD": _random(32),
+        "SECRET_KEY": random_word(64),
+        "SQL_PASSWORD": random_word(32),
         "APP_UID": str(owner.st_uid),
         "APP_GID": str(owner.st_gid),
     }
 
 
-def _random(length: int) -> str:
+def random_word(length: int) -> str:
+    """A secret of letters and digits alone: every reader of `.env` sees the same."""
     return "".join(secrets.choice(LETTERS) for _ in range(length))
 
 

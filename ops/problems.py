@@ -168,6 +168,16 @@ def env_other_owner(uid: int, owner: int) -> Problem:
     )
 
 
+def admin_incomplete(keys: Sequence[str]) -> Problem:
+    """The admin for development is not named in .env"""
+    verb = "has" if len(keys) == 1 else "have"
+    return Problem(
+        "ENV16",
+        f"{', '.join(keys)} {verb} no value in .env.",
+        f"set {', '.join(keys)} in .env, then type: inv db.seed --admin",
+    )
+
+
 # Docker
 
 
@@ -696,6 +706,15 @@ def unknown_suite(suite: str, known: Iterable[str]) -> Problem:
 def not_a_number(flag: str, value: str, example: str) -> Problem:
     """A flag needs a number"""
     return Problem("TASK06", f"{flag} is {value!r}.", f"give it a number: {flag} {example}")
+
+
+def admin_needs_debug() -> Problem:
+    """The admin for development needs DEBUG"""
+    return Problem(
+        "TASK07",
+        "db.seed --admin makes a superuser for development, and DEBUG in .env is off.",
+        "inv manage -- createsuperuser  (asks for the name and the password)",
+    )
 
 
 # Backups, restores and the way back

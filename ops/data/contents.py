@@ -19,7 +19,7 @@ FROM (SELECT format('%I.%I', n.nspname, r.relname) AS c
 SEQUENCES = r"""
 SELECT json_build_object('sequence', format('%I.%I', schemaname, sequencename),
                          'last', coalesce(last_value, 0))
-FROM pg_sequences ORDER BY 1;
+FROM pg_sequences ORDER BY schemaname, sequencename;
 """
 REST = r"""
 SELECT to_regclass('django_migrations') IS NOT NULL AS migrated \gset

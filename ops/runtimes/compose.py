@@ -76,14 +76,16 @@ def build(settings: Settings, use_cache: bool) -> None:
         images.drop_replaced(settings)
 
 
-def manage(settings: Settings, arguments: Sequence[str]) -> None:
-    """Run `manage.py` beside the database, in the web container."""
-    _in_service(settings, "web", ["python", "manage.py", *arguments])
+def manage(
+    settings: Settings, arguments: Sequence[str], variables: Mapping[str, str] | None = None
+) -> None:
+    """Run `manage.py` beside the database, in the web container, with these `variables` besides."""
+    _in_service(settings, "web", ["python", "manage.py", *arguments], variables or {})
 
 
 def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
     """`ash` in the container of `service`."""
-    _in_service(settings, service, ["ash", *arguments])
+    _in_service(settings, service, ["ash", *arguments], {})
 
 
 def psql(settings: Settings, arguments: Sequence[str]) -> None:
@@ -413,16 +415,23 @@ def _remove(doomed: dict[str, list[str]]) -> None:
 # Commands
 
 
-def _in_service(settings: Settings, service: str, argv: Sequence[str]) -> None:
+def _in_service(
+    settings: Settings, service: str, argv: Sequence[str], variables: Mapping[str, str]
+) -> None:
     """In the running container; where the web has died, in a new one that is removed after."""
     settings.service(service)
     container = docker.running(settings, service)
     if container:
-        process.attach_or_fail(_exec(container, argv))
+        database.settle(settings)
+        if service == "web":  # what it was made with may be the password before
+            variables = {**variables, "SQL_PASSWORD": settings.values["SQL_PASSWORD"]}
+        named = _exec(container, argv, list(variables))
+        process.attach_or_fail(named, env={**os.environ, **variables})
     elif service == "web" and docker.containers(settings):
         console.say("the web is not running: this runs in a container of its own")
         terminal = [] if process.on_a_terminal() else ["--no-TTY"]
-        _compose(settings, "run", "--rm", "--no-deps", *terminal, "web", *argv)
+        flags = ["--rm", "--no-deps", *terminal, *_environment(list(variables))]
+        _compose(settings, "run", *flags, "web", *argv, variables=variables)
     else:
         raise problems.not_running(service)
 
@@ -456,9 +465,11 @@ def _environment(pairs: Sequence[str]) -> list[str]:
     return [word for pair in pairs for word in ("--env", pair)]
 
 
-def _compose(settings: Settings, *arguments: str) -> None:
+def _compose(
+    settings: Settings, *arguments: str, variables: Mapping[str, str] | None = None
+) -> None:
     argv = ["docker", "compose", *arguments]
-    code = process.attach(argv, env=settings.child_environment())
+    code = process.attach(argv, env=settings.child_environment() | dict(variables or {}))
     if code and not docker.engine_answers():
         raise docker.diagnose("docker compose")
     if code:

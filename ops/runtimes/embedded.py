@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,11 +71,13 @@ def build(settings: Settings, use_cache: bool) -> None:
     console.say("the embedded runtime builds no image; its packages are installed")
 
 
-def manage(settings: Settings, arguments: Sequence[str]) -> None:
-    """Run `manage.py` beside the database."""
+def manage(
+    settings: Settings, arguments: Sequence[str], variables: Mapping[str, str] | None = None
+) -> None:
+    """Run `manage.py` beside the database, with these `variables` besides."""
     _need_database(settings)
     argv = [PYTHON, str(MANAGE), *arguments]
-    process.attach_or_fail(argv, env=_environment(settings))
+    process.attach_or_fail(argv, env=_environment(settings) | dict(variables or {}))
 
 
 def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
@@ -120,6 +122,7 @@ def _beside_db(settings: Settings) -> Iterator[Client]:
     """Those beside the server, which is started for it, and stopped after, where it is not up."""
     running = DB.pid()
     start_database(settings)
+    database.settle(settings)
     _fit_database(settings)
     try:
         server = server_of(settings)
@@ -383,6 +386,7 @@ def _need_database(settings: Settings) -> None:
     packages.ensure("embedded")
     if settings.has_own_database and DB.pid() is None:
         raise problems.not_running("db")
+    database.settle(settings)
 
 
 def _service_status(name: str) -> ServiceStatus:

@@ -1,4 +1,7 @@
+import io
+
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.test import Client, TestCase
 
 from .models import Note
@@ -44,3 +47,12 @@ class NotesTests(TestCase):
         note = Note.objects.create(text="seen")
         self.client.force_login(User.objects.create_superuser("ann"))
         self.assertContains(self.client.get("/admin/notes/note/"), note.text)
+
+    def test_the_example_data_are_notes_of_different_moments(self) -> None:
+        mine = Note.objects.create(text="mine")
+        for _ in range(2):
+            call_command("seed", verbosity=0, stdout=io.StringIO())
+        [first, *examples] = Note.objects.all()
+        self.assertEqual(first, mine)
+        self.assertEqual(len({note.created_at for note in examples}), 5)
+        self.assertEqual(Note.objects.create(text="next"), Note.objects.all()[0])

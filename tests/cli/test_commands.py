@@ -28,6 +28,7 @@ COMMANDS = [
     ("migrate -- notes 0001", [*MANAGE, "migrate", "notes", "0001"]),
     ("makemigrations", [*MANAGE, "makemigrations"]),
     ("makemigrations -- --check --dry-run", [*MANAGE, "makemigrations", "--check", "--dry-run"]),
+    ("db.seed", [*MANAGE, "seed"]),
     ("logs", [*LOGS, "--tail=100"]),
     ("logs --service web", [*LOGS, "--tail=100", "web"]),
     ("logs --follow --service db", [*LOGS, "--tail=100", "--follow", "db"]),
@@ -144,6 +145,61 @@ def test_a_folder_with_odd_characters(toolkit: Toolkit) -> None:
     assert toolkit.acts == [[*MANAGE, "check"]]
 
 
+# The admin for development
+
+
+ADMIN = "ADMIN_USER=ann\nADMIN_PASSWORD='pa55 of $ann'\nADMIN_EMAIL=ann@example.org\n"
+SUPERUSER = {
+    "DJANGO_SUPERUSER_USERNAME": "ann",
+    "DJANGO_SUPERUSER_PASSWORD": "pa55 of $ann",
+    "DJANGO_SUPERUSER_EMAIL": "ann@example.org",
+}
+NAMED = [word for name in SUPERUSER for word in ("--env", name)]
+SEED = ["web", "python", "manage.py", "seed", "--admin"]
+
+
+def append_to_env(toolkit: Toolkit, text: str) -> None:
+    with (toolkit.root / ".env").open("a") as file:
+        file.write(text)
+
+
+def assert_passed_by_environment(toolkit: Toolkit) -> None:
+    toolkit.environment = {"ADMIN_PASSWORD": "exported", **dict.fromkeys(SUPERUSER, "exported")}
+    done = toolkit.inv("db.seed", "--admin")
+    environment = toolkit.log[-1]["env"]
+    assert {name: environment[name] for name in SUPERUSER} == SUPERUSER
+    assert "pa55" not in done.all + json.dumps([call["argv"] for call in toolkit.log])
+
+
+def test_the_admin_goes_by_environment(toolkit: Toolkit) -> None:
+    append_to_env(toolkit, ADMIN)
+    assert_passed_by_environment(toolkit)
+    assert toolkit.acts == [[*EXEC, *NAMED, "shop-web-1", *SEED[1:]]]
+
+
+def test_the_admin_where_the_web_is_dead(toolkit: Toolkit) -> None:
+    append_to_env(toolkit, ADMIN)
+    dead = toolkit.container("web", state="exited", status="Exited (1) 3 seconds ago")
+    toolkit.answers({**toolkit.running("db"), "out": dead})
+    assert_passed_by_environment(toolkit)
+    assert toolkit.acts == [["compose", "run", "--rm", "--no-deps", "--no-TTY", *NAMED, *SEED]]
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "told"),
+    [
+        ("", "ENV16", "set ADMIN_USER, ADMIN_PASSWORD, ADMIN_EMAIL in .env, then type: "),
+        (ADMIN + "ADMIN_EMAIL=\n", "ENV16", "ADMIN_EMAIL has no value in .env."),
+        (ADMIN + "DEBUG=Off\n", "TASK07", "manage -- createsuperuser"),
+    ],
+)
+def test_no_admin(toolkit: Toolkit, lines: str, code: str, told: str) -> None:
+    append_to_env(toolkit, lines)
+    done = toolkit.inv("db.seed", "--admin")
+    assert (done.code, toolkit.log) == (1, [])
+    assert f"error {code}" in done.err and told in done.err
+
+
 # Where the web does not run
 
 
@@ -156,7 +212,9 @@ def test_a_dead_web_gets_a_container_of_its_own(toolkit: Toolkit) -> None:
     assert "the web is not running" in done.err
 
 
-@pytest.mark.parametrize("task", ["psql", "shell", "manage", "migrate", "makemigrations"])
+@pytest.mark.parametrize(
+    "task", ["psql", "shell", "manage", "migrate", "makemigrations", "db.seed"]
+)
 def test_with_nothing_running(toolkit: Toolkit, task: str) -> None:
     toolkit.answers({"words": ["ps"]})
     done = toolkit.inv(task)

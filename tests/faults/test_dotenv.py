@@ -92,6 +92,20 @@ def test_keys_that_are_missing_are_added(stack: Checkout) -> None:
     assert stack.found_by_doctor() == set()
 
 
+@pytest.mark.fault("ENV16", "docker", "embedded")
+@pytest.mark.fault("TASK07", "docker", "embedded")
+def test_an_admin_that_cannot_be_made(stack: Checkout) -> None:
+    said = stack.refused("ENV16", "db.seed", "--admin")
+    assert "set ADMIN_USER, ADMIN_PASSWORD, ADMIN_EMAIL in .env" in said
+    for key, value in {"USER": "eve", "PASSWORD": "not-to-be-seen", "EMAIL": "eve@x.org"}.items():
+        stack.set(f"ADMIN_{key}", value)
+    stack.set("DEBUG", "off")
+    assert "not-to-be-seen" not in stack.refused("TASK07", "db.seed", "--admin")
+    assert stack.sql("select count(*) from auth_user where username = 'eve'") == "0"
+    stack.set("DEBUG", "1")
+    assert "made the superuser eve" in stack.inv("db.seed", "--admin").stdout
+
+
 @pytest.mark.fault("ENV11", "docker", "embedded")
 def test_a_key_that_is_mistyped(stack: Checkout) -> None:
     stack.set("ALOWED_HOSTS", "127.0.0.1")

@@ -129,6 +129,34 @@ def test_from_browser_to_database_and_back(stack: Checkout) -> None:
     assert "from psql" in stack.get("notes/")[1]
 
 
+@needs_notes
+def test_example_data(stack: Checkout) -> None:
+    """Twice: what is there, or was changed, stays, and the next note gets a key of its own."""
+    stack.sql("insert into notes_note (text, created_at) values ('of the user', now())")
+    assert stack.inv("db.seed").stdout == "notes: 5 objects loaded\n"
+    stack.sql("update notes_note set text = 'changed' where id = 1001")
+    before = stack.sql("select * from notes_note order by id")
+    assert "notes: 0 objects loaded; 5 there already" in stack.inv("db.seed").stdout
+    assert stack.sql("select * from notes_note order by id") == before
+    assert stack.post_note("the next one") == 200
+    assert stack.sql("select id from notes_note where text = 'the next one'") == "1006"
+
+
+def test_an_admin_for_development(stack: Checkout) -> None:
+    for key, value in {"USER": "ann", "PASSWORD": r"'it\'s $5'", "EMAIL": "ann@x.org"}.items():
+        stack.set(f"ADMIN_{key}", value)
+    made = stack.inv("db.seed", "--admin")
+    assert made.stdout.endswith("made the superuser ann, who can log in at /admin/\n")
+    code = "from django.contrib.auth import *; print(authenticate(username='ann', password={}))"
+    log_in = ("manage", "--", "shell", "--verbosity", "0", "-c", code.format('"it\'s $5"'))
+    assert stack.inv(*log_in).stdout == "ann\n"
+    stack.set("ADMIN_PASSWORD", "another")
+    again = stack.inv("db.seed", "--admin")
+    assert "the user ann is there already" in again.stdout
+    assert stack.inv(*log_in).stdout == "ann\n"
+    assert "it's" not in made.stdout + made.stderr and "another" not in again.stderr
+
+
 def test_rows_survive_down_and_up(stack: Checkout) -> None:
     stack.sql("create table kept as select 'kept' as text")
     volumes = stack.inv("volumes", "--json").stdout

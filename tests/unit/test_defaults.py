@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ops import ROOT, env, freshness, locks, packages
+from ops import ROOT, env, freshness, locks, packages, seed
 
 EXAMPLE = env.parse(env.EXAMPLE.read_text())
 COMPOSE = {path.name: path.read_text() for path in (ROOT / "compose").glob("*.yaml")}
@@ -72,6 +72,7 @@ def test_required_keys_are_those_that_have_no_default() -> None:
     assert {key for key, value in EXAMPLE.items() if not value} == {
         *env.REQUIRED,
         *FILLED_IN,
+        *seed.ADMIN.values(),
         "CHECKOUT",
     }
 

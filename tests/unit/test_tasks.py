@@ -14,7 +14,7 @@ TASKS: dict[str, Any] = {name: namespace[name] for name in namespace.task_names}
 NAMES = {
     *("build", "up", "down", "status", "doctor", "logs", "open", "compose"),
     *("migrate", "makemigrations", "manage", "shell"),
-    *("psql", "volumes", "nuke", "db.password", "db.create"),
+    *("psql", "volumes", "nuke", "db.password", "db.create", "db.seed"),
     *("test", "lint", "lock"),
 }
 

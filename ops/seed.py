@@ -1,0 +1,28 @@
+"""The example data of the apps, and on request the admin that `.env` names."""
+
+from ops import problems, runtimes
+from ops.env import Settings
+from ops.lock import one_at_a_time
+
+# What Django's createsuperuser reads -> the key of `.env`.
+ADMIN = {
+    "DJANGO_SUPERUSER_USERNAME": "ADMIN_USER",
+    "DJANGO_SUPERUSER_PASSWORD": "ADMIN_PASSWORD",
+    "DJANGO_SUPERUSER_EMAIL": "ADMIN_EMAIL",
+}
+
+
+def run(settings: Settings, admin: bool) -> None:
+    """Load what the database has not yet; with `admin`, make that superuser if it is not there."""
+    variables = _admin(settings) if admin else {}
+    arguments = ["seed", *(["--admin"] if admin else [])]
+    with one_at_a_time("db.seed"):  # two at once would both find an object missing
+        runtimes.of(settings).manage(settings, arguments, variables)
+
+
+def _admin(settings: Settings) -> dict[str, str]:
+    if not settings.debug:
+        raise problems.admin_needs_debug()
+    if missing := [key for key in ADMIN.values() if not settings.values[key]]:
+        raise problems.admin_incomplete(missing)
+    return {variable: settings.values[key] for variable, key in ADMIN.items()}

@@ -1,0 +1,34 @@
+"""Load the example data of the apps and, on request, make a superuser for development."""
+
+from typing import Any
+
+from django.core.management import BaseCommand, CommandParser
+
+from service import development_admin
+from service.seeding import fixtures, load
+
+NONE_FOUND = """\
+There is no example data. An app's own are in its folder, such as project/shop/fixtures/seed.json;
+`inv manage -- dumpdata shop --indent 2` prints what such a file holds."""
+
+
+class Command(BaseCommand):
+    help = "Loads fixtures/seed.json of each app in project/; rows that are there stay as they are."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--admin",
+            action="store_true",
+            help="Make the superuser that the variables DJANGO_SUPERUSER_ name (DEBUG alone).",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["admin"]:
+            development_admin.check()
+        found = fixtures()
+        for loaded in load(found):
+            self.stdout.write(str(loaded))
+        if not found:
+            self.stdout.write(NONE_FOUND)
+        if options["admin"]:
+            self.stdout.write(development_admin.make())
