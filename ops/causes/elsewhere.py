@@ -14,7 +14,7 @@ CAUSES = {
     r"could not translate host name": ("SQL_HOST", ""),
     r"does not match host name": ("SQL_HOST, which has to be the name in its certificate", ""),
     r"certificate verify failed": (
-        "SQL_SSLROOTCERT, which has to be the certificates of who vouches for it",
+        "SQL_SSLROOTCERT, which has to hold the certificate of whoever signed the server's",
         "",
     ),
     r"no encryption$": ("SQL_SSLMODE, to require or, with SQL_SSLROOTCERT, to verify-full", ""),

@@ -97,8 +97,9 @@ def of_running(settings: Settings, answer: Readiness, log: str) -> Problem:
         return of(settings, log, "waiting for a change in project/")
     if answer.conflicts:
         return problems.migrations_conflict(f"{answer.reason}.")
-    if answer.reason.startswith(NO_ANSWER) and not settings.has_own_database:
-        return elsewhere.refused(settings, f"{answer.reason}.")
+    if settings.address and answer.reason.startswith(NO_ANSWER):
+        reason = answer.reason.removeprefix(NO_ANSWER)
+        return elsewhere.refused(settings, f"no connection to {settings.address}{reason}.")
     evidence = "\n".join(log.splitlines()[-SHOWN:])
     return _misfit(settings) or problems.not_ready(answer.reason, evidence)
 
