@@ -287,7 +287,7 @@ def db_snapshots(c: Context, remove: str = "", json: bool = False) -> None:
 
 @task(group=DATA)
 def undo(c: Context) -> None:
-    """Bring back what the last nuke, restore, upgrade or undo took away."""
+    """Bring back what the last nuke, restore or upgrade took away."""
     from ops.data import undo as acts
 
     acts.run(env.load())

@@ -558,7 +558,8 @@ def database_ahead(unknown: Sequence[str]) -> Problem:
     return Problem(
         "MIG03",
         f"the database has migrations that this branch lacks: {', '.join(unknown)}.",
-        "merge the branch that has them, or switch to it and type: inv migrate -- APP NAME  "
+        "merge the branch that has them, or restore a snapshot without them (inv status names one "
+        "that fits), or switch to it and type: inv migrate -- APP NAME  "
         "(takes them back, with the data in what they added)",
     )
 

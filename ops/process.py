@@ -3,6 +3,7 @@
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +184,39 @@ def talk(
             child.stdout,
             lambda: Result(exit_code(child.wait()), "", _text(err)),
         )
+
+
+@contextmanager
+def beside(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None
+) -> Iterator[Callable[[], int]]:
+    """Run `argv` while the block runs, with its output held back until it gives the exit code.
+
+    Ctrl-C reaches it from the terminal, and SIGTERM through us: it ends as it wants to.
+    """
+    show(argv)
+    with tempfile.TemporaryFile() as out:
+        child = subprocess.Popen(
+            argv, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+        )
+
+        def finish() -> int:
+            show(argv)
+            code = exit_code(child.wait())
+            out.seek(0)
+            shutil.copyfileobj(out, sys.stdout.buffer)
+            sys.stdout.flush()
+            return code
+
+        try:
+            yield finish
+        except KeyboardInterrupt:  # it has had one as well, and cleans up
+            child.wait()
+            raise
+        except BaseException:
+            child.send_signal(signal.SIGINT)
+            child.wait()
+            raise
 
 
 def _open(

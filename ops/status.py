@@ -1,5 +1,6 @@
 """What `inv status` tells, on any runtime."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ops import console, env
@@ -22,7 +23,8 @@ class ServiceStatus:
 class Status:
     """The whole stack; `reason` says why it is not ready, '' when it is.
 
-    `unapplied` are migrations that the database lacks, `unknown` those that the code lacks;
+    `unapplied` are migrations that the database lacks, `unknown` those that the code lacks, and
+    `fitting` is the newest snapshot without these ('' if there is none);
     `env_missing` are keys of .env.example that .env lacks; `edited` says that .env or another file
     was edited after the start; `database` is where one elsewhere is, '' for the stack's own.
     """
@@ -34,6 +36,7 @@ class Status:
     reason: str
     unapplied: list[str]
     unknown: list[str]
+    fitting: str
     env_missing: list[str]
     edited: bool
     services: list[ServiceStatus]
@@ -58,12 +61,19 @@ class Status:
             answer.reason,
             [] if answer.conflicts else list(answer.unapplied),  # of which none can be applied
             list(answer.unknown),
+            _fitting(settings, answer.unknown) if answer.unknown else "",
             list(env.missing_keys()),
             edited,
             services,
             volumes,
             settings.address,
         )
+
+
+def _fitting(settings: Settings, unknown: Sequence[str]) -> str:
+    from ops.data import snapshots  # every runtime imports this module, few need that one
+
+    return snapshots.fitting(settings, unknown)
 
 
 def as_text(status: Status) -> str:
@@ -102,6 +112,8 @@ def _remarks(status: Status) -> list[str]:
         "missing in .env, so the default holds (inv doctor --fix)": status.env_missing,
     }
     found = [f"{what}: {', '.join(names)}" for what, names in remarks.items() if names]
+    if status.fitting:
+        found.append(f"a snapshot that fits this branch: inv db.restore {status.fitting}")
     if status.edited:
         found.append("edited after the start; type: inv up")
     return found if status.ready else [*found, _what_to_type(status)]

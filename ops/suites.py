@@ -1,5 +1,6 @@
 """`inv test`: every suite that this machine can run, and why it could not run the others."""
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +13,21 @@ PYTHON = ".venv/bin/python"
 PROJECT = ROOT / "project"
 
 
+def attach(argv: Sequence[str], arguments: Sequence[str]) -> int:
+    """Run a suite on our own terminal."""
+    return process.attach([*argv, *arguments])
+
+
 @dataclass(frozen=True)
 class Suite:
     """Tests that need the same things.
 
-    `run` takes the runner's arguments and gives its exit code; `lacks` says what this machine has
-    not, '' if nothing; `locks` are the requirements that are installed first.
+    `run` takes the runner's `argv` and its arguments and gives its exit code; `lacks` says what
+    this machine has not, '' if nothing; `locks` are the requirements that are installed first.
     """
 
-    run: Callable[[Sequence[str]], int]
+    argv: Sequence[str]
+    run: Callable[[Sequence[str], Sequence[str]], int] = attach
     locks: tuple[str, ...] = ("test",)
     lacks: Callable[[], str] = str
 
@@ -29,19 +36,40 @@ def run(only: str, strict: bool, arguments: Sequence[str]) -> None:
     """Run the suites, or the one named `only`; one that cannot run fails if `strict` or named."""
     if only and only not in SUITES:
         raise problems.unknown_suite(only, SUITES)
-    outcomes = {name: _outcome(SUITES[name], arguments) for name in ([only] if only else SUITES)}
+    outcomes = {only: _outcome(SUITES[only], arguments)} if only else _all_outcomes(arguments)
     console.say("\n" + console.table(("SUITE", "OUTCOME"), list(outcomes.items())))
     failures = ("FAILED", "not run") if strict or only else ("FAILED",)
     if any(outcome.startswith(failures) for outcome in outcomes.values()):
         raise ChildFailed(1)
 
 
+def _all_outcomes(arguments: Sequence[str]) -> dict[str, str]:
+    """The longest, which waits for its engine most of the time, runs beside the others."""
+    # All at first: nothing is installed while a suite runs.
+    if {name: _obstacle(suite) for name, suite in SUITES.items()}[LONGEST] or process.mode.dry:
+        return {name: _outcome(suite, arguments) for name, suite in SUITES.items()}
+    argv = [*SUITES[LONGEST].argv, *arguments]
+    with process.beside(argv, env={**os.environ, "FIRST_PORT": BESIDE_PORT}) as finish:
+        others = {name: suite for name, suite in SUITES.items() if name != LONGEST}
+        outcomes = {name: _outcome(suite, arguments) for name, suite in others.items()}
+        return {**outcomes, LONGEST: _worded(finish())}
+
+
+def _obstacle(suite: Suite) -> str:
+    """Why it cannot run here; '' if it can."""
+    return suite.lacks() or _cannot_install(suite.locks)
+
+
 def _outcome(suite: Suite, arguments: Sequence[str]) -> str:
-    if reason := suite.lacks() or _cannot_install(suite.locks):
+    if reason := _obstacle(suite):
         return f"not run: {reason}"
-    code = suite.run(arguments)
+    code = suite.run(suite.argv, arguments)
     if process.mode.interrupted:
         raise KeyboardInterrupt
+    return _worded(code)
+
+
+def _worded(code: int) -> str:
     return f"FAILED (exit code {code})" if code else "passed"
 
 
@@ -61,21 +89,19 @@ def _lacks_browser() -> str:
     return "" if shutil.which("chromium") else "no Chromium; type: sudo apt-get install chromium"
 
 
-def _pytest(*options: str) -> Callable[[Sequence[str]], int]:
-    argv = [PYTHON, "-m", "pytest", *options]
-    return lambda arguments: process.attach([*argv, *arguments])
+def _pytest(*options: str) -> Sequence[str]:
+    return [PYTHON, "-m", "pytest", *options]
 
 
-def _app(arguments: Sequence[str]) -> int:
-    argv = [str(packages.PYTHON), "manage.py", "test", *arguments]
+def _on_a_server(runner: Sequence[str], arguments: Sequence[str]) -> int:
+    argv = [*runner, *arguments]
     if process.mode.dry:
         return process.attach(argv, cwd=PROJECT)
     from ops import postgres
 
     with postgres.throwaway() as server:
-        return process.attach(
-            argv, cwd=PROJECT, env=postgres.clean_environment() | _django_variables(server)
-        )
+        environment = postgres.clean_environment() | _django_variables(server)
+        return process.attach(argv, cwd=PROJECT, env=environment)
 
 
 def _django_variables(server: Mapping[str, str]) -> dict[str, str]:
@@ -94,11 +120,15 @@ def _django_variables(server: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+LONGEST = "docker"
+BESIDE_PORT = "8700"  # from here on, so that two that look for a free one do not find the same
 STACKS = ("tests/runtimes", "tests/faults")
 SUITES = {
     "unit": Suite(_pytest("tests/unit")),
     "cli": Suite(_pytest("tests/cli"), locks=("test", "build")),
-    "app": Suite(_app, locks=("embedded",)),
+    "app": Suite(
+        [str(packages.PYTHON), "manage.py", "test"], run=_on_a_server, locks=("embedded",)
+    ),
     "embedded": Suite(_pytest(*STACKS, "--runtime=embedded"), locks=("test", "embedded")),
     "docker": Suite(_pytest(*STACKS, "--runtime=docker"), lacks=_lacks_engine),
     "browser": Suite(

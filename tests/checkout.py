@@ -32,7 +32,15 @@ def make(root: Path) -> Path:
             shutil.copytree(ROOT / name, root / name, ignore=ignore)
         else:
             shutil.copy2(ROOT / name, root / name)
+    _begin_at(root, os.environ.get("FIRST_PORT", ""))
     return root
+
+
+def _begin_at(root: Path, first: str) -> None:
+    """Have the copy look for free ports from another one on than a suite that runs beside."""
+    if first:
+        file = root / "ops" / "ports.py"
+        file.write_text(file.read_text().replace("first: int = 8000", f"first: int = {first}"))
 
 
 def lend_venv(root: Path) -> None:

@@ -1,5 +1,7 @@
 """Snapshots: copies of the database within the server, made and restored in a moment."""
 
+from collections.abc import Sequence
+
 from ops import console, problems, process, runtimes
 from ops.client import Client
 from ops.data import databases
@@ -40,12 +42,6 @@ def branch() -> str:
     return found.out.strip()[:LONGEST] or "snapshot"
 
 
-def all_of(settings: Settings) -> list[Beside]:
-    """Those that are there, and the databases that were put aside; the newest first."""
-    with runtimes.of(settings).client(settings) as client:
-        return databases.beside(client)
-
-
 def find(client: Client, name: str) -> Beside:
     """The one of this name, or a problem."""
     there = {one.name: one for one in databases.beside(client)}
@@ -54,15 +50,15 @@ def find(client: Client, name: str) -> Beside:
     return there[name]
 
 
-def fitting(snapshots: list[Beside], unknown: list[str]) -> str:
+def fitting(settings: Settings, unknown: Sequence[str]) -> str:
     """The newest that has none of these migrations; '' if there is none."""
-    fit = (
-        one for one in snapshots if one.note.migrations and not {*unknown} & {*one.note.migrations}
-    )
-    return next((one.name for one in fit), "")
+    with runtimes.of(settings).client(settings) as client:
+        there = databases.beside(client)
+    held = ((one.name, set(one.note.migrations)) for one in there)
+    return next((name for name, has in held if has and not has & set(unknown)), "")
 
 
-def as_text(snapshots: list[Beside]) -> str:
+def as_text(snapshots: Sequence[Beside]) -> str:
     """For the person at the terminal."""
     if not snapshots:
         return "no snapshots; inv db.snapshot makes one"

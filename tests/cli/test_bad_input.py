@@ -155,7 +155,7 @@ def test_nuke_without_a_terminal(doomed: Toolkit) -> None:
 
 
 def test_nuke_lists_what_goes(doomed: Toolkit) -> None:
-    done = doomed.inv("nuke", "--yes")
+    done = doomed.inv("nuke", "--yes", "--no-backup")
     for part in ("shop-db-1", VOLUME, "48.1MB", "shop_default", "c0ffee"):
         assert part in done.err
     assert (done.code, doomed.acts) == (0, REMOVALS)
@@ -165,23 +165,23 @@ def test_nuke_lists_what_goes(doomed: Toolkit) -> None:
 
 @pytest.mark.parametrize("typed", ["nope\n", "\n", "SHOP\n", "y\n", "sho\n", "\x04"])
 def test_nuke_with_the_wrong_name(doomed: Toolkit, typed: str) -> None:
-    done = doomed.on_a_pty("nuke", typed=typed)
+    done = doomed.on_a_pty("nuke", "--no-backup", typed=typed)
     assert (done.code, doomed.acts) == (1, [])
     assert "error TASK03" in done.out and "nothing was removed" in done.out
 
 
 def test_nuke_with_the_right_name(doomed: Toolkit) -> None:
-    done = doomed.on_a_pty("nuke", typed="shop\n")
+    done = doomed.on_a_pty("nuke", "--no-backup", typed="shop\n")
     assert (done.code, doomed.acts) == (0, REMOVALS)
 
 
 def test_nuke_interrupted_at_the_question(doomed: Toolkit) -> None:
-    assert (doomed.on_a_pty("nuke", typed="\x03").code, doomed.acts) == (130, [])
+    assert (doomed.on_a_pty("nuke", "--no-backup", typed="\x03").code, doomed.acts) == (130, [])
 
 
 def test_nuke_where_something_stays(doomed: Toolkit) -> None:
     doomed.answers({"words": ["volume", "rm"], "code": 1, "err": "volume is in use\n"})
-    done = doomed.inv("nuke", "--yes")
+    done = doomed.inv("nuke", "--yes", "--no-backup")
     assert done.code == 1
     assert "error TASK04" in done.err and VOLUME in done.err
 
@@ -208,4 +208,4 @@ def test_the_containers_of_another_checkout_are_left_alone(doomed: Toolkit, type
 def test_those_of_a_checkout_that_was_moved_here_are_ours(doomed: Toolkit) -> None:
     gone = doomed.root.with_name("gone")
     doomed.answers(doomed.running("db", "web", folder=str(gone / "compose")))
-    assert doomed.inv("nuke", "--yes").code == 0
+    assert doomed.inv("nuke", "--yes", "--no-backup").code == 0

@@ -77,7 +77,7 @@ def test_a_first_up_and_a_nuke(
     if before and doomed.runtime.identities(doomed.root) == before:
         doomed.inv("up")
         doomed.assert_kept()
-    doomed.inv("nuke", "--yes")
+    doomed.inv("nuke", "--yes", "--no-backup")
     assert doomed.runtime.leftovers(doomed.root) == {}
 
 
@@ -110,7 +110,7 @@ def test_a_build(stack: Checkout, share: float, end: End) -> None:
 @pytest.mark.parametrize("end", [ctrl_c, terminate])
 def test_a_nuke_that_has_begun_leaves_the_data(stack: Checkout, end: End) -> None:
     """Whoever stops it while the services end does not want the data to go after them."""
-    nuke = stack.start("nuke", "--yes")
+    nuke = stack.start("nuke", "--yes", "--no-backup")
     assert nuke.stderr
     first = {"docker": "docker container rm", "embedded": "kill -"}[stack.runtime.name]
     while first not in nuke.stderr.readline():

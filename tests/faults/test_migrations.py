@@ -108,9 +108,11 @@ def test_up_applies_what_was_added(stack: Checkout) -> None:
 
 @pytest.mark.fault("MIG03", "docker", "embedded")
 def test_a_database_that_is_ahead(stack: Checkout) -> None:
+    stack.inv("db.snapshot", "--name", "fits")
     add(stack, "0002_theirs")
     notices(stack, "notes.0002_theirs")
     stack.inv("migrate")
+    stack.inv("db.snapshot", "--name", "newer")
     file = stack.root / FOLDER / "0002_theirs.py"
     theirs = file.read_text()
     file.unlink()  # as another branch is without it
@@ -122,6 +124,7 @@ def test_a_database_that_is_ahead(stack: Checkout) -> None:
     assert (
         "applied, but not in this branch " in status.stdout and "notes.0002_theirs" in status.stdout
     )
+    assert "a snapshot that fits this branch: inv db.restore fits" in status.stdout
     assert stack.found_by_doctor() == {"MIG03"}
     assert "inv migrate -- " in stack.inv("doctor", code=1).stdout
     file.write_text(theirs)
@@ -129,6 +132,8 @@ def test_a_database_that_is_ahead(stack: Checkout) -> None:
     file.unlink()
     notices(stack, '"unknown": []')
     assert stack.found_by_doctor() == set() and not has(stack, "0002_theirs")
+    for name in ("fits", "newer"):
+        stack.inv("db.snapshots", "--remove", name)
 
 
 @pytest.mark.fault("MIG04", "docker", "embedded")

@@ -175,7 +175,7 @@ def test_a_git_worktree(repository: Checkout, adopt: Callable[[Path], Checkout])
     tree.sql("create table kept as select 'of the tree' as text")
     assert tree.get()[0] == 200
     repository.assert_kept()
-    tree.inv("nuke", "--yes")
+    tree.inv("nuke", "--yes", "--no-backup")
     repository.assert_kept()
 
 
@@ -201,7 +201,7 @@ def test_a_copy_with_its_env(
     copy.sql("create table own as select 'own' as text")
     assert copy.get()[0] == 200
     assert stack.sql("select to_regclass('own') is null") == "t"
-    copy.inv("nuke", "--yes")
+    copy.inv("nuke", "--yes", "--no-backup")
     stack.assert_kept()
 
 

@@ -260,7 +260,7 @@ def test_a_volume_that_another_project_filled(
     said = neighbour.refused("DB09")
     assert "a database of another project, in /var/lib/postgresql/18/docker" in said
     assert "DB09" in neighbour.found_by_doctor()
-    neighbour.inv("nuke", "--yes")
+    neighbour.inv("nuke", "--yes", "--no-backup")
     assert theirs.sql("select text from theirs") == "theirs"
     assert_works_by_another_name(neighbour, own)
 

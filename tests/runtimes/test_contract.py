@@ -184,7 +184,8 @@ def test_nuke(stack: Checkout) -> None:
     refused = stack.inv("nuke", code=1)
     assert "TASK02" in refused.stderr
     assert stack.get()[0] == 200, "a refused nuke touches nothing"
-    stack.inv("nuke", "--yes")
+    assert not (stack.root / "backups").exists()
+    stack.inv("nuke", "--yes", "--no-backup")
     assert stack.runtime.leftovers(stack.root) == {}
     assert used and not used & stack.runtime.all_volumes()
     assert (stack.root / ".env").read_bytes() == env
@@ -193,7 +194,7 @@ def test_nuke(stack: Checkout) -> None:
 
 
 def test_after_nuke_all_is_new(stack: Checkout) -> None:
-    stack.inv("nuke", "--yes")
+    stack.inv("nuke", "--yes", "--no-backup")
     stack.inv("up")
     assert stack.get()[0] == 200
     assert stack.sql("select to_regclass('kept') is null") == "t"
@@ -206,4 +207,5 @@ def test_the_checkout_holds_nothing_new(stack: Checkout) -> None:
         ".env",
         ".state",
         ".venv",
+        "backups",
     }

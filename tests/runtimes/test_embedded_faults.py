@@ -190,7 +190,7 @@ def test_a_copied_folder_has_the_rows_and_its_own_server(stack: Checkout, make: 
     copy.inv("up")
     copy.sql("update kept set text = 'copied'")
     assert stack.sql("select text from kept") == "kept"
-    copy.inv("nuke", "--yes")
+    copy.inv("nuke", "--yes", "--no-backup")
     assert stack.sql("select text from kept") == "kept"
 
 
@@ -226,7 +226,7 @@ def test_a_long_path_has_its_socket_elsewhere(make: Make, embedded_runtime: Embe
     stack = make(embedded_runtime, name="long-" + "x" * 110)
     stack.inv("up")
     assert stack.sql("select 1") == "1"
-    stack.inv("nuke", "--yes")
+    stack.inv("nuke", "--yes", "--no-backup")
     assert stack.runtime.leftovers(stack.root) == {}
 
 

@@ -72,6 +72,7 @@ DOWN = Status(
     reason="the web is not running",
     unapplied=[],
     unknown=[],
+    fitting="",
     env_missing=[],
     edited=False,
     services=[ServiceStatus("web", "absent", "not started", "")],
@@ -83,6 +84,8 @@ def test_status_as_text_says_what_to_type() -> None:
     assert "type: inv up" in status.as_text(DOWN)
     assert "not ready: the web is not running" in status.as_text(DOWN)
     running = ServiceStatus("db", "running", "Up", "fresh")
+    ahead = replace(DOWN, unknown=["notes.0002_x"], fitting="main")
+    assert "inv db.restore main" in status.as_text(ahead)
     half = replace(DOWN, services=[running, *DOWN.services])
     assert "inv doctor says why" in status.as_text(half)
 

@@ -14,7 +14,8 @@ TASKS: dict[str, Any] = {name: namespace[name] for name in namespace.task_names}
 NAMES = {
     *("build", "up", "down", "status", "doctor", "logs", "open", "compose"),
     *("migrate", "makemigrations", "manage", "shell"),
-    *("psql", "volumes", "nuke", "db.password", "db.create", "db.seed"),
+    *("psql", "volumes", "nuke", "undo", "db.password", "db.create", "db.seed"),
+    *("db.backup", "db.backups", "db.restore", "db.snapshot", "db.snapshots"),
     *("test", "lint", "lock"),
 }
 
