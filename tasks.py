@@ -239,13 +239,17 @@ def db_backup(c: Context, to: str = "", verify: bool = False) -> None:
 @task(
     name="backups",
     group=DATA,
-    help={"keep": "remove all but so many; never the newest verified one", "json": "for scripts"},
+    help={
+        "keep": "remove all but so many newest; never the newest verified one",
+        "json": "for scripts",
+    },
 )
 def db_backups(c: Context, keep: str = "", json: bool = False) -> None:
     """The backups: name, age, size, verified or not."""
-    from ops.data import backups
+    from ops.data import pruning
 
-    backups.run(env.load(), keep, json)
+    env.load()  # refuses the .env of another checkout
+    pruning.run(keep, json)
 
 
 @task(

@@ -1,6 +1,7 @@
 """PostgreSQL's own programs beside a server: pg_dump, pg_restore and psql of its version."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from ops.process import Result
 
 SCRIPT = ("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1")
 MAINTENANCE = "postgres"  # the database from which others are made, renamed and dropped
-STAGING = "/tmp/restore"
+STAGING = "/tmp/inv-restore"  # within a container
 END = "-- end --"
 Feed = Callable[[IO[bytes]], object]
 
@@ -92,16 +93,22 @@ class Client:
 
         To `unpack` it as a tar archive makes a folder of it.
         """
-        copy = f"{STAGING}.{os.getpid()}"
+        if not self.container:
+            with tempfile.TemporaryDirectory() as folder:
+                with (copy := Path(folder, "dump")).open("wb") as file:
+                    feed(file)
+                yield str(copy)
+            return
+        copy = Path(f"{STAGING}.{os.getpid()}")
         make = 'mkdir "$0" && tar -xf - -C "$0"' if unpack else 'cat >"$0"'
         # What a killed task has left goes first; one task at a time works on a database.
-        done = self.send(feed, "sh", "-c", f"rm -rf {STAGING}.*; {make}", copy)
+        done = self.send(feed, "sh", "-c", f"rm -rf {STAGING}.*; {make}", str(copy))
         try:
             if done.code:
                 raise problems.database_refuses(last_error(done.err))
-            yield copy
+            yield str(copy)
         finally:
-            self.run("rm", "-rf", copy)
+            self.run("rm", "-rf", str(copy))
 
 
 class Session:

@@ -685,7 +685,7 @@ def nuke_needs_consent() -> Problem:
     return Problem(
         "TASK02",
         "nuke asks for the project's name, and there is no terminal.",
-        "inv nuke --yes  (deletes all data, without asking)",
+        "inv nuke --yes  (removes all of it, without asking)",
     )
 
 

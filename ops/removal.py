@@ -23,6 +23,8 @@ def run(settings: Settings, yes: bool, with_backup: bool) -> None:
             _say_what_stays(settings, [])
             return
         _refuse_unasked(yes)
+        if not (yes or process.mode.dry or sys.stdin.isatty()):
+            raise problems.nuke_needs_consent()
         saved = _save(settings, with_backup) if runtime.has_data(settings) else []
         confirm(settings.project, [*doomed, *map(_row, saved)], yes)
         if process.mode.dry:

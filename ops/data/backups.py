@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +11,6 @@ from typing import Any
 
 from ops import ROOT, console, problems
 from ops.data.contents import Contents
-from ops.env import Settings
-from ops.lock import one_at_a_time
-from ops.options import number
 from ops.volumes import age
 
 FOLDER = ROOT / "backups"
@@ -42,16 +39,6 @@ class Backup:
     @property
     def name(self) -> str:
         return self.dump.name.removesuffix(".dump")
-
-
-def run(settings: Settings, keep: str, as_json: bool) -> None:
-    """List them, those past the newest `keep` removed first."""
-    if keep:
-        with one_at_a_time("db.backups"):
-            for backup in prune(int(number("--keep", keep, "5"))):
-                console.say(f"removed {backup.name}")
-    found = all_of()
-    console.answer(console.as_json([_record(b) for b in found]) if as_json else as_text(found))
 
 
 def manifest_of(dump: Path) -> Path:
@@ -102,17 +89,6 @@ def next_number() -> int:
     return max((backup.number for backup in all_of()), default=0) + 1
 
 
-def prune(keep: int) -> list[Backup]:
-    """Remove all but the newest `keep`, never the newest verified one; those that went."""
-    there = all_of()
-    safe = next((backup for backup in there if backup.verified), None)
-    gone = [backup for backup in there[keep:] if backup != safe]
-    for backup in gone:
-        backup.dump.unlink(missing_ok=True)  # first: a manifest alone is no backup
-        manifest_of(backup.dump).unlink(missing_ok=True)
-    return gone
-
-
 def remove_parts() -> None:
     """Those that a killed task has left; for who holds the lock."""
     for part in FOLDER.glob("*.part"):
@@ -140,7 +116,12 @@ def refuse_damaged(backup: Backup) -> None:
         raise problems.dump_damaged(str(backup.dump), backup.dump.stat().st_size, backup.size)
 
 
-def as_text(backups: list[Backup]) -> str:
+def as_json(backups: Sequence[Backup]) -> str:
+    """For scripts."""
+    return console.as_json([_record(backup) for backup in backups])
+
+
+def as_text(backups: Sequence[Backup]) -> str:
     """For the person at the terminal."""
     if not backups:
         return "no backups; inv db.backup makes one"

@@ -19,7 +19,7 @@ GZIP, ZSTD, CUSTOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PGDMP"
 HEADER, FOOTER = b"-- PostgreSQL database dump\n", b"-- PostgreSQL database dump complete"
 
 COPY = re.compile(rb"COPY .* FROM stdin;\s*")
-COPY_END = re.compile(rb"(?:^|\n)\\\.\r?\n")
+COPY_END = re.compile(rb"\n\\\.\r?\n")
 # What would leave the database that is being restored, or run a program.
 LEAVES = re.compile(
     rb"\\(?!restrict\b|unrestrict\b)\S.*|(?:CREATE|DROP|ALTER)\s+DATABASE\s.*", re.IGNORECASE
@@ -110,11 +110,15 @@ class Scan:
     rest: bytes = b""
 
     def take(self, piece: bytes) -> None:
-        """Look at the next piece."""
+        """Look at the next piece; what is left of it belongs to the one after."""
         self.size += len(piece)
-        self.rest += piece
-        while self._skip_rows() if self.in_copy else self._next_line():
-            pass
+        text = self.rest + piece
+        start: int | None = 0
+        begin = 0
+        while start is not None:
+            begin = start
+            start = self._skip_rows(text, begin) if self.in_copy else self._line(text, begin)
+        self.rest = _short(text[begin:], self.in_copy)
 
     def end(self) -> None:
         """There is no more."""
@@ -126,28 +130,26 @@ class Scan:
         """Whether its end is missing: pg_dump writes a last line, and ends what it copies."""
         return self.in_copy or (self.has_header and not self.has_footer)
 
-    def _skip_rows(self) -> bool:
-        found = COPY_END.search(self.rest)
-        self.rest = self.rest[found.end() :] if found else self.rest[-4:]
+    def _skip_rows(self, text: bytes, begin: int) -> int | None:
+        """Where the rows that are copied end; None if that is not in this text."""
+        found = COPY_END.search(text, begin)
         self.in_copy = not found
-        return bool(found)
+        return found.end() if found else None
 
-    def _next_line(self) -> bool:
-        line, newline, after = self.rest.partition(b"\n")
-        if not newline:
-            if len(line) > 2 * LONGEST_LINE:  # so that one endless line does not fill the memory
-                self.rest = line[:LONGEST_LINE] + line[-LONGEST_LINE:]
-            return False
-        self.rest = after
-        self._look_at(line[:LONGEST_LINE])
-        return True
+    def _line(self, text: bytes, begin: int) -> int | None:
+        """Where the line ends that begins there; None if that is not in this text."""
+        end = text.find(b"\n", begin)
+        if end < 0:
+            return None
+        self._look_at(text[begin : min(end, begin + LONGEST_LINE)])
+        # The newline before an end of rows that follows at once is looked at again.
+        return end if self.in_copy else end + 1
 
     def _look_at(self, line: bytes) -> None:
         self.has_header |= line.rstrip() == HEADER.rstrip()
         self.has_footer |= line.startswith(FOOTER)
         if COPY.fullmatch(line):
             self.in_copy = True
-            self.rest = b"\n" + self.rest  # an end that follows at once stands on a line as well
         elif LEAVES.fullmatch(line.rstrip()):
             self.leaves = self.leaves or line.rstrip()[:80].decode(errors="replace")
         elif OF_ROLES.fullmatch(line.rstrip()):
@@ -163,6 +165,13 @@ def scan(dump: Dump) -> Scan:
             found.take(piece)
     found.end()
     return found
+
+
+def _short(rest: bytes, in_copy: bool) -> bytes:
+    """As much of a text without its end as has to be kept, so that no line fills the memory."""
+    if in_copy:
+        return rest[-4:]
+    return rest if len(rest) <= 2 * LONGEST_LINE else rest[:LONGEST_LINE] + rest[-LONGEST_LINE:]
 
 
 def _role(name: bytes) -> str:

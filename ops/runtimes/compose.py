@@ -151,16 +151,17 @@ def _beside_db(settings: Settings) -> Iterator[Client]:
     if db is None or "(healthy)" not in db.status:
         start_database(settings)
     try:
-        yield _client(settings, _running(settings, "db"))
+        name = f"{settings.project}-db-1" if process.mode.dry else _running(settings, "db").name
+        yield _client(settings, name)
     finally:
         if db is None:
             _compose(settings, "rm", "--stop", "--force", "db")
 
 
-def _client(settings: Settings, db: Container) -> Client:
+def _client(settings: Settings, container: str) -> Client:
     values = settings.values
     variables = {"PGUSER": values["SQL_USER"], "PGDATABASE": values["SQL_DATABASE"]}
-    return Client(db.name, "", variables, data=named_volume.DATA, compression="zstd")
+    return Client(container, "", variables, data=named_volume.DATA, compression="zstd")
 
 
 def logs_in(settings: Settings) -> bool:
