@@ -28,14 +28,21 @@ CAUSES = {
         "let this machine's address in there (on Amazon: in its security group)",
     ),
 }
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ALL = "SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD and SQL_DATABASE"
 
 
 def refused(settings: Settings, sentence: str) -> Problem:
     """The problem with what mends it, as far as the sentence tells."""
-    text = sentence.rstrip(".")
-    found = (told for pattern, told in CAUSES.items() if re.search(pattern, text))
-    keys, instead = next(found, (ALL, ""))
+    keys, instead = _cause(settings, sentence.rstrip("."))
     where = "DATABASE_URL in .env" if settings.values["DATABASE_URL"] else ".env"
     mend = f"correct {keys} ({where}){f', or {instead}' if instead else ''}, then type: inv up"
     return problems.database_refuses(sentence, mend)
+
+
+def _cause(settings: Settings, text: str) -> tuple[str, str]:
+    host = settings.values["SQL_HOST"]
+    if settings.runtime == "docker" and host in LOOPBACK:
+        return f"SQL_HOST, since {host} is the container itself there", "use --runtime embedded"
+    found = (told for pattern, told in CAUSES.items() if re.search(pattern, text))
+    return next(found, (ALL, ""))

@@ -81,8 +81,10 @@ def _secrets(settings: Settings) -> list[Finding]:
 def _secret(settings: Settings, key: str, weak: str) -> Finding:
     if not weak:
         return Finding(key, f"{len(settings.values[key])} characters")
-    ours = key == "SQL_PASSWORD" and settings.has_own_database
-    then = "inv db.password" if ours else "inv up"
+    then = "inv up"
+    if key == "SQL_PASSWORD":
+        ours = settings.has_own_database
+        then = "inv db.password" if ours else f"{then}  (once it is that user's password there)"
     return Finding(key, weak, problems.env_weak_secret(key, weak, then))
 
 

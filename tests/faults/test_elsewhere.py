@@ -17,6 +17,8 @@ from tls import DATABASE, IMAGE, PASSWORD, USER, Authority, Elsewhere, elsewhere
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     if docker("version", check=False).returncode:
         pytest.skip("no Docker engine to run a PostgreSQL elsewhere in")
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl; type: sudo apt-get install openssl")
     with elsewhere(tmp_path_factory.mktemp("elsewhere")) as running:
         yield running
 

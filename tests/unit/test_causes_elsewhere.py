@@ -39,6 +39,16 @@ def test_the_mend_names_the_keys(sentence: str, keys: str) -> None:
     assert problem.mend.startswith(f"correct {keys}") and "(.env)" in problem.mend
 
 
+@pytest.mark.parametrize(
+    ("runtime", "keys"),
+    [("docker", "SQL_HOST, since localhost is the container"), ("embedded", "SQL_HOST and")],
+)
+def test_a_container_has_another_localhost(runtime: str, keys: str) -> None:
+    settings = env.settings_from(f"{NEEDED}SQL_HOST=localhost\nRUNTIME={runtime}\n")
+    problem = elsewhere.refused(settings, f"{FAILED}: Connection refused.")
+    assert problem.mend.startswith(f"correct {keys}")
+
+
 def test_and_where_they_stand() -> None:
     settings = env.settings_from(f"{NEEDED}DATABASE_URL=postgres://ann:x@pg.example/shop\n")
     problem = elsewhere.refused(settings, f"{FAILED}: Connection refused.")
