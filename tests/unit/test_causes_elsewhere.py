@@ -40,11 +40,11 @@ def test_the_mend_names_the_keys(sentence: str, keys: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("runtime", "keys"),
+    ("name", "keys"),
     [("docker", "SQL_HOST, since localhost is the container"), ("embedded", "SQL_HOST and")],
 )
-def test_a_container_has_another_localhost(runtime: str, keys: str) -> None:
-    settings = env.settings_from(f"{NEEDED}SQL_HOST=localhost\nRUNTIME={runtime}\n")
+def test_a_container_has_another_localhost(name: str, keys: str) -> None:
+    settings = env.settings_from(f"{NEEDED}SQL_HOST=localhost\nRUNTIME={name}\n")
     problem = elsewhere.refused(settings, f"{FAILED}: Connection refused.")
     assert problem.mend.startswith(f"correct {keys}")
 
