@@ -6,18 +6,20 @@ are those on PATH. The server from the wheel has some as well, but they know no 
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ops import docker, postgres, problems, process
 from ops.client import Client
+from ops.docker import Container
 from ops.env import SYSTEM, Settings
+from ops.problems import Problem
 from ops.process import ChildFailed
 
 CA = "/tmp/ca.pem"  # in the container
 CLIENT = "client"  # the service that those containers are called
-BEGIN = "-----BEGIN "
+PEM = "CERTIFICATE-----"
 DOCKER_FAILED = 125  # what `docker run` ends with where it could not run anything
 
 
@@ -38,11 +40,18 @@ def variables(settings: Settings, ca: str = "") -> dict[str, str]:
     return found
 
 
-def refuse_missing_certificates(settings: Settings) -> None:
-    """Raise if SQL_SSLROOTCERT names no file of certificates."""
+def missing_certificates(settings: Settings) -> Problem | None:
+    """The problem, if SQL_SSLROOTCERT names no file of certificates."""
     file = settings.ca_file
-    if file and not (file.is_file() and BEGIN in file.read_text(errors="replace")):
-        raise problems.certificates_missing(settings.values["SQL_SSLROOTCERT"])
+    if file is None or (file.is_file() and PEM in file.read_text(errors="replace")):
+        return None
+    return problems.certificates_missing(settings.values["SQL_SSLROOTCERT"])
+
+
+def refuse_missing_certificates(settings: Settings) -> None:
+    """Raise it."""
+    if problem := missing_certificates(settings):
+        raise problem
 
 
 def psql(settings: Settings, arguments: Sequence[str]) -> None:
@@ -71,7 +80,7 @@ def client(settings: Settings) -> Iterator[Client]:
         _on_path("pg_dump")
         yield Client("", "", variables(settings), data="", compression="gzip")
         return
-    for name in leftovers(settings):
+    for name in killed(docker.all_containers(settings)):
         process.run(["docker", "rm", "--force", name])
     name = f"{settings.project}-{CLIENT}-{os.getpid()}"
     try:
@@ -81,12 +90,11 @@ def client(settings: Settings) -> Iterator[Client]:
         process.run(["docker", "rm", "--force", name])
 
 
-def leftovers(settings: Settings) -> list[str]:
-    """The containers of tasks that were killed: each is named by the process that it was for."""
+def killed(containers: Iterable[Container]) -> list[str]:
+    """Those of tasks that were killed: each is named by the process that it was for."""
     import psutil  # slow to import
 
-    labels = ("--filter", f"label={docker.SERVICE}={CLIENT}", *docker.label_filter(settings))
-    names = docker.ask("ps", "--all", *labels, "--format", "{{.Names}}").split()
+    names = [container.name for container in containers if container.service == CLIENT]
     return [name for name in names if not psutil.pid_exists(int(name.rpartition("-")[2]))]
 
 

@@ -94,7 +94,7 @@ def _stack(settings: Settings, services: dict[str, Container]) -> list[Finding]:
 
 
 def _leftovers(settings: Settings, found: list[Container]) -> Finding:
-    killed = elsewhere.leftovers(settings)
+    killed = elsewhere.killed(found)
     left = [c.name for c in found if c.one_off == "True" and (not c.running or c.name in killed)]
     others = [c for c in found if c.one_off != "True" and c.service not in settings.services]
     if others:  # perhaps of a compose file of the user's own

@@ -91,9 +91,9 @@ def _secret(settings: Settings, key: str, weak: str) -> Finding:
 def _elsewhere(settings: Settings) -> list[Finding]:
     if settings.has_own_database:
         return []
-    elsewhere.refuse_missing_certificates(settings)
     mode = settings.values["SQL_SSLMODE"] or "prefer, libpq's own choice"
-    return [Finding("database", f"at {settings.address}, sslmode {mode}")]
+    problem = elsewhere.missing_certificates(settings)
+    return [Finding("database", f"at {settings.address}, sslmode {mode}", problem)]
 
 
 def _weak_key(settings: Settings) -> str:
