@@ -217,7 +217,7 @@ def volumes(c: Context, json: bool = False) -> None:
 
     settings = env.load()
     found = runtimes.of(settings).volumes(settings)
-    console.answer(console.as_json(found) if json else as_text(found))
+    console.answer(console.as_json(found) if json else as_text(found, settings.address))
 
 
 @task(

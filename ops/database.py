@@ -175,7 +175,7 @@ def _mend(settings: Settings, task: str, script: str) -> Facts | None:
 def _own(settings: Settings) -> ModuleType:
     """The runtime, if the database is the stack's to change."""
     if not settings.has_own_database:
-        raise problems.database_elsewhere(settings.values["SQL_HOST"])
+        raise problems.database_elsewhere(settings.address)
     return runtimes.of(settings)
 
 

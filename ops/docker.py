@@ -18,19 +18,21 @@ ENGINE_SECONDS = 10
 DIAGNOSIS_SECONDS = 5
 USAGE_SECONDS = 120  # it counts every file of every volume
 PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
 VOLUME = "com.docker.compose.volume"
+ONE_OFF = "com.docker.compose.oneoff"  # of containers that are no service's
 CHECKOUT = "checkout"  # our own label of a volume: the folder that it belongs to
 # Health checks with a start interval came with these.
 OLDEST = {"Docker Engine": "25.0", "Docker Compose": "2.20"}
 FIELDS = {
     "name": "{{.Names}}",
-    "service": '{{.Label "com.docker.compose.service"}}',
+    "service": f'{{{{.Label "{SERVICE}"}}}}',
     "image": "{{.Image}}",
     "state": "{{.State}}",
     "config": '{{.Label "com.docker.compose.config-hash"}}',
     "inputs": '{{.Label "build.inputs"}}',
     "folder": '{{.Label "com.docker.compose.project.working_dir"}}',
-    "one_off": '{{.Label "com.docker.compose.oneoff"}}',
+    "one_off": f'{{{{.Label "{ONE_OFF}"}}}}',
     "mounts": "{{.Mounts}}",
     "ports": "{{.Ports}}",
     "status": "{{.Status}}",

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import NoReturn
 
-from ops import ROOT, mistyped, problems
+from ops import ROOT, database_url, mistyped, problems
 from ops.problems import Problem
 
 ENV = ROOT / ".env"
@@ -16,6 +17,10 @@ TRUE = ("1", "true", "yes", "on")
 BOOLEANS = ("0", "1", "true", "false", "yes", "no", "on", "off")
 REQUIRED = ("COMPOSE_PROJECT_NAME", "SECRET_KEY", "SQL_PASSWORD")
 RUNTIMES = ("docker", "embedded")
+# https://www.postgresql.org/docs/current/libpq-ssl.html
+SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+CHECKING = SSLMODES[3:]  # those that look at SQL_SSLROOTCERT
+SYSTEM = "system"  # libpq's word for the authorities that the system trusts
 
 # What python-dotenv (without interpolation) and Compose read alike: a plain value, one in single
 # quotes with \' for a quote, one in double quotes without $; a comment after a space. In single
@@ -32,7 +37,10 @@ VALUE = re.compile(
 
 @dataclass(frozen=True)
 class Settings:
-    """The values of `.env`, defaults filled in; `own` are the keys with a value of their own."""
+    """The values of `.env`, defaults filled in; `own` are the keys with a value of their own.
+
+    Where DATABASE_URL is set, the SQL_ keys have what it says.
+    """
 
     values: Mapping[str, str]
     own: frozenset[str]
@@ -61,6 +69,18 @@ class Settings:
     def has_own_database(self) -> bool:
         """Whether the stack runs PostgreSQL itself, rather than using one elsewhere."""
         return not self.values["SQL_HOST"]
+
+    @property
+    def address(self) -> str:
+        """`HOST port PORT` of a database elsewhere; '' where the stack runs its own."""
+        values = self.values
+        return "" if self.has_own_database else f"{values['SQL_HOST']} port {values['SQL_PORT']}"
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The certificates that a database elsewhere is checked by, if they are in a file."""
+        name = self.values["SQL_SSLROOTCERT"]
+        return None if name in ("", SYSTEM) else ROOT / "project" / name
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -143,10 +163,20 @@ def settings_from(text: str) -> Settings:
     own = parse(text)
     defaults = parse(_read(EXAMPLE))
     values = own | {key: own.get(key) or default for key, default in defaults.items()}
+    values |= _by_url(values)
     given = frozenset(key for key in own if own[key] == values[key])
     settings = Settings(values, given)
     _check(settings)
     return settings
+
+
+def _by_url(values: Mapping[str, str]) -> dict[str, str]:
+    """What DATABASE_URL says, if it is set; a key of `.env` that says otherwise is a problem."""
+    found = database_url.values(values["DATABASE_URL"]) if values["DATABASE_URL"] else {}
+    for key in ("SQL_HOST", "SQL_SSLMODE", "SQL_SSLROOTCERT"):  # those that are empty by default
+        if values[key] and found.get(key, values[key]) != values[key]:
+            raise problems.env_bad_value(key, "empty, or what DATABASE_URL says")
+    return found
 
 
 def check_runtime(name: str) -> None:
@@ -212,6 +242,28 @@ def _check(settings: Settings) -> None:
         raise problems.env_bad_value("SQL_PORT", "5432 while SQL_HOST is empty")
     for key in ("APP_UID", "APP_GID"):
         _check_number(settings, key, 0, 2**31)
+    _check_tls(settings)
+
+
+def _check_tls(settings: Settings) -> None:
+    """libpq itself would take some of these for a connection that nobody checks."""
+    mode, root = settings.values["SQL_SSLMODE"], settings.values["SQL_SSLROOTCERT"]
+    for key in database_url.TLS:
+        if settings.values[key] and settings.has_own_database:
+            raise problems.env_bad_value(key, "empty while SQL_HOST is")
+    if mode and mode not in SSLMODES:
+        _refuse_tls(settings, "SQL_SSLMODE", f"one of {', '.join(SSLMODES)}")
+    if root and mode not in (CHECKING[-1:] if root == SYSTEM else CHECKING):
+        _refuse_tls(settings, "SQL_SSLMODE", "verify-full while SQL_SSLROOTCERT is set")
+    if mode in CHECKING[1:] and not root:
+        _refuse_tls(settings, "SQL_SSLROOTCERT", f"set while SQL_SSLMODE is {mode}")
+    if Path(root).is_absolute() or ".." in Path(root).parts:
+        _refuse_tls(settings, "SQL_SSLROOTCERT", "the path of a file within project/")
+
+
+def _refuse_tls(settings: Settings, key: str, allowed: str) -> NoReturn:
+    by_url = settings.values["DATABASE_URL"] and f" (or {database_url.TLS[key]} in DATABASE_URL)"
+    raise problems.env_bad_value(f"{key}{by_url}", allowed)
 
 
 def _check_number(settings: Settings, key: str, low: int, high: int) -> None:

@@ -10,6 +10,7 @@ SQLITE = {
     "DEBUG": "1",
     "SQL_ENGINE": "django.db.backends.sqlite3",
     "SQL_DATABASE": ":memory:",
+    "DATABASE_URL": "",
 }
 
 

@@ -133,9 +133,8 @@ def env_mistyped(key: str, meant: str) -> Problem:
     )
 
 
-def env_weak_secret(key: str, why: str) -> Problem:
+def env_weak_secret(key: str, why: str, then: str) -> Problem:
     """A secret of .env that can be guessed"""
-    then = "inv db.password" if key == "SQL_PASSWORD" else "inv up"
     random = "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
     return Problem(
         "ENV12",
@@ -411,13 +410,12 @@ def other_layout(found: str) -> Problem:
     )
 
 
-def database_refuses(reason: str) -> Problem:
+def database_refuses(reason: str, mend: str = "") -> Problem:
     """The database does not let the web in"""
     return Problem(
         "DB10",
         f"the database refuses: {reason}",
-        "correct what it names (SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD and SQL_DATABASE in "
-        ".env), then type: inv up",
+        mend or "correct what it names, then type: inv up",
     )
 
 
@@ -434,8 +432,17 @@ def database_elsewhere(host: str) -> Problem:
     """The database is not the stack's own"""
     return Problem(
         "DB12",
-        f"the database is at {host} (SQL_HOST in .env), and not this stack's to change.",
+        f"the database is at {host}, as .env says, and not this stack's to change.",
         "make the change there, with the tools of whoever runs it.",
+    )
+
+
+def certificates_missing(name: str) -> Problem:
+    """The certificates that the database is checked by are not there"""
+    return Problem(
+        "DB14",
+        f"project/{name} is no file of certificates (SQL_SSLROOTCERT in .env).",
+        "put the certificates of whoever runs the database there, in PEM, then type: inv up",
     )
 
 
@@ -655,9 +662,14 @@ def folder_is_a_link(folder: str) -> Problem:
     )
 
 
-def psql_missing() -> Problem:
+def client_missing(program: str) -> Problem:
     """There is no psql for a database elsewhere"""
-    return Problem("EMB06", "there is no psql on PATH.", "install PostgreSQL's client.")
+    return Problem(
+        "EMB06",
+        f"no Docker engine answers, and there is no {program} on PATH.",
+        "install PostgreSQL's client (on Debian or Ubuntu: sudo apt-get install "
+        "postgresql-client), or start Docker, then type the same command again.",
+    )
 
 
 # Tasks

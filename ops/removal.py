@@ -20,6 +20,7 @@ def run(settings: Settings, yes: bool, with_backup: bool) -> None:
         doomed: Rows = runtime.inventory(settings)
         if not doomed:
             console.say(f"nothing of {settings.project} is here")
+            _say_what_stays(settings, [])
             return
         _refuse_unasked(yes)
         if not (yes or process.mode.dry or sys.stdin.isatty()):

@@ -26,7 +26,7 @@ class Status:
     `unapplied` are migrations that the database lacks, `unknown` those that the code lacks, and
     `fitting` is the newest snapshot without these ('' if there is none);
     `env_missing` are keys of .env.example that .env lacks; `edited` says that .env or another file
-    was edited after the start.
+    was edited after the start; `database` is where one elsewhere is, '' for the stack's own.
     """
 
     project: str
@@ -41,6 +41,7 @@ class Status:
     edited: bool
     services: list[ServiceStatus]
     volumes: list[Volume]
+    database: str = ""
 
     @classmethod
     def of(
@@ -65,6 +66,7 @@ class Status:
             edited,
             services,
             volumes,
+            settings.address,
         )
 
 
@@ -83,11 +85,17 @@ def as_text(status: Status) -> str:
         "",
         _services(status.services),
         "",
-        console.table(("VOLUME", "SIZE"), [(v.name, v.size) for v in status.volumes])
-        if status.volumes
-        else "no volume yet; inv up makes it",
+        _data(status),
     ]
     return "\n".join(lines)
+
+
+def _data(status: Status) -> str:
+    elsewhere = [f"the database is elsewhere, at {status.database}"] if status.database else []
+    if status.volumes:
+        rows = [(v.name, v.size) for v in status.volumes]
+        return "\n\n".join((*elsewhere, console.table(("VOLUME", "SIZE"), rows)))
+    return "".join(elsewhere) or "no volume yet; inv up makes it"
 
 
 def _services(services: list[ServiceStatus]) -> str:

@@ -116,6 +116,7 @@ def _django_variables(server: Mapping[str, str]) -> dict[str, str]:
         "SQL_PASSWORD": server["PGPASSWORD"],
         "SQL_HOST": server["PGHOST"],
         "SQL_PORT": server["PGPORT"],
+        **dict.fromkeys(("SQL_SSLMODE", "SQL_SSLROOTCERT", "DATABASE_URL"), ""),
     }
 
 

@@ -16,8 +16,10 @@ class Volume:
     mounted_by: list[str]
 
 
-def as_text(volumes: list[Volume]) -> str:
-    """For the person at the terminal."""
+def as_text(volumes: list[Volume], elsewhere: str = "") -> str:
+    """For the person at the terminal; `elsewhere` is the address of a database that needs none."""
+    if not volumes and elsewhere:
+        return f"no volumes: the database is elsewhere, at {elsewhere}"
     if not volumes:
         return "no volumes; inv up makes them"
     rows = [(v.name, v.size, age(v.created), ", ".join(v.mounted_by) or "-") for v in volumes]

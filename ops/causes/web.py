@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ops import ROOT, database, problems, process
+from ops.causes import elsewhere
 from ops.env import Settings
 from ops.problems import Problem
 from ops.process import ChildFailed
@@ -19,6 +20,7 @@ from ops.readiness import Readiness
 ENDED = re.compile(r"Ended with status (\d+)")
 NO_DATABASE = os.EX_UNAVAILABLE
 SETTINGS = os.EX_CONFIG
+NO_ANSWER = "the database does not answer"  # what /readyz begins with then
 NOT_MIGRATED = os.EX_DATAERR
 MIGRATIONS_CONFLICT = os.EX_USAGE
 SYNTAX = ("SyntaxError", "IndentationError", "TabError")
@@ -33,7 +35,7 @@ def of(settings: Settings, log: str, state: str) -> Problem:
     status, lines = _last_run(log)
     sentence = lines[-1] if lines else "it gave no reason"
     if status == NO_DATABASE:
-        return _misfit(settings) or problems.database_refuses(sentence)
+        return _misfit(settings) or elsewhere.refused(settings, sentence)
     if status == SETTINGS:
         return problems.settings_refused(sentence)
     if status == MIGRATIONS_CONFLICT:
@@ -95,6 +97,9 @@ def of_running(settings: Settings, answer: Readiness, log: str) -> Problem:
         return of(settings, log, "waiting for a change in project/")
     if answer.conflicts:
         return problems.migrations_conflict(f"{answer.reason}.")
+    if settings.address and answer.reason.startswith(NO_ANSWER):
+        reason = answer.reason.removeprefix(NO_ANSWER)
+        return elsewhere.refused(settings, f"no connection to {settings.address}{reason}.")
     evidence = "\n".join(log.splitlines()[-SHOWN:])
     return _misfit(settings) or problems.not_ready(answer.reason, evidence)
 

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from ops import docker, freshness, images, named_volume, problems, process
+from ops import docker, elsewhere, freshness, images, named_volume, problems, process
 from ops.causes import web as web_cause
 from ops.checks import Finding, Fix, port, server
 from ops.docker import Container
@@ -94,8 +94,9 @@ def _stack(settings: Settings, services: dict[str, Container]) -> list[Finding]:
 
 
 def _leftovers(settings: Settings, found: list[Container]) -> Finding:
-    left = [c.name for c in found if c.one_off == "True" and not c.running]
-    others = [c for c in found if c.service not in settings.services]
+    killed = elsewhere.killed(found)
+    left = [c.name for c in found if c.one_off == "True" and (not c.running or c.name in killed)]
+    others = [c for c in found if c.one_off != "True" and c.service not in settings.services]
     if others:  # perhaps of a compose file of the user's own
         argv = ["docker", "compose", "config", "--services"]
         declared = process.run(argv, env=settings.child_environment())

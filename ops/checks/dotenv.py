@@ -4,7 +4,7 @@ import os
 import stat
 from functools import partial
 
-from ops import ROOT, env, mistyped, newenv, problems, process
+from ops import ROOT, elsewhere, env, mistyped, newenv, problems, process
 from ops.checks import Finding, Fix
 from ops.env import Settings
 
@@ -32,7 +32,14 @@ def check(settings: Settings) -> list[Finding]:
     """What can be told of `.env` without asking Docker or the database."""
     if not env.ENV.exists():  # under --dry, in a fresh clone
         return [Finding(FILE, "not made yet")]
-    return [_mode(), *_keys(), *_secrets(settings), *_git(), *_owner(settings)]
+    return [
+        _mode(),
+        *_keys(),
+        *_secrets(settings),
+        *_elsewhere(settings),
+        *_git(),
+        *_owner(settings),
+    ]
 
 
 def _mode() -> Finding:
@@ -68,13 +75,25 @@ def _complete(fact: str, missing: list[str]) -> Finding:
 
 def _secrets(settings: Settings) -> list[Finding]:
     weak = {"SECRET_KEY": _weak_key(settings), "SQL_PASSWORD": _weak_password(settings)}
-    return [_secret(key, why, len(settings.values[key])) for key, why in weak.items()]
+    return [_secret(settings, key, why) for key, why in weak.items()]
 
 
-def _secret(key: str, weak: str, length: int) -> Finding:
-    if weak:
-        return Finding(key, weak, problems.env_weak_secret(key, weak))
-    return Finding(key, f"{length} characters")
+def _secret(settings: Settings, key: str, weak: str) -> Finding:
+    if not weak:
+        return Finding(key, f"{len(settings.values[key])} characters")
+    then = "inv up"
+    if key == "SQL_PASSWORD":
+        ours = settings.has_own_database
+        then = "inv db.password" if ours else f"{then}  (once it is that user's password there)"
+    return Finding(key, weak, problems.env_weak_secret(key, weak, then))
+
+
+def _elsewhere(settings: Settings) -> list[Finding]:
+    if settings.has_own_database:
+        return []
+    mode = settings.values["SQL_SSLMODE"] or "prefer, libpq's own choice"
+    problem = elsewhere.missing_certificates(settings)
+    return [Finding("database", f"at {settings.address}, sslmode {mode}", problem)]
 
 
 def _weak_key(settings: Settings) -> str:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from ops import (
@@ -11,6 +11,7 @@ from ops import (
     console,
     database,
     docker,
+    elsewhere,
     freshness,
     images,
     named_volume,
@@ -89,15 +90,12 @@ def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
 
 def psql(settings: Settings, arguments: Sequence[str]) -> None:
     """psql on the project's database as its own user."""
+    if not settings.has_own_database:
+        elsewhere.psql(settings, arguments)
+        return
     values = settings.values
     whom = [f"PGUSER={values['SQL_USER']}", f"PGDATABASE={values['SQL_DATABASE']}"]
-    if settings.has_own_database:
-        process.attach_or_fail(_exec(_running(settings, "db"), ["psql", *arguments], whom))
-        return
-    whom += [f"PGHOST={values['SQL_HOST']}", f"PGPORT={values['SQL_PORT']}", "PGPASSWORD"]
-    client = ["docker", "run", "--rm", *_terminal(), *_environment(whom), values["POSTGRES_IMAGE"]]
-    password = {"PGPASSWORD": values["SQL_PASSWORD"]}  # by environment: argv is public
-    process.attach_or_fail([*client, "psql", *arguments], env=os.environ | password)
+    process.attach_or_fail(_exec(_running(settings, "db"), ["psql", *arguments], whom))
 
 
 def start_database(settings: Settings) -> None:
@@ -140,10 +138,15 @@ def _ask(settings: Settings, script: str, variables: Sequence[str] = ()) -> Resu
     return process.run(argv, env=os.environ | values, stdin=script)
 
 
+def client(settings: Settings) -> AbstractContextManager[Client]:
+    """PostgreSQL's programs, which find the project's database."""
+    return _beside_db(settings) if settings.has_own_database else elsewhere.client(settings)
+
+
 @contextmanager
-def client(settings: Settings) -> Iterator[Client]:
-    """PostgreSQL's programs in the db's container, which is started for it, and stopped after,
-    where it does not run."""
+def _beside_db(settings: Settings) -> Iterator[Client]:
+    """Those in the db's container, which is started for it, and stopped after, where it does not
+    run."""
     db = docker.running(settings, "db")
     if db is None or "(healthy)" not in db.status:
         start_database(settings)
@@ -283,6 +286,10 @@ def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
     if process.mode.dry:
         return
     healthy = _wait_until_healthy(settings)
+    if "db" in running and not settings.has_own_database:
+        console.say("the stack's own database is not used now: it stops, and its volume stays")
+        argv = ["docker", "compose", "rm", "--stop", "--force", "db"]
+        process.attach(argv, env=settings.child_environment(), progress=True)
     freshness.remember(inputs, {service: c.config for service, c in healthy.items()})
     if stale:
         images.drop_replaced(settings)
@@ -291,6 +298,7 @@ def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
 def _prepare(settings: Settings, running: Mapping[str, Container]) -> bool:
     """What the containers need: images, and a volume that is ours; whether the web's was built."""
     _refuse_engine_elsewhere()
+    elsewhere.refuse_missing_certificates(settings)
     db = running["db"].name if "db" in running else ""
     web, base, postgres = images.web_image(settings), "PYTHON_IMAGE", "POSTGRES_IMAGE"
     volume = named_volume.name_of(settings)

@@ -5,7 +5,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from ops import (
     console,
     database,
     docker,
+    elsewhere,
     freshness,
     newenv,
     packages,
@@ -30,7 +31,7 @@ from ops.env import Settings
 from ops.lock import STATE, one_at_a_time
 from ops.postgres import Server
 from ops.problems import Problem
-from ops.process import ChildFailed, Result
+from ops.process import Result
 from ops.status import ServiceStatus, Status
 from ops.volumes import Volume
 
@@ -83,19 +84,21 @@ def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
     """The user's own shell, with the project's environment and the server's tools on PATH."""
     settings.service(service)
     _need_database(settings)
-    tools = f"{packages.VENV / 'bin'}:{server_of(settings).binaries}:{os.environ.get('PATH', '')}"
-    environment = _environment(settings) | _connection(settings) | {"PATH": tools}
+    # The server's own know no TLS, which a database elsewhere asks for.
+    tools = [str(server_of(settings).binaries)] if settings.has_own_database else []
+    path = ":".join((str(packages.VENV / "bin"), *tools, os.environ.get("PATH", "")))
+    environment = _environment(settings) | _connection(settings) | {"PATH": path}
     process.attach_or_fail([os.environ.get("SHELL") or "sh", *arguments], env=environment)
 
 
 def psql(settings: Settings, arguments: Sequence[str]) -> None:
     """psql on the project's database as its own user."""
+    if not settings.has_own_database:
+        elsewhere.psql(settings, arguments)
+        return
     _need_database(settings)
-    client = postgres.psql(server_of(settings)) if settings.has_own_database else "psql"
     environment = postgres.clean_environment() | _connection(settings)
-    code = process.attach([client, *arguments], env=environment)
-    if code:
-        raise problems.psql_missing() if code == 127 else ChildFailed(code)
+    process.attach_or_fail([postgres.psql(server_of(settings)), *arguments], env=environment)
 
 
 def start_database(settings: Settings) -> None:
@@ -109,10 +112,14 @@ def start_database(settings: Settings) -> None:
     postgres.start(server_of(settings))
 
 
+def client(settings: Settings) -> AbstractContextManager[Client]:
+    """PostgreSQL's programs, which find the project's database."""
+    return _beside_db(settings) if settings.has_own_database else elsewhere.client(settings)
+
+
 @contextmanager
-def client(settings: Settings) -> Iterator[Client]:
-    """PostgreSQL's programs beside the server, which is started for it, and stopped after, where
-    it does not run."""
+def _beside_db(settings: Settings) -> Iterator[Client]:
+    """Those beside the server, which is started for it, and stopped after, where it is not up."""
     running = DB.pid()
     start_database(settings)
     database.settle(settings)
@@ -181,8 +188,10 @@ def status(settings: Settings) -> Status:
 
 
 def inventory(settings: Settings) -> list[tuple[str, str, str]]:
-    """The folders of the data: kind, name and size."""
-    return [("folder", str(path), _size(path)) for path in _folders(settings)]
+    """What runs, and the folders of the data: kind, name and size."""
+    running = (name for name, pid in processes(settings).items() if pid)
+    folders = ((str(path), _size(path)) for path in _folders(settings))
+    return [*(("process", name, "") for name in running), *(("folder", *it) for it in folders)]
 
 
 def has_data(settings: Settings) -> bool:
@@ -214,6 +223,7 @@ def _is_up(settings: Settings, inputs: str) -> bool:
 
 
 def _start(settings: Settings, inputs: str) -> None:
+    elsewhere.refuse_missing_certificates(settings)
     # The database first: one that refuses leaves a web that runs as it was.
     if settings.has_own_database:
         start_database(settings)
@@ -225,6 +235,9 @@ def _start(settings: Settings, inputs: str) -> None:
     _refuse_taken_port(settings)
     _launch_web(settings)
     _wait_for_web(settings)
+    if DB.pid() and not settings.has_own_database:
+        console.say("the stack's own database is not used now: it stops, and its data stay")
+        postgres.stop(DB)
     freshness.remember(inputs, {})
 
 
@@ -337,10 +350,12 @@ def server_of(settings: Settings) -> Server:
 
 def _connection(settings: Settings) -> dict[str, str]:
     """The variables by which psql and its like find the project's database."""
+    if not settings.has_own_database:
+        return elsewhere.variables(settings)
     values = settings.values
     return {
         "PGHOST": _host(settings),
-        "PGPORT": _port(settings),
+        "PGPORT": postgres.PORT,
         "PGUSER": values["SQL_USER"],
         "PGPASSWORD": values["SQL_PASSWORD"],
         "PGDATABASE": values["SQL_DATABASE"],

@@ -1,10 +1,12 @@
-"""DATABASES["default"], from the SQL_ variables."""
+"""DATABASES["default"], from DATABASE_URL or the SQL_ variables."""
 
+import os
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from .env import Environ, integer
@@ -12,17 +14,48 @@ from .env import Environ, integer
 BASE_DIR = Path(__file__).resolve().parent.parent
 POSTGRESQL = "django.db.backends.postgresql"
 SQLITE = "django.db.backends.sqlite3"
-KEYS = ("SQL_ENGINE", "SQL_DATABASE", "SQL_USER", "SQL_PASSWORD", "SQL_HOST", "SQL_PORT")
+TLS = {"sslmode": "SQL_SSLMODE", "sslrootcert": "SQL_SSLROOTCERT"}
+KEYS = (
+    *("SQL_ENGINE", "SQL_DATABASE", "SQL_USER", "SQL_PASSWORD", "SQL_HOST", "SQL_PORT"),
+    *TLS.values(),
+)
+SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+SCHEMES = ("postgres", "postgresql", "sqlite")
 CONNECT_SECONDS = 3
 
 
 def database(environ: Environ, debug: bool) -> dict[str, Any]:
     """The settings of the database, or ImproperlyConfigured naming the key at fault."""
+    if url := environ.get("DATABASE_URL", ""):
+        return from_url(environ, url)
     engine = environ.get("SQL_ENGINE", "") or fallback(environ, debug)
     if engine == SQLITE:
-        name = environ.get("SQL_DATABASE") or "db.sqlite3"
-        return {"ENGINE": engine, "NAME": name if name == ":memory:" else str(BASE_DIR / name)}
+        return sqlite(environ.get("SQL_DATABASE") or "db.sqlite3")
     return server(environ, engine)
+
+
+def from_url(environ: Environ, url: str) -> dict[str, Any]:
+    """What the URL says; of the SQL_ variables those of TLS, where it says nothing of that."""
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme not in SCHEMES:  # the rest may hold a password: it is not shown
+        raise ImproperlyConfigured(
+            f"DATABASE_URL must begin with one of {', '.join(f'{name}://' for name in SCHEMES)}."
+        )
+    try:
+        found = dj_database_url.parse(url)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            "DATABASE_URL cannot be read: in its parts, what is no letter or digit is written as "
+            "%XX (the sign @ as %40)."
+        ) from error
+    if scheme == "sqlite":
+        return sqlite(found["NAME"])
+    given = found.get("OPTIONS", {})
+    return {**found, "PORT": str(found["PORT"] or 5432), "OPTIONS": options(environ, given)}
+
+
+def sqlite(name: str) -> dict[str, Any]:
+    return {"ENGINE": SQLITE, "NAME": name if name == ":memory:" else str(BASE_DIR / name)}
 
 
 def fallback(environ: Environ, debug: bool) -> str:
@@ -48,8 +81,40 @@ def server(environ: Environ, engine: str) -> dict[str, Any]:
         "PASSWORD": required(environ, "SQL_PASSWORD"),
         "HOST": host(environ),
         "PORT": str(integer(environ, "SQL_PORT", 5432, low=1, high=65535)),
-        "OPTIONS": {"connect_timeout": CONNECT_SECONDS} if "postg" in engine else {},
+        "OPTIONS": options(environ, {}) if "postg" in engine else {},
     }
+
+
+def options(environ: Environ, given: dict[str, Any]) -> dict[str, Any]:
+    """libpq's parameters besides the address; those `given` go before."""
+    tls = {name: value for name, key in TLS.items() if (value := environ.get(key, ""))}
+    chosen = {"connect_timeout": CONNECT_SECONDS, **tls, **given}
+    if (mode := chosen.get("sslmode", SSLMODES[0])) not in SSLMODES:
+        raise ImproperlyConfigured(
+            f"SQL_SSLMODE is {mode!r}: it must be one of {', '.join(SSLMODES)}."
+        )
+    if "sslrootcert" in chosen:
+        chosen["sslrootcert"] = authorities(str(chosen["sslrootcert"]))
+    return chosen
+
+
+def authorities(name: str) -> str:
+    """A file within this folder, or libpq's word for those that the system trusts."""
+    if name == "system":
+        trust_system()
+        return name
+    if (path := BASE_DIR / name).is_file():
+        return str(path)
+    raise ImproperlyConfigured(f"SQL_SSLROOTCERT names {name}, which is no file in {BASE_DIR}.")
+
+
+def trust_system() -> None:
+    """The OpenSSL of psycopg2's wheel looks where it was built: lead it to where Python's looks."""
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    os.environ.setdefault("SSL_CERT_FILE", paths.cafile or paths.openssl_cafile)
+    os.environ.setdefault("SSL_CERT_DIR", paths.capath or paths.openssl_capath)
 
 
 def importable(engine: str) -> str:

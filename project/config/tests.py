@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from unittest import mock
 
 from django.core.exceptions import ImproperlyConfigured
 from django.test import SimpleTestCase
@@ -8,7 +9,7 @@ from django.test import SimpleTestCase
 from service import exits
 
 from . import env
-from .database import BASE_DIR, SQLITE, database
+from .database import BASE_DIR, KEYS, SQLITE, database
 
 SERVER = {
     "SQL_ENGINE": "django.db.backends.postgresql",
@@ -93,10 +94,67 @@ class DatabaseTests(SimpleTestCase):
             ({**SERVER, "SQL_ENGINE": "no.such.backend"}, "SQL_ENGINE is 'no.such.backend'"),
             ({**SERVER, "SQL_PORT": "x"}, "SQL_PORT is 'x'"),
             ({**SERVER, "SQL_PORT": "70000"}, "SQL_PORT is '70000'"),
+            ({**SERVER, "SQL_SSLMODE": "on"}, "SQL_SSLMODE is 'on'"),
+            ({**SERVER, "SQL_SSLROOTCERT": "no.pem"}, "SQL_SSLROOTCERT names no.pem"),
         ]
         for environ, message in cases:
             with self.assertRaisesMessage(ImproperlyConfigured, message):
                 database(environ, debug=False)
+
+    def test_tls(self) -> None:
+        tls = {"SQL_SSLMODE": "verify-full", "SQL_SSLROOTCERT": "manage.py"}
+        expected = {
+            "connect_timeout": 3,
+            "sslmode": "verify-full",
+            "sslrootcert": str(BASE_DIR / "manage.py"),
+        }
+        self.assertEqual(database({**SERVER, **tls}, debug=False)["OPTIONS"], expected)
+        for scheme in ("postgres", "postgresql"):
+            url = f"{scheme}://ann:x@db/shop"
+            found = database({**tls, "DATABASE_URL": url}, debug=False)
+            self.assertEqual(found["OPTIONS"], expected)
+            url += "?sslmode=require&sslrootcert=supervise.py&application_name=a"
+            found = database({**tls, "DATABASE_URL": url}, debug=False)["OPTIONS"]
+            self.assertEqual((found["sslmode"], found["application_name"]), ("require", "a"))
+            self.assertEqual(found["sslrootcert"], str(BASE_DIR / "supervise.py"))
+
+    def test_the_systems_authorities_are_found_where_python_finds_them(self) -> None:
+        with mock.patch.dict(os.environ):
+            os.environ.pop("SSL_CERT_DIR", None)
+            os.environ["SSL_CERT_FILE"] = "/mine.pem"
+            found = database({**SERVER, "SQL_SSLROOTCERT": "system"}, debug=False)
+            self.assertEqual(found["OPTIONS"]["sslrootcert"], "system")
+            self.assertEqual(os.environ["SSL_CERT_FILE"], "/mine.pem")
+            self.assertTrue(os.environ["SSL_CERT_DIR"])
+
+    def test_url(self) -> None:
+        url = "postgres://a%40nn:%20s%2Fp%C3%A9%25@db.example:6543/sh%20op"
+        found = database({**SERVER, "SQL_ENGINE": "", "DATABASE_URL": url}, debug=False)
+        named = ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT")
+        self.assertEqual(
+            [found[name] for name in named],
+            [SERVER["SQL_ENGINE"], "sh op", "a@nn", " s/p\u00e9%", "db.example", "6543"],
+        )
+        without_port = database({"DATABASE_URL": "postgres://a:b@db/shop"}, debug=False)
+        self.assertEqual(without_port["PORT"], "5432")
+
+    def test_url_of_sqlite(self) -> None:
+        for url, name in (
+            ("sqlite:///x.db", str(BASE_DIR / "x.db")),
+            ("sqlite:////data/x", "/data/x"),
+            ("sqlite://:memory:", ":memory:"),
+            ("sqlite://", ":memory:"),
+        ):
+            expected = {"ENGINE": SQLITE, "NAME": name}
+            self.assertEqual(database({"DATABASE_URL": url}, debug=False), expected)
+
+    def test_an_error_shows_no_part_of_the_url(self) -> None:
+        secret = "s3cr3t"
+        urls = (secret, f"mysql://a:{secret}@db/shop", f"postgres://a:{secret}/x@db/shop")
+        for url in (*urls, f"{secret}:a@db"):
+            with self.assertRaisesMessage(ImproperlyConfigured, "DATABASE_URL ") as caught:
+                database({"DATABASE_URL": url}, debug=False)
+            self.assertNotIn(secret, str(caught.exception))
 
     def test_a_forgotten_engine_is_no_way_to_sqlite_even_in_debug(self) -> None:
         with self.assertRaisesMessage(ImproperlyConfigured, "SQL_ENGINE is missing, but SQL_HOST"):
@@ -106,7 +164,7 @@ class DatabaseTests(SimpleTestCase):
 class ManageTests(SimpleTestCase):
     def manage(self, **variables: str) -> subprocess.CompletedProcess[str]:
         """`manage.py showmigrations` with these variables alone in place of the stack's."""
-        keys = (*SERVER, "SQL_PORT", "DEBUG", "SECRET_KEY")
+        keys = (*KEYS, "DATABASE_URL", "DEBUG", "SECRET_KEY")
         environ = {key: value for key, value in os.environ.items() if key not in keys}
         return subprocess.run(
             [sys.executable, "manage.py", "showmigrations"],

@@ -20,6 +20,8 @@ HOPELESS = re.compile(
     r"|permission denied for database"
     r"|no pg_hba\.conf entry"
     r")|no password supplied|server does not support SSL"
+    r"|certificate verify failed|server certificate for .* does not match host name"
+    r"|root certificate file"
 )
 
 

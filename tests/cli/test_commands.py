@@ -226,11 +226,19 @@ def test_a_database_elsewhere(toolkit: Toolkit) -> None:
     with (toolkit.root / ".env").open("a") as file:
         file.write("SQL_HOST=pg.example\nSQL_PORT=6543\n")
     toolkit.inv("psql", "--", "-c", "select 1")
-    whom = ("PGUSER=app", "PGDATABASE=app", "PGHOST=pg.example", "PGPORT=6543", "PGPASSWORD")
-    flags = [word for pair in whom for word in ("--env", pair)]
-    client = ["run", "--rm", "--interactive", *flags, "postgres:18-alpine", "psql"]
+    whom = {
+        "PGHOST": "pg.example",
+        "PGPORT": "6543",
+        "PGUSER": "app",
+        "PGPASSWORD": PASSWORD,
+        "PGDATABASE": "app",
+    }
+    flags = [word for name in whom for word in ("--env", name)]
+    labels = ("com.docker.compose.project=shop", "com.docker.compose.oneoff=True")
+    labelled = [word for label in labels for word in ("--label", label)]
+    client = ["run", "--rm", *labelled, "--interactive", *flags, "postgres:18-alpine", "psql"]
     assert toolkit.acts == [[*client, "-c", "select 1"]]
-    assert toolkit.log[-1]["env"]["PGPASSWORD"] == PASSWORD
+    assert whom.items() <= toolkit.log[-1]["env"].items()
 
 
 # The environment

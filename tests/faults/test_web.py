@@ -138,7 +138,7 @@ def test_a_database_elsewhere_that_is_not_there(stack: Checkout) -> None:
         assert time.time() - death(stack) < SECONDS
         assert_short(said)
         assert f"the database at {host} port 1" in said and reason in said
-        assert "correct what it names (SQL_HOST, SQL_PORT" in said
+        assert "to mend it: correct SQL_HOST" in said
     assert "DB10" in stack.found_by_doctor()
     stack.refused("DB12", "db.password")
     for key in ("SQL_HOST", "SQL_PORT"):

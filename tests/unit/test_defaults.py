@@ -17,8 +17,9 @@ REFERENCES = [
 ]
 # Not the user's to set: the hash that `inv` hands to a build.
 INTERNAL = {"BUILD_INPUTS"}
-# Empty in .env means that the runtime knows it: the name of its own database service.
-FILLED_IN = {"SQL_HOST": "db"}
+# Empty in .env means that the runtime knows it, as the name of its own database service, or none.
+EMPTY = ("SQL_SSLMODE", "SQL_SSLROOTCERT", "DATABASE_URL")
+FILLED_IN = {"SQL_HOST": "db", **dict.fromkeys(EMPTY, "")}
 
 
 def test_the_references_are_found() -> None:
@@ -56,11 +57,12 @@ def test_dockerfile() -> None:
 
 def test_django_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "project"))
-    from config.database import KEYS, database
+    from config.database import KEYS, SSLMODES, database
 
     needed = {"SQL_DATABASE": "x", "SQL_USER": "x", "SQL_PASSWORD": "x", "SQL_HOST": "x"}
     found = database(needed | {"SQL_ENGINE": EXAMPLE["SQL_ENGINE"]}, debug=False)
     assert found["PORT"] == EXAMPLE["SQL_PORT"]
+    assert SSLMODES == env.SSLMODES
     assert set(KEYS) == {key for key in EXAMPLE if key.startswith("SQL_")}
     for name in [name for name in sys.modules if name.partition(".")[0] == "config"]:
         del sys.modules[name]

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from ops import env
+from ops import ROOT, env
 from ops.problems import Problem
 
 SECRET = "s3cr3t"
 NEEDED = f"COMPOSE_PROJECT_NAME=shop\nSECRET_KEY={SECRET}\nSQL_PASSWORD={SECRET}\n"
+ELSEWHERE = "SQL_HOST=pg.example\n"
+URL = f"DATABASE_URL=postgres://ann:{SECRET}@pg.example/shop"
 
 ACCEPTED = [
     ("", {}),
@@ -131,6 +133,29 @@ BAD_SETTINGS = [
     ("SQL_PORT=postgres", "ENV06", "SQL_PORT in .env must be a number"),
     ("APP_UID=root", "ENV06", "APP_UID in .env must be a number from 0"),
     ("APP_GID=-1", "ENV06", "APP_GID in .env must be a number from 0"),
+    ("SQL_SSLMODE=verify-full", "ENV06", "SQL_SSLMODE in .env must be empty while SQL_HOST is"),
+    ("SQL_SSLROOTCERT=system", "ENV06", "SQL_SSLROOTCERT in .env must be empty while SQL_HOST is"),
+    (f"{ELSEWHERE}SQL_SSLMODE=s3cr3t", "ENV06", "SQL_SSLMODE in .env must be one of disable,"),
+    (f"{ELSEWHERE}SQL_SSLROOTCERT=s3cr3t", "ENV06", "SQL_SSLMODE in .env must be verify-full"),
+    (f"{ELSEWHERE}SQL_SSLMODE=prefer\nSQL_SSLROOTCERT=x", "ENV06", "must be verify-full while"),
+    (f"{ELSEWHERE}SQL_SSLMODE=require\nSQL_SSLROOTCERT=system", "ENV06", "must be verify-full"),
+    (f"{ELSEWHERE}SQL_SSLMODE=verify-ca", "ENV06", "SQL_SSLROOTCERT in .env must be set while"),
+    (f"{ELSEWHERE}SQL_SSLMODE=require\nSQL_SSLROOTCERT=/s3cr3t", "ENV06", "within project/"),
+    (f"{ELSEWHERE}SQL_SSLMODE=require\nSQL_SSLROOTCERT=a/../../s3cr3t", "ENV06", "project/"),
+    (f"SQL_HOST=s3cr3t\n{URL}", "ENV06", "SQL_HOST in .env must be empty, or what DATABASE_URL"),
+    (f"SQL_SSLMODE=require\n{URL}?sslmode=disable", "ENV06", "SQL_SSLMODE in .env must be empty"),
+    (f"{URL}?sslmode=s3cr3t", "ENV06", "SQL_SSLMODE (or sslmode in DATABASE_URL) in .env must be"),
+    ("DATABASE_URL=s3cr3t", "ENV06", "DATABASE_URL in .env must be postgresql://USER:PASSWORD@"),
+    ("DATABASE_URL=mysql://ann:s3cr3t@pg.example/shop", "ENV06", "must be postgresql://"),
+    ("DATABASE_URL=sqlite:///s3cr3t", "ENV06", "must be postgresql://"),
+    ("DATABASE_URL=postgres://ann:s3cr3t/x@pg.example/shop", "ENV06", "written as %XX"),
+    ("DATABASE_URL=postgres://ann:1#s3cr3t@pg.example/shop", "ENV06", "written as %XX"),
+    ("DATABASE_URL=postgres://ann:s3cr3t%ff@pg.example/shop", "ENV06", "written as %XX"),
+    ("DATABASE_URL=postgres://ann:s3cr3t@pg.example:s3cr3t/shop", "ENV06", "written as %XX"),
+    ("DATABASE_URL=postgres://ann:s3cr3t@[pg.example/shop", "ENV06", "written as %XX"),
+    ("DATABASE_URL=postgres://s3cr3t@pg.example/shop", "ENV06", "postgresql://"),
+    ("DATABASE_URL=postgres://ann:s3cr3t@/shop", "ENV06", "postgresql://"),
+    ("DATABASE_URL=postgres://ann:s3cr3t@pg.example", "ENV06", "postgresql://"),
     ("RUNTIME=podman", "ENV08", "there is no runtime 'podman'"),
 ]
 
@@ -171,6 +196,36 @@ def test_a_database_elsewhere_takes_the_place_of_the_stacks_own(
     line: str, services: tuple[str, ...]
 ) -> None:
     assert env.settings_from(NEEDED + line).services == services
+
+
+TLS = "?sslmode=verify-full&sslrootcert=certs%2Fca.pem&application_name=x"
+
+
+def test_a_url_is_read_as_if_the_keys_had_been_set() -> None:
+    url = f"DATABASE_URL=postgresql://a%40nn:%20s%2Fp%C3%A9%25@PG.example:6543/sh%20op{TLS}\n"
+    settings = env.settings_from(NEEDED + url)
+    expected = {
+        "SQL_HOST": "pg.example",
+        "SQL_PORT": "6543",
+        "SQL_DATABASE": "sh op",
+        "SQL_USER": "a@nn",
+        "SQL_PASSWORD": " s/p\u00e9%",
+        "SQL_SSLMODE": "verify-full",
+        "SQL_SSLROOTCERT": "certs/ca.pem",
+    }
+    assert {key: settings.values[key] for key in expected} == expected
+    assert (settings.services, settings.address) == (("web",), "pg.example port 6543")
+    assert settings.ca_file == ROOT / "project/certs/ca.pem"
+    # Compose, which reads .env itself, sees them as well.
+    child = settings.child_environment()
+    assert {key: child[key] for key in expected} == expected and "DATABASE_URL" not in child
+
+
+def test_a_url_is_added_to_by_the_keys_of_tls_and_agrees_with_the_same_host() -> None:
+    keys = "SQL_HOST=pg.example\nSQL_SSLMODE=verify-full\nSQL_SSLROOTCERT=system\n"
+    settings = env.settings_from(f"{NEEDED}{keys}{URL}")
+    assert (settings.values["SQL_SSLROOTCERT"], settings.ca_file) == ("system", None)
+    assert (settings.values["SQL_PORT"], settings.values["SQL_USER"]) == ("5432", "ann")
 
 
 @pytest.mark.parametrize("port", ["1", "65535"])

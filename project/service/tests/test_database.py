@@ -16,7 +16,8 @@ WRONG_PASSWORD = (
     'connection to server at "localhost" (127.0.0.1), port 5432 failed: '
     'FATAL:  password authentication failed for user "ann"\n'
 )
-SERVER = 'connection to server at "db" (172.18.0.2), port 5432 failed: FATAL:  '
+AT = 'connection to server at "db" (172.18.0.2), port 5432 failed: '
+SERVER = f"{AT}FATAL:  "
 
 
 class TextTests(SimpleTestCase):
@@ -32,6 +33,10 @@ class TextTests(SimpleTestCase):
             SERVER + 'role "ann" does not exist',
             SERVER + 'database "shop" does not exist',
             SERVER + 'no pg_hba.conf entry for host "172.18.0.3", user "ann"',
+            "server does not support SSL, but SSL was required",
+            AT + "SSL error: certificate verify failed",
+            AT + 'server certificate for "b" (and 1 other name) does not match host name "a"',
+            AT + 'root certificate file "/ca.pem" does not exist',
         ):
             self.assertTrue(hopeless(OperationalError(text)), text)
 

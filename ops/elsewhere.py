@@ -1,0 +1,131 @@
+"""A database elsewhere, such as a managed one: what leads libpq there, and the programs that do.
+
+They run in a container of POSTGRES_IMAGE; on the embedded runtime, where no engine answers, they
+are those on PATH. The server from the wheel has some as well, but they know no TLS.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ops import docker, postgres, problems, process
+from ops.client import Client
+from ops.docker import Container
+from ops.env import SYSTEM, Settings
+from ops.problems import Problem
+from ops.process import ChildFailed
+
+CA = "/tmp/ca.pem"  # in the container
+CLIENT = "client"  # the service that those containers are called
+PEM = "CERTIFICATE-----"
+DOCKER_FAILED = 125  # what `docker run` ends with where it could not run anything
+
+
+def variables(settings: Settings, ca: str = "") -> dict[str, str]:
+    """libpq's, with the password; `ca` is where the certificates are, if not where they were."""
+    values = settings.values
+    found = {
+        "PGHOST": values["SQL_HOST"],
+        "PGPORT": values["SQL_PORT"],
+        "PGUSER": values["SQL_USER"],
+        "PGPASSWORD": values["SQL_PASSWORD"],
+        "PGDATABASE": values["SQL_DATABASE"],
+    }
+    if values["SQL_SSLMODE"]:
+        found["PGSSLMODE"] = values["SQL_SSLMODE"]
+    if values["SQL_SSLROOTCERT"]:
+        found["PGSSLROOTCERT"] = (ca or str(settings.ca_file)) if settings.ca_file else SYSTEM
+    return found
+
+
+def missing_certificates(settings: Settings) -> Problem | None:
+    """The problem, if SQL_SSLROOTCERT names no file of certificates."""
+    file = settings.ca_file
+    if file is None or (file.is_file() and PEM in file.read_text(errors="replace")):
+        return None
+    return problems.certificates_missing(settings.values["SQL_SSLROOTCERT"])
+
+
+def refuse_missing_certificates(settings: Settings) -> None:
+    """Raise it."""
+    if problem := missing_certificates(settings):
+        raise problem
+
+
+def psql(settings: Settings, arguments: Sequence[str]) -> None:
+    """psql there, on our own terminal."""
+    refuse_missing_certificates(settings)
+    if not _in_container(settings):
+        argv = [_on_path("psql"), *arguments]
+        process.attach_or_fail(argv, env=postgres.clean_environment() | variables(settings))
+        return
+    given = variables(settings, CA)
+    terminal = ["--interactive", *(["--tty"] if process.on_a_terminal() else [])]
+    names = [word for name in given for word in ("--env", name)]  # values stay out of argv
+    argv = [*_run(settings), *terminal, *names, settings.values["POSTGRES_IMAGE"], "psql"]
+    code = process.attach([*argv, *arguments], env=os.environ | given)
+    if code == DOCKER_FAILED:
+        raise docker.diagnose("docker run", "the reason stands above")
+    if code:
+        raise ChildFailed(code)
+
+
+@contextmanager
+def client(settings: Settings) -> Iterator[Client]:
+    """PostgreSQL's programs in a container that lives as long as this does."""
+    refuse_missing_certificates(settings)
+    if not _in_container(settings):
+        _on_path("pg_dump")
+        yield Client("", "", variables(settings), data="", compression="gzip")
+        return
+    for name in killed(docker.all_containers(settings)):
+        process.run(["docker", "rm", "--force", name])
+    name = f"{settings.project}-{CLIENT}-{os.getpid()}"
+    try:
+        _start(settings, name)
+        yield Client(name, "", variables(settings, CA), data="", compression="zstd")
+    finally:
+        process.run(["docker", "rm", "--force", name])
+
+
+def killed(containers: Iterable[Container]) -> list[str]:
+    """Those of tasks that were killed: each is named by the process that it was for."""
+    import psutil  # slow to import
+
+    names = [container.name for container in containers if container.service == CLIENT]
+    return [name for name in names if not psutil.pid_exists(int(name.rpartition("-")[2]))]
+
+
+def _start(settings: Settings, name: str) -> None:
+    service = ["--label", f"{docker.SERVICE}={CLIENT}", "--name", name]
+    sleep = [settings.values["POSTGRES_IMAGE"], "sleep", "infinity"]
+    argv = [*_run(settings), *service, "--detach", "--init", *sleep]
+    with Path(os.devnull).open("w") as nowhere:  # for the container's number
+        code = process.attach(argv, out=nowhere)
+    if code in process.INTERRUPTED:
+        raise ChildFailed(code)
+    if code:
+        raise docker.diagnose("docker run", "the reason stands above")
+
+
+def _in_container(settings: Settings) -> bool:
+    return settings.runtime == "docker" or docker.engine_answers()
+
+
+def _on_path(program: str) -> str:
+    if shutil.which(program):
+        return program
+    raise problems.client_missing(program)
+
+
+def _run(settings: Settings) -> list[str]:
+    """`docker run` as a one-off container of this project, which reaches what the web reaches."""
+    labels = (f"{docker.PROJECT}={settings.project}", f"{docker.ONE_OFF}=True")
+    flags = [word for label in labels for word in ("--label", label)]
+    if settings.runtime == "embedded":  # there the web is a process of this machine
+        flags += ["--network", "host"]
+    if settings.ca_file:
+        flags += ["--mount", f"type=bind,source={settings.ca_file},target={CA},readonly"]
+    return ["docker", "run", "--rm", *flags]
