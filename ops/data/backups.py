@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,9 +47,11 @@ class Backup:
 
 def run(settings: Settings, keep: str, as_json: bool) -> None:
     """List them, those past the newest `keep` removed first."""
+    from ops.data import undo  # which itself needs this module
+
     if keep:
         with one_at_a_time("db.backups"):
-            for backup in prune(int(number("--keep", keep, "5"))):
+            for backup in prune(int(number("--keep", keep, "5")), undo.needed()):
                 console.say(f"removed {backup.name}")
     found = all_of()
     console.answer(console.as_json([_record(b) for b in found]) if as_json else as_text(found))
@@ -79,7 +82,10 @@ def write_manifest(backup: Backup) -> None:
     target = manifest_of(backup.dump)
     part = target.with_name(f"{target.name}.part")
     part.touch(0o600)
-    part.write_text(json.dumps(_record(backup), indent=2) + "\n", encoding="utf-8")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(_record(backup), indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())  # a dump without its manifest would be no backup
     part.replace(target)
 
 
@@ -102,11 +108,12 @@ def next_number() -> int:
     return max((backup.number for backup in all_of()), default=0) + 1
 
 
-def prune(keep: int) -> list[Backup]:
-    """Remove all but the newest `keep`, never the newest verified one; those that went."""
+def prune(keep: int, needed: Collection[str]) -> list[Backup]:
+    """Remove all but the newest `keep`, never the newest verified one, nor those of the names
+    `needed`; the ones that went."""
     there = all_of()
     safe = next((backup for backup in there if backup.verified), None)
-    gone = [backup for backup in there[keep:] if backup != safe]
+    gone = [one for one in there[keep:] if one != safe and one.name not in needed]
     for backup in gone:
         backup.dump.unlink(missing_ok=True)  # first: a manifest alone is no backup
         manifest_of(backup.dump).unlink(missing_ok=True)

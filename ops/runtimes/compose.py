@@ -154,7 +154,11 @@ def client(settings: Settings) -> Iterator[Client]:
 
 def _client(settings: Settings, db: Container) -> Client:
     values = settings.values
-    variables = {"PGUSER": values["SQL_USER"], "PGDATABASE": values["SQL_DATABASE"]}
+    variables = {
+        "PGUSER": values["SQL_USER"],
+        "PGDATABASE": values["SQL_DATABASE"],
+        "PGAPPNAME": f"inv {settings.project}",  # by which a later task knows what a killed one left
+    }
     return Client(db.name, "", variables, data=named_volume.DATA, compression="zstd")
 
 

@@ -117,7 +117,8 @@ def client(settings: Settings) -> Iterator[Client]:
     try:
         server = server_of(settings)
         folder, data = str(server.binaries), str(server.home)
-        yield Client("", folder, _connection(settings), data, compression="gzip")
+        variables = _connection(settings) | {"PGAPPNAME": f"inv {settings.project}"}
+        yield Client("", folder, variables, data, compression="gzip")
     finally:
         if not running:
             postgres.stop(DB)
