@@ -149,7 +149,8 @@ def client(settings: Settings) -> Iterator[Client]:
         yield _client(settings, _running(settings, "db"))
     finally:
         if db is None:
-            _compose(settings, "rm", "--stop", "--force", "db")
+            argv = ["docker", "compose", "rm", "--stop", "--force", "db"]
+            process.attach(argv, env=settings.child_environment(), progress=True)
 
 
 def _client(settings: Settings, db: Container) -> Client:
@@ -157,7 +158,7 @@ def _client(settings: Settings, db: Container) -> Client:
     variables = {
         "PGUSER": values["SQL_USER"],
         "PGDATABASE": values["SQL_DATABASE"],
-        "PGAPPNAME": f"inv {settings.project}",  # by which a later task knows what a killed one left
+        "PGAPPNAME": f"inv {settings.project}",  # for a later task to know
     }
     return Client(db.name, "", variables, data=named_volume.DATA, compression="zstd")
 
