@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -68,9 +68,12 @@ class Client:
             raise problems.database_refuses(last_error(done.err))
         return done.out.strip()
 
-    def receive(self, take: Callable[[bytes], object], program: str, *arguments: str) -> Result:
-        """Run a program, with its output streamed to `take`."""
-        argv, env = self.command(program, *arguments)
+    def receive(
+        self, take: Callable[[bytes], object], program: str, *arguments: str, database: str = ""
+    ) -> Result:
+        """Run a program on `database`, with its output streamed to `take`."""
+        values = {"PGDATABASE": database or self.database}
+        argv, env = self.command(program, *arguments, values=values)
         return process.receive(argv, take, env=env)
 
     def send(self, feed: Feed, program: str, *arguments: str, database: str = "") -> Result:
@@ -119,8 +122,9 @@ class Session:
 
     def begin(self, script: str) -> None:
         """Have psql work on a script, and do not wait for it."""
-        self.stdin.write(f"{script}\n\\echo {END}\n".encode())
-        self.stdin.flush()
+        with suppress(BrokenPipeError):  # psql has ended; the answer says why
+            self.stdin.write(f"{script}\n\\echo {END}\n".encode())
+            self.stdin.flush()
 
     def answer(self) -> list[str]:
         """The lines that the first script without an answer has printed."""
@@ -136,6 +140,14 @@ class Session:
         """Both."""
         self.begin(script)
         return self.answer()
+
+
+def named(database: str) -> str:
+    """`--dbname` of a database; a name that libpq would take for a list of settings is one."""
+    if "=" not in database and "://" not in database:
+        return f"--dbname={database}"
+    quoted = database.replace("\\", r"\\").replace("'", r"\'")
+    return f"--dbname=dbname='{quoted}'"
 
 
 def last_error(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ops.console import megabytes
+from ops.problems import Problem
 
 SECONDS = 0.2
 PATIENCE = 1.0  # work that ends sooner needs no bar
@@ -38,7 +39,11 @@ def _draw(label: str, done: Callable[[], int], total: int, ended: threading.Even
     ended.wait(PATIENCE)
     while not ended.is_set():
         seconds = time.monotonic() - started
-        print(f"\r\033[K{line(label, done(), total, seconds)}", end="", file=sys.stderr, flush=True)
+        try:
+            drawn = line(label, done(), total, seconds)
+        except Problem:  # the work says itself what is wrong
+            return
+        print(f"\r\033[K{drawn}", end="", file=sys.stderr, flush=True)
         ended.wait(SECONDS)
 
 

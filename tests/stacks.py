@@ -195,13 +195,23 @@ class Checkout:
         assert done.returncode == (1 if codes else 0)
         return codes
 
+    def backups(self) -> list[dict[str, Any]]:
+        """What `inv db.backups` lists, the newest first."""
+        return list(json.loads(self.inv("db.backups", "--json").stdout))
+
+    def snapshots(self) -> list[str]:
+        """The names that `inv db.snapshots` lists, the newest first."""
+        found = json.loads(self.inv("db.snapshots", "--json").stdout)
+        return [one["note"]["name"] for one in found]
+
     def keep(self) -> None:
         """Put a row into the database that has to outlive whatever comes."""
         self.sql("create table kept as select 'kept' as text")
 
     def assert_kept(self) -> None:
         """The stack works, with the row that was there before."""
-        assert self.get("readyz")[0] == 200
+        answer = self.get("readyz")
+        assert answer[0] == 200, answer
         assert self.sql("select text from kept") == "kept"
 
     def set(self, key: str, value: str) -> None:

@@ -58,12 +58,9 @@ def make(
 def check(settings: Settings, client: Client, backup: Backup) -> None:
     """Restore it into a database of its own, compare, and note that it is verified; or raise."""
     backups.refuse_damaged(backup)
-    part = databases.make_part(settings, client)
-    try:
+    with databases.new_part(settings, client) as part:
         load.archive(client, backup.dump, part, expected=backup.contents.bytes)
         found = contents.differences(backup.contents, contents.read(client, part), exact=False)
-    finally:
-        databases.drop_part(settings, client)
     if found:
         raise problems.backup_differs(backup.name, found)
     backups.mark_verified(backup)
@@ -106,8 +103,8 @@ def _write(client: Client, database: str, part: Path) -> Dump:
         contents.begin(session)
         sink = Sink(file)
         with bar("dumping", lambda: sink.size, 0):
-            argv = [*_arguments(client, snapshot), f"--dbname={database}"]
-            done = client.receive(sink.take, "pg_dump", *argv)
+            argv = _arguments(client, snapshot)
+            done = client.receive(sink.take, "pg_dump", *argv, database=database)
         if done.code:
             raise problems.dump_failed(last_error(done.err))
         held = contents.answer(session)
@@ -157,10 +154,15 @@ def _sync(folder: Path) -> None:
 
 
 def _target(to: str) -> Path | None:
-    """The file that was asked for; in a folder that is there, and not there itself."""
+    """The file that was asked for; in a folder that is there, and not there itself, nor its
+    manifest, unless a killed task has left that."""
     if not to:
         return None
     path = Path(to).expanduser().absolute()
-    if path.exists() or not path.parent.is_dir():
-        raise problems.target_refused(str(path), "is there already" if path.exists() else "")
+    if not path.parent.is_dir():
+        raise problems.target_refused(str(path), "")
+    manifest = backups.manifest_of(path)
+    for taken in (path, manifest):
+        if taken.exists() and not (taken == manifest != path and backups.read(path)):
+            raise problems.target_refused(str(taken), "is there already")
     return path

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -66,7 +67,10 @@ def write_manifest(backup: Backup) -> None:
     target = manifest_of(backup.dump)
     part = target.with_name(f"{target.name}.part")
     part.touch(0o600)
-    part.write_text(json.dumps(_record(backup), indent=2) + "\n", encoding="utf-8")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(_record(backup), indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())  # a dump without its manifest would be no backup
     part.replace(target)
 
 

@@ -11,7 +11,7 @@ COUNTS = r"""
 SELECT format('SELECT json_build_object(''table'', %L, ''rows'', count(*)) FROM ONLY %s', c, c)
 FROM (SELECT format('%I.%I', n.nspname, r.relname) AS c
       FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace
-      WHERE r.relkind IN ('r', 'm') AND r.relpersistence <> 't'
+      WHERE r.relkind IN ('r', 'm') AND r.relispopulated AND r.relpersistence <> 't'
         AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
         AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = r.oid AND d.deptype = 'e')
       ORDER BY 1) AS tables \gexec

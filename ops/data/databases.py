@@ -5,7 +5,8 @@ finished is DATABASE@part-PROJECT: never shown, and dropped by the next task.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -13,9 +14,10 @@ from ops import problems
 from ops.client import MAINTENANCE, Client, last_error
 from ops.data.roles import TAKE_BACK
 from ops.env import Settings
+from ops.problems import Problem
 from ops.process import Result
 
-LONGEST = 63  # bytes of a name in PostgreSQL
+LONGEST = 59  # bytes of a name: PostgreSQL takes 63, and ~99 has to fit as well
 TRIES = 5
 IN_USE = "55006"
 
@@ -44,8 +46,12 @@ SELECT datname FROM pg_database
 WHERE NOT datistemplate AND datallowconn AND datname NOT IN (:'live', 'postgres')
   AND NOT starts_with(datname, :'live' || '@part-');
 """
-# With whatever a killed task has left at work on it, and the roles that it was lent.
+# With whatever a killed task has left at work, and the roles that it was lent: one task at a time
+# works on a database, so other sessions of our name are of none.
 DROP_PART = rf"""
+SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid()
+  AND application_name LIKE 'inv %' \g /dev/null
 \getenv part PART
 SELECT format('DROP DATABASE %I WITH (FORCE)', datname)
 FROM pg_database WHERE datname = :'part' \gexec
@@ -58,8 +64,9 @@ CREATE DATABASE :"part" TEMPLATE :"source" STRATEGY file_copy;
 """
 # The last one of a name has it; those before get ~1, ~2 and so on.
 NAME_IT = rf"""{NAMES}
-SELECT format('%s~%s', :'final', 1 + count(*)) AS older FROM pg_database
-WHERE starts_with(datname, :'final' || '~') \gset
+SELECT format('%s~%s', :'final', 1 + coalesce(max(number::int), 0)) AS older
+FROM pg_database, substr(datname, length(:'final') + 2) AS number
+WHERE starts_with(datname, :'final' || '~') AND number ~ '^\d{{1,4}}$' \gset
 BEGIN;
 SELECT format('ALTER DATABASE %I RENAME TO %I', :'final', :'older') FROM pg_database
 WHERE datname = :'final' \gexec
@@ -104,9 +111,6 @@ COMMENT ON DATABASE :"final" IS :'note';
 ALTER DATABASE :"part" RENAME TO :"live";
 COMMENT ON DATABASE :"live" IS NULL;
 COMMIT;
-"""
-RENAME = rf"""{NAMES}
-ALTER DATABASE :"part" RENAME TO :"final";
 """
 DROP = r"""
 \getenv final FINAL
@@ -177,11 +181,16 @@ def drop_part(settings: Settings, client: Client) -> None:
     client.ask(DROP_PART, PART=part_of(settings, client))
 
 
-def make_part(settings: Settings, client: Client) -> str:
-    """A new one, empty."""
+@contextmanager
+def new_part(settings: Settings, client: Client) -> Iterator[str]:
+    """A new one, empty; dropped at the end, unless the block has put it in place."""
     part = part_of(settings, client)
     client.ask(NEW, PART=part)
-    return part
+    try:
+        yield part
+    finally:
+        with suppress(Problem):  # where the server has ended, the next task drops it
+            drop_part(settings, client)
 
 
 def keep_part(client: Client, part: str, note: Note) -> None:
@@ -197,10 +206,11 @@ def snapshot(settings: Settings, client: Client, note: Note) -> None:
     _alone(client, script, database=live, **values)
 
 
-def swap(client: Client, part: str, note: Note) -> None:
-    """Put `part` in the place of the project's own, which is kept as the note says, in one
-    transaction."""
-    _alone(client, SWAP, **_swapping(client, part, note))
+def swap(client: Client, part: str, note: Note, live: str = "") -> None:
+    """Put `part` in the place of the project's own, or of the database `live`, which is kept as the
+    note says if it is there; in one transaction."""
+    values = _swapping(client, part, note)
+    _alone(client, SWAP, **{**values, "LIVE": live or client.database})
 
 
 def swap_copy(settings: Settings, client: Client, source: str, note: Note) -> None:
@@ -216,11 +226,6 @@ def _swapping(client: Client, part: str, note: Note) -> dict[str, str]:
 
 def _json(note: Note) -> str:
     return json.dumps(asdict(note))
-
-
-def rename_part(client: Client, part: str, name: str) -> None:
-    """Give it the name of a database that is nobody's snapshot."""
-    client.ask(RENAME, PART=part, FINAL=name)
 
 
 def drop(client: Client, database: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from ops import problems
-from ops.client import MAINTENANCE, SCRIPT, Client, Feed, last_error
+from ops.client import MAINTENANCE, SCRIPT, Client, Feed, last_error, named
 from ops.data import backups, roles
 from ops.data.dumps import Dump, Scan, recognise, scan
 from ops.process import Result
@@ -43,7 +43,7 @@ def _archive(client: Client, dump: Dump, part: str, expected: int) -> None:
         wanted = _roles_of_archive(client, dump, name)
         with roles.borrowed(client, wanted, part), _growth(client, part, expected):
             jobs = [f"--jobs={min(4, os.cpu_count() or 1)}"] if dump.parallel else []
-            argv = ["--exit-on-error", *jobs, f"--dbname={part}", name]
+            argv = ["--exit-on-error", *jobs, named(part), name]
             _succeed(client.send(lambda stdin: None, "pg_restore", *argv), dump)
 
 

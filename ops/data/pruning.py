@@ -21,9 +21,9 @@ def prune(keep: int) -> list[Backup]:
     """Remove all but the newest `keep`, never the newest verified one, nor what an undo of the last
     act needs; those that went."""
     there = backups.all_of()
-    needed = {name for act in undo.acts()[-1:] for name in act.backups}
     newest = next((backup.name for backup in there if backup.verified), "")
-    gone = [backup for backup in there[keep:] if backup.name not in {newest, *needed}]
+    safe = {newest, *undo.needed()}
+    gone = [backup for backup in there[keep:] if backup.name not in safe]
     for backup in gone:
         backup.dump.unlink(missing_ok=True)  # first: a manifest alone is no backup
         backups.manifest_of(backup.dump).unlink(missing_ok=True)

@@ -62,13 +62,9 @@ def _from_dump(settings: Settings, client: Client, path: Path) -> None:
         backups.refuse_damaged(backup)
     growth = GROWTH["archive" if dump.archive else "plain"]
     _refuse_without_room(client, backup.contents.bytes if backup else _size(path) * growth)
-    part = databases.make_part(settings, client)
-    try:
+    with databases.new_part(settings, client) as part:
         load.into(client, dump, part, backup.contents.bytes if backup else 0)
         undo.put_in_place(client, part, "restore")
-    except BaseException:
-        databases.drop_part(settings, client)
-        raise
     held = f": {making.words(backup.contents)}" if backup else ""
     console.say(f"restored {path.name}{held}")
 

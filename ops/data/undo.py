@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from ops import console, problems, process, runtimes
 from ops.client import Client
 from ops.data import backups, databases, load
+from ops.data.backups import Backup
 from ops.data.databases import Note
 from ops.env import Settings
 from ops.lock import STATE, one_at_a_time
@@ -50,6 +51,11 @@ def remember(task: str, **kept: object) -> None:
 def forget(act: Act) -> None:
     """Drop the note of an act that was undone, or never came about."""
     _write([other for other in acts() if other != act])
+
+
+def needed() -> set[str]:
+    """The backups that alone hold what an act took away."""
+    return {name for act in acts() for name in act.backups}
 
 
 def run(settings: Settings) -> None:
@@ -92,15 +98,19 @@ def _from_backups(settings: Settings, client: Client, act: Act) -> None:
         (there[name] for name in act.backups), key=lambda b: b.database == client.database
     ):
         backups.refuse_damaged(backup)
-        part = databases.make_part(settings, client)
-        load.archive(client, backup.dump, part, backup.contents.bytes)
-        if backup.database == client.database:
-            put_in_place(client, part, "undo")
-        elif backup.note["at"]:
-            databases.keep_part(client, part, Note(**backup.note))
-        else:
-            databases.rename_part(client, part, backup.database)
+        with databases.new_part(settings, client) as part:
+            load.archive(client, backup.dump, part, backup.contents.bytes)
+            _put_back(client, part, backup)
     forget(act)
+
+
+def _put_back(client: Client, part: str, backup: Backup) -> None:
+    if backup.database == client.database:
+        put_in_place(client, part, "undo")
+    elif backup.note["at"]:
+        databases.keep_part(client, part, Note(**backup.note))
+    else:  # one of this name may be there again, or still: it is kept
+        databases.swap(client, part, kept_note("undo"), backup.database)
 
 
 def put_in_place(client: Client, part: str, task: str) -> None:

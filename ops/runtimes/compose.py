@@ -155,12 +155,17 @@ def _beside_db(settings: Settings) -> Iterator[Client]:
         yield _client(settings, name)
     finally:
         if db is None:
-            _compose(settings, "rm", "--stop", "--force", "db")
+            argv = ["docker", "compose", "rm", "--stop", "--force", "db"]
+            process.attach(argv, env=settings.child_environment(), progress=True)
 
 
 def _client(settings: Settings, container: str) -> Client:
     values = settings.values
-    variables = {"PGUSER": values["SQL_USER"], "PGDATABASE": values["SQL_DATABASE"]}
+    variables = {
+        "PGUSER": values["SQL_USER"],
+        "PGDATABASE": values["SQL_DATABASE"],
+        "PGAPPNAME": f"inv {settings.project}",  # for a later task to know
+    }
     return Client(container, "", variables, data=named_volume.DATA, compression="zstd")
 
 

@@ -127,7 +127,8 @@ def _beside_db(settings: Settings) -> Iterator[Client]:
     try:
         server = server_of(settings)
         folder, data = str(server.binaries), str(server.home)
-        yield Client("", folder, _connection(settings), data, compression="gzip")
+        variables = _connection(settings) | {"PGAPPNAME": f"inv {settings.project}"}
+        yield Client("", folder, variables, data, compression="gzip")
     finally:
         if not running:
             postgres.stop(DB)

@@ -1,0 +1,222 @@
+"""Backup, restore, snapshot, nuke and undo that are ended, or whose server is, in their midst.
+
+The moments are made, not guessed: a lock is held that the task has to wait for.
+"""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stacks import Checkout, eventually
+from test_database import kill_database
+from test_interrupts import Child, ctrl_c, terminate
+
+# A database of another name is being filled as long as this role is not there.
+GATE = r"""
+create function gate(t text) returns bool language plpgsql as $$ begin
+  while current_database() ~ '@part-' and not exists (select from pg_roles where rolname = 'gate')
+  loop perform pg_sleep(0.05); end loop;
+  return true;
+end $$;
+create table gated (t text check (public.gate(t)));
+insert into gated values ('one');
+"""
+LOCKS = {
+    "rows": "begin;\nlock table kept in access exclusive mode;",
+    "databases": "\\connect postgres\nbegin;\nlock table pg_database in share mode;",
+}
+WAITING = "select count(*) from pg_locks where not granted;"
+LOADING = "select count(*) from pg_stat_activity where datname ~ '@part-' and query ~ '^COPY';"
+DROP_ASIDE = r"""
+select format('drop database %I with (force)', datname) from pg_database where datname ~ '@' \gexec
+"""
+
+
+def kill(child: Child) -> None:
+    """What nobody can catch."""
+    os.kill(child.pid, signal.SIGKILL)
+
+
+class Session:
+    """A psql of a person who is in the way."""
+
+    def __init__(self, stack: Checkout) -> None:
+        flags = ("--no-align", "--tuples-only", "--quiet")
+        self.child = stack.start("psql", "--", *flags, stdin=subprocess.PIPE)
+
+    def ask(self, script: str) -> str:
+        """What a script prints."""
+        assert self.child.stdin and self.child.stdout
+        self.child.stdin.write(f"{script}\n\\echo over\n")
+        self.child.stdin.flush()
+        lines = iter(self.child.stdout.readline, "")
+        return "".join(iter(lambda: next(lines), "over\n")).strip()
+
+    def until(self, question: str) -> None:
+        eventually(lambda: self.ask(question) != "0", 20, question)
+
+    def end(self) -> None:
+        with suppress(BrokenPipeError):
+            self.child.communicate("", timeout=10)
+
+
+@contextmanager
+def session(stack: Checkout) -> Iterator[Session]:
+    opened = Session(stack)
+    try:
+        yield opened
+    finally:
+        opened.end()
+
+
+@pytest.fixture(scope="module")
+def shared(kept: Checkout) -> Checkout:
+    kept.inv("up")
+    return kept
+
+
+@pytest.fixture
+def stack(shared: Checkout) -> Iterator[Checkout]:
+    """The stack, up, with the row of before; nothing half-made is shown, and nothing lent stays."""
+    yield shared
+    shared.inv("psql", stdin=DROP_ASIDE)
+    shared.assert_kept()
+    assert shared.sql("select count(*) from pg_roles where rolname = 'gate'") == "0"
+
+
+@pytest.fixture(scope="module")
+def gated(shared: Checkout) -> str:
+    """The name of a backup whose restore waits in the midst, until a role `gate` is there."""
+    shared.inv("psql", stdin=GATE)
+    path = Path(shared.inv("db.backup").stdout.strip())
+    shared.sql("drop table gated; drop function gate")
+    return path.stem
+
+
+def state(stack: Checkout) -> dict[str, Any]:
+    """What the tasks show of the data."""
+    names = [one["dump"] for one in stack.backups()]
+    shown = [*names, *stack.snapshots()]
+    assert not [name for name in shown if "part" in name], shown
+    return {"text": stack.sql("select text from kept"), "backups": names}
+
+
+def ended(child: Child, end: Callable[[Child], None]) -> None:
+    end(child)
+    err = child.communicate(timeout=30)[1]
+    assert child.returncode in (130, 143, -9) and "Traceback" not in err, (child.returncode, err)
+
+
+@pytest.mark.parametrize(
+    ("lock", "typed", "end"),
+    [
+        ("rows", "db.backup", kill),
+        ("rows", "db.backup", terminate),
+        ("databases", "db.snapshot", kill),
+        ("databases", "db.snapshot", ctrl_c),
+        ("databases", "undo", kill),
+        ("rows", "nuke --yes", kill),
+    ],
+)
+def test_a_task_that_is_ended(
+    stack: Checkout, lock: str, typed: str, end: Callable[[Child], None]
+) -> None:
+    if typed == "undo":
+        stack.inv("db.snapshot", "--name", "kept")
+        stack.inv("db.restore", "kept")
+    before, running = state(stack), stack.runtime.identities(stack.root)
+    with session(stack) as other:
+        other.ask(LOCKS[lock])
+        child = stack.start(*typed.split())
+        other.until(WAITING)
+        ended(child, end)
+    assert state(stack) == before
+    assert stack.runtime.identities(stack.root) == running
+    if "nuke" not in typed:
+        stack.inv(*typed.split())  # the next one works, whatever is left at work
+    assert not list((stack.root / "backups").glob("*.part")) or "nuke" in typed
+
+
+@pytest.mark.parametrize("end", [kill, ctrl_c])
+def test_a_restore_that_is_ended(stack: Checkout, gated: str, end: Callable[[Child], None]) -> None:
+    """While rows are being loaded; then another one goes through."""
+    stack.sql("update kept set text = 'changed'")
+    with session(stack) as other:
+        for last in (False, True):
+            child = stack.start("db.restore", gated)
+            other.until(LOADING)
+            if not last:
+                ended(child, end)
+                assert state(stack)["text"] == "changed"
+        other.ask("create role gate;")
+        err = child.communicate(timeout=60)[1]
+    assert child.returncode == 0, err
+    stack.sql("drop role gate; drop table gated; drop function gate")
+
+
+def test_a_restore_that_is_killed_while_it_swaps(stack: Checkout, gated: str) -> None:
+    stack.sql("update kept set text = 'changed'")
+    with session(stack) as way, session(stack) as other:
+        child = stack.start("db.restore", gated)
+        other.until(LOADING)
+        way.ask(LOCKS["databases"])
+        other.ask("create role gate;")
+        other.until(WAITING)
+        ended(child, kill)
+    now = state(stack)["text"]  # which of the two it is, is the server's own: never between
+    assert now in ("kept", "changed")
+    done = stack.inv("undo", code=None)
+    assert done.returncode == (0 if now == "kept" else 1), done
+    stack.inv("db.restore", gated)
+    stack.sql("drop role gate; drop table gated; drop function gate")
+
+
+@pytest.mark.fault("BAK06", "docker", "embedded")
+def test_a_server_that_is_killed_in_a_backup(stack: Checkout) -> None:
+    before = state(stack)
+    with session(stack) as other:
+        other.ask(LOCKS["rows"])
+        child = stack.start("db.backup")
+        other.until(WAITING)
+        kill_database(stack)
+        assert_ends_with("BAK06", child)
+    stack.inv("up")
+    assert state(stack) == before
+    stack.inv("db.backup")
+
+
+@pytest.mark.fault("BAK07", "docker", "embedded")
+def test_a_server_that_is_killed_in_a_restore(stack: Checkout, gated: str) -> None:
+    before = state(stack)
+    with session(stack) as other:
+        child = stack.start("db.restore", gated)
+        other.until(LOADING)
+        kill_database(stack)
+        assert_ends_with("BAK07", child)
+    stack.inv("up")
+    assert state(stack) == before
+    stack.inv("db.snapshot", "--name", "next")
+
+
+def test_a_server_that_is_killed_in_a_snapshot(stack: Checkout) -> None:
+    before = state(stack)
+    with session(stack) as other:
+        other.ask(LOCKS["databases"])
+        child = stack.start("db.snapshot")
+        other.until(WAITING)
+        kill_database(stack)
+        assert_ends_with("DB", child)
+    stack.inv("up")
+    assert state(stack) == before
+    stack.inv("db.snapshot")
+
+
+def assert_ends_with(code: str, child: Child) -> None:
+    """It ends with this problem, by itself."""
+    err = child.communicate(timeout=60)[1]
+    assert child.returncode == 1 and f"error {code}" in err and "Traceback" not in err, err
