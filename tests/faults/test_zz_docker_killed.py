@@ -1,4 +1,4 @@
-"""The engine itself is killed in the midst of a task; the last file, since every stack ends with it.
+"""The engine itself is killed in the midst of a task; the last file, since each stack ends with it.
 
 Only where ENGINE_START names the command that starts it again.
 """
