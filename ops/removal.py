@@ -88,5 +88,5 @@ def _say_what_stays(settings: Settings, saved: Sequence[Backup]) -> None:
         console.say("the data are in backups/; inv undo brings them back")
     if not settings.has_own_database:
         console.say(f"the database on {settings.values['SQL_HOST']} was not touched")
-    if elsewhere := runtimes.of(settings).data_of_the_other(settings):
-        console.say(f"The other runtime's data stay as well: {', '.join(elsewhere)}")
+    if unused := runtimes.of(settings).data_that_stay(settings):
+        console.say(f"Data that this stack does not use now stay as well: {', '.join(unused)}")

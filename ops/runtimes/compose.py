@@ -35,6 +35,7 @@ WAIT_SECONDS = 180
 DATABASE_SECONDS = 60
 POLL_SECONDS = 1.0
 TELL_SECONDS = 10
+KINDS = ("container", "volume", "network", "image")
 DEAD = ("exited", "dead")
 MADE_WITH = {
     "POSTGRES_USER": "SQL_USER",
@@ -229,7 +230,8 @@ def inventory(settings: Settings) -> list[tuple[str, str, str]]:
     """All that is this project's alone: kind, name, and of volumes the size."""
     docker.containers(settings)  # refuses those of another checkout
     found = _inventory(settings)
-    volumes_there = docker.inspect(*found["volume"]) if found["volume"] else {}
+    names = found.get("volume", [])
+    volumes_there = docker.inspect(*names) if names else {}
     named_volume.refuse_of_another(settings, volumes_there)
     sizes = {v.name: v.size for v in docker.volumes(settings)}
     return [(kind, name, sizes.get(name, "")) for kind, names in found.items() for name in names]
@@ -245,10 +247,11 @@ def remove_all(settings: Settings) -> None:
     _remove(_inventory(settings))
 
 
-def data_of_the_other(settings: Settings) -> list[str]:
-    """What the embedded runtime has of this checkout."""
+def data_that_stay(settings: Settings) -> list[str]:
+    """What the embedded runtime has of this checkout, and a volume that no service uses now."""
     folder = ROOT / ".data"
-    return [str(folder)] if folder.exists() else []
+    unused = [] if settings.has_own_database else docker.names_of("volume", settings)
+    return [*([str(folder)] if folder.exists() else []), *unused]
 
 
 # up
@@ -405,7 +408,8 @@ def _late(settings: Settings, found: Mapping[str, Container], late: Sequence[Con
 
 
 def _inventory(settings: Settings) -> dict[str, list[str]]:
-    kinds = ("container", "volume", "network", "image")
+    # A volume that no service uses now was not backed up: it stays.
+    kinds = [kind for kind in KINDS if kind != "volume" or settings.has_own_database]
     return {kind: docker.names_of(kind, settings) for kind in kinds}
 
 

@@ -207,12 +207,14 @@ def remove_all(settings: Settings) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def data_of_the_other(settings: Settings) -> list[str]:
-    """What the Docker runtime has of this checkout."""
+def data_that_stay(settings: Settings) -> list[str]:
+    """What the Docker runtime has of this checkout, and folders that no service uses now."""
+    unused = [] if settings.has_own_database else [str(home) for home in _homes(settings)]
     try:
-        return docker.names_of("volume", settings) if docker.engine_answers(seconds=2) else []
+        volumes = docker.names_of("volume", settings) if docker.engine_answers(seconds=2) else []
     except Problem:
-        return []
+        volumes = []
+    return [*volumes, *unused]
 
 
 # up and down
@@ -398,6 +400,11 @@ def _service_status(name: str) -> ServiceStatus:
 
 
 def _folders(settings: Settings) -> list[Path]:
+    """Those that a nuke removes: of a database that is not used now there is no backup."""
+    return _homes(settings) if settings.has_own_database else []
+
+
+def _homes(settings: Settings) -> list[Path]:
     """That of the data, and of the socket where that is not within: its path would be too long."""
     home = home_of(settings)
     folders = dict.fromkeys((home, _socket(home)))

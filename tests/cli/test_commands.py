@@ -10,7 +10,7 @@ from conftest import PASSWORD, SECRET, Toolkit
 
 EXEC = ["exec", "--interactive"]
 PSQL = [*EXEC, "--env", "PGUSER=app", "--env", "PGDATABASE=app", "shop-db-1", "psql"]
-WEB = [*EXEC, "shop-web-1"]
+WEB = [*EXEC, "--env", "SQL_PASSWORD", "shop-web-1"]
 MANAGE = [*WEB, "python", "manage.py"]
 LOGS = ["compose", "logs"]
 
@@ -174,7 +174,7 @@ def assert_passed_by_environment(toolkit: Toolkit) -> None:
 def test_the_admin_goes_by_environment(toolkit: Toolkit) -> None:
     append_to_env(toolkit, ADMIN)
     assert_passed_by_environment(toolkit)
-    assert toolkit.acts == [[*EXEC, *NAMED, "shop-web-1", *SEED[1:]]]
+    assert toolkit.acts == [[*EXEC, *NAMED, *WEB[2:], *SEED[1:]]]
 
 
 def test_the_admin_where_the_web_is_dead(toolkit: Toolkit) -> None:

@@ -1,4 +1,4 @@
-"""Dumps that were made elsewhere, and files that are damaged or no dump at all, given to restore."""
+"""Dumps that were made elsewhere, and files that are damaged or no dump at all, restored."""
 
 import gzip
 import os
