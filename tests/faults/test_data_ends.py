@@ -143,9 +143,7 @@ def test_a_task_that_is_ended(
 
 
 @pytest.mark.parametrize("end", [kill, ctrl_c])
-def test_a_restore_that_is_ended(
-    stack: Checkout, gated: str, end: Callable[[Child], None]
-) -> None:
+def test_a_restore_that_is_ended(stack: Checkout, gated: str, end: Callable[[Child], None]) -> None:
     """While rows are being loaded; then another one goes through."""
     stack.sql("update kept set text = 'changed'")
     with session(stack) as other:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from stacks import Checkout, Make, Runtime
 
-ODD = "it's \"mine\" = ä 5"  # spaces, quotes, an equals sign and what is no ASCII
+ODD = 'it\'s "mine" = ä 5'  # spaces, quotes, an equals sign and what is no ASCII
 
 
 @pytest.fixture(scope="module")
