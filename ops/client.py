@@ -151,7 +151,7 @@ def named(database: str) -> str:
 
 
 def last_error(text: str) -> str:
-    """Of what a program wrote on stderr, the sentence that it ended with."""
+    """Of what a program wrote on stderr, the error that ended it, which others may follow."""
     lines = [line for line in text.splitlines() if "rror:" in line or "ERROR:" in line]
     lines = lines or text.strip().splitlines()[-1:] or ["it gave no reason"]
-    return lines[-1].strip()
+    return lines[0].strip()

@@ -15,6 +15,7 @@ from ops.client import Feed
 
 PIECE = 1 << 20
 LONGEST_LINE = 1 << 16  # bytes of a line that are looked at
+TAR_END = 1024  # bytes of zeros
 GZIP, ZSTD, CUSTOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PGDMP"
 HEADER, FOOTER = b"-- PostgreSQL database dump\n", b"-- PostgreSQL database dump complete"
 
@@ -91,10 +92,23 @@ def recognise(path: Path) -> Dump:
     if start.startswith(CUSTOM):
         return Dump(path, archive=True, packed=packed, parallel=True)
     if start[257:262] == b"ustar" and start.startswith(b"toc.dat"):
+        # pg_restore takes a tar that is cut off for one with fewer rows, and says nothing.
+        if _last_bytes(dump, TAR_END).strip(b"\0"):
+            raise problems.dump_unreadable(str(path), "its end is missing")
         return Dump(path, archive=True, packed=packed, parallel=False)
     if b"\0" in start or not start.strip():
         raise problems.no_dump(str(path), "holds neither SQL nor an archive of pg_dump")
     return dump
+
+
+def _last_bytes(dump: Dump, count: int) -> bytes:
+    last = b""
+    with dump.opened() as file:
+        if not dump.packed:
+            file.seek(max(0, dump.path.stat().st_size - count))
+        while piece := file.read(PIECE):
+            last = (last + piece)[-count:]
+    return last
 
 
 @dataclass

@@ -10,23 +10,28 @@ from contextlib import contextmanager
 
 from ops.client import Client
 
+# Where we may, as superusers: restored by several workers, a grant can come before the one that it
+# needs.
 LEND = r"""
 \getenv wanted WANTED
 \getenv part PART
-SELECT format(statement, name, :'part')
-FROM json_array_elements_text(:'wanted') AS name, unnest(ARRAY['CREATE ROLE %1$I',
-  'GRANT %1$I TO CURRENT_USER', 'COMMENT ON ROLE %1$I IS %2$L']) WITH ORDINALITY AS s(statement, n)
-WHERE name NOT IN (SELECT rolname FROM pg_roles) AND NOT starts_with(name, 'pg_')
+SELECT format(statement, name, :'part', CASE WHEN rolsuper THEN 'SUPERUSER' END)
+FROM pg_roles AS us, json_array_elements_text(:'wanted') AS name,
+  unnest(ARRAY['CREATE ROLE %1$I %3$s', 'GRANT %1$I TO CURRENT_USER',
+    'COMMENT ON ROLE %1$I IS %2$L']) WITH ORDINALITY AS s(statement, n)
+WHERE us.rolname = CURRENT_USER
+  AND name NOT IN (SELECT rolname FROM pg_roles) AND NOT starts_with(name, 'pg_')
 ORDER BY name, n \gexec
 """
-# In the database where they own something; in any other there is nothing of theirs.
+# In the database where they own something; in any other there is nothing of theirs. Step by step
+# for all of them: what one has granted to another goes when the first one's own grant does.
 TAKE_BACK = r"""
 \getenv part PART
 SELECT format(statement, rolname)
 FROM pg_roles, unnest(ARRAY['REASSIGN OWNED BY %1$I TO CURRENT_USER', 'DROP OWNED BY %1$I',
   'DROP ROLE %1$I']) WITH ORDINALITY AS s(statement, n)
 WHERE shobj_description(oid, 'pg_authid') = :'part'
-ORDER BY rolname, n \gexec
+ORDER BY n, rolname \gexec
 """
 
 

@@ -1,4 +1,4 @@
-"""Dumps that were made elsewhere, and files that are damaged or no dump at all, restored."""
+"""Dumps that were made elsewhere, and files that are damaged or no dump at all."""
 
 import gzip
 import os
@@ -35,6 +35,11 @@ GONE = r"""
 drop database theirs;
 drop role reader, "o'brien", "the owner";
 """
+IN_A_FOLDER = """
+rm -rf /tmp/theirs; mkdir /tmp/theirs
+pg_dump --format=directory --file=/tmp/theirs/d theirs
+tar -C /tmp/theirs -c d && rm -r /tmp/theirs
+"""
 FORMATS = {
     "custom": ["--format=custom"],
     "tar": ["--format=tar"],
@@ -63,10 +68,7 @@ def theirs(kept: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, flags in FORMATS.items():
         (folder / name).write_bytes(tool(kept, "pg_dump", *flags, "theirs"))
     (folder / "all.sql").write_bytes(tool(kept, "pg_dumpall"))
-    in_a_folder = (
-        "rm -rf /tmp/d && pg_dump --format=directory --file=/tmp/d theirs && tar -C /tmp -c d"
-    )
-    packed = tool(kept, "sh", "-c", f"{in_a_folder} && rm -rf /tmp/d")
+    packed = tool(kept, "sh", "-c", IN_A_FOLDER)
     subprocess.run(["tar", "-x", "-C", folder], input=packed, check=True)
     (folder / "sql.gz").write_bytes(gzip.compress((folder / "sql").read_bytes()))
     subprocess.run(["zstd", "-q", folder / "sql"], check=True)
@@ -118,7 +120,7 @@ DAMAGED = [
     ("BAK04", "sql.gz", flip),
     ("BAK04", "sql.zst", cut),
     pytest.param("BAK07", "custom", cut, marks=pytest.mark.fault("BAK07", "docker", "embedded")),
-    ("BAK07", "tar", cut),
+    ("BAK04", "tar", cut),
     pytest.param(
         "BAK02", "sql", lambda whole: b"", marks=pytest.mark.fault("BAK02", "docker", "embedded")
     ),
@@ -126,11 +128,7 @@ DAMAGED = [
     ("BAK07", "sql", lambda whole: b"<html>Not found</html>\n"),
     pytest.param("BAK05", "all.sql", bytes, marks=pytest.mark.fault("BAK05", "docker", "embedded")),
     ("BAK05", "create.sql", bytes),
-    (
-        "BAK07",
-        "sql",
-        lambda whole: whole.replace(b"EXTENSION IF NOT EXISTS pg_trgm", b"EXTENSION no"),
-    ),
+    ("BAK07", "sql", lambda whole: whole.replace(b"NOT EXISTS pg_trgm", b"NOT EXISTS nowhere")),
 ]
 
 
@@ -175,7 +173,7 @@ def test_a_restore_that_fails_half_way(stack: Checkout) -> None:
 def test_a_backup_that_gives_something_else_back(stack: Checkout) -> None:
     stack.sql("create materialized view ours as select 1 where current_database() = 'app'")
     said = stack.refused("BAK08", "db.backup", "--verify")
-    assert "table public.ours: 1 rows before, 0 rows after" in said
+    assert "table public.ours: 1 rows before, 0 after" in said
     assert not stack.backups()[0]["verified"]
     stack.sql("drop materialized view ours")
 
@@ -185,9 +183,8 @@ def test_a_backup_that_gives_something_else_back(stack: Checkout) -> None:
 def test_a_table_that_is_damaged(stack: Checkout) -> None:
     """Neither a backup is made of it, nor does a nuke go on without one."""
     stack.sql("create table torn as select 1 as n")
-    file = stack.sql(
-        "select current_setting('data_directory') || '/' || pg_relation_filepath('torn')"
-    )
+    path = "select current_setting('data_directory') || '/' || pg_relation_filepath('torn')"
+    file = stack.sql(path)
     stack.sql("checkpoint")
     if isinstance(stack.runtime, Docker):
         docker("exec", f"{stack.project}-db-1", "rm", file)
@@ -202,7 +199,7 @@ def test_a_table_that_is_damaged(stack: Checkout) -> None:
 
 @pytest.mark.fault("BAK01", "docker", "embedded")
 def test_a_name_that_is_nowhere(stack: Checkout) -> None:
-    assert "ours" in stack.refused("BAK01", "db.restore", "nowhere")
+    assert "nowhere" in stack.refused("BAK01", "db.restore", "nowhere")
 
 
 @pytest.mark.fault("BAK09", "docker", "embedded")
