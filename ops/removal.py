@@ -50,8 +50,9 @@ def _save(settings: Settings, with_backup: bool) -> list[Backup]:
                 backup.make(settings, client, "before nuke", other=other)
                 for other in (None, *others)
             ]
-    except Problem as problem:
-        raise problems.no_backup_before_nuke(problem.what) from problem
+    except (Problem, OSError) as error:
+        why = error if isinstance(error, Problem) else problems.system_refuses(error)
+        raise problems.no_backup_before_nuke(why.what) from error
 
 
 def _row(saved: Backup) -> tuple[str, str, str]:
