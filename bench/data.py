@@ -1,12 +1,14 @@
 """The data tasks beside PostgreSQL's own programs: backup, restore, snapshot, upgrade."""
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -127,7 +129,13 @@ class Raw:
             *("--set", "ON_ERROR_STOP=1"),
             stdin=self.it.file("forget.sql", FORGET).open(),
         )
-        self.run("rm", "-rf", self.place("folder"))
+
+    def copy(self, strategy: str, method: str, name: str) -> None:
+        self.sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'app'",
+            f"set file_copy_method = {method}",
+            f"create database {name} template app {strategy}",
+        )
 
 
 FORGET = r"""
@@ -185,15 +193,17 @@ def paired(ours: Call, raw: Call, after: Call, runs: int = RUNS) -> tuple[float,
     return statistics.median(o for o, _ in pairs), statistics.median(r for _, r in pairs)
 
 
-def best(what: str, variants: dict[str, Call], after: Callable[[], int], most: int = 0) -> str:
-    """The quickest of some raw variants, each shown with its median and what `after` says of its
-    size; those that are larger than `most` bytes are out."""
+def best(
+    what: str, variants: Mapping[str, Call], after: Callable[[], int | None], most: int = 0
+) -> str:
+    """The quickest of some raw variants, each shown with its median and the size in bytes that
+    `after` may say; those that are larger than `most` are out."""
     times: dict[str, list[float]] = {name: [] for name in variants}
     sizes = {}
     for _ in range(3):
         for name, call in variants.items():
             times[name].append(seconds(call))
-            sizes[name] = after()
+            sizes[name] = after() or 0
     for name in variants:
         size = f"{sizes[name] / 1e6:.1f} MB" if sizes[name] else ""
         print(f"| raw {what}: {name} | | {statistics.median(times[name]):.2f} s | {size} | |")
@@ -204,16 +214,27 @@ def best(what: str, variants: dict[str, Call], after: Callable[[], int], most: i
 def bench_data() -> None:
     """Both runtimes, a large database and a small one."""
     for runtime in ("docker", "embedded"):
-        with checkout(runtime) as it:
-            it.run("./inv", "up")
-            raw = Raw.of(it, runtime)
-            fill(it, LARGE, TEXT)
-            bench_dump(it, raw, runtime)
-        with checkout(runtime) as it:
-            it.run("./inv", "up")
-            raw = Raw.of(it, runtime)
-            fill(it, SMALL, "")
-            bench_snapshot(it, raw, runtime)
+        bench_large(runtime)
+        bench_small(runtime)
+    bench_upgrade()
+
+
+def bench_large(runtime: str) -> None:
+    """Backup and restore of 1 GB."""
+    with checkout(runtime) as it:
+        it.run("./inv", "up")
+        fill(it, LARGE, TEXT)
+        raw = Raw.of(it, runtime)
+        bench_backup(it, raw, runtime)
+        bench_restore(it, raw, runtime)
+
+
+def bench_small(runtime: str) -> None:
+    """A snapshot of 100 MB and the way back, beside the server's own copy and beside a dump."""
+    with checkout(runtime) as it:
+        it.run("./inv", "up")
+        fill(it, SMALL, "")
+        bench_snapshot(it, Raw.of(it, runtime), runtime)
 
 
 def fill(it: Checkout, scale: int, more: str) -> None:
@@ -222,52 +243,42 @@ def fill(it: Checkout, scale: int, more: str) -> None:
         it.run("./inv", "psql", "--", "--quiet", "--set", "ON_ERROR_STOP=1", stdin=stdin)
 
 
-def bench_dump(it: Checkout, raw: Raw, runtime: str) -> None:
-    """Backup and restore of 1 GB."""
-    ours, theirs = it.root / "ours.dump", it.root / "raw.dump"
+def bench_backup(it: Checkout, raw: Raw, runtime: str) -> None:
+    """Beside the quickest pg_dump into one file that is no larger than by its first setting."""
+    file, folder = it.root / "raw.dump", it.root / "backups"
+    compressions = DUMPS[runtime]
 
     def cleared() -> int:
-        size = theirs.stat().st_size if theirs.exists() else 0
-        for file in (ours, theirs, ours.with_suffix(".json")):
-            file.unlink(missing_ok=True)
+        size = file.stat().st_size if file.exists() else 0
+        file.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raw.run("rm", "-rf", raw.place("folder"))
         return size
 
-    named = DUMPS[runtime]
-    single: dict[str, Call] = {c: dumping(raw, theirs, c) for c in named}
-    raw.dump(theirs, named[0])
+    raw.dump(file, compressions[0])
     most = cleared()
+    single = {each: partial(raw.dump, file, each) for each in compressions}
     chosen = best(f"dump, {runtime}", single, cleared, most)
-    best(
-        f"dump into a folder by 2 jobs, left there, {runtime}",
-        {c: lambda c=c: raw.parallel_dump(c) for c in named[:3]},  # type: ignore[misc]
-        cleared,
-    )
-    backup = ("./inv", "db.backup", "--to", str(ours))
+    parallel = {each: partial(raw.parallel_dump, each) for each in compressions[:3]}
+    best(f"dump into a folder beside the server by 2 jobs, {runtime}", parallel, cleared)
+    backup = ("./inv", "db.backup")
     times = paired(it.call(*backup), single[chosen], cleared)
     row(f"{runtime}: `inv db.backup`, 1 GB, beside `pg_dump` ({chosen})", *times, "<= 1.05")
     memory(it, f"{runtime}: `inv db.backup`", backup)
-    size = ours.stat().st_size
-    print(f"| {runtime}: the dump | {size / 1e6:.1f} MB | {most / 1e6:.1f} MB | | <= raw |")
-    restores = {f"{jobs} jobs": restoring(raw, ours, jobs) for jobs in JOBS}
+    size = sum(dump.stat().st_size for dump in folder.glob("*.dump"))
+    sizes = f"{size / 1e6:.1f} MB | {most / 1e6:.1f} MB"
+    print(f"| {runtime}: the dump, beside {compressions[0]} | {sizes} | | no larger |", flush=True)
 
-    def forgotten() -> int:
-        raw.forget()
-        return 0
 
-    quickest = best(f"restore, {runtime}", restores, forgotten)
-    restore = ("./inv", "db.restore", str(ours))
+def bench_restore(it: Checkout, raw: Raw, runtime: str) -> None:
+    """The backup that is there, beside a new database, pg_restore and two renames."""
+    [dump] = (it.root / "backups").glob("*.dump")
+    restores = {f"{jobs} jobs": partial(raw.restore, dump, jobs) for jobs in JOBS}
+    quickest = best(f"restore, {runtime}", restores, raw.forget)
+    restore = ("./inv", "db.restore", dump.stem)
     times = paired(it.call(*restore), restores[quickest], raw.forget)
     row(f"{runtime}: `inv db.restore`, 1 GB, beside `pg_restore` ({quickest})", *times, "<= 1.05")
     memory(it, f"{runtime}: `inv db.restore`", restore)
-
-
-def dumping(raw: Raw, file: Path, compression: str) -> Call:
-    return lambda: raw.dump(file, compression)
-
-
-def restoring(raw: Raw, file: Path, jobs: int) -> Call:
-    return lambda: raw.restore(file, jobs)
 
 
 def memory(it: Checkout, what: str, argv: Sequence[str]) -> None:
@@ -277,43 +288,55 @@ def memory(it: Checkout, what: str, argv: Sequence[str]) -> None:
 
 
 def bench_snapshot(it: Checkout, raw: Raw, runtime: str) -> None:
-    """A snapshot of 100 MB and the way back, beside the server's own copy and beside a dump."""
-    strategies: dict[str, Call] = {
-        name: lambda how=how: copying(raw, *how)  # type: ignore[misc]
-        for name, how in STRATEGIES.items()
-    }
-
-    def forgotten() -> int:
-        raw.forget()
-        return 0
-
-    quickest = best(f"copy of 100 MB, {runtime}", strategies, forgotten)
+    """Both ways, each beside the quickest strategy."""
+    copies = {name: partial(raw.copy, *how, "bench_copy") for name, how in STRATEGIES.items()}
+    quickest = best(f"copy of 100 MB, {runtime}", copies, raw.forget)
     take = it.call("./inv", "db.snapshot", "--name", "taken")
-    taken = paired(take, strategies[quickest], raw.forget)
+    taken = paired(take, copies[quickest], raw.forget)
     row(f"{runtime}: `inv db.snapshot`, 100 MB, beside its copy ({quickest})", *taken, "<= 1.2")
     it.run("./inv", "db.snapshot", "--name", "kept")
-    back = it.call("./inv", "db.restore", "kept")
 
     def copy_and_swap() -> None:
-        copying(raw, *STRATEGIES[quickest], name="bench_new")
+        raw.copy(*STRATEGIES[quickest], "bench_new")
         raw.swap()
 
-    given = paired(back, copy_and_swap, raw.forget)
+    given = paired(it.call("./inv", "db.restore", "kept"), copy_and_swap, raw.forget)
     row(f"{runtime}: `inv db.restore` of it, beside a copy and two renames", *given, "<= 1.2")
-    dump = it.root / "small.dump"
-    there_and_back = [
-        seconds(it.call("./inv", "db.backup", "--to", str(dump))),
-        seconds(it.call("./inv", "db.restore", str(dump))),
-    ]
-    whole = sum(there_and_back)
-    times = whole / (taken[0] + given[0])
-    row_text = f"{taken[0] + given[0]:.2f} s | {whole:.2f} s | {times:.1f} times faster"
-    print(f"| {runtime}: snapshot and back, beside `db.backup` and back | {row_text} | >= 5 |")
+    through_dump(it, raw, runtime, taken[0] + given[0])
 
 
-def copying(raw: Raw, strategy: str, method: str, name: str = "bench_copy") -> None:
-    raw.sql(
-        "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'app'",
-        f"set file_copy_method = {method}",
-        f"create database {name} template app {strategy}",
-    )
+def through_dump(it: Checkout, raw: Raw, runtime: str, quick: float) -> None:
+    """What the same takes by a dump; `quick` are the seconds by a snapshot."""
+    totals = []
+    for _ in range(RUNS):
+        taken = seconds(it.call("./inv", "db.backup"))
+        [dump] = (it.root / "backups").glob("*.dump")
+        totals.append(taken + seconds(it.call("./inv", "db.restore", dump.stem)))
+        raw.forget()
+        shutil.rmtree(dump.parent)
+    slow = statistics.median(totals)
+    figures = f"{quick:.2f} s | {slow:.2f} s | {slow / quick:.1f} times as quick"
+    print(f"| {runtime}: snapshot and back, beside `db.backup` and back | {figures} | >= 5 |")
+
+
+def bench_upgrade() -> None:
+    """100 MB from PostgreSQL 17 to 18, beside a dump by the one server and a restore by the other.
+
+    The raw figure has no server to start: that one is up already.
+    """
+    with checkout("docker") as it:
+        env = it.root / ".env"
+        settings = env.read_text()
+        ours, theirs = [], []
+        for _ in range(3):
+            env.write_text(f"{settings}\nPOSTGRES_IMAGE=postgres:17-alpine\n")
+            it.run("./inv", "up")
+            fill(it, SMALL, "")
+            raw = Raw.of(it, "docker")
+            dump = it.root / "raw.dump"
+            theirs.append(seconds(partial(raw.dump, dump, "zstd")))
+            ours.append(seconds(it.call("./inv", "db.upgrade", "--to", "18")))
+            theirs[-1] += seconds(partial(raw.restore, dump, 2))
+            it.run("./inv", "nuke", "--yes", "--no-backup")
+        medians = statistics.median(ours), statistics.median(theirs)
+        row("`inv db.upgrade`, 100 MB, beside `pg_dump` and `pg_restore`", *medians, "<= 1.3")
