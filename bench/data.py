@@ -42,7 +42,7 @@ insert into letters select row, (
 """
 DUMPS = {
     "docker": ("zstd", "zstd:1", "zstd:2", "lz4", "gzip:1"),
-    "embedded": ("gzip", "gzip:1", "gzip:2", "gzip:3", "gzip:4"),
+    "embedded": ("gzip", "gzip:1", "gzip:2", "gzip:4"),
 }
 JOBS = (1, 2, 4)
 STRATEGIES = {
@@ -244,7 +244,7 @@ def fill(it: Checkout, scale: int, more: str) -> None:
 
 
 def bench_backup(it: Checkout, raw: Raw, runtime: str) -> None:
-    """Beside the quickest pg_dump into one file that is no larger than by its first setting."""
+    """Beside the quickest pg_dump into one file, with zstd one no larger than as it is by itself."""
     file, folder = it.root / "raw.dump", it.root / "backups"
     compressions = DUMPS[runtime]
 
@@ -258,7 +258,8 @@ def bench_backup(it: Checkout, raw: Raw, runtime: str) -> None:
     raw.dump(file, compressions[0])
     most = cleared()
     single = {each: partial(raw.dump, file, each) for each in compressions}
-    chosen = best(f"dump, {runtime}", single, cleared, most)
+    limit = most if runtime == "docker" else 0
+    chosen = best(f"dump, {runtime}", single, cleared, limit)
     parallel = {each: partial(raw.parallel_dump, each) for each in compressions[:3]}
     best(f"dump into a folder beside the server by 2 jobs, {runtime}", parallel, cleared)
     backup = ("./inv", "db.backup")

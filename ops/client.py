@@ -27,7 +27,7 @@ class Client:
 
     `container` is '' where they run on this machine, from `folder` or, where that is '', from PATH.
     `data` is the server's folder, as it is seen from there; '' if it is on another machine.
-    `compression` is what its pg_dump does best.
+    `compression` is what its pg_dump does best, as bench/ has measured it.
     """
 
     container: str

@@ -167,7 +167,7 @@ def _client(settings: Settings, container: str) -> Client:
         "PGDATABASE": values["SQL_DATABASE"],
         "PGAPPNAME": f"inv {settings.project}",  # for a later task to know
     }
-    return Client(container, "", variables, data=named_volume.DATA, compression="zstd")
+    return Client(container, "", variables, data=named_volume.DATA, compression="zstd:2")
 
 
 def logs_in(settings: Settings) -> bool:
