@@ -15,7 +15,7 @@ import psutil
 
 from harness import Call, Checkout, checkout, row, seconds
 
-RUNS = 5
+RUNS, TRIALS = 5, 3  # pairs; and of each raw variant
 LARGE, SMALL = 40, 7  # pgbench's scale: with the letters 1 GB; alone 100 MB
 LETTERS = 1_000_000
 FILLED = "vacuum analyze; checkpoint;\n"
@@ -180,7 +180,7 @@ def measured(it: Checkout, *argv: str) -> Peak:
     return peak
 
 
-def paired(ours: Call, raw: Call, after: Call, runs: int = RUNS) -> tuple[float, float]:
+def paired(ours: Call, raw: Call, after: Call) -> tuple[float, float]:
     """The medians of both, called by turns, and `after` each, untimed, what clears up."""
 
     def timed(call: Call) -> float:
@@ -189,7 +189,7 @@ def paired(ours: Call, raw: Call, after: Call, runs: int = RUNS) -> tuple[float,
         return taken
 
     timed(ours), timed(raw)
-    pairs = [(timed(ours), timed(raw)) for _ in range(runs)]
+    pairs = [(timed(ours), timed(raw)) for _ in range(RUNS)]
     return statistics.median(o for o, _ in pairs), statistics.median(r for _, r in pairs)
 
 
@@ -200,7 +200,7 @@ def best(
     `after` may say; those that are larger than `most` are out."""
     times: dict[str, list[float]] = {name: [] for name in variants}
     sizes = {}
-    for _ in range(3):
+    for _ in range(TRIALS):
         for name, call in variants.items():
             times[name].append(seconds(call))
             sizes[name] = after() or 0
