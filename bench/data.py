@@ -244,7 +244,7 @@ def fill(it: Checkout, scale: int, more: str) -> None:
 
 
 def bench_backup(it: Checkout, raw: Raw, runtime: str) -> None:
-    """Beside the quickest pg_dump into one file, with zstd one no larger than as it is by itself."""
+    """Beside the quickest pg_dump into one file; of zstd, one no larger than by itself."""
     file, folder = it.root / "raw.dump", it.root / "backups"
     compressions = DUMPS[runtime]
 
