@@ -1,128 +1,27 @@
 """What the toolkit costs beside the raw commands: medians of paired runs, in one go.
 
-    .venv/bin/python bench/bench.py [inv|docker|embedded|doctor ...]
+    .venv/bin/python bench/bench.py [inv|docker|embedded|doctor|data ...]
 
 It works in copies of this checkout under a temporary folder, with projects of their own that it
 removes at the end. It is no test: it passes or fails nothing.
 """
 
-import os
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
-from http.client import HTTPConnection
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from data import bench_data
+from harness import Call, Checkout, checkout, compare, row, seconds
+
 PACKAGE = "isodate==0.7.2"
 HASHES = (
     "sha256:28009937d8031054830160fce6d409ed342816b543597cece116d966c6d99e15",
     "sha256:4cd1aa0f43ca76f4a6c6c0292a85f40b35ec2e43e315b59f06e6d32171a953e6",
 )
 MEGABYTES = 100
-
-Call = Callable[[], object]
-
-
-class Checkout:
-    """A copy of this checkout with an .env of its own, and commands in it."""
-
-    def __init__(self, root: Path, runtime: str) -> None:
-        self.root = root
-        listed = subprocess.run(
-            ["git", "ls-files", "-co", "--exclude-standard", "-z"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        for name in listed.stdout.split("\0")[:-1]:
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, root / name)
-        self.run("./inv", "status")
-        env = (root / ".env").read_text()
-        (root / ".env").write_text(f"{env}\nRUNTIME={runtime}\n")
-        lines = (line.partition("=") for line in env.splitlines())
-        self.values = {key: value for key, _, value in lines if not key.startswith("#")}
-
-    def run(self, *argv: str, **options: object) -> None:
-        """Run a command here, quietly; one that fails ends the bench with what it said."""
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-        done = subprocess.run(argv, cwd=self.root, stderr=subprocess.PIPE, **(streams | options))
-        if done.returncode:
-            sys.exit(f"{argv} ended with {done.returncode}:\n{done.stderr.decode()}")
-
-    def call(self, *argv: str) -> Call:
-        return lambda: self.run(*argv)
-
-    def died(self, service: str) -> float:
-        """When the container of a service ended, in seconds since 1970."""
-        name = f"{self.values['COMPOSE_PROJECT_NAME']}-{service}-1"
-        told = subprocess.check_output(
-            ["docker", "inspect", "--format", "{{.State.FinishedAt}}", name], text=True
-        )
-        return datetime.fromisoformat(told.strip()[:26] + "+00:00").timestamp()
-
-    def first_page(self, *argv: str) -> float:
-        """Seconds from the start of the command to the first page that is served."""
-        started = time.perf_counter()
-        child = subprocess.Popen(
-            argv, cwd=self.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while not self.is_served():
-            time.sleep(0.01)
-        seconds = time.perf_counter() - started
-        child.wait()
-        return seconds
-
-    def is_served(self) -> bool:
-        connection = HTTPConnection("127.0.0.1", int(self.values["WEB_PORT"]), timeout=2)
-        try:
-            connection.request("GET", "/")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
-
-
-@contextmanager
-def checkout(runtime: str) -> Iterator[Checkout]:
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101  (the embedded server's account has to pass)
-        made = Checkout(Path(folder) / "bench", runtime)
-        try:
-            yield made
-        finally:
-            made.run("./inv", "nuke", "--yes")
-
-
-def seconds(call: Call) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
-def paired(ours: Call, raw: Call, runs: int) -> tuple[float, float]:
-    """The medians of both, called by turns so that a busy moment strikes both."""
-    ours(), raw()
-    pairs = [(seconds(ours), seconds(raw)) for _ in range(runs)]
-    return statistics.median(o for o, _ in pairs), statistics.median(r for _, r in pairs)
-
-
-def row(what: str, ours: float, raw: float | None, target: str) -> None:
-    beside = f"{raw:.2f} s | {ours - raw:+.2f} s, {ours / raw:.2f}" if raw else "|"
-    print(f"| {what} | {ours:.2f} s | {beside} | {target} |", flush=True)
-
-
-def compare(what: str, target: str, ours: Call, raw: Call, runs: int = 9) -> None:
-    row(what, *paired(ours, raw, runs), target)
 
 
 def bench_inv() -> None:
@@ -270,7 +169,7 @@ def bench_embedded() -> None:
             fresh.append(it.first_page("./inv", "up"))
             it.run("./inv", "down")
             after_down.append(it.first_page("./inv", "up"))
-            it.run("./inv", "nuke", "--yes")
+            it.run("./inv", "nuke", "--yes", "--no-backup")
         row(
             "embedded: first page of `./inv up`, fresh clone",
             statistics.median(fresh),
@@ -329,6 +228,7 @@ BENCHES = {
     "docker": bench_docker,
     "embedded": bench_embedded,
     "doctor": bench_doctor,
+    "data": bench_data,
 }
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ MAINTENANCE = "postgres"  # the database from which others are made, renamed and
 STAGING = "/tmp/inv-restore"  # within a container
 END = "-- end --"
 Feed = Callable[[IO[bytes]], object]
+# For who fills a database that nobody uses yet: it loses nothing by commits that reach the disk
+# later, since the commit that puts it in its place, in another session, waits for all before it.
+LOADING = "-c synchronous_commit=off -c maintenance_work_mem=256MB"
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Client:
 
     `container` is '' where they run on this machine, from `folder` or, where that is '', from PATH.
     `data` is the server's folder, as it is seen from there; '' if it is on another machine.
-    `compression` is what its pg_dump does best.
+    `compression` is what its pg_dump does best, as bench/ has measured it.
     """
 
     container: str
@@ -76,9 +79,16 @@ class Client:
         argv, env = self.command(program, *arguments, values=values)
         return process.receive(argv, take, env=env)
 
-    def send(self, feed: Feed, program: str, *arguments: str, database: str = "") -> Result:
-        """Run a program on `database`, with what `feed` writes on its stdin."""
-        values = {"PGDATABASE": database or self.database}
+    def send(self, feed: Feed, program: str, *arguments: str) -> Result:
+        """Run a program, with what `feed` writes on its stdin."""
+        argv, env = self.command(program, *arguments)
+        return process.send(argv, feed, env=env)
+
+    def load(self, feed: Feed, program: str, *arguments: str, database: str) -> Result:
+        """The same, where the program fills a new `database`."""
+        values = {"PGDATABASE": database}
+        if self.data:  # a pooler before a server elsewhere may take no options
+            values["PGOPTIONS"] = LOADING
         argv, env = self.command(program, *arguments, values=values)
         return process.send(argv, feed, env=env)
 

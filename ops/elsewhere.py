@@ -85,7 +85,7 @@ def client(settings: Settings) -> Iterator[Client]:
     name = f"{settings.project}-{CLIENT}-{os.getpid()}"
     try:
         _start(settings, name)
-        yield Client(name, "", variables(settings, CA), data="", compression="zstd")
+        yield Client(name, "", variables(settings, CA), data="", compression="zstd:2")
     finally:
         process.run(["docker", "rm", "--force", name])
 

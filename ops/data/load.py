@@ -44,7 +44,8 @@ def _archive(client: Client, dump: Dump, part: str, expected: int) -> None:
         with roles.borrowed(client, wanted, part), _growth(client, part, expected):
             jobs = [f"--jobs={min(4, os.cpu_count() or 1)}"] if dump.parallel else []
             argv = ["--exit-on-error", *jobs, named(part), name]
-            _succeed(client.send(lambda stdin: None, "pg_restore", *argv), dump)
+            done = client.load(lambda stdin: None, "pg_restore", *argv, database=part)
+            _succeed(done, dump)
 
 
 @contextmanager
@@ -80,7 +81,8 @@ def _plain(client: Client, dump: Dump, part: str) -> None:
                 sent += len(piece)
 
     with roles.borrowed(client, found.roles, part), bar("restoring", lambda: sent, found.size):
-        _succeed(client.send(write, "psql", *SCRIPT, "--output=/dev/null", database=part), dump)
+        done = client.load(write, "psql", *SCRIPT, "--output=/dev/null", database=part)
+        _succeed(done, dump)
 
 
 def _succeed(done: Result, dump: Dump) -> None:

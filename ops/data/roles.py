@@ -38,6 +38,9 @@ ORDER BY n, rolname \gexec
 @contextmanager
 def borrowed(client: Client, wanted: set[str], part: str) -> Iterator[None]:
     """Have the roles there while the block fills the database `part`."""
+    if wanted <= {client.variables["PGUSER"]}:  # as in every dump of our own: nothing to ask for
+        yield
+        return
     client.ask(LEND, WANTED=json.dumps(sorted(wanted)), PART=part)
     yield
     client.ask(TAKE_BACK, database=part, PART=part)

@@ -148,14 +148,14 @@ def client(settings: Settings) -> AbstractContextManager[Client]:
 def _beside_db(settings: Settings) -> Iterator[Client]:
     """Those in the db's container, which is started for it, and stopped after, where it does not
     run."""
-    db = docker.running(settings, "db")
+    found = db = docker.running(settings, "db")
     if db is None or "(healthy)" not in db.status:
         start_database(settings)
+        db = None if process.mode.dry else _running(settings, "db")
     try:
-        name = f"{settings.project}-db-1" if process.mode.dry else _running(settings, "db").name
-        yield _client(settings, name)
+        yield _client(settings, db.name if db else f"{settings.project}-db-1")
     finally:
-        if db is None:
+        if found is None:
             argv = ["docker", "compose", "rm", "--stop", "--force", "db"]
             process.attach(argv, env=settings.child_environment(), progress=True)
 
@@ -167,7 +167,7 @@ def _client(settings: Settings, container: str) -> Client:
         "PGDATABASE": values["SQL_DATABASE"],
         "PGAPPNAME": f"inv {settings.project}",  # for a later task to know
     }
-    return Client(container, "", variables, data=named_volume.DATA, compression="zstd")
+    return Client(container, "", variables, data=named_volume.DATA, compression="zstd:2")
 
 
 def logs_in(settings: Settings) -> bool:

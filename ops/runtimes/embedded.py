@@ -128,7 +128,7 @@ def _beside_db(settings: Settings) -> Iterator[Client]:
         server = server_of(settings)
         folder, data = str(server.binaries), str(server.home)
         variables = _connection(settings) | {"PGAPPNAME": f"inv {settings.project}"}
-        yield Client("", folder, variables, data, compression="gzip")
+        yield Client("", folder, variables, data, compression="gzip:1")
     finally:
         if not running:
             postgres.stop(DB)
