@@ -55,17 +55,19 @@ def _row(saved: Backup) -> tuple[str, str, str]:
     return ("database", saved.database, f"{console.megabytes(held.bytes)}, {backup.words(held)}")
 
 
-def confirm(project: str, doomed: Rows, yes: bool) -> None:
+def confirm(
+    project: str, doomed: Rows, yes: bool, task: str = "nuke", deletes: str = "all data"
+) -> None:
     """List what goes (kind, name, size) and have the project's name typed, or raise."""
     console.say(console.table(("WILL BE REMOVED", "NAME", "SIZE"), doomed))
     if yes or process.mode.dry:
         return
     if not sys.stdin.isatty():
-        raise problems.nuke_needs_consent()
+        raise problems.nuke_needs_consent(task, deletes)
     console.say(f"All data listed here will be removed. To go on, type the name: {project}")
     typed = sys.stdin.readline().strip()
     if typed != project:
-        raise problems.nuke_refused(typed)
+        raise problems.nuke_refused(typed, task)
 
 
 def check(project: str, left: Sequence[str]) -> None:

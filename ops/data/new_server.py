@@ -1,0 +1,118 @@
+"""A second server on the volume, from another image, that fills a cluster of its own.
+
+It lives as long as the task does: its container ends when its stdin does, and then takes its folder
+away, unless it was told to keep it. So a killed task leaves nothing at work.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from ops import clusters, docker, named_volume, problems, process
+from ops.client import Client, last_error
+from ops.clusters import Cluster
+from ops.env import Settings
+from ops.process import Result
+
+SHOWN = 6  # lines of its log that prove a failure
+# Nothing is waited for to be on disk before all is; no statement, which may hold a password's
+# hash, goes into a log; and nobody comes in between.
+OPTIONS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "archive_mode": "off",
+    "autovacuum": "off",
+    "max_wal_size": "4GB",
+    "log_statement": "none",
+    "log_min_duration_statement": "-1",
+    "log_min_error_statement": "panic",
+}
+# Settings that were made by ALTER SYSTEM, and who may connect, are of no version.
+CARRIED = "pg_hba.conf pg_ident.conf postgresql.auto.conf"
+SERVER = rf"""
+set -eu
+home={named_volume.DATA} ours={named_volume.DATA}/$CLUSTER
+export PGDATA="$ours/main"
+exec 3<&0 4>&1 1>&2
+mkdir "$ours"
+trap 'rm -rf "$ours"' EXIT
+touch "$ours/unfinished"
+(. /etc/os-release && echo "$ID") >"$ours/system"
+echo "$IMAGE" >"$ours/image"
+echo "$PGUSER" >"$ours/superuser"
+chown postgres "$ours"
+eval "gosu postgres initdb --username=\"\$PGUSER\" --no-sync $POSTGRES_INITDB_ARGS" >/dev/null
+for file in {CARRIED}; do cp "$home/$BEFORE/main/$file" "$PGDATA/$file"; done
+chown postgres "$PGDATA"/*.conf
+gosu postgres "$@" 3<&- &
+server=$!
+(until pg_isready --quiet --dbname postgres; do sleep 0.05; done; echo ready >&4) &
+(if read -r word <&3; then touch "$ours/$word"; kill -INT "$server"; else kill -QUIT "$server"; fi) &
+wait "$server" && [ -e "$ours/keep" ]
+gosu postgres initdb --sync-only >/dev/null
+rm "$ours/keep" "$ours/unfinished"
+sync "$ours" "$home"
+trap - EXIT
+"""
+
+
+@dataclass
+class NewServer:
+    """A server that is being started: `client` leads to it as its superuser."""
+
+    client: Client
+    image: str
+    old_image: str
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    ended: Callable[[], Result]
+
+    def wait(self) -> None:
+        """Until it answers."""
+        if self.stdout.readline() != b"ready\n":
+            raise self._failed()
+
+    def keep(self) -> None:
+        """Stop it, have all of it on disk, and its cluster stay."""
+        self.stdin.write(b"keep\n")
+        self.stdin.flush()
+        if self.ended().code:
+            raise self._failed()
+
+    def _failed(self) -> problems.Problem:
+        said = self.ended().err
+        evidence = "\n".join(said.splitlines()[-SHOWN:])
+        return problems.upgrade_failed(self.image, last_error(said), self.old_image, evidence)
+
+
+@contextmanager
+def started(
+    settings: Settings, old: Client, before: Cluster, name: str, image: str
+) -> Iterator[NewServer]:
+    """Have a server of `image` be started for a new cluster `name`, in the network of the old one,
+    which needs no password at 127.0.0.1."""
+    container = f"{settings.project}-db-upgrade"
+    if docker.inspect(container):  # of a killed task
+        docker.remove_containers([container])
+    found = docker.inspect(old.container)[old.container]
+    given = docker.environment(found)
+    values = {
+        "CLUSTER": name,
+        "BEFORE": before.name,
+        "IMAGE": image,
+        "PGUSER": old.variables["PGUSER"],
+        "POSTGRES_INITDB_ARGS": given.get("POSTGRES_INITDB_ARGS", ""),
+    }
+    argv = ["docker", "run", "--rm", "--interactive", "--name", container]
+    argv += [*clusters.mounted(settings), "--network", f"container:{old.container}"]
+    argv += [word for pair in values.items() for word in ("--env", "=".join(pair))]
+    argv += ["--entrypoint", "sh", image, "-c", SERVER, "sh", *found["Config"]["Cmd"]]
+    argv += [word for pair in OPTIONS.items() for word in ("-c", "=".join(pair))]
+    client = Client(container, "", old.variables, named_volume.DATA, "")
+    with process.talk(argv) as (stdin, stdout, ended):
+        yield NewServer(client, image, before.image, stdin, stdout, ended)
