@@ -2,6 +2,7 @@
 use. Each has the notes that compose/db.yaml's entrypoint reads and writes."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ops import console, docker, images, named_volume, newenv, problems, process
@@ -82,24 +83,25 @@ def _cluster(
     return Cluster(name, version, system, image, superuser, int(size), bool(finished))
 
 
-def activate(settings: Settings, cluster: str) -> None:
-    """Have a cluster be the one in use, in one moment."""
-    _in_volume(settings, ACTIVATE, cluster)
-
-
 def remove(settings: Settings, names: list[str]) -> None:
     """Remove clusters for good."""
     _in_volume(settings, REMOVE, *names)
 
 
-def switch(settings: Settings, cluster: str, image: str) -> Settings:
+def switch(
+    settings: Settings, cluster: str, image: str, activate: Callable[[], object] | None = None
+) -> Settings:
     """Have another cluster be in use, and `.env` name its image; the database is stopped.
 
-    It is the file `active` that decides: killed after it, `finish_switch` does the rest.
+    It is the file `active` that decides: killed after it, `finish_switch` does the rest. Whoever
+    can `activate` the cluster in passing lends that.
     """
     STATE.mkdir(mode=0o700, exist_ok=True)
     PENDING.write_text(json.dumps([cluster, image]))
-    activate(settings, cluster)
+    if activate:
+        activate()
+    else:
+        _in_volume(settings, ACTIVATE, cluster)
     return _follow(settings, image)
 
 

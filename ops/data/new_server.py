@@ -39,6 +39,8 @@ set -eu
 home={named_volume.DATA} ours={named_volume.DATA}/$CLUSTER
 export PGDATA="$ours/main"
 exec 3<&0 4>&1 1>&2
+# As long as there is but one cluster, the image's version would name it.
+[ -e "$home/active" ] || echo "$BEFORE" >"$home/active"
 mkdir "$ours"
 trap 'rm -rf "$ours"' EXIT
 touch "$ours/unfinished"
@@ -52,12 +54,16 @@ chown postgres "$PGDATA"/*.conf
 gosu postgres "$@" 3<&- &
 server=$!
 (until pg_isready --quiet --dbname postgres; do sleep 0.05; done; echo ready >&4) &
-(if read -r word <&3; then touch "$ours/$word"; kill -INT "$server"; else kill -QUIT "$server"; fi) &
+end() {{ if read -r word <&3; then touch "$ours/$word"; kill -INT "$1"; else kill -QUIT "$1"; fi; }}
+end "$server" &
 wait "$server" && [ -e "$ours/keep" ]
 gosu postgres initdb --sync-only >/dev/null
 rm "$ours/keep" "$ours/unfinished"
 sync "$ours" "$home"
 trap - EXIT
+cd "$home"
+set -- "$CLUSTER"
+{clusters.ACTIVATE}
 """
 
 
@@ -66,6 +72,7 @@ class NewServer:
     """A server that is being started: `client` leads to it as its superuser."""
 
     client: Client
+    old: Client
     image: str
     old_image: str
     stdin: IO[bytes]
@@ -77,10 +84,11 @@ class NewServer:
         if self.stdout.readline() != b"ready\n":
             raise self._failed()
 
-    def keep(self) -> None:
-        """Stop it, have all of it on disk, and its cluster stay."""
+    def take_over(self) -> None:
+        """Stop it and the old one, have all of it on disk, and its cluster be the one in use."""
         self.stdin.write(b"keep\n")
         self.stdin.flush()
+        process.attach_or_fail(["docker", "stop", self.old.container], progress=True)
         if self.ended().code:
             raise self._failed()
 
@@ -97,9 +105,10 @@ def started(
     """Have a server of `image` be started for a new cluster `name`, in the network of the old one,
     which needs no password at 127.0.0.1."""
     container = f"{settings.project}-db-upgrade"
-    if docker.inspect(container):  # of a killed task
+    there = docker.inspect(container, old.container)
+    if container in there:  # of a killed task
         docker.remove_containers([container])
-    found = docker.inspect(old.container)[old.container]
+    found = there[old.container]
     given = docker.environment(found)
     values = {
         "CLUSTER": name,
@@ -115,4 +124,4 @@ def started(
     argv += [word for pair in OPTIONS.items() for word in ("-c", "=".join(pair))]
     client = Client(container, "", old.variables, named_volume.DATA, "")
     with process.talk(argv) as (stdin, stdout, ended):
-        yield NewServer(client, image, before.image, stdin, stdout, ended)
+        yield NewServer(client, old, image, before.image, stdin, stdout, ended)

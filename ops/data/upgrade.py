@@ -62,7 +62,6 @@ main() {
     [ ! -e /tmp/broken ]
   done
   [ "$theirs" = "$(roles)" ] || { echo "error: the roles differ" >&2; exit 1; }
-  vacuumdb --all --analyze-only --jobs=2 --quiet
 }
 main "$@" </dev/null >/dev/null
 """
@@ -211,19 +210,15 @@ def _upgrade(settings: Settings, plan: Plan) -> Settings:
     """The settings with the new image; whatever fails, the old stack is as it was."""
     runtime = runtimes.of(settings)
     before = settings.lending({KEY: plan.old.image})
-    with runtime.client(before) as found, _web_stopped(settings):
-        user = plan.old.superuser or settings.values["SQL_USER"]
-        password = {"PGPASSWORD": settings.values["SQL_PASSWORD"]}
-        old = replace(found, variables={**found.variables, "PGUSER": user, **password})
-        facts = _facts(old, plan)
-        # As long as there is but one cluster, the image's version would name it.
-        clusters.activate(settings, plan.old.name)
-        with new_server.started(settings, old, plan.old, plan.name, plan.image) as new:
+    with runtime.client(before) as found:
+        old = replace(found, variables={**found.variables, **_superuser(settings, plan)})
+        started = new_server.started(settings, old, plan.old, plan.name, plan.image)
+        with started as new, _web_stopped(settings, old):
+            facts = _facts(old, plan)
             new.wait()
             _fill(old, new, facts)
-            new.keep()
-        undo.remember("upgrade", cluster=plan.old.name, image=plan.old.image)
-        settings = clusters.switch(settings, plan.name, plan.image)
+            undo.remember("upgrade", cluster=plan.old.name, image=plan.old.image)
+            settings = clusters.switch(settings, plan.name, plan.image, new.take_over)
     console.say(
         f"upgraded; the data as they were stay in the cluster {plan.old.name} of the volume: "
         "inv undo goes back to them, inv db.upgrade --finish removes them"
@@ -231,17 +226,23 @@ def _upgrade(settings: Settings, plan: Plan) -> Settings:
     return settings
 
 
+def _superuser(settings: Settings, plan: Plan) -> dict[str, str]:
+    values = settings.values
+    user = plan.old.superuser or values["SQL_USER"]
+    return {"PGUSER": user, "PGPASSWORD": values["SQL_PASSWORD"]}
+
+
 @contextmanager
-def _web_stopped(settings: Settings) -> Iterator[None]:
-    """Nothing is written meanwhile; where the block fails, the web is started again."""
+def _web_stopped(settings: Settings, old: Client) -> Iterator[None]:
+    """Nothing is written meanwhile; where the block fails, what ran before runs again."""
     web = docker.running(settings, "web")
     try:
         if web:
             process.attach_or_fail(["docker", "stop", web.name], progress=True)
         yield
     except BaseException:
-        if web:
-            process.attach(["docker", "start", web.name], progress=True)
+        names = [old.container, *([web.name] if web else [])]
+        process.attach(["docker", "start", *names], progress=True)
         raise
 
 
@@ -265,13 +266,15 @@ def _fill(old: Client, new: NewServer, facts: Facts) -> None:
         done = new.client.send(lambda stdin: stdin.write(FILL.encode()), "sh", *argv)
     if done.code:
         raise problems.upgrade_failed(new.image, last_error(done.err), new.old_image)
-    if found := _differences(old, new.client, facts.databases):
+    if found := _compared(old, new.client, facts.databases):
         reason = "what came out differs from what went in."
         raise problems.upgrade_failed(new.image, reason, new.old_image, "\n".join(found[:8]))
 
 
-def _differences(old: Client, new: Client, databases: Sequence[str]) -> list[str]:
-    with ThreadPoolExecutor(2) as threads:
+def _compared(old: Client, new: Client, databases: Sequence[str]) -> list[str]:
+    """What differs between the two; the new one is analysed in the meantime."""
+    with ThreadPoolExecutor(3) as threads:
+        threads.submit(new.run, "vacuumdb", "--all", "--analyze-only", "--jobs=2", "--quiet")
         before = threads.map(lambda name: contents.read(old, name), databases)
         after = threads.map(lambda name: contents.read(new, name), databases)
         return [
