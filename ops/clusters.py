@@ -56,9 +56,14 @@ class Held:
 
     def free_name(self, major: str) -> str:
         """A name for a new cluster: 18, or 18-2 where that is taken."""
-        taken = {self.active.name, *(one.name for one in self.others)}
+        taken = {self.active.name, *(one.name for one in self.others if one.finished)}
         names = (major, *(f"{major}-{number}" for number in range(2, 1000)))
         return next(name for name in names if name not in taken)
+
+
+def filler_of(settings: Settings) -> str:
+    """The container of a new server, while it fills its cluster."""
+    return f"{settings.project}-db-upgrade"
 
 
 def is_there(settings: Settings) -> bool:
@@ -107,10 +112,14 @@ def switch(
 
 def finish_switch(settings: Settings) -> Settings:
     """What a killed switch has left to do."""
+    if process.mode.dry:
+        return settings
     try:
         cluster, image = json.loads(PENDING.read_text())
     except (OSError, ValueError):
         return settings
+    if docker.inspect(filler_of(settings)):  # before it can switch behind our back
+        docker.remove_containers([filler_of(settings)])
     if is_there(settings) and survey(settings).active.name == cluster:
         return _follow(settings, image)
     PENDING.unlink(missing_ok=True)

@@ -84,11 +84,17 @@ class NewServer:
         if self.stdout.readline() != b"ready\n":
             raise self._failed()
 
+    def filled(self) -> int:
+        """How much its cluster holds by now."""
+        counted = self.client.run("sh", "-c", f'du -sk "{named_volume.DATA}/$CLUSTER"').out.split()
+        return int(counted[0]) * 1024 if counted else 0
+
     def take_over(self) -> None:
         """Stop it and the old one, have all of it on disk, and its cluster be the one in use."""
         self.stdin.write(b"keep\n")
         self.stdin.flush()
-        process.attach_or_fail(["docker", "stop", self.old.container], progress=True)
+        # From here on it is the new one that decides: it switches as its last act.
+        process.attach(["docker", "stop", self.old.container], progress=True)
         if self.ended().code:
             raise self._failed()
 
@@ -104,7 +110,7 @@ def started(
 ) -> Iterator[NewServer]:
     """Have a server of `image` be started for a new cluster `name`, in the network of the old one,
     which needs no password at 127.0.0.1."""
-    container = f"{settings.project}-db-upgrade"
+    container = clusters.filler_of(settings)
     there = docker.inspect(container, old.container)
     if container in there:  # of a killed task
         docker.remove_containers([container])

@@ -26,6 +26,7 @@ from ops.client import Client, last_error
 from ops.clusters import KEY, Cluster
 from ops.data import contents, new_server, restore, undo
 from ops.data.new_server import NewServer
+from ops.docker import Container
 from ops.env import Settings
 from ops.lock import one_at_a_time
 from ops.progress import bar
@@ -69,12 +70,13 @@ main "$@" </dev/null >/dev/null
 
 @dataclass(frozen=True)
 class Plan:
-    """From which cluster and image to which."""
+    """From which cluster and image to which; `left` are those that killed upgrades have left."""
 
     old: Cluster
     image: str
     major: str
     name: str
+    left: list[str]
 
     @property
     def words(self) -> str:
@@ -161,9 +163,8 @@ def _plan(settings: Settings, to: str) -> Plan | None:
         console.say(f"nothing to upgrade: the data are of PostgreSQL {major}, as {image} is")
         console.say(f"a newer one, once there is its image: {newer}")
         return None
-    if left := [one.name for one in held.others if not one.finished]:
-        clusters.remove(settings, left)
-    plan = Plan(old, image, major, held.free_name(major))
+    left = [one.name for one in held.others if not one.finished]
+    plan = Plan(old, image, major, held.free_name(major), left)
     console.say(f"{'would upgrade' if process.mode.dry else 'upgrading'} {plan.words}")
     return plan
 
@@ -210,10 +211,14 @@ def _upgrade(settings: Settings, plan: Plan) -> Settings:
     """The settings with the new image; whatever fails, the old stack is as it was."""
     runtime = runtimes.of(settings)
     before = settings.lending({KEY: plan.old.image})
+    if plan.left:
+        clusters.remove(settings, plan.left)
     with runtime.client(before) as found:
         old = replace(found, variables={**found.variables, **_superuser(settings, plan)})
         started = new_server.started(settings, old, plan.old, plan.name, plan.image)
-        with started as new, _web_stopped(settings, old):
+        with _as_it_ran(settings, old) as web, started as new:
+            if web:  # nothing is written meanwhile
+                process.attach_or_fail(["docker", "stop", web.name], progress=True)
             facts = _facts(old, plan)
             new.wait()
             _fill(old, new, facts)
@@ -233,13 +238,11 @@ def _superuser(settings: Settings, plan: Plan) -> dict[str, str]:
 
 
 @contextmanager
-def _web_stopped(settings: Settings, old: Client) -> Iterator[None]:
-    """Nothing is written meanwhile; where the block fails, what ran before runs again."""
+def _as_it_ran(settings: Settings, old: Client) -> Iterator[Container | None]:
+    """The web, if it runs; where the block fails, what ran before runs again."""
     web = docker.running(settings, "web")
     try:
-        if web:
-            process.attach_or_fail(["docker", "stop", web.name], progress=True)
-        yield
+        yield web
     except BaseException:
         names = [old.container, *([web.name] if web else [])]
         process.attach(["docker", "start", *names], progress=True)
@@ -262,7 +265,7 @@ def _facts(old: Client, plan: Plan) -> Facts:
 def _fill(old: Client, new: NewServer, facts: Facts) -> None:
     """Dump, restore, compare."""
     argv = ("-s", "--", facts.role, *facts.databases)
-    with bar("restoring", lambda: 0, 0):
+    with bar("restoring", new.filled, facts.bytes):
         done = new.client.send(lambda stdin: stdin.write(FILL.encode()), "sh", *argv)
     if done.code:
         raise problems.upgrade_failed(new.image, last_error(done.err), new.old_image)
