@@ -22,6 +22,7 @@ grant select on numbered to clerk;
 alter role clerk set search_path = public, pg_temp;
 alter database app set work_mem = '5MB';
 alter system set log_min_duration_statement = '7s';
+select pg_reload_conf();
 """
 LOOK = """
 select (select count(*) from numbered), (select last_value from numbered_id_seq),
