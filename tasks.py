@@ -289,9 +289,34 @@ def db_snapshots(c: Context, remove: str = "", json: bool = False) -> None:
     snapshots.run(env.load(), remove, json)
 
 
+@task(
+    name="upgrade",
+    group=DATA,
+    help={
+        "to": "this major version; as it is without, that of POSTGRES_IMAGE in .env",
+        "finish": "remove what the upgrades have left: after that no undo goes back",
+        "yes": "with --finish: do not ask for the project's name",
+    },
+)
+def db_upgrade(c: Context, to: str = "", finish: bool = False, yes: bool = False) -> None:
+    """Move the data to another version of PostgreSQL.
+
+    The data as they were are kept; inv undo goes back to them until --finish.
+
+    inv db.upgrade --to 18
+    inv db.upgrade --finish
+    """
+    from ops.data import upgrade
+
+    upgrade.run(env.load(), to, finish, yes)
+
+
 @task(group=DATA)
 def undo(c: Context) -> None:
-    """Bring back what the last nuke, restore or upgrade took away."""
+    """Bring back what the last act took away.
+
+    That of a nuke, db.restore, db.upgrade or undo; so a second undo goes forward again.
+    """
     from ops.data import undo as acts
 
     acts.run(env.load())
@@ -360,6 +385,6 @@ namespace = Collection(
     Collection(
         "db",
         db_backup, db_backups, db_restore, db_snapshot, db_snapshots,
-        db_password, db_create, db_seed,
+        db_upgrade, db_password, db_create, db_seed,
     ),
 )  # fmt: skip

@@ -264,6 +264,12 @@ def _volume(entry: dict[str, Any], sizes: dict[str, str]) -> Volume:
     return Volume(name, sizes.get(name, ""), entry["CreatedAt"], mounted)
 
 
+def one_off(settings: Settings) -> list[str]:
+    """Flags of a container that is this project's, and none of its services."""
+    labels = (f"{PROJECT}={settings.project}", "com.docker.compose.oneoff=True")
+    return [word for label in labels for word in ("--label", label)]
+
+
 def label_filter(settings: Settings) -> tuple[str, str]:
     """Arguments that narrow a docker listing to this project."""
     return "--filter", f"label={PROJECT}={settings.project}"

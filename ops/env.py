@@ -98,6 +98,10 @@ class Settings:
         _check(changed)
         return changed
 
+    def lending(self, values: Mapping[str, str]) -> "Settings":
+        """With these values for as long as a task takes; `.env` keeps its own."""
+        return Settings({**self.values, **values}, self.own - values.keys())
+
     def child_environment(self) -> dict[str, str]:
         """Our environment, in which `.env` wins: its keys are left for the child to read there,
         those that have no value there get their defaults."""

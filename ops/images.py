@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 import tempfile
 from typing import Any
@@ -22,6 +23,22 @@ BUILD_LOG = STATE / "build.log"
 def web_image(settings: Settings) -> str:
     """The tag of the web image, as compose/web.yaml has it."""
     return f"{settings.project}-web"
+
+
+def of_major(image: str, major: str, wanted: str) -> str:
+    """The image of another major version: of `postgres:17.6-alpine` that of 18 is
+    `postgres:18-alpine`; '' where the name does not have the version in it."""
+    found = list(re.finditer(rf"(?<![\d.]){major}(?:\.\d+)?(?!\d)", image))
+    return f"{image[: found[-1].start()]}{wanted}{image[found[-1].end() :]}" if found else ""
+
+
+def ensure(settings: Settings, key: str) -> dict[str, Any]:
+    """The image of `key`, inspected; fetched where it is not there."""
+    image = settings.values[key]
+    if image not in docker.inspect(image):
+        pull(settings, key)
+    found: dict[str, Any] = docker.inspect(image).get(image, {})
+    return found
 
 
 def is_fresh(settings: Settings, image: dict[str, Any] | None) -> bool:

@@ -364,12 +364,17 @@ def database_missing(name: str, databases: str) -> Problem:
     )
 
 
-def other_version(found: str, image: str, back: str) -> Problem:
+UPGRADE = "inv db.upgrade  (takes the data along; inv undo goes back)"
+
+
+def other_version(found: str, image: str, ours: str, back: str) -> Problem:
     """The data are of another major version of PostgreSQL"""
+    is_older = found.isdecimal() and ours.isdecimal() and int(found) < int(ours)
+    mend = f"set POSTGRES_IMAGE={back} in .env, then type: inv up"
     return Problem(
         "DB05",
         f"the volume holds PostgreSQL {found}; {image} is another major version.",
-        f"set POSTGRES_IMAGE={back} in .env, then type: inv up",
+        f"{UPGRADE}\n  or: {mend}" if is_older else mend,
     )
 
 
@@ -379,7 +384,8 @@ def other_system(written_on: str, image: str) -> Problem:
         "DB06",
         f"the volume was written on {written_on}, and {image} is another system: "
         "text may sort differently, which damages indexes.",
-        f"set POSTGRES_IMAGE in .env back to the one on {written_on}, then type: inv up",
+        f"{UPGRADE}\n"
+        f"  or: set POSTGRES_IMAGE in .env back to the one on {written_on}, then type: inv up",
     )
 
 
@@ -425,6 +431,36 @@ def out_of_memory() -> Problem:
         "DB11",
         "db was killed by the system, which had no memory left.",
         "give Docker more memory, or raise the limit that a compose file sets, then type: inv up",
+    )
+
+
+def upgrade_failed(image: str, reason: str, old: str, evidence: str = "") -> Problem:
+    """The database could not be taken over by another PostgreSQL"""
+    return Problem(
+        "DB17",
+        f"{image} could not take the data over: {reason} The database is as it was, on {old}.",
+        "mend what it names, in the database or in the image (an extension, say), "
+        "then type: inv db.upgrade",
+        evidence,
+    )
+
+
+def no_downgrade(found: str, image: str, major: str) -> Problem:
+    """An older PostgreSQL cannot take the data over"""
+    return Problem(
+        "DB15",
+        f"the volume holds PostgreSQL {found}, and {image} is PostgreSQL {major}, which is older.",
+        "inv undo goes back to before an upgrade; else set POSTGRES_IMAGE in .env to an image of "
+        f"PostgreSQL {found}, then type: inv up",
+    )
+
+
+def image_without_version(image: str, major: str) -> Problem:
+    """The image's name has no version to change"""
+    return Problem(
+        "DB16",
+        f"the name of {image} has no version in it, so that of {major} cannot be found by it.",
+        f"set POSTGRES_IMAGE in .env to an image of PostgreSQL {major}, then type: inv db.upgrade",
     )
 
 
@@ -680,18 +716,18 @@ def nothing_after_dashes(task: str) -> Problem:
     return Problem("TASK01", f"{task} takes nothing after --.", f"inv --help {task} explains it.")
 
 
-def nuke_needs_consent() -> Problem:
+def nuke_needs_consent(task: str = "nuke", removes: str = "all of it") -> Problem:
     """nuke has nobody to ask"""
     return Problem(
         "TASK02",
-        "nuke asks for the project's name, and there is no terminal.",
-        "inv nuke --yes  (removes all of it, without asking)",
+        f"{task} asks for the project's name, and there is no terminal.",
+        f"inv {task} --yes  (removes {removes}, without asking)",
     )
 
 
-def nuke_refused(typed: str) -> Problem:
+def nuke_refused(typed: str, task: str = "nuke") -> Problem:
     """What was typed is not the project's name"""
-    return Problem("TASK03", f"{typed!r} is not the name; nothing was removed.", "inv nuke")
+    return Problem("TASK03", f"{typed!r} is not the name; nothing was removed.", f"inv {task}")
 
 
 def nuke_incomplete(left: Iterable[str]) -> Problem:

@@ -22,9 +22,7 @@ def run(settings: Settings, yes: bool, with_backup: bool) -> None:
             console.say(f"nothing of {settings.project} is here")
             _say_what_stays(settings, [])
             return
-        _refuse_unasked(yes)
-        if not (yes or process.mode.dry or sys.stdin.isatty()):
-            raise problems.nuke_needs_consent()
+        refuse_unasked(yes)
         saved = _save(settings, with_backup) if runtime.has_data(settings) else []
         confirm(settings.project, [*doomed, *map(_row, saved)], yes)
         if process.mode.dry:
@@ -60,13 +58,13 @@ def _row(saved: Backup) -> tuple[str, str, str]:
     return ("database", saved.database, f"{console.megabytes(held.bytes)}, {backup.words(held)}")
 
 
-def _refuse_unasked(yes: bool) -> None:
-    """Raise where a question would have nobody to answer it, before a backup is made in vain."""
+def refuse_unasked(yes: bool, task: str = "nuke", removes: str = "all of it") -> None:
+    """Raise where a question would have nobody to answer it, before anything is done in vain."""
     if not (yes or process.mode.dry or sys.stdin.isatty()):
-        raise problems.nuke_needs_consent()
+        raise problems.nuke_needs_consent(task, removes)
 
 
-def confirm(project: str, doomed: Rows, yes: bool) -> None:
+def confirm(project: str, doomed: Rows, yes: bool, task: str = "nuke") -> None:
     """List what goes (kind, name, size) and have the project's name typed, or raise."""
     console.say(console.table(("WILL BE REMOVED", "NAME", "SIZE"), doomed))
     if yes or process.mode.dry:
@@ -74,7 +72,7 @@ def confirm(project: str, doomed: Rows, yes: bool) -> None:
     console.say(f"All data listed here will be removed. To go on, type the name: {project}")
     typed = sys.stdin.readline().strip()
     if typed != project:
-        raise problems.nuke_refused(typed)
+        raise problems.nuke_refused(typed, task)
 
 
 def check(project: str, left: Sequence[str]) -> None:

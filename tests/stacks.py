@@ -135,6 +135,18 @@ def docker(*arguments: str, check: bool = True, **options: Any) -> subprocess.Co
     return done
 
 
+@contextmanager
+def other_system(image: str, original: str) -> Iterator[str]:
+    """An image of the same PostgreSQL that says it is another system."""
+    maker = f"{image}-maker"
+    edit = ["-i", "s/^ID=.*/ID=elsewhere/", "/etc/os-release"]
+    docker("run", "--name", maker, "--entrypoint", "sed", original, *edit)
+    docker("commit", maker, image)
+    docker("rm", "--volumes", maker)
+    yield image
+    docker("image", "rm", "--force", image)
+
+
 def project(root: Path) -> str:
     """The name that the checkout's `.env` has."""
     return env.parse((root / ".env").read_text())["COMPOSE_PROJECT_NAME"]

@@ -21,8 +21,8 @@ def of(settings: Settings, container: Container) -> Problem:
     code = container.exit_code
     if code == OTHER_VERSION:
         found, ours = re.findall(r"PostgreSQL (\w+)", last)
-        back = re.sub(rf"(?<!\d){ours}(?!\d)", found, image)
-        return problems.other_version(found, image, back if back != image else f"postgres:{found}")
+        back = images.of_major(image, ours, found) or f"postgres:{found}"
+        return problems.other_version(found, image, ours, back)
     if code == OTHER_SYSTEM:
         return problems.other_system(last.partition(" written on ")[2].partition(",")[0], image)
     if code == OTHER_PROJECT:

