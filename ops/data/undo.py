@@ -63,25 +63,27 @@ def run(settings: Settings) -> None:
     with one_at_a_time("undo"):
         if not acts():
             raise problems.nothing_to_undo()
-        act = acts()[-1]
         if process.mode.dry:
-            console.say(f"would undo: {act.task} of {age(act.at)} ago")
+            console.say(f"would undo: {_words(acts()[-1])}")
             return
-        settings = _undo(settings, act)
+        settings = _undo(settings)
     runtimes.of(settings).up(settings)
 
 
-def _undo(settings: Settings, act: Act) -> Settings:
+def _undo(settings: Settings) -> Settings:
     """The settings, which another cluster changes."""
-    if act.cluster:
-        settings = _to_cluster(settings, act)
-    else:
+    act = acts()[-1]
+    if not act.cluster:  # a server that does not start is no reason not to leave its cluster
         with runtimes.of(settings).client(settings) as client:
+            act = _last_kept(client)
             if act.backups:
                 _from_backups(settings, client, act)
-            else:
-                _from_database(settings, client, act)
-    console.say(f"undone: {act.task} of {age(act.at)} ago")
+            elif act.database:
+                put_in_place(client, act.database, "undo")
+                forget(act)
+    if act.cluster:
+        settings = _to_cluster(settings, act)
+    console.say(f"undone: {_words(act)}")
     return settings
 
 
@@ -102,13 +104,18 @@ def _to_cluster(settings: Settings, act: Act) -> Settings:
     return settings
 
 
-def _from_database(settings: Settings, client: Client, act: Act) -> None:
-    """Swap the database that was kept with the one that took its place."""
-    if act.database not in {one.database for one in databases.beside(client)}:
-        forget(act)
-        raise problems.nothing_kept(act.task, act.database)
-    put_in_place(client, act.database, "undo")
-    forget(act)
+def _last_kept(client: Client) -> Act:
+    """The last act whose database is there: one that was ended too early has put none aside, and
+    one of the other runtime has it there."""
+    there = {one.database for one in databases.beside(client)}
+    kept = [act for act in acts() if not act.database or act.database in there]
+    if not kept:
+        raise problems.nothing_to_undo()
+    return kept[-1]
+
+
+def _words(act: Act) -> str:
+    return f"{act.task} of {age(act.at)} ago"
 
 
 def _from_backups(settings: Settings, client: Client, act: Act) -> None:

@@ -124,7 +124,7 @@ DAMAGED: list[tuple[str, str, Damage]] = [
     ("BAK07", "custom", cut),
     ("BAK04", "tar", cut),
     ("BAK02", "sql", lambda whole: b""),
-    ("BAK02", "custom", lambda whole: os.urandom(4000) + b"\0"),
+    ("BAK02", "custom", lambda whole: bytes(range(255, -1, -1)) * 9),
     ("BAK07", "sql", lambda whole: b"<html>Not found</html>\n"),
     ("BAK05", "all.sql", bytes),
     ("BAK05", "create.sql", bytes),
