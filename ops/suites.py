@@ -129,8 +129,10 @@ SUITES = {
     "app": Suite(
         [str(packages.PYTHON), "manage.py", "test"], run=_on_a_server, locks=("embedded",)
     ),
-    "embedded": Suite(_pytest(*STACKS, "--runtime=embedded"), locks=("test", "embedded")),
-    "docker": Suite(_pytest(*STACKS, "--runtime=docker"), lacks=_lacks_engine),
+    "embedded": Suite(_pytest(*STACKS, "--runtime=embedded"), locks=("test", "zstd", "embedded")),
+    "docker": Suite(
+        _pytest(*STACKS, "--runtime=docker"), locks=("test", "zstd"), lacks=_lacks_engine
+    ),
     "browser": Suite(
         _pytest("tests/browser"), locks=("test", "embedded", "browser"), lacks=_lacks_browser
     ),
