@@ -2,12 +2,15 @@
 
 import gzip
 import re
+import sys
 import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any
 
 from ops import packages, problems
@@ -199,8 +202,13 @@ def _unpacked(path: Path, packed: str) -> Any:
     if packed == "gzip":
         return gzip.open(path)
     if packed == "zstd":
-        packages.ensure("zstd")
-        from backports import zstd  # type: ignore[import-not-found,unused-ignore]
-
-        return zstd.open(path)
+        return zstd().open(path)
     return path.open("rb")
+
+
+def zstd() -> ModuleType:
+    """The standard library's module, or what stands in for it before Python 3.14."""
+    if sys.version_info >= (3, 14):
+        return import_module("compression.zstd")
+    packages.ensure("zstd")
+    return import_module("backports.zstd")
