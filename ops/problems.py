@@ -892,12 +892,12 @@ def restore_refused(typed: str) -> Problem:
     )
 
 
-def no_backup_before_nuke(why: str) -> Problem:
+def no_backup_before_nuke(why: str, mend: str) -> Problem:
     """nuke could make no backup"""
     return Problem(
         "BAK16",
         f"nuke first takes a backup, and could not: {why} Nothing was removed.",
-        "mend it, or go without: inv nuke --no-backup  (then nothing brings the data back)",
+        f"{mend}  or go without: inv nuke --no-backup  (then nothing brings the data back)",
     )
 
 

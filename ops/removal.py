@@ -50,7 +50,7 @@ def _save(settings: Settings, with_backup: bool) -> list[Backup]:
             ]
     except (Problem, OSError) as error:
         why = error if isinstance(error, Problem) else problems.system_refuses(error)
-        raise problems.no_backup_before_nuke(why.what) from error
+        raise problems.no_backup_before_nuke(why.what, why.mend) from error
 
 
 def _row(saved: Backup) -> tuple[str, str, str]:
