@@ -345,7 +345,7 @@ def nuke(c: Context, yes: bool = False, backup: bool = True) -> None:
     group=CODE,
     rest=True,
     help={
-        "suite": "one alone: unit, cli, app, embedded, docker or browser",
+        "suite": "one alone: unit, cli, app, embedded, docker, faults, browser or engine",
         "strict": "a suite that cannot run here is a failure",
     },
 )

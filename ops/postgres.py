@@ -30,7 +30,8 @@ ACCESS = f"local all {SUPERUSER} trust\nlocal all all scram-sha-256\n"
 START_SECONDS = 60
 STOP_SECONDS = 60
 SHOWN = 6  # lines of a log that prove a failure
-NO_SPACE = os.strerror(errno.ENOSPC)
+# How PostgreSQL tells of a full disk: the system's words, or its own where a part was written.
+FULL = (os.strerror(errno.ENOSPC), "Check free disk space")
 LONGEST_SOCKET = 100  # bytes; the kernel takes 107, and the file's own name needs some of them
 CARELESS = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
 # As for the stack's database: sort order from PostgreSQL itself, not from the C library.
@@ -204,7 +205,7 @@ def _initialise(server: Server) -> None:
 
 def disk_full(log: str) -> Problem | None:
     """What the server's log says of a disk that is full, if it does."""
-    full = [line for line in log.splitlines() if NO_SPACE in line]
+    full = [line for line in log.splitlines() if any(words in line for words in FULL)]
     return problems.disk_full("for the database", full[-1]) if full else None
 
 

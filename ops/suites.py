@@ -50,9 +50,10 @@ def _all_outcomes(arguments: Sequence[str]) -> dict[str, str]:
         return {name: _outcome(suite, arguments) for name, suite in SUITES.items()}
     argv = [*SUITES[LONGEST].argv, *arguments]
     with process.beside(argv, env={**os.environ, "FIRST_PORT": BESIDE_PORT}) as finish:
-        others = {name: suite for name, suite in SUITES.items() if name != LONGEST}
-        outcomes = {name: _outcome(suite, arguments) for name, suite in others.items()}
-        return {**outcomes, LONGEST: _worded(finish())}
+        others = [name for name in SUITES if name not in (LONGEST, LAST)]
+        outcomes = {name: _outcome(SUITES[name], arguments) for name in others}
+        outcomes[LONGEST] = _worded(finish())
+    return {**outcomes, LAST: _outcome(SUITES[LAST], arguments)}
 
 
 def _obstacle(suite: Suite) -> str:
@@ -120,9 +121,12 @@ def _django_variables(server: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-LONGEST = "docker"
+LONGEST = "faults"
+LAST = "engine"  # it kills the engine under whatever runs
 BESIDE_PORT = "8700"  # from here on, so that two that look for a free one do not find the same
 STACKS = ("tests/runtimes", "tests/faults")
+KILLED = "tests/faults/test_docker_killed.py"
+DOCKER = "--runtime=docker"
 SUITES = {
     "unit": Suite(_pytest("tests/unit")),
     "cli": Suite(_pytest("tests/cli"), locks=("test", "build")),
@@ -130,10 +134,14 @@ SUITES = {
         [str(packages.PYTHON), "manage.py", "test"], run=_on_a_server, locks=("embedded",)
     ),
     "embedded": Suite(_pytest(*STACKS, "--runtime=embedded"), locks=("test", "zstd", "embedded")),
-    "docker": Suite(
-        _pytest(*STACKS, "--runtime=docker"), locks=("test", "zstd"), lacks=_lacks_engine
+    "docker": Suite(_pytest("tests/runtimes", DOCKER), lacks=_lacks_engine),
+    "faults": Suite(
+        _pytest("tests/faults", DOCKER, f"--ignore={KILLED}"),
+        locks=("test", "zstd"),
+        lacks=_lacks_engine,
     ),
     "browser": Suite(
         _pytest("tests/browser"), locks=("test", "embedded", "browser"), lacks=_lacks_browser
     ),
+    "engine": Suite(_pytest(KILLED, DOCKER), lacks=_lacks_engine),
 }

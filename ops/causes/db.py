@@ -2,7 +2,7 @@
 
 import re
 
-from ops import docker, images, problems
+from ops import docker, images, postgres, problems
 from ops.docker import Container
 from ops.env import Settings
 from ops.problems import Problem
@@ -41,6 +41,6 @@ def _of_failed_server(settings: Settings, container: Container, lines: list[str]
     if container.exit_code == KILLED:
         return problems.database_killed()
     evidence = "\n".join(lines[-SHOWN:])
-    if full := [line for line in lines if images.NO_SPACE in line]:
+    if full := [line for line in lines if any(words in line for words in postgres.FULL)]:
         return problems.disk_full("for the database", full[-1])
     return problems.database_died(container.status, evidence)

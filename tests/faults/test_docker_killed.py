@@ -1,4 +1,4 @@
-"""The engine itself is killed in the midst of a task; the last file: every stack ends with it.
+"""The engine itself is killed in the midst of a task: a suite of its own, since every stack ends.
 
 Only where ENGINE_START names the command that starts it again.
 """
@@ -21,6 +21,7 @@ LOCK = "begin; lock table kept in access exclusive mode; select pg_sleep(60);"
 
 def test_in_a_backup(kept: Checkout) -> None:
     kept.inv("up")
+    before = kept.inv("db.backups", "--json").stdout
     kept.start("psql", "--", "-c", LOCK)
     eventually(lambda: asleep(kept), 10, "the table is held, so that the dump waits")
     task = kept.start("db.backup")
@@ -30,7 +31,7 @@ def test_in_a_backup(kept: Checkout) -> None:
     restart_engine()
     kept.inv("up")
     kept.assert_kept()
-    assert kept.inv("db.backups", "--json").stdout.strip() == "[]"
+    assert kept.inv("db.backups", "--json").stdout == before
     kept.inv("db.backup", "--verify")
     assert not list((kept.root / "backups").glob("*.part"))
 
@@ -45,7 +46,7 @@ def test_in_a_restore(kept: Checkout) -> None:
     restart_engine()
     kept.inv("up")
     kept.assert_kept()
-    assert kept.inv("db.snapshots", "--json").stdout.strip() == "[]"
+    assert "part-" not in kept.inv("db.snapshots", "--json").stdout
     kept.inv("db.snapshot", "--name", "after")
     kept.inv("db.restore", "after")
     kept.assert_kept()
