@@ -44,7 +44,7 @@ class Cluster:
 
     @property
     def size(self) -> str:
-        return console.megabytes(self.kilobytes * 1024)
+        return console.size(self.kilobytes * 1024)
 
 
 @dataclass(frozen=True)

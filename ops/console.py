@@ -39,9 +39,15 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def megabytes(count: int) -> str:
+def few(names: Sequence[str]) -> str:
+    """Some names in a sentence, and how many more there are."""
+    more = [f"and {len(names) - 5} more"] if len(names) > 5 else []
+    return ", ".join([*names[:5], *more]) or "none"
+
+
+def size(count: int) -> str:
     """A size in words, from bytes."""
-    return f"{count / 1e6:,.1f}MB"
+    return f"{count / 1e6:,.1f}MB" if count >= 1e6 else f"{count / 1e3:.1f}kB"
 
 
 def as_json(record: Any) -> str:

@@ -7,6 +7,8 @@ it is: people look it up.
 import shlex
 from collections.abc import Iterable, Sequence
 
+from ops.console import few
+
 PAGE = "docs/problems.md"
 DB_LOG = "inv logs --service db"
 WEB_LOG = "inv logs --service web"
@@ -716,7 +718,7 @@ def nothing_after_dashes(task: str) -> Problem:
     return Problem("TASK01", f"{task} takes nothing after --.", f"inv --help {task} explains it.")
 
 
-def nuke_needs_consent(task: str = "nuke", removes: str = "all of it") -> Problem:
+def nuke_needs_consent(task: str = "nuke", removes: str = "all of it, after a backup") -> Problem:
     """nuke has nobody to ask"""
     return Problem(
         "TASK02",
@@ -759,11 +761,19 @@ def admin_needs_debug() -> Problem:
 
 def no_such_backup(which: str, known: Sequence[str]) -> Problem:
     """There is no backup, snapshot or file of this name"""
-    there = ", ".join(known[:5]) or "none"
     return Problem(
         "BAK01",
-        f"there is no backup, snapshot or file {which!r}; there are: {there}.",
+        f"there is no backup, snapshot or file {which!r}; there are: {few(known)}.",
         "take a name from inv db.backups or inv db.snapshots, or the path of a dump.",
+    )
+
+
+def no_such_snapshot(name: str, known: Sequence[str]) -> Problem:
+    """There is no snapshot of this name"""
+    return Problem(
+        "BAK17",
+        f"there is no snapshot {name!r}; there are: {few(known)}.",
+        "take a name from inv db.snapshots.",
     )
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ops.console import megabytes
+from ops import console
 from ops.problems import Problem
 
 SECONDS = 0.2
@@ -50,8 +50,8 @@ def _draw(label: str, done: Callable[[], int], total: int, ended: threading.Even
 def line(label: str, done: int, total: int, seconds: float) -> str:
     """`restoring  [#####.....]  52%  104.0MB  3 s`"""
     if not total:
-        return f"{label}  {megabytes(done)}  {seconds:.0f} s"
+        return f"{label}  {console.size(done)}  {seconds:.0f} s"
     share = min(done / total, 1.0)
     marks = round(share * WIDTH)
     drawn = "#" * marks + "." * (WIDTH - marks)
-    return f"{label}  [{drawn}] {share:4.0%}  {megabytes(done)}  {seconds:.0f} s"
+    return f"{label}  [{drawn}] {share:4.0%}  {console.size(done)}  {seconds:.0f} s"

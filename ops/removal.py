@@ -55,7 +55,7 @@ def _save(settings: Settings, with_backup: bool) -> list[Backup]:
 
 def _row(saved: Backup) -> tuple[str, str, str]:
     held = saved.contents
-    return ("database", saved.database, f"{console.megabytes(held.bytes)}, {backup.words(held)}")
+    return ("database", saved.database, f"{console.size(held.bytes)}, {backup.words(held)}")
 
 
 def refuse_unasked(yes: bool, task: str = "nuke", removes: str = "all of it") -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from ops.progress import bar
 
 def run(settings: Settings, to: str, verify: bool) -> None:
     """Make a backup, in backups/ or as the file `to`; say what it is."""
+    databases.refuse_without_data(settings)
     with one_at_a_time("db.backup"), runtimes.of(settings).client(settings) as client:
         if process.mode.dry:
             process.show(client.command("pg_dump", *_arguments(client, "SNAPSHOT"))[0])
@@ -119,9 +119,9 @@ def _arguments(client: Client, snapshot: str) -> tuple[str, ...]:
 
 
 def _read_back(client: Client, part: Path) -> None:
-    """Its table of contents, as a restore would read it."""
+    """Its table of contents, as a restore would read it; that of an empty database has no entry."""
     done = client.send(load.feed(part), "pg_restore", "--list")
-    if done.code or not re.search(r"^\d+;", done.out, re.MULTILINE):
+    if done.code or not done.out.strip():
         raise problems.dump_failed(last_error(done.err))
 
 
@@ -141,7 +141,7 @@ def _keep(settings: Settings, part: Path, path: Path, dump: Dump, **facts: Any) 
     backups.write_manifest(backup)
     part.replace(path)
     _sync(path.parent)
-    console.say(f"backup {backup.name}: {words(dump.contents)}, {console.megabytes(dump.size)}")
+    console.say(f"backup {backup.name}: {words(dump.contents)}, {console.size(dump.size)}")
     return backup
 
 

@@ -137,7 +137,7 @@ def _row(backup: Backup) -> tuple[str, ...]:
     return (
         backup.name,
         age(backup.created),
-        console.megabytes(backup.size),
+        console.size(backup.size),
         f"{backup.contents.rows:,}",
         "yes" if backup.verified else "no",
         backup.reason,

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from ops import problems
+from ops import problems, runtimes
 from ops.client import MAINTENANCE, Client, last_error
 from ops.data.roles import TAKE_BACK
 from ops.env import Settings
@@ -140,6 +140,17 @@ class Beside:
     @property
     def name(self) -> str:
         return self.note.name
+
+
+def has_data(settings: Settings) -> bool:
+    """Whether there is a server with data to ask; the stack's own may not be made yet."""
+    return not settings.has_own_database or runtimes.of(settings).has_data(settings)
+
+
+def refuse_without_data(settings: Settings) -> None:
+    """Raise before a task would make a server only to find it empty."""
+    if not has_data(settings):
+        raise problems.not_running("db")
 
 
 def beside(client: Client) -> list[Beside]:

@@ -42,7 +42,7 @@ def _restore(settings: Settings, client: Client, which: str) -> None:
         _from_snapshot(settings, client, snapshots[which])
         return
     path = Path(which).expanduser().absolute()
-    if not path.exists():
+    if not which or not path.exists():
         raise problems.no_such_backup(which, [*known, *snapshots])
     _from_dump(settings, client, path)
 
@@ -73,7 +73,7 @@ def _refuse_without_room(client: Client, needed: int) -> None:
     """Raise if the server's disk has no room for a second database of so many bytes."""
     free = free_bytes(client)
     if free is not None and free < needed:
-        raise problems.no_room(console.megabytes(needed), console.megabytes(free))
+        raise problems.no_room(console.size(needed), console.size(free))
 
 
 def free_bytes(client: Client) -> int | None:

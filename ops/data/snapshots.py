@@ -1,5 +1,6 @@
 """Snapshots: copies of the database within the server, made and restored in a moment."""
 
+import shlex
 from collections.abc import Sequence
 
 from ops import console, problems, process, runtimes
@@ -18,22 +19,27 @@ def make(settings: Settings, name: str) -> None:
     name = name or branch()
     if not name.isprintable() or len(name) > LONGEST or name.startswith("part-"):
         raise problems.bad_snapshot_name(name, LONGEST)
+    databases.refuse_without_data(settings)
     with one_at_a_time("db.snapshot"), runtimes.of(settings).client(settings) as client:
         if process.mode.dry:
             console.say(f"would copy {client.database} to {databases.named(client, name)}")
             return
         databases.snapshot(settings, client, databases.note_of(name, "snapshot"))
-    console.say(f"snapshot {name}; this brings it back: inv db.restore {name}")
+    console.say(f"snapshot {name}; this brings it back: inv db.restore {shlex.quote(name)}")
 
 
 def run(settings: Settings, gone: str, as_json: bool) -> None:
     """List them, one of them dropped first."""
+    found = _listed(settings, gone) if databases.has_data(settings) else []
+    console.answer(console.as_json(found) if as_json else as_text(found))
+
+
+def _listed(settings: Settings, gone: str) -> list[Beside]:
     with one_at_a_time("db.snapshots"), runtimes.of(settings).client(settings) as client:
         if gone and not process.mode.dry:
             databases.drop(client, find(client, gone).database)
             console.say(f"{gone} is gone")
-        found = databases.beside(client)
-    console.answer(console.as_json(found) if as_json else as_text(found))
+        return databases.beside(client)
 
 
 def branch() -> str:
@@ -46,7 +52,7 @@ def find(client: Client, name: str) -> Beside:
     """The one of this name, or a problem."""
     there = {one.name: one for one in databases.beside(client)}
     if name not in there:
-        raise problems.no_such_backup(name, list(there))
+        raise problems.no_such_snapshot(name, list(there))
     return there[name]
 
 
@@ -63,7 +69,6 @@ def as_text(snapshots: Sequence[Beside]) -> str:
     if not snapshots:
         return "no snapshots; inv db.snapshot makes one"
     rows = [
-        (one.name, age(one.note.at), console.megabytes(one.bytes), one.note.why)
-        for one in snapshots
+        (one.name, age(one.note.at), console.size(one.bytes), one.note.why) for one in snapshots
     ]
     return console.table(("SNAPSHOT", "AGE", "SIZE", "WHY"), rows)

@@ -68,6 +68,7 @@ def run(settings: Settings) -> None:
             return
         settings = _undo(settings)
     runtimes.of(settings).up(settings)
+    console.answer(settings.url)
 
 
 def _undo(settings: Settings) -> Settings:

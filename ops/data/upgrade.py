@@ -157,6 +157,8 @@ def _finish(settings: Settings, yes: bool) -> None:
 def _plan(settings: Settings, to: str) -> Plan | None:
     """What to do; None, and a sentence, where there is nothing."""
     held = clusters.survey(settings)
+    if to and int(to) < int(held.active.version):  # no image is needed to know
+        raise problems.no_downgrade(held.active.version, f"--to {to}", to)
     target = settings.with_values({KEY: _target(settings, to)})
     image, major = target.values[KEY], _major(target)
     old = replace(held.active, image=_image_of(settings, held.active, image, major))
@@ -262,7 +264,7 @@ def _facts(old: Client, plan: Plan) -> Facts:
         raise problems.upgrade_failed(plan.image, reason, plan.old.image)
     free = restore.free_bytes(old)
     if free is not None and free < facts.bytes:
-        raise problems.no_room(console.megabytes(facts.bytes), console.megabytes(free))
+        raise problems.no_room(console.size(facts.bytes), console.size(free))
     return facts
 
 

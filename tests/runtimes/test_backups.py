@@ -113,7 +113,7 @@ def test_snapshots(stack: Checkout) -> None:
     stack.inv("db.snapshot", "--name", ODD)
     there = [name for name in stack.snapshots() if name.startswith(ODD)]
     assert there == [ODD, f"{ODD}~3", f"{ODD}~2"]
-    assert ODD in stack.refused("BAK01", "db.snapshots", "--remove", "nothing")
+    assert ODD in stack.refused("BAK17", "db.snapshots", "--remove", "nothing")
 
 
 def test_a_long_name_is_taken_again_and_again(stack: Checkout) -> None:
@@ -136,6 +136,7 @@ def test_a_dry_run_does_nothing(stack: Checkout) -> None:
 def test_nuke_and_undo_bring_back_all_of_the_server(stack: Checkout) -> None:
     stack.sql(f"create database {quoted(ODD)}")
     in_the_other(stack, "create table theirs as select 7 as n")
+    stack.sql("create database hollow")
     stack.inv("db.snapshot", "--name", "old")
     stack.inv("down")
     assert "old" in stack.snapshots()
@@ -143,8 +144,8 @@ def test_nuke_and_undo_bring_back_all_of_the_server(stack: Checkout) -> None:
     said = stack.inv("nuke", "--yes").stderr
     assert "inv undo brings them back" in said and "12 tables, " in said
     assert stack.runtime.leftovers(stack.root) == {}
-    needed = {one["database"] for one in stack.backups()[:3]}
-    assert needed == {"app", ODD, "app@old"}
+    needed = {one["database"] for one in stack.backups()[:4]}
+    assert needed == {"app", ODD, "app@old", "hollow"}
     stack.inv("db.backups", "--keep", "0")
     assert {one["database"] for one in stack.backups()} >= needed, "an undo needs them"
 
@@ -156,12 +157,15 @@ def test_nuke_and_undo_bring_back_all_of_the_server(stack: Checkout) -> None:
     change(stack)
     stack.inv("db.restore", "old")
     stack.sql(f"drop database {quoted(ODD)}")
+    stack.sql("drop database hollow")
 
 
 def test_there_is_an_end_to_what_can_be_undone(make: Make, runtime: Runtime) -> None:
     other = make(runtime, name="other")
     other.refused("BAK12", "undo")
-    assert json.loads(other.inv("db.backups", "--json").stdout) == []
+    assert json.loads(other.inv("db.backups", "--json").stdout) == [] == other.snapshots()
+    other.refused("RUN01", "db.backup")
+    assert other.runtime.leftovers(other.root) == {}, "a question makes no server"
 
 
 def quoted(name: str) -> str:
