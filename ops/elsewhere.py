@@ -104,8 +104,7 @@ def _start(settings: Settings, name: str) -> None:
     argv = [*_run(settings), *service, "--detach", "--init", *sleep]
     with Path(os.devnull).open("w") as nowhere:  # for the container's number
         code = process.attach(argv, out=nowhere)
-    if code in process.INTERRUPTED:
-        raise ChildFailed(code)
+    process.stop_if_interrupted(code)
     if code:
         raise docker.diagnose("docker run", "the reason stands above")
 

@@ -11,7 +11,6 @@ from ops import ROOT, docker, freshness, problems, process
 from ops.env import Settings
 from ops.lock import STATE
 from ops.problems import Problem
-from ops.process import ChildFailed
 
 NO_SPACE = os.strerror(errno.ENOSPC)
 NO_MANIFEST = "no matching manifest"
@@ -52,8 +51,7 @@ def build(settings: Settings, use_cache: bool, old_serves: bool) -> None:
     inputs = {"BUILD_INPUTS": freshness.image_inputs(settings)}
     argv = ["docker", "compose", "build", *flags, "web"]
     code, said = _run_build(argv, settings.child_environment() | inputs)
-    if code in process.INTERRUPTED:
-        raise ChildFailed(code)
+    process.stop_if_interrupted(code)
     if code:
         raise _of_build(settings, said, old_serves)
 
@@ -73,8 +71,7 @@ def pull(settings: Settings, key: str) -> None:
         code = process.attach(["docker", "pull", image], progress=True, err=errors)
         errors.seek(0)
         said = errors.read().strip()
-    if code in process.INTERRUPTED:
-        raise ChildFailed(code)
+    process.stop_if_interrupted(code)
     if code:
         raise _of_pull(settings, key, image, said)
 

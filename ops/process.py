@@ -260,6 +260,14 @@ def _text(file: IO[bytes]) -> str:
     return file.read(PIECE).decode(errors="replace")
 
 
+def stop_if_interrupted(code: int) -> None:
+    """`ChildFailed` if a command ended because it was told to; docker's then have many codes."""
+    if code in INTERRUPTED:
+        raise ChildFailed(code)
+    if code and mode.interrupted:
+        raise ChildFailed(128 + signal.SIGINT)
+
+
 def show(argv: Sequence[str]) -> None:
     """Print a command as one would type it: dim, on stderr, so that pipes stay clean."""
     line = shlex.join(argv)

@@ -14,7 +14,6 @@ from ops import ROOT, database, problems, process
 from ops.causes import elsewhere
 from ops.env import Settings
 from ops.problems import Problem
-from ops.process import ChildFailed
 from ops.readiness import Readiness
 
 ENDED = re.compile(r"Ended with status (\d+)")
@@ -53,8 +52,7 @@ def migrate(argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
         for file in (out, err):
             file.seek(0)
         applying, said = re.findall(r"Applying (\S+)\.\.\.", out.read()), err.read()
-    if code in process.INTERRUPTED:
-        raise ChildFailed(code)
+    process.stop_if_interrupted(code)
     if code:
         lines = [line.rstrip() for line in said.splitlines() if line.strip()]
         shown = _traceback(lines) or "\n".join(lines[-SHOWN:])

@@ -290,8 +290,7 @@ def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
     stale = _prepare(settings, running)
     argv = ["docker", "compose", "up", "--detach", "--no-build", *settings.services]
     code = process.attach(argv, env=settings.child_environment(), progress=True)
-    if code in process.INTERRUPTED:
-        raise ChildFailed(code)
+    process.stop_if_interrupted(code)
     if code:
         raise _not_started(settings)
     if process.mode.dry:
