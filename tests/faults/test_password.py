@@ -1,7 +1,7 @@
 """A new password: `.env` and the database hold the same one, whatever happens in between."""
 
+import fcntl
 import signal
-import time
 
 from stacks import Checkout, eventually
 
@@ -38,10 +38,12 @@ def test_killed_between_the_two(kept: Checkout) -> None:
 
 def test_killed_before_anything(kept: Checkout) -> None:
     before = kept.values["SQL_PASSWORD"]
-    changing = kept.start("db.password", "--new")
-    time.sleep(0.05)
-    changing.send_signal(signal.SIGKILL)
-    changing.communicate()
+    with (kept.root / ".state" / "lock").open() as held:  # as another task does
+        fcntl.flock(held, fcntl.LOCK_EX)
+        changing = kept.start("db.password", "--new")
+        assert changing.stderr and "in this checkout to end" in changing.stderr.readline()
+        changing.send_signal(signal.SIGKILL)
+        changing.communicate()
     assert kept.values["SQL_PASSWORD"] == before
     assert_works(kept)
 

@@ -167,7 +167,7 @@ def test_a_package_that_the_lock_does_not_have(here: Path, line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        *("", "# requests", "   # requests", "-r base.in", "-c base.txt", "--index-url https://x"),
+        *("", "# requests", "   # requests", "-r base.in", "-c base.txt", "--no-binary :all:"),
         *("https://example.com/requests.whl", "git+https://example.com/requests", "./requests"),
         'tomli ; python_version < "3.11"',
         'tomli>=2; python_version < "3.11"  # not for us',
