@@ -6,7 +6,12 @@ from invoke.context import Context
 from ops import console, env, runtimes
 from ops.cli import remainder, task
 
-STACK, DJANGO, DATA, CODE = "The stack", "Django", "The data", "The code"
+STACK, DJANGO, DATA = "The stack", "Django", "The data"
+PRODUCTION, CODE = "Production", "The code"
+TARGET = {
+    "context": "a Docker context, or an address such as ssh://user@server; else DEPLOY_TO of .env",
+    "local": "the trial on this machine",
+}
 
 
 @task(
@@ -341,6 +346,128 @@ def nuke(c: Context, yes: bool = False, backup: bool = True) -> None:
 
 
 @task(
+    name="now",
+    default=True,
+    group=PRODUCTION,
+    help={
+        **TARGET,
+        "plan": "show what would change, and do nothing",
+        "allow_downtime": "also if it interrupts the service",
+        "dirty": "with changes that are in no commit",
+        "backup": "--no-backup takes none before",
+        "yes": "make the engine a Swarm of one node if it is in none",
+    },
+)
+def deploy(
+    c: Context,
+    context: str = "",
+    local: bool = False,
+    plan: bool = False,
+    allow_downtime: bool = False,
+    dirty: bool = False,
+    backup: bool = True,
+    yes: bool = False,
+) -> None:
+    """Deploy the commit to a Docker Swarm.
+
+    It builds, backs up, migrates, rolls, and goes back to the release before if anything fails.
+
+    inv deploy --plan
+    inv deploy --local
+    """
+    from ops.deploy import rollout
+
+    asked = rollout.Asked(context, local, plan, allow_downtime, dirty, backup, yes)
+    rollout.run(env.load(), asked)
+
+
+@task(name="status", group=PRODUCTION, help={**TARGET, "json": "for scripts"})
+def deploy_status(c: Context, context: str = "", local: bool = False, json: bool = False) -> None:
+    """What is deployed, and what runs where."""
+    from ops.deploy import view
+
+    view.status(env.load(), context, local=local, as_json=json)
+
+
+@task(
+    name="rollback",
+    group=PRODUCTION,
+    help={**TARGET, "allow_downtime": "also if it interrupts the service"},
+)
+def deploy_rollback(
+    c: Context, context: str = "", local: bool = False, allow_downtime: bool = False
+) -> None:
+    """Go back to the release before."""
+    from ops.deploy import rollout
+
+    rollout.back(env.load(), context, local=local, allow_downtime=allow_downtime)
+
+
+@task(
+    name="logs",
+    group=PRODUCTION,
+    help={
+        **TARGET,
+        "service": "web (as it is without this flag), proxy or db",
+        "follow": "go on with what comes; Ctrl-C ends it",
+        "lines": "how many lines of the past",
+    },
+)
+def deploy_logs(
+    c: Context,
+    context: str = "",
+    local: bool = False,
+    service: str = "web",
+    follow: bool = False,
+    lines: str = "100",
+) -> None:
+    """What a service wrote, on whatever node."""
+    from ops.deploy import view
+    from ops.options import number
+
+    tail = ["--tail", number("--lines", lines, "100"), *(["--follow"] if follow else [])]
+    view.logs(env.load(), context, local=local, service=service, tail=tail)
+
+
+@task(name="psql", group=PRODUCTION, rest=True, help=TARGET)
+def deploy_psql(c: Context, context: str = "", local: bool = False) -> None:
+    """psql on the deployed database.
+
+    inv deploy.psql -- -c 'select 1'
+    """
+    from ops.deploy import view
+
+    view.psql(env.load(), context, local=local, arguments=remainder())
+
+
+@task(name="manage", group=PRODUCTION, rest=True, help=TARGET)
+def deploy_manage(c: Context, context: str = "", local: bool = False) -> None:
+    """manage.py of the deployed version.
+
+    inv deploy.manage -- createsuperuser
+    """
+    from ops.deploy import view
+
+    view.manage(env.load(), context, local=local, arguments=remainder())
+
+
+@task(name="backup", group=PRODUCTION, help=TARGET)
+def deploy_backup(c: Context, context: str = "", local: bool = False) -> None:
+    """Dump the deployed database into backups/ of this folder."""
+    from ops.deploy import view
+
+    view.backup(env.load(), context, local=local)
+
+
+@task(name="down", group=PRODUCTION, help=TARGET)
+def deploy_down(c: Context, context: str = "", local: bool = False) -> None:
+    """Remove the deployed services; all data stay."""
+    from ops.deploy import view
+
+    view.down(env.load(), context, local=local)
+
+
+@task(
     name="test",
     group=CODE,
     rest=True,
@@ -386,5 +513,10 @@ namespace = Collection(
         "db",
         db_backup, db_backups, db_restore, db_snapshot, db_snapshots,
         db_upgrade, db_password, db_create, db_seed,
+    ),
+    Collection(
+        "deploy",
+        deploy, deploy_status, deploy_rollback, deploy_logs, deploy_psql, deploy_manage,
+        deploy_backup, deploy_down,
     ),
 )  # fmt: skip

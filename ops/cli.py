@@ -90,7 +90,8 @@ class Tasks(Program):
 
     def list_flat(self) -> None:
         groups: dict[str, list[tuple[str, str | None]]] = {}
-        for name in self.scoped_collection.task_names:
+        for full, aliases in self.scoped_collection.task_names.items():
+            name = min((full, *aliases), key=len)  # a collection's default goes by its name
             task = self.scoped_collection[name]
             groups.setdefault(task.group, []).append((name, helpline(task)))
         for group, pairs in groups.items():

@@ -239,13 +239,13 @@ def _check(settings: Settings) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", settings.project):
         raise problems.env_bad_value("COMPOSE_PROJECT_NAME", "a-z, 0-9, _ and -, first no _ or -")
     for key in ("WEB_PORT", "SQL_PORT"):
-        _check_number(settings, key, 1, 65535)
+        check_number(settings.values, key, 1, 65535)
     if settings.values["DEBUG"].strip().lower() not in BOOLEANS:
         raise problems.env_bad_value("DEBUG", f"one of {', '.join(BOOLEANS)}")
     if settings.has_own_database and settings.values["SQL_PORT"] != "5432":
         raise problems.env_bad_value("SQL_PORT", "5432 while SQL_HOST is empty")
     for key in ("APP_UID", "APP_GID"):
-        _check_number(settings, key, 0, 2**31)
+        check_number(settings.values, key, 0, 2**31)
     _check_tls(settings)
 
 
@@ -270,7 +270,8 @@ def _refuse_tls(settings: Settings, key: str, allowed: str) -> NoReturn:
     raise problems.env_bad_value(f"{key}{by_url}", allowed)
 
 
-def _check_number(settings: Settings, key: str, low: int, high: int) -> None:
-    value = settings.values[key]
+def check_number(values: Mapping[str, str], key: str, low: int, high: int) -> None:
+    """Raise unless the value of `key` is a whole number within these bounds."""
+    value = values[key]
     if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
         raise problems.env_bad_value(key, f"a number from {low} to {high}")

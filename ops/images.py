@@ -50,7 +50,7 @@ def build(settings: Settings, use_cache: bool, old_serves: bool) -> None:
     flags = [] if use_cache else ["--no-cache"]
     inputs = {"BUILD_INPUTS": freshness.image_inputs(settings)}
     argv = ["docker", "compose", "build", *flags, "web"]
-    code, said = _run_build(argv, settings.child_environment() | inputs)
+    code, said = run_build(argv, settings.child_environment() | inputs)
     process.stop_if_interrupted(code)
     if code:
         raise _of_build(settings, said, old_serves)
@@ -86,7 +86,7 @@ def of_architecture(key: str, settings: Settings) -> Problem | None:
     return problems.image_of_other_machine(key, image, built_for, machine)
 
 
-def _run_build(argv: list[str], env: dict[str, str]) -> tuple[int, str]:
+def run_build(argv: list[str], env: dict[str, str]) -> tuple[int, str]:
     if sys.stderr.isatty() or process.mode.dry:
         return process.attach(argv, env=env, progress=True), ""
     STATE.mkdir(mode=0o700, exist_ok=True)

@@ -1,0 +1,140 @@
+"""One-off services: they have what the stack's web has, and end by themselves."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ops import docker, process
+from ops.deploy import problems
+from ops.deploy.objects import KIND
+from ops.deploy.releases import Release
+
+USER = "10001:10001"
+SECRETS = ("secret_key", "sql_password", "settings")
+ENDED = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
+PLAIN = ("SQL_ENGINE", "SQL_DATABASE", "SQL_USER", "SQL_SSLMODE", "SQL_SSLROOTCERT")
+JOB = "job"
+STACK = "deploy.stack"  # not the label of the stack's own, which every deploy prunes by
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: whether well, what it wrote, and what Swarm says of a task that failed."""
+
+    good: bool
+    said: str
+    error: str
+
+
+def run(release: Release, name: str, command: Sequence[str]) -> Outcome:
+    """Run a command once, in the web's image, on whatever node; a job of before is waited for."""
+    service = f"{release.stack}_job_{name}"
+    if service in names(release.stack, JOB):  # of a task that was killed
+        _wait(service)
+        _remove(service)
+    mode = ["--mode", "replicated-job"]
+    create(release, service, JOB, release.image, mode, command)
+    return _finish(service)
+
+
+def fetch(release: Release, image: str) -> Outcome:
+    """Have every node fetch an image: what cannot be had is known before anything is stopped."""
+    service = f"{release.stack}_job_fetch"
+    if service in names(release.stack, JOB):
+        _remove(service)
+    flags = ["--mode", "global-job", "--restart-condition", "none", "--with-registry-auth"]
+    _create(release.stack, service, JOB, [*flags, "--entrypoint", "true", image])
+    return _finish(service)
+
+
+def create(
+    release: Release,
+    name: str,
+    role: str,
+    image: str,
+    flags: Sequence[str],
+    command: Sequence[str],
+) -> None:
+    """Make such a service: the web's environment and secrets, its rights, its networks."""
+    secrets = [_secret(release, secret) for secret in SECRETS]
+    words = [
+        *(word for secret in secrets for word in ("--secret", secret)),
+        *(word for pair in environment(release).items() for word in ("--env", "=".join(pair))),
+        *("--network", f"{release.stack}_front", "--network", f"{release.stack}_back"),
+        *("--read-only", "--cap-drop", "ALL", "--mount", "type=tmpfs,target=/tmp"),
+        *("--user", USER, "--no-healthcheck", "--restart-condition", "none"),
+        *("--with-registry-auth", "--stop-grace-period", "1s"),
+    ]
+    _create(release.stack, name, role, [*flags, *words, image, *command])
+
+
+def environment(release: Release) -> dict[str, str]:
+    """The web's, straight to the database."""
+    values = release.values
+    files = {
+        "SECRET_KEY_FILE": "/run/secrets/secret_key",
+        "SQL_PASSWORD_FILE": "/run/secrets/sql_password",
+        "SETTINGS_FILE": "/run/secrets/settings",
+    }
+    database = {"SQL_HOST": values["DATABASE_HOST"], "SQL_PORT": values["DATABASE_PORT"]}
+    fixed = {"DEBUG": "0", "HTTPS": "1", "ALLOWED_HOSTS": values["ALLOWED_HOSTS"]}
+    return {**fixed, **files, **database, **{key: values[key] for key in PLAIN}}
+
+
+def names(stack: str, role: str) -> list[str]:
+    """Those of a stack in one role."""
+    labels = (f"label={STACK}={stack}", f"label={KIND}={role}")
+    flags = [word for label in labels for word in ("--filter", label)]
+    return docker.ask("service", "ls", *flags, "--format", "{{.Name}}").split()
+
+
+def _secret(release: Release, name: str) -> str:
+    full = release.values[f"{name.upper()}_SECRET"]
+    return f"source={full},target={name},uid=10001,gid=10001,mode=0400"
+
+
+def _create(stack: str, name: str, role: str, words: Sequence[str]) -> None:
+    labels = ["--label", f"{STACK}={stack}", "--label", f"{KIND}={role}"]
+    argv = ["docker", "service", "create", "--detach", "--quiet", "--name", name, *labels, *words]
+    done = process.run(argv)
+    if done.code:
+        raise problems.engine_refused("docker service create", done.err.strip())
+
+
+def _finish(service: str) -> Outcome:
+    errors = _wait(service)
+    said = process.run(["docker", "service", "logs", "--raw", service], timeout=30, merged=True)
+    _remove(service)
+    return Outcome(not errors, said.out.rstrip(), "; ".join(dict.fromkeys(errors)))
+
+
+def _wait(service: str) -> list[str]:
+    """Until each of its tasks has ended; what Swarm says of those that failed."""
+    while True:
+        tasks = _tasks(service)
+        if tasks and all(state in ENDED for state, _ in tasks):
+            return [error or state for state, error in tasks if state != "complete"]
+        time.sleep(0.3)
+
+
+def _tasks(service: str) -> list[tuple[str, str]]:
+    """State and error of each."""
+    listed = docker.ask("service", "ps", "--no-trunc", "--format", "{{json .}}", service)
+    found = [json.loads(line) for line in listed.splitlines()]
+    return [
+        (
+            one["CurrentState"].split()[0].lower(),
+            f"{one['Node']}: {one['Error']}" if one["Error"] else "",
+        )
+        for one in found
+    ]
+
+
+def _remove(service: str) -> None:
+    process.run(["docker", "service", "rm", service])
+
+
+def last_lines(said: str) -> str:
+    """The end of what a job wrote."""
+    return "\n".join(said.splitlines()[-20:])

@@ -1,0 +1,136 @@
+"""What a deploy would change, and what of it would interrupt the service."""
+
+import json
+from dataclasses import dataclass, field
+
+from ops import console
+from ops.deploy import problems, stack, toolbox
+from ops.deploy.releases import SCALE, Release
+from ops.deploy.swarm import Swarm, proxy_label
+
+QUIET = ("REPOSITORY",)
+QUESTION = ["python", "manage.py", "migration_plan"]
+
+
+@dataclass(frozen=True)
+class Migrations:
+    """Those that the database lacks (`app.name`), and of them the operations that the code before
+    cannot run beside, in words."""
+
+    unapplied: tuple[str, ...] = ()
+    blocking: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """From which release to which, with which migrations; `anew` are the services whose containers
+    will be others, `proxies` is how many nodes have one."""
+
+    before: Release | None
+    release: Release
+    anew: tuple[str, ...] = ()
+    migrations: Migrations = field(default_factory=Migrations)
+    proxies: int = 1
+
+    @property
+    def interruptions(self) -> list[str]:
+        """What would keep requests from being answered, in words; none for a first deploy."""
+        if self.before is None:
+            return []
+        found = [f"migration {operation}" for operation in self.migrations.blocking]
+        if "db" in self.anew:
+            found.append("the database gets another container")
+        if "proxy" in self.anew and self.proxies < 2:
+            found.append("the one proxy gets another container")
+        return found
+
+    @property
+    def changes_something(self) -> bool:
+        return self.before is None or bool(
+            changes(self.before, self.release) or self.migrations.unapplied
+        )
+
+
+def make(before: Release | None, release: Release, swarm: Swarm) -> Plan:
+    """The plan as far as it is known without the new image."""
+    nodes = len(swarm.labelled(proxy_label(release.stack)))
+    return Plan(before, release, _anew(before, release), proxies=nodes)
+
+
+def _anew(before: Release | None, release: Release) -> tuple[str, ...]:
+    if before is None:
+        return ()
+    was, will_be = stack.rendered(before), stack.rendered(release)
+    return tuple(name for name in will_be if name in was and was[name] != will_be[name])
+
+
+def changes(before: Release, after: Release) -> dict[str, tuple[str, str]]:
+    """Each value, and each compose file, that differs: what it was, what it will be."""
+    keys = sorted({*before.values, *after.values} - set(QUIET))
+    found = {key: (before.values.get(key, ""), after.values.get(key, "")) for key in keys}
+    names = sorted({*before.files, *after.files})
+    found |= {
+        f"compose/{name}": (_file(before, name), _file(after, name))
+        for name in names
+        if before.files.get(name) != after.files.get(name)
+    }
+    return {key: pair for key, pair in found.items() if pair[0] != pair[1]}
+
+
+def migrations(plan: Plan, swarm: Swarm) -> Migrations:
+    """What the new code says of the database as it is, with the access of the code before."""
+    assert plan.before
+    asking = plan.before.with_values(WEB_IMAGE=plan.release.image)
+    with toolbox.toolbox(asking, swarm) as container:
+        done = toolbox.run(container, QUESTION)
+    try:
+        found = json.loads(done.out) if not done.code else None
+    except ValueError:
+        found = None
+    if found is None:
+        lines = (done.out + done.err).strip().splitlines()[-20:]
+        raise problems.migrations_unreadable("\n".join(lines))
+    blocking = (
+        f"{one['migration']}: {one['operation']} ({one['why']})" for one in found["blocking"]
+    )
+    return Migrations(tuple(found["unapplied"]), tuple(blocking))
+
+
+def as_text(plan: Plan, where: str, nodes: int) -> str:
+    """For the person at the terminal."""
+    before, after = plan.before, plan.release
+    came = f"release {before.number} -> {after.number}" if before else f"release {after.number}"
+    head = (
+        f"{after.stack} on {where} ({nodes} node{'s'[: nodes > 1]}): {came}, commit {after.commit}"
+    )
+    rows = _rows(plan)
+    lines = [
+        head,
+        console.table(("  WHAT", "IS", "WILL BE"), rows) if rows else "  nothing changes",
+    ]
+    if plan.migrations.unapplied:
+        lines.append(f"  migrations to apply: {console.few(plan.migrations.unapplied)}")
+    return "\n".join([*lines, *(f"  interrupts: {reason}" for reason in plan.interruptions)])
+
+
+def _rows(plan: Plan) -> list[tuple[str, str, str]]:
+    if plan.before is None:
+        shown = ("WEB_IMAGE", *SCALE, "DOMAIN", "TLS", "DATABASE_HOST", "POSTGRES_IMAGE")
+        return [(f"  {key}", "", plan.release.values.get(key, "")) for key in shown]
+    found = changes(plan.before, plan.release)
+    return [(f"  {_worded(key)}", _short(was), _short(now)) for key, (was, now) in found.items()]
+
+
+def _worded(key: str) -> str:
+    for suffix, word in (("_SECRET", "secret"), ("_CONFIG", "config")):
+        if key.endswith(suffix):
+            return f"{word} {key.removesuffix(suffix).lower()}"
+    return key
+
+
+def _short(value: str) -> str:
+    return value if len(value) < 60 else f"{value[:57]}..."
+
+
+def _file(release: Release, name: str) -> str:
+    return f"as of release {release.number}" if name in release.files else "none"

@@ -1,0 +1,251 @@
+"""The problems of deploying; docs/problems.md has a section for each, as for ops/problems.py."""
+
+from collections.abc import Sequence
+
+from ops.console import few
+from ops.problems import Problem
+
+AGAIN = "then type the same command again"
+
+
+def target_missing() -> Problem:
+    """It is not said where to deploy to"""
+    return Problem(
+        "DEP01",
+        "DEPLOY_TO is empty in .env, and there is no --context: where to deploy to is not said.",
+        "set DEPLOY_TO in .env (a Docker context, or ssh://user@server), or try it here: "
+        "inv deploy --local",
+    )
+
+
+def domain_missing() -> Problem:
+    """It is not said under which name the site is served"""
+    return Problem(
+        "DEP02",
+        "DOMAIN is empty in .env: the proxy does not know for which name it answers.",
+        "set DOMAIN in .env, such as DOMAIN=shop.example.org, then type: inv deploy",
+    )
+
+
+def no_swarm(where: str) -> Problem:
+    """The engine is in no Swarm"""
+    return Problem(
+        "DEP03",
+        f"the engine ({where}) is in no Swarm.",
+        "inv deploy --yes (makes it a Swarm of one node), or join it to yours: docker swarm join",
+    )
+
+
+def not_a_manager(where: str, state: str) -> Problem:
+    """The node is no manager of its Swarm"""
+    return Problem(
+        "DEP04",
+        f"the engine ({where}) does not manage its Swarm (its state is {state}).",
+        "name a manager in DEPLOY_TO or by --context; if most managers are gone, start them again.",
+    )
+
+
+def tree_dirty(changes: Sequence[str]) -> Problem:
+    """There are changes that are in no commit"""
+    return Problem(
+        "DEP05",
+        f"{few(changes)}: in no commit, so nobody could tell later what was deployed.",
+        "git commit, then type: inv deploy (or deploy it as it is: inv deploy --dirty)",
+    )
+
+
+def no_commit(reason: Sequence[str]) -> Problem:
+    """There is no commit to deploy"""
+    why = "".join(reason) or "git has no commit here"
+    return Problem(
+        "DEP06",
+        f"the image is named by the commit, and there is none: {why}",
+        "git init && git add . && git commit -m 'First', then type: inv deploy",
+    )
+
+
+def registry_missing(nodes: int) -> Problem:
+    """Several nodes, and no registry to get the image from"""
+    return Problem(
+        "DEP07",
+        f"the Swarm has {nodes} nodes, and without a REGISTRY only one of them has the image.",
+        "set REGISTRY in .env, such as REGISTRY=registry.example.org/shop, then type: inv deploy",
+    )
+
+
+def other_repository(stack: str) -> Problem:
+    """The stack of this name belongs to another project"""
+    return Problem(
+        "DEP08",
+        f"the stack {stack} there was deployed from another repository.",
+        "give this one another name: STACK=… in .env, then type: inv deploy",
+    )
+
+
+def deploy_runs(stack: str, by: str, lock: str) -> Problem:
+    """Another deploy of this stack runs"""
+    return Problem(
+        "DEP09",
+        f"another deploy of {stack} runs: {by}.",
+        f"wait for it; if it was killed: docker config rm {lock}, then type: inv deploy",
+    )
+
+
+def image_not_built(step: str, log: str) -> Problem:
+    """The production image could not be built"""
+    return Problem(
+        "DEP10",
+        "the production image was not built. Nothing was changed.",
+        "correct the Dockerfile or requirements/ accordingly, then type: inv deploy",
+        step,
+        log,
+    )
+
+
+def image_not_pushed(image: str) -> Problem:
+    """The registry does not take the image"""
+    return Problem(
+        "DEP11",
+        f"the registry did not take {image}. Nothing was changed.",
+        "docker login, or correct REGISTRY in .env, then type: inv deploy",
+    )
+
+
+def image_not_fetched(image: str, error: str) -> Problem:
+    """A node cannot get an image"""
+    return Problem(
+        "DEP12",
+        f"the image {image} cannot be had ({error}). Nothing was changed.",
+        "correct its name in .env, or the node's access to its registry, then type: inv deploy",
+    )
+
+
+def interrupts(reasons: Sequence[str]) -> Problem:
+    """The deploy would interrupt the service"""
+    return Problem(
+        "DEP13",
+        f"this deploy would interrupt the service: {'; '.join(reasons)}. Nothing was changed.",
+        "make it in two steps (docs/production.md#migrations), or: inv deploy --allow-downtime",
+    )
+
+
+def migration_failed(lines: str, error: str) -> Problem:
+    """A migration failed in production"""
+    why = f" ({error})" if error else ""
+    return Problem(
+        "DEP14",
+        f"the migrations failed{why}.",
+        "correct the migration, commit, then type: inv deploy",
+        lines,
+    )
+
+
+def rollout_failed(service: str, error: str, lines: str) -> Problem:
+    """The new version does not get ready"""
+    why = f": {error}" if error else ""
+    return Problem(
+        "DEP15",
+        f"{service} did not get ready{why}.",
+        "correct what it says, commit, then type: inv deploy",
+        lines,
+        f"inv deploy.logs --service {service.rpartition('_')[2]}",
+    )
+
+
+def not_ready(url: str, answer: str) -> Problem:
+    """The site is not ready behind the proxy"""
+    return Problem(
+        "DEP16",
+        f"asked through the proxy, {url}readyz is not ready: {answer}.",
+        "see why: inv deploy.logs --service proxy; then type: inv deploy",
+    )
+
+
+def stack_refused(stack: str) -> Problem:
+    """Docker does not take the stack"""
+    return Problem(
+        "DEP17",
+        f"docker did not take the stack {stack}; the reason stands above.",
+        f"correct what it names, {AGAIN}.",
+    )
+
+
+def nothing_deployed(stack: str, where: str) -> Problem:
+    """The stack was not deployed"""
+    return Problem(
+        "DEP18",
+        f"no stack {stack} is deployed there ({where}).",
+        "inv deploy (or another --context)",
+    )
+
+
+def nothing_before(stack: str) -> Problem:
+    """There is no release to go back to"""
+    return Problem(
+        "DEP19",
+        f"{stack} has no release before the present one.",
+        "go back in git, then type: inv deploy",
+    )
+
+
+def schema_is_ahead(number: int) -> Problem:
+    """The release before cannot run on the database as it is now"""
+    return Problem(
+        "DEP20",
+        f"release {number} was followed by migrations that its code cannot run beside.",
+        "restore the data as well (docs/production.md#back), or go back all the same: "
+        "inv deploy.rollback --allow-downtime",
+    )
+
+
+def tools_failed(error: str) -> Problem:
+    """The container for the tools does not start"""
+    return Problem(
+        "DEP21",
+        f"no container could be started beside the stack: {error}.",
+        f"correct what it names, {AGAIN}.",
+    )
+
+
+def acme_on_several_nodes(nodes: Sequence[str]) -> Problem:
+    """Several proxies would ask for certificates of their own"""
+    return Problem(
+        "DEP22",
+        f"the proxy is to run on {few(nodes)}, and TLS=acme answers on one node alone.",
+        "take a certificate of your own (TLS=certificate in .env), or one proxy: "
+        "docker node update --label-rm (docs/production.md#the-proxy)",
+    )
+
+
+def certificate_missing(key: str, name: str) -> Problem:
+    """The certificate, or its key, is no PEM file"""
+    return Problem(
+        "DEP23",
+        f"{key} in .env must name a PEM file while TLS is certificate: "
+        f"{name or 'nothing'} is none.",
+        f"correct {key} in .env, then type: inv deploy",
+    )
+
+
+def engine_refused(command: str, reason: str) -> Problem:
+    """A docker command of the deploy failed"""
+    return Problem("DEP24", f"`{command}` failed: {reason}", f"correct what it names, {AGAIN}.")
+
+
+def migrations_unreadable(lines: str) -> Problem:
+    """The new code cannot say which migrations it has"""
+    return Problem(
+        "DEP25",
+        "the new image does not start, or cannot read its migrations. Nothing was changed.",
+        "correct what it says, commit, then type: inv deploy",
+        lines,
+    )
+
+
+def several_databases(nodes: Sequence[str]) -> Problem:
+    """Several nodes are marked as the database's"""
+    return Problem(
+        "DEP26",
+        f"{few(nodes)} are all labelled as the node of the database, whose volume is on one.",
+        "docker node update --label-rm (docs/production.md#nodes), then type: inv deploy",
+    )

@@ -1,0 +1,251 @@
+"""Production, as `.env` describes it: what fills the compose files in, and the secrets."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ops import ROOT, console, database_url, env, newenv, ports
+from ops import problems as general
+from ops.deploy import problems
+from ops.env import Settings
+
+if TYPE_CHECKING:
+    from ops.deploy.releases import Release
+
+PREFIX = "PROD_"
+# Those of a developer's machine; production has its own, under PROD_, or none.
+OWN_KEYS = ("SECRET_KEY", "SQL_PASSWORD")
+ELSEWHERE_KEYS = ("SQL_HOST", "SQL_SSLMODE", "SQL_SSLROOTCERT", "DATABASE_URL")
+# What the compose files are filled in with, word for word as it stands in `.env`.
+PLAIN_KEYS = (
+    *("SQL_ENGINE", "SQL_DATABASE", "SQL_USER", "SQL_SSLMODE", "SQL_SSLROOTCERT"),
+    *("POSTGRES_IMAGE", "CADDY_IMAGE", "EMAIL", "TLS", "HTTP_PORT", "HTTPS_PORT", "MAX_BODY"),
+    *("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS", "WEB_MEMORY"),
+)
+PORTS = ("HTTP_PORT", "HTTPS_PORT")
+POOL_KEYS = ("POOL_SIZE", "PGBOUNCER_IMAGE")
+TLS_MODES = ("acme", "internal", "certificate")
+NO_FILE = "# none: TLS is not certificate\n"
+POOLER = {"SQL_HOST": "pooler", "SQL_PORT": "6432", "SQL_POOLED": "1"}
+
+
+@dataclass(frozen=True)
+class Production:
+    """A stack to be: its name, the registry that its image goes to ('' if none), its compose files
+    (under compose/), the values that these are filled in with, none of them secret, and the
+    contents of its secrets and configs, by name."""
+
+    stack: str
+    registry: str
+    files: tuple[str, ...]
+    values: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
+    configs: Mapping[str, str] = field(repr=False)
+
+    @property
+    def has_own_database(self) -> bool:
+        return "prod/db.yaml" in self.files
+
+    @property
+    def image_name(self) -> str:
+        """The web image's, without its tag."""
+        name = f"{self.stack}-web"
+        return f"{self.registry}/{name}" if self.registry else name
+
+
+def of(settings: Settings) -> Production:
+    """What `.env` asks for: its values, and before them those whose keys begin with PROD_."""
+    chosen = {key: value for key, value in settings.values.items() if key not in ELSEWHERE_KEYS}
+    chosen |= dict.fromkeys(ELSEWHERE_KEYS, "") | prefixed(settings)
+    if chosen["DATABASE_URL"]:
+        chosen |= database_url.values(chosen["DATABASE_URL"])
+    if not chosen["DOMAIN"]:
+        raise problems.domain_missing()
+    return _checked(settings, stack_name(settings, local=False), chosen)
+
+
+def local(settings: Settings) -> Production:
+    """The same on this machine, for a trial: on localhost, with a database of its own."""
+    chosen = dict(settings.values) | dict.fromkeys(ELSEWHERE_KEYS, "")
+    chosen |= {"DOMAIN": "localhost", "TLS": "internal", "REGISTRY": ""}
+    return _checked(settings, stack_name(settings, local=True), chosen)
+
+
+def with_ports(trial: Production, before: "Release | None") -> Production:
+    """A trial is not to be in anybody's way: the ports that it has, or some that are free."""
+    http, https = (before.values[key] for key in PORTS) if before else map(str, _free_ports())
+    values = {**trial.values, "HTTP_PORT": http, "HTTPS_PORT": https}
+    return replace(trial, values=values)
+
+
+def _free_ports() -> tuple[int, int]:
+    http = ports.free_port(8080)
+    return http, ports.free_port(max(8443, http + 1))
+
+
+def with_secrets(settings: Settings) -> Settings:
+    """The settings with production's own secrets, which are written into `.env` if they are new."""
+    if missing := missing_secrets(settings):
+        values = {key: newenv.random_word(64) for key in missing}
+        newenv.write_values(values)
+        console.say(f"made {' and '.join(missing)} at random, and wrote them into .env: keep it")
+        return settings.with_values(values)
+    return settings
+
+
+def stack_name(settings: Settings, *, local: bool) -> str:
+    """The name of the stack, whether it is deployed or not."""
+    if local:
+        return f"{settings.project}-local"
+    return settings.values["STACK"] or folder_name()
+
+
+def prefixed(settings: Settings) -> dict[str, str]:
+    """The keys that begin with PROD_, without that, as far as they have a value."""
+    return {
+        key.removeprefix(PREFIX): value
+        for key, value in settings.values.items()
+        if key.startswith(PREFIX) and value
+    }
+
+
+def missing_secrets(settings: Settings) -> list[str]:
+    """The keys of production's own secrets that `.env` has no value for, and could be made up."""
+    theirs = prefixed(settings)
+    elsewhere = theirs.get("SQL_HOST") or theirs.get("DATABASE_URL")
+    needed = OWN_KEYS[:1] if elsewhere else OWN_KEYS
+    return [PREFIX + key for key in needed if not theirs.get(key)]
+
+
+def folder_name() -> str:
+    """The folder's name as that of a stack."""
+    return re.sub(r"[^a-z0-9]+", "-", ROOT.name.lower()).strip("-")[:32] or "project"
+
+
+def names_of(domains: str) -> list[str]:
+    """The names in DOMAIN."""
+    return [name for name in re.split(r"[,\s]+", domains) if name]
+
+
+def _checked(settings: Settings, stack: str, chosen: Mapping[str, str]) -> Production:
+    _check(stack, chosen)
+    secrets = {
+        "secret_key": chosen["SECRET_KEY"],
+        "sql_password": chosen["SQL_PASSWORD"],
+        "settings": json.dumps(_added(settings, chosen), sort_keys=True),
+        **_certificate(chosen),
+    }
+    configs = {"caddyfile": (ROOT / "compose/caddy/Caddyfile").read_text()}
+    if chosen["POOL_SIZE"]:
+        secrets["userlist"] = _userlist(chosen["SQL_USER"], chosen["SQL_PASSWORD"])
+    values = _values(stack, chosen) | object_names(stack, secrets, configs)
+    registry = chosen["REGISTRY"].rstrip("/")
+    return Production(stack, registry, tuple(_files(chosen)), values, secrets, configs)
+
+
+def _values(stack: str, chosen: Mapping[str, str]) -> dict[str, str]:
+    values = {key: chosen[key] for key in PLAIN_KEYS}
+    values |= {"STACK": stack, "DOMAIN": ", ".join(names_of(chosen["DOMAIN"]))}
+    values["ALLOWED_HOSTS"] = ",".join(_allowed(name) for name in names_of(chosen["DOMAIN"]))
+    own = {"DATABASE_HOST": "db", "DATABASE_PORT": "5432"}
+    there = {"DATABASE_HOST": chosen["SQL_HOST"], "DATABASE_PORT": chosen["SQL_PORT"]}
+    values |= there if chosen["SQL_HOST"] else own
+    if chosen["POOL_SIZE"]:
+        return values | {key: chosen[key] for key in POOL_KEYS} | POOLER
+    return values | {
+        "SQL_HOST": values["DATABASE_HOST"],
+        "SQL_PORT": values["DATABASE_PORT"],
+        "SQL_POOLED": "",
+    }
+
+
+def _allowed(name: str) -> str:
+    """A name of Caddy's as Django has it."""
+    return name.removeprefix("*") if name.startswith("*.") else name
+
+
+def _files(chosen: Mapping[str, str]) -> Iterable[str]:
+    if not chosen["SQL_HOST"]:
+        yield "db.yaml"
+    yield from ("web.yaml", "prod.yaml")
+    if not chosen["SQL_HOST"]:
+        yield "prod/db.yaml"
+    if chosen["POOL_SIZE"]:
+        yield "prod/pooler.yaml"
+    if chosen["NETWORK_ENCRYPTED"].strip().lower() in env.TRUE:
+        yield "prod/encryption.yaml"
+
+
+def _added(settings: Settings, chosen: Mapping[str, str]) -> dict[str, str]:
+    """The keys that the user has added to `.env`, as production has them."""
+    known = {*env.known_keys(), *OWN_KEYS}
+    added = {key for key in settings.own if key not in known}
+    names = {key.removeprefix(PREFIX) for key in added}
+    return {key: chosen[key] for key in names - known if chosen.get(key)}
+
+
+def _userlist(user: str, password: str) -> str:
+    """PgBouncer's file of who may come in: in double quotes, with "" for one."""
+    quoted = ('"{}"'.format(word.replace('"', '""')) for word in (user, password))
+    return " ".join(quoted) + "\n"
+
+
+def _certificate(chosen: Mapping[str, str]) -> dict[str, str]:
+    """The files of a certificate of one's own, or what says that there are none."""
+    if chosen["TLS"] != "certificate":
+        return {"tls_cert": NO_FILE, "tls_key": NO_FILE}
+    return {
+        "tls_cert": _pem("TLS_CERT", chosen["TLS_CERT"]),
+        "tls_key": _pem("TLS_KEY", chosen["TLS_KEY"]),
+    }
+
+
+def _pem(key: str, name: str) -> str:
+    path = ROOT / Path(name).expanduser()
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if "-----BEGIN " not in text:
+        raise problems.certificate_missing(key, name)
+    return text
+
+
+def object_names(
+    stack: str, secrets: Mapping[str, str], configs: Mapping[str, str]
+) -> dict[str, str]:
+    """The variables of the compose files that name the secrets and configs: by their content, so
+    that another content is another object, to which Swarm rolls."""
+    kinds = (("SECRET", secrets), ("CONFIG", configs))
+    return {
+        f"{name.upper()}_{kind}": f"{stack}_{name}_{digest(f'{stack} {name} {text}')}"
+        for kind, contents in kinds
+        for name, text in contents.items()
+    }
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _check(stack: str, chosen: Mapping[str, str]) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", stack):
+        raise general.env_bad_value("STACK", "at most 40 of a-z, 0-9, _ and -, first no _ or -")
+    if not chosen["SECRET_KEY"] or not chosen["SQL_PASSWORD"]:
+        key = "SECRET_KEY" if not chosen["SECRET_KEY"] else "SQL_PASSWORD"
+        raise general.env_key_missing(PREFIX + key)
+    if chosen["TLS"] not in ("", *TLS_MODES):
+        raise general.env_bad_value("TLS", f"empty or one of {', '.join(TLS_MODES)}")
+    for key, low, high in (
+        *(("HTTP_PORT", 1, 65535), ("HTTPS_PORT", 1, 65535), ("WEB_REPLICAS", 1, 1000)),
+        *(("WEB_WORKERS", 1, 64), ("WEB_THREADS", 1, 64)),
+    ):
+        env.check_number(chosen, key, low, high)
+    if chosen["POOL_SIZE"]:
+        env.check_number(chosen, "POOL_SIZE", 1, 10_000)
+    if chosen["NETWORK_ENCRYPTED"].strip().lower() not in env.BOOLEANS:
+        raise general.env_bad_value("NETWORK_ENCRYPTED", f"one of {', '.join(env.BOOLEANS)}")

@@ -1,0 +1,121 @@
+"""The code that is deployed: a commit, and the image built from nothing but it."""
+
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops import ROOT, docker, images, process
+from ops import problems as general
+from ops.deploy import problems
+from ops.deploy.production import Production
+from ops.env import Settings
+
+DOCKERFILE = "compose/web/Dockerfile"
+MIGRATIONS = ":(glob)project/**/migrations/*.py"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The commit that is checked out (12 digits), what differs from it, and the repository, which
+    is told by its first commit ('' where that is not known)."""
+
+    id: str
+    changes: tuple[str, ...]
+    repository: str
+
+
+def commit() -> Commit:
+    """What is checked out here."""
+    head = _git("rev-parse", "--verify", "HEAD")
+    if head.code:
+        raise problems.no_commit(head.err.strip().splitlines()[-1:])
+    changes = _git("status", "--porcelain", "--untracked-files=all").out.splitlines()
+    return Commit(head.out.strip()[:12], tuple(line[3:] for line in changes), _repository())
+
+
+def _repository() -> str:
+    if _git("rev-parse", "--is-shallow-repository").out.strip() != "false":
+        return ""
+    return next(iter(_git("rev-list", "--max-parents=0", "HEAD").out.split()[-1:]), "")[:12]
+
+
+def new_migrations(before: str) -> list[str]:
+    """The files of migrations that came since another commit, as far as git knows that one."""
+    if not before:
+        return []
+    return _git("diff", "--name-only", "--diff-filter=A", before, "--", MIGRATIONS).out.split()
+
+
+def build(settings: Settings, production: Production, found: Commit) -> str:
+    """Build the image of a commit on the engine that is deployed to; its tag."""
+    tag = f"{production.image_name}:{found.id}"
+    with _context(found) as folder:
+        argv = [
+            *("docker", "build", "--target", "prod", "--file", str(folder / DOCKERFILE)),
+            *("--build-arg", f"PYTHON_IMAGE={settings.values['PYTHON_IMAGE']}"),
+            *(
+                "--label",
+                f"deploy.stack={production.stack}",
+                "--label",
+                f"deploy.commit={found.id}",
+            ),
+            *("--tag", tag, str(folder)),
+        ]
+        code, said = images.run_build(argv, dict(os.environ))
+    process.stop_if_interrupted(code)
+    if code:
+        raise _build_failed(said)
+    return _tag_of_content(tag) if found.changes else tag
+
+
+def push(tag: str) -> None:
+    """Have the engine send the image to its registry."""
+    code = process.attach(["docker", "push", "--quiet", tag], progress=True)
+    process.stop_if_interrupted(code)
+    if code:
+        raise problems.image_not_pushed(tag)
+
+
+def drop_old(name: str, kept: Sequence[str]) -> None:
+    """Remove this engine's images of releases that nobody goes back to; those in use stay."""
+    tags = docker.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name).split()
+    for tag in set(tags) - set(kept):
+        process.run(["docker", "image", "rm", tag])
+
+
+@contextmanager
+def _context(found: Commit) -> Iterator[Path]:
+    """The folder to build from: of a clean tree the commit itself, so that no file which git
+    ignores can get into the image."""
+    if found.changes:
+        yield ROOT
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder, "commit.tar")
+        done = _git("archive", f"--output={archive}", "HEAD")
+        if done.code:
+            raise general.system_refuses(OSError(0, done.err.strip()))
+        with tarfile.open(archive) as tar:
+            tar.extractall(Path(folder, "tree"), filter="tar")
+        yield Path(folder, "tree")
+
+
+def _tag_of_content(tag: str) -> str:
+    """A tree with changes has no name of its own: its image's tag tells the content."""
+    digest = docker.ask("image", "inspect", "--format", "{{.Id}}", tag).strip()
+    own = f"{tag}-dirty-{digest.removeprefix('sha256:')[:12]}"
+    docker.ask("image", "tag", tag, own)
+    return own
+
+
+def _build_failed(said: str) -> general.Problem:
+    log = f"less {images.BUILD_LOG.relative_to(ROOT)}" if said else "it stands above"
+    return problems.image_not_built(images.failing_step(said), log)
+
+
+def _git(*arguments: str) -> process.Result:
+    return process.run(["git", *arguments])

@@ -1,0 +1,237 @@
+"""A stack on the Swarm: its services and their tasks, as the engine tells of them."""
+
+import json
+import os
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ops import docker, env, process
+from ops.deploy import problems
+from ops.deploy.objects import NAMESPACE
+from ops.problems import Problem
+
+if TYPE_CHECKING:
+    from ops.deploy.releases import Release
+
+RELEASE = "deploy.release"  # labels of our services
+REPOSITORY = "deploy.repository"
+GOOD, BAD = ("completed",), ("paused", "rollback_started", "rollback_paused", "rollback_completed")
+FAILED = ("failed", "rejected", "orphaned")
+STARTED = ("running", "complete")
+POLL_SECONDS = 0.5
+PATIENCE_SECONDS = 240  # without any task that came to run
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of a service: on which node, in which state (Swarm's own word, since when), why it
+    ended; `current` if it is of the service's present version."""
+
+    id: str
+    name: str
+    node: str
+    image: str
+    state: str
+    since: str
+    wanted: str
+    error: str
+    current: bool
+
+    @property
+    def runs(self) -> bool:
+        return self.state == "running" and self.wanted == "running"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service of the stack: how many tasks it is to have, how its update stands, its tasks."""
+
+    name: str
+    replicas: int
+    labels: dict[str, str]
+    update: str
+    image: str
+    tasks: tuple[Task, ...]
+
+    @property
+    def running(self) -> int:
+        return sum(task.runs and task.current for task in self.tasks)
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has what it is to have, and nothing of before is left."""
+        olds = [task for task in self.tasks if task.runs and not task.current]
+        return self.running == self.replicas and not olds and self.update in ("", *GOOD)
+
+
+def apply(release: "Release") -> None:
+    """Hand a release to Swarm, which rolls to it; services that it has not are removed."""
+    known = set(env.known_keys())
+    inherited = {key: value for key, value in os.environ.items() if key not in known}
+    with release.written_out() as paths:
+        files = [word for path in paths for word in ("--compose-file", path)]
+        flags = ["--detach", "--prune", "--with-registry-auth", "--resolve-image", "changed"]
+        argv = ["docker", "stack", "deploy", *files, *flags, release.stack]
+        code = process.attach(argv, env=inherited | release.filled_in(), progress=True)
+    process.stop_if_interrupted(code)
+    if code:
+        raise problems.stack_refused(release.stack)
+
+
+def rendered(release: "Release") -> dict[str, str]:
+    """Each service as Swarm would get it, with the names of its secrets and configs, and without
+    what makes no other container: its scale, and the number of the release."""
+    plain = release.with_values(WEB_REPLICAS="1", REPOSITORY="")
+    with release.written_out() as paths:
+        files = [word for path in paths for word in ("--compose-file", path)]
+        env = os.environ | plain.filled_in() | {"RELEASE": "0"}
+        done = process.run(["docker", "stack", "config", *files], env=env)
+    if done.code:
+        raise problems.engine_refused("docker stack config", done.err.strip())
+    text = re.search(r"(?ms)^services:\n(.*?)(?=^\S|\Z)", done.out)
+    parts = re.split(r"(?m)^  (\w+):\n", text[1] if text else "")[1:]
+    return {name: _named(part, release) for name, part in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def _named(service: str, release: "Release") -> str:
+    """A service with the full names of the objects that it has."""
+    kinds = ("SECRET", "CONFIG")
+    keys = [f"{s.upper()}_{kind}" for s in re.findall(r"source: (\w+)", service) for kind in kinds]
+    return "\n".join([service, *(release.values[key] for key in keys if key in release.values)])
+
+
+def services(stack: str) -> list[Service]:
+    """The services of the stack, by name."""
+    ids = docker.ask("service", "ls", *label_filter(stack), "--quiet").split()
+    if not ids:
+        return []
+    found = json.loads(docker.ask("service", "inspect", *ids))
+    tasks, nodes = _tasks(stack), _node_names()
+    services = (_service(entry, tasks, nodes) for entry in found)
+    return sorted(services, key=lambda service: service.name)
+
+
+def find(stack: str, name: str) -> Service | None:
+    """One service of the stack, such as `web`."""
+    return next((one for one in services(stack) if one.name == f"{stack}_{name}"), None)
+
+
+def scale(stack: str, name: str, replicas: int) -> None:
+    """Have a service of the stack run as many tasks."""
+    argv = ["docker", "service", "scale", "--detach", f"{stack}_{name}={replicas}"]
+    if code := process.attach(argv, progress=True):
+        raise problems.engine_refused("docker service scale", f"it ended with {code}")
+
+
+def last_lines(task: str, count: int = 20) -> str:
+    """The end of what a task wrote, on whatever node."""
+    argv = ["docker", "service", "logs", "--raw", "--tail", str(count), task]
+    return process.run(argv, timeout=20, merged=True).out.rstrip()
+
+
+def wait(stack: str, names: Sequence[str] = ()) -> None:
+    """Until every service, or those named, has settled; a Problem with the failing task's own last
+    lines where one has not."""
+    began, progress, running = time.time(), time.monotonic(), -1
+    while True:
+        found = [s for s in services(stack) if not names or s.name in names]
+        if all(service.settled for service in found):
+            return
+        if problem := _failure(found, began):
+            raise problem
+        if (now := sum(service.running for service in found)) != running:
+            running, progress = now, time.monotonic()
+        if time.monotonic() - progress > PATIENCE_SECONDS:
+            raise _stuck(found)
+        time.sleep(POLL_SECONDS)
+
+
+def _failure(found: Sequence[Service], began: float) -> Problem | None:
+    for service in found:
+        failed = [task for task in service.tasks if task.state in FAILED and _after(task, began)]
+        # Where there is nothing to go back to, Swarm tries again for ever: twice is enough.
+        hopeless = len([task for task in failed if task.current]) > 2 and not service.running
+        if service.update in BAD or hopeless:
+            return _failed(service, failed)
+    return None
+
+
+def _failed(service: Service, failed: Sequence[Task]) -> Problem:
+    newest = max(failed, key=lambda task: task.since, default=None)
+    lines = last_lines(newest.id) if newest else ""
+    return problems.rollout_failed(service.name, newest.error if newest else "", lines)
+
+
+def _stuck(found: Sequence[Service]) -> Problem:
+    service = next(service for service in found if not service.settled)
+    waiting = [task for task in service.tasks if task.wanted == "running" and not task.runs]
+    why = next((task.error for task in waiting if task.error), "")
+    lines = last_lines(waiting[0].id) if waiting and not why else ""
+    return problems.rollout_failed(service.name, why, lines)
+
+
+def _after(task: Task, began: float) -> bool:
+    return datetime.fromisoformat(task.since).timestamp() > began - 1
+
+
+def _service(entry: dict[str, Any], found: list[dict[str, Any]], nodes: dict[str, str]) -> Service:
+    spec = entry["Spec"]
+    tasks = tuple(_task(one, spec, nodes) for one in found if one["ServiceID"] == entry["ID"])
+    return Service(
+        name=spec["Name"],
+        replicas=_replicas(spec, tasks),
+        labels=spec.get("Labels") or {},
+        update=str((entry.get("UpdateStatus") or {}).get("State", "")),
+        image=_without_digest(spec["TaskTemplate"]["ContainerSpec"]["Image"]),
+        tasks=tasks,
+    )
+
+
+def _replicas(spec: dict[str, Any], tasks: Sequence[Task]) -> int:
+    """What is asked for; of a global service as many as Swarm has found nodes for."""
+    if "Replicated" in spec["Mode"]:
+        return int(spec["Mode"]["Replicated"]["Replicas"])
+    return len({task.node for task in tasks if task.wanted == "running"})
+
+
+def _tasks(stack: str) -> list[dict[str, Any]]:
+    """The tasks of the stack; one may be gone between the list and the look at it."""
+    ids = process.run(["docker", "stack", "ps", "--quiet", "--no-trunc", stack]).out.split()
+    if not ids:
+        return []
+    found = process.run(["docker", "inspect", "--type", "task", "--format", "{{json .}}", *ids])
+    return [json.loads(line) for line in found.out.splitlines()]
+
+
+def _task(found: dict[str, Any], service: dict[str, Any], nodes: dict[str, str]) -> Task:
+    spec, status = found["Spec"]["ContainerSpec"], found["Status"]
+    node = nodes.get(found.get("NodeID", ""), "")
+    return Task(
+        id=found["ID"],
+        name=f"{service['Name']}.{found.get('Slot') or node}",
+        node=node,
+        image=_without_digest(spec["Image"]),
+        state=status["State"],
+        since=status["Timestamp"],
+        wanted=found["DesiredState"],
+        error=status.get("Err", ""),
+        current=spec == service["TaskTemplate"]["ContainerSpec"],
+    )
+
+
+def _node_names() -> dict[str, str]:
+    lines = docker.ask("node", "ls", "--format", "{{.ID}} {{.Hostname}}").splitlines()
+    return dict(line.split(" ", 1) for line in lines)
+
+
+def _without_digest(image: str) -> str:
+    return image.partition("@")[0]
+
+
+def label_filter(stack: str) -> tuple[str, str]:
+    """Arguments that narrow a docker listing to this stack."""
+    return "--filter", f"label={NAMESPACE}={stack}"

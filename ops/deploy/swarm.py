@@ -1,0 +1,133 @@
+"""The Swarm that a stack goes to: which engine leads there, and which nodes there are.
+
+Whoever calls `lead_to` has every docker command of this process go there.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ops import console, docker, process
+from ops import problems as general
+from ops.deploy import problems
+from ops.env import Settings
+
+ADDRESS, CONTEXT = "DOCKER_HOST", "DOCKER_CONTEXT"
+THIS_MACHINE = "this machine"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of the Swarm: its labels, and whether it is there and takes tasks."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    ready: bool
+    address: str
+    leads: bool
+
+
+@dataclass(frozen=True)
+class Swarm:
+    """The nodes, and the one that the commands go to."""
+
+    nodes: tuple[Node, ...]
+    here: str
+
+    def labelled(self, label: str) -> list[Node]:
+        """The nodes that bear a label."""
+        return [node for node in self.nodes if node.labels.get(label) == "true"]
+
+
+def lead_to(settings: Settings, context: str, *, local: bool) -> str:
+    """Have docker speak to the engine that was asked for; its name for a sentence."""
+    wanted = context or ("" if local else settings.values["DEPLOY_TO"])
+    if not wanted:
+        return _as_it_is(local)
+    os.environ.pop(ADDRESS, None)
+    os.environ.pop(CONTEXT, None)
+    os.environ[ADDRESS if "://" in wanted else CONTEXT] = wanted
+    return wanted
+
+
+def _as_it_is(local: bool) -> str:
+    chosen_by, host = docker.endpoint()
+    if local and docker.is_elsewhere(host):
+        raise general.engine_elsewhere(chosen_by, host, answers=True)
+    if local:
+        return THIS_MACHINE
+    if os.environ.get(ADDRESS) or os.environ.get(CONTEXT):
+        return os.environ.get(ADDRESS) or os.environ[CONTEXT]
+    raise problems.target_missing()
+
+
+def find(where: str, yes: bool) -> Swarm:
+    """The Swarm there; where the engine is in none, it becomes one of a single node if the user
+    agrees."""
+    state = json.loads(docker.ask("info", "--format", "{{json .Swarm}}", seconds=30))
+    if state["LocalNodeState"] == "inactive":
+        _make(where, yes)
+        state = json.loads(docker.ask("info", "--format", "{{json .Swarm}}"))
+    if not state.get("ControlAvailable"):
+        raise problems.not_a_manager(where, state["LocalNodeState"])
+    return Swarm(tuple(_nodes()), state["NodeID"])
+
+
+def is_one(where: str) -> bool:
+    """Whether the engine is in a Swarm at all."""
+    return docker.ask("info", "--format", "{{.Swarm.LocalNodeState}}", seconds=30).strip() != (
+        "inactive"
+    )
+
+
+def _make(where: str, yes: bool) -> None:
+    if not yes:
+        question = f"The engine ({where}) is in no Swarm. Make it one of a single node? [y/N] "
+        if not process.on_a_terminal() or input(question).strip().lower() not in ("y", "yes"):
+            raise problems.no_swarm(where)
+    address = ["--advertise-addr", "127.0.0.1"] if where == THIS_MACHINE else []
+    with Path(os.devnull).open("w") as nowhere:  # the invitation for other nodes is a secret
+        code = process.attach(["docker", "swarm", "init", *address], out=nowhere)
+    process.stop_if_interrupted(code)
+    if code:
+        raise problems.engine_refused("docker swarm init", "the reason stands above")
+    console.say(f"the engine ({where}) is a Swarm of one node now; docker swarm leave ends that")
+
+
+def _nodes() -> list[Node]:
+    names = docker.ask("node", "ls", "--quiet").split()
+    found = json.loads(docker.ask("node", "inspect", *names))
+    return [_node(entry) for entry in found]
+
+
+def _node(entry: dict[str, Any]) -> Node:
+    spec, status = entry["Spec"], entry["Status"]
+    return Node(
+        id=entry["ID"],
+        name=entry["Description"]["Hostname"],
+        labels=spec.get("Labels") or {},
+        ready=status["State"] == "ready" and spec["Availability"] == "active",
+        address=status.get("Addr", ""),
+        leads=bool((entry.get("ManagerStatus") or {}).get("Leader")),
+    )
+
+
+def label(node: str, name: str) -> None:
+    """Put a label on a node, by its id."""
+    argv = ["docker", "node", "update", "--label-add", f"{name}=true", node]
+    if code := process.attach(argv, progress=True):
+        raise problems.engine_refused("docker node update", f"it ended with {code}")
+
+
+def db_label(stack: str) -> str:
+    """Of the node that has the volume of the database."""
+    return f"db.{stack}"
+
+
+def proxy_label(stack: str) -> str:
+    """Of each node that has a proxy."""
+    return f"proxy.{stack}"

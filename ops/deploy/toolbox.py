@@ -1,0 +1,100 @@
+"""A container of the stack's on the node that the commands go to, with its secrets and networks.
+
+Tasks run wherever Swarm puts them, out of reach of `docker exec`. This one runs here.
+"""
+
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from ops import docker, process
+from ops.client import Client
+from ops.deploy import jobs, problems
+from ops.deploy.releases import Release
+from ops.deploy.swarm import Swarm
+
+ROLE = "tools"
+WAIT_SECONDS = 120  # for an image to be fetched
+HOURS_12 = "43200"  # if its task is killed, it ends by itself
+PASSWORD = "/run/secrets/sql_password"
+
+
+@contextmanager
+def toolbox(release: Release, swarm: Swarm, image: str = "") -> Iterator[str]:
+    """The container's name; of the web's image, or of another one with the same secrets."""
+    _remove_ended(release.stack)
+    name = f"{release.stack}_tools_{secrets.token_hex(4)}"
+    here = ["--constraint", f"node.id=={swarm.here}"]
+    jobs.create(release, name, ROLE, image or release.image, here, ["sleep", HOURS_12])
+    try:
+        yield _container(name)
+    finally:
+        process.run(["docker", "service", "rm", name])
+
+
+@contextmanager
+def client(release: Release, swarm: Swarm) -> Iterator[Client]:
+    """PostgreSQL's programs, which find the stack's database past any pooler."""
+    with toolbox(release, swarm, release.values["POSTGRES_IMAGE"]) as container:
+        secret = process.run(["docker", "exec", container, "cat", PASSWORD])
+        if secret.code:
+            raise problems.engine_refused("docker exec", secret.err.strip())
+        variables = libpq(release) | {"PGPASSWORD": secret.out}
+        yield Client(container, "", variables, data="", compression="zstd:2")
+
+
+def libpq(release: Release) -> dict[str, str]:
+    """libpq's variables, without the password."""
+    values = release.values
+    found = {
+        "PGHOST": values["DATABASE_HOST"],
+        "PGPORT": values["DATABASE_PORT"],
+        "PGUSER": values["SQL_USER"],
+        "PGDATABASE": values["SQL_DATABASE"],
+        "PGAPPNAME": f"inv {release.stack}",
+        "PGCONNECT_TIMEOUT": "10",
+    }
+    return found | ({"PGSSLMODE": values["SQL_SSLMODE"]} if values["SQL_SSLMODE"] else {})
+
+
+def run(container: str, argv: Sequence[str]) -> process.Result:
+    """Ask a program in it, captured."""
+    return process.run(["docker", "exec", container, *argv])
+
+
+def attach(container: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+    """Run a program in it on our own terminal; values of `env` stay out of argv."""
+    names = [word for name in env or {} for word in ("--env", name)]
+    terminal = ["--interactive", *(["--tty"] if process.on_a_terminal() else [])]
+    command = ["docker", "exec", *terminal, *names, container, *argv]
+    sys.stdout.flush()
+    process.attach_or_fail(command, env={**os.environ, **(env or {})})
+
+
+def _container(service: str) -> str:
+    """The container of a service on this node, once it runs."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    label = f"label=com.docker.swarm.service.name={service}"
+    while not (found := docker.ask("ps", "--filter", label, "--format", "{{.Names}}").split()):
+        if error := _error(service):
+            raise problems.tools_failed(error)
+        if time.monotonic() > deadline:
+            raise problems.tools_failed(f"it does not run after {WAIT_SECONDS} s")
+        time.sleep(0.2)
+    return found[0]
+
+
+def _error(service: str) -> str:
+    lines = docker.ask("service", "ps", "--no-trunc", "--format", "{{json .}}", service)
+    return next((e for line in lines.splitlines() if (e := json.loads(line)["Error"])), "")
+
+
+def _remove_ended(stack: str) -> None:
+    """Those that a killed task has left."""
+    for name in jobs.names(stack, ROLE):
+        if not docker.ask("service", "ps", "--filter", "desired-state=running", "-q", name).strip():
+            process.run(["docker", "service", "rm", name])

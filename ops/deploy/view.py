@@ -1,0 +1,136 @@
+"""What is deployed: its release, its services, where their tasks run, what they write."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ops import console, process
+from ops import problems as general
+from ops.deploy import data, problems, production, proxy, releases, stack, swarm, toolbox
+from ops.deploy.releases import Release
+from ops.deploy.stack import Service
+from ops.deploy.swarm import Swarm
+from ops.env import Settings
+from ops.lock import one_at_a_time
+from ops.volumes import age
+
+
+def deployed(settings: Settings, context: str, *, local: bool) -> tuple[str, Release, Swarm]:
+    """Where to, the release that is there, and its Swarm; a Problem where there is none."""
+    where = swarm.lead_to(settings, context, local=local)
+    name = production.stack_name(settings, local=local)
+    if not swarm.is_one(where):
+        raise problems.nothing_deployed(name, where)
+    nodes = swarm.find(where, yes=False)
+    found = releases.current(name)
+    if found is None:
+        raise problems.nothing_deployed(name, where)
+    return where, found, nodes
+
+
+def status(settings: Settings, context: str, *, local: bool, as_json: bool) -> None:
+    """What runs where."""
+    where, release, _ = deployed(settings, context, local=local)
+    services = stack.services(release.stack)
+    if as_json:
+        console.answer(console.as_json(_record(release, services)))
+        return
+    console.answer(_head(release, where))
+    console.answer(table(services))
+    console.answer(release.url)
+
+
+def logs(
+    settings: Settings, context: str, *, local: bool, service: str, tail: Sequence[str]
+) -> None:
+    """What the tasks of a service wrote, on whatever node."""
+    _, release, _ = deployed(settings, context, local=local)
+    names = [s.name.removeprefix(f"{release.stack}_") for s in stack.services(release.stack)]
+    if service not in names:
+        raise general.unknown_service(service, names)
+    process.attach_or_fail(["docker", "service", "logs", *tail, f"{release.stack}_{service}"])
+
+
+def manage(settings: Settings, context: str, *, local: bool, arguments: list[str]) -> None:
+    """Django's manage.py in the deployed version, beside its database."""
+    _, release, nodes = deployed(settings, context, local=local)
+    with toolbox.toolbox(release, nodes) as container:
+        toolbox.attach(container, ["python", "manage.py", *arguments])
+
+
+def psql(settings: Settings, context: str, *, local: bool, arguments: list[str]) -> None:
+    """psql on the stack's database, on our own terminal."""
+    _, release, nodes = deployed(settings, context, local=local)
+    with toolbox.client(release, nodes) as client:
+        toolbox.attach(client.container, ["psql", *arguments], client.variables)
+
+
+def backup(settings: Settings, context: str, *, local: bool) -> None:
+    """Dump the stack's database into backups/ of this checkout."""
+    _, release, nodes = deployed(settings, context, local=local)
+    with one_at_a_time("deploy.backup"):
+        console.answer(str(data.save(settings, release, nodes, "asked for").dump))
+
+
+def down(settings: Settings, context: str, *, local: bool) -> None:
+    """Remove the services; the volumes stay, and what was released is forgotten."""
+    _, release, _ = deployed(settings, context, local=local)
+    process.attach_or_fail(
+        ["docker", "stack", "rm", "--detach=false", release.stack], progress=True
+    )
+    if not process.mode.dry:
+        console.say(
+            f"the data stay on their node, in the volume {release.stack}_postgres_data; "
+            "inv deploy serves them again"
+        )
+
+
+def finish(release: Release, *, local: bool) -> None:
+    """What runs where, the URL, and on a trial how to trust it."""
+    console.say(table(stack.services(release.stack)))
+    console.say(f"release {release.number} of {release.stack} serves commit {release.commit}")
+    if local and (file := proxy.save_root_certificate(release.stack)):
+        console.say(
+            f"the certificate is Caddy's own: a browser warns, curl --cacert {file} does not; "
+            "inv deploy.down --local ends it"
+        )
+    console.answer(release.url)
+
+
+def table(services: Sequence[Service]) -> str:
+    """Every task that is to run, and the last failed one of a service that has not all."""
+    rows = [row for service in services for row in _rows(service)]
+    return console.table(("SERVICE", "NODE", "STATE", "SINCE", "IMAGE"), rows)
+
+
+def _rows(service: Service) -> list[tuple[str, ...]]:
+    shown = [task for task in service.tasks if task.wanted == "running"]
+    rows: list[tuple[str, ...]] = [
+        (task.name, task.node, _state(task.state, task.error), age(task.since), task.image)
+        for task in sorted(shown, key=lambda task: task.name)
+    ]
+    return rows or [(service.name, "", f"0 of {service.replicas}", "", service.image)]
+
+
+def _state(state: str, error: str) -> str:
+    return f"{state}: {error}" if error else state
+
+
+def _head(release: Release, where: str) -> str:
+    at = f"{release.stack} on {where}: release {release.number}"
+    before = f", before it {release.before}" if release.before else ""
+    made = f"{age(release.created)} ago by {release.by}"
+    return f"{at}{before}, commit {release.commit}, {made}"
+
+
+def _record(release: Release, services: Sequence[Service]) -> dict[str, Any]:
+    return {
+        "stack": release.stack,
+        "release": release.number,
+        "before": release.before,
+        "commit": release.commit,
+        "created": release.created,
+        "by": release.by,
+        "url": release.url,
+        "services": [asdict(service) for service in services],
+    }
