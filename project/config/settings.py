@@ -4,6 +4,7 @@ from os import environ
 
 from . import env
 from .database import BASE_DIR, database
+from .logs import logging
 
 DEBUG = env.boolean(environ, "DEBUG")
 SECRET_KEY = env.secret_key(environ, DEBUG)
@@ -22,6 +23,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "service.request_id.RequestIdMiddleware",
+    "service.requests.RequestsMiddleware",
     "service.probes.ProbesMiddleware",
     "service.unavailable.UnavailableMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -72,3 +75,5 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = BASE_DIR / "staticfiles"
+
+LOGGING = logging(DEBUG)

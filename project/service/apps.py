@@ -1,7 +1,9 @@
 import logging
 
 from django.apps import AppConfig
+from django.core.signals import request_finished
 
+from . import request_id
 from .probes import is_routine
 
 
@@ -11,3 +13,4 @@ class ServiceConfig(AppConfig):
     def ready(self) -> None:
         # Health checks come every few seconds and would drown the development server's log.
         logging.getLogger("django.server").addFilter(lambda record: not is_routine(record))
+        request_finished.connect(request_id.forget)

@@ -75,6 +75,11 @@ def host_allowed(request: HttpRequest) -> bool:
 PROBES: dict[str, Probe] = {"/healthz": healthz, "/readyz": readyz}
 
 
+def went_well(path: str, status: int) -> bool:
+    """Whether the request was a probe, and its answer the good one."""
+    return path in PROBES and 200 <= status < 300
+
+
 def is_routine(record: logging.LogRecord) -> bool:
     """Whether an access-log record of the development server is a probe that went well."""
     match record.args:

@@ -1,0 +1,24 @@
+"""Print which migrations are to be applied, and which of them the running code would not bear."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError
+
+from service.additive import blocking
+from service.migrations_state import read_migrations
+
+
+class Command(BaseCommand):
+    help = (
+        'Prints JSON: "unapplied", the migrations that the database lacks, and "blocking", those '
+        "operations in them that cannot run beside the code of before, each with the reason."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        state = read_migrations()
+        if state.refusal:
+            raise CommandError(f"Cannot migrate: {state.refusal}.")
+        found = [asdict(one) for one in blocking(state.waiting)]
+        self.stdout.write(json.dumps({"unapplied": state.unapplied, "blocking": found}))
