@@ -59,8 +59,8 @@ class Production:
 
 def of(settings: Settings) -> Production:
     """What `.env` asks for: its values, and before them those whose keys begin with PROD_."""
-    chosen = {key: value for key, value in settings.values.items() if key not in ELSEWHERE_KEYS}
-    chosen |= dict.fromkeys(ELSEWHERE_KEYS, "") | prefixed(settings)
+    theirs_alone = dict.fromkeys((*OWN_KEYS, *ELSEWHERE_KEYS), "")
+    chosen = {**settings.values, **theirs_alone, **prefixed(settings)}
     if chosen["DATABASE_URL"]:
         chosen |= database_url.values(chosen["DATABASE_URL"])
     if not chosen["DOMAIN"]:
@@ -87,14 +87,14 @@ def _free_ports() -> tuple[int, int]:
     return http, ports.free_port(max(8443, http + 1))
 
 
-def with_secrets(settings: Settings) -> Settings:
-    """The settings with production's own secrets, which are written into `.env` if they are new."""
-    if missing := missing_secrets(settings):
-        values = {key: newenv.random_word(64) for key in missing}
+def with_secrets(settings: Settings, *, keep: bool) -> Settings:
+    """The settings with production's own secrets; to `keep` those that are new, `.env` gets them."""
+    missing = missing_secrets(settings)
+    values = {key: newenv.random_word(64) for key in missing}
+    if missing and keep:
         newenv.write_values(values)
         console.say(f"made {' and '.join(missing)} at random, and wrote them into .env: keep it")
-        return settings.with_values(values)
-    return settings
+    return settings.with_values(values)
 
 
 def stack_name(settings: Settings, *, local: bool) -> str:

@@ -81,9 +81,7 @@ def run(settings: Settings, asked: Asked) -> None:
 
 def _production(settings: Settings, only_shown: bool) -> Production:
     """As `.env` asks for it, where production's own secrets are made if they are not there."""
-    if not only_shown:
-        settings = production.with_secrets(settings)
-    return production.of(settings)
+    return production.of(production.with_secrets(settings, keep=not only_shown))
 
 
 def _refuse(deploy: Deploy) -> None:
