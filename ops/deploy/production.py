@@ -88,7 +88,7 @@ def _free_ports() -> tuple[int, int]:
 
 
 def with_secrets(settings: Settings, *, keep: bool) -> Settings:
-    """The settings with production's own secrets; to `keep` those that are new, `.env` gets them."""
+    """The settings with production's own secrets; those that are new are written into `.env`."""
     missing = missing_secrets(settings)
     values = {key: newenv.random_word(64) for key in missing}
     if missing and keep:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ops import ROOT, problems
+from ops.deploy import problems as deploying
 from ops.problems import Problem
 
 SAMPLES: dict[Any, Any] = {
@@ -22,8 +23,9 @@ SAMPLES: dict[Any, Any] = {
 }
 MAKERS: dict[str, Callable[..., Problem]] = {
     name: function
-    for name, function in inspect.getmembers(problems, inspect.isfunction)
-    if function.__module__ == problems.__name__
+    for module in (problems, deploying)
+    for name, function in inspect.getmembers(module, inspect.isfunction)
+    if function.__module__ == module.__name__
 }
 PAGE = ROOT / problems.PAGE
 RUNTIMES = ("docker", "embedded")
