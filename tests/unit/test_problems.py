@@ -77,8 +77,8 @@ def test_the_page_says_truly_which_are_tried() -> None:
 
 
 def faults() -> Iterator[tuple[str, str]]:
-    """(code, runtime) of every `fault` mark in the fault suite."""
-    for file in (ROOT / "tests" / "faults").glob("test_*.py"):
+    """(code, runtime) of every `fault` mark in the fault suites."""
+    for file in (*ROOT.glob("tests/faults/test_*.py"), *ROOT.glob("tests/cluster/test_*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.fault":
                 code, *runtimes = map(ast.unparse, node.args)
