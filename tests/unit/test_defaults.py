@@ -10,11 +10,9 @@ from ops.deploy import production
 
 EXAMPLE = env.parse(env.EXAMPLE.read_text())
 FOLDER = ROOT / "compose"
-PRODUCTION = {
-    path.name: path.read_text() for path in (FOLDER / "prod.yaml", *FOLDER.glob("prod/*"))
-}
+PRODUCTION = [path.read_text() for path in (FOLDER / "prod.yaml", *FOLDER.glob("prod/*.yaml"))]
 COMPOSE = {
-    path.name: path.read_text() for path in FOLDER.glob("*.yaml") if path.name not in PRODUCTION
+    path.name: path.read_text() for path in FOLDER.glob("*.yaml") if path.name != "prod.yaml"
 }
 REFERENCE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
 REFERENCES = [
