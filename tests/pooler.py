@@ -27,7 +27,10 @@ services:
   db:
     image: ${POSTGRES}
     command: ["postgres", "-c", "fsync=off", "-c", "max_connections=${MAX_CONNECTIONS}"]
-    environment: {POSTGRES_USER: "${SQL_USER}", POSTGRES_DB: "${DATABASE}", POSTGRES_PASSWORD: "${POSTGRES_PASSWORD}"}
+    environment:
+      POSTGRES_USER: ${SQL_USER}
+      POSTGRES_DB: ${DATABASE}
+      POSTGRES_PASSWORD: ${POSTGRES_PASSWORD}
     networks: [back]
     tmpfs: [/var/lib/postgresql]
   pooler:
