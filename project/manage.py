@@ -3,11 +3,14 @@
 
 import os
 import shlex
+import signal
 import sys
 from types import ModuleType
 
 
 def main() -> None:
+    if os.getpid() == 1:  # of a container: it ignores each signal that it does not take
+        signal.signal(signal.SIGTERM, lambda signum, _: sys.exit(128 + signum))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     management = django_management()
     # Only importable once the line above has found Django.

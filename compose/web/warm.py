@@ -1,4 +1,10 @@
-"""Import what a start of the server imports, so that its bytecode is written into the image."""
+"""Import what a start of the server imports, so that its bytecode is written into the image.
+
+The arguments are further modules.
+"""
+
+import sys
+from importlib import import_module
 
 import django
 import psycopg2  # noqa: F401
@@ -24,3 +30,5 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.test import Client  # noqa: E402, F401
 
 get_wsgi_application()
+for module in sys.argv[1:]:
+    import_module(module)

@@ -23,7 +23,7 @@ ELSEWHERE_KEYS = ("SQL_HOST", "SQL_SSLMODE", "SQL_SSLROOTCERT", "DATABASE_URL")
 # What the compose files are filled in with, word for word as it stands in `.env`.
 PLAIN_KEYS = (
     *("SQL_ENGINE", "SQL_DATABASE", "SQL_USER", "SQL_SSLMODE", "SQL_SSLROOTCERT"),
-    *("POSTGRES_IMAGE", "CADDY_IMAGE", "EMAIL", "TLS", "HTTP_PORT", "HTTPS_PORT", "MAX_BODY"),
+    *("POSTGRES_IMAGE", "CADDY_IMAGE", "TLS", "MAX_BODY"),
     *("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS", "WEB_MEMORY"),
 )
 PORTS = ("HTTP_PORT", "HTTPS_PORT")
@@ -78,8 +78,13 @@ def local(settings: Settings) -> Production:
 def with_ports(trial: Production, before: "Release | None") -> Production:
     """A trial is not to be in anybody's way: the ports that it has, or some that are free."""
     http, https = (before.values[key] for key in PORTS) if before else map(str, _free_ports())
-    values = {**trial.values, "HTTP_PORT": http, "HTTPS_PORT": https}
-    return replace(trial, values=values)
+    return replace(trial, values={**trial.values, **port_values(http, https)})
+
+
+def port_values(http: str, https: str) -> dict[str, str]:
+    """The proxy's ports, and what a URL has of the latter."""
+    suffix = "" if https == "443" else f":{https}"
+    return {"HTTP_PORT": http, "HTTPS_PORT": https, "HTTPS_SUFFIX": suffix}
 
 
 def _free_ports() -> tuple[int, int]:
@@ -88,7 +93,7 @@ def _free_ports() -> tuple[int, int]:
 
 
 def with_secrets(settings: Settings, *, keep: bool) -> Settings:
-    """The settings with production's own secrets; to `keep` those that are new, `.env` gets them."""
+    """The settings with production's own secrets; those that are new are written into `.env`."""
     missing = missing_secrets(settings)
     values = {key: newenv.random_word(64) for key in missing}
     if missing and keep:
@@ -151,6 +156,8 @@ def _values(stack: str, chosen: Mapping[str, str]) -> dict[str, str]:
     values = {key: chosen[key] for key in PLAIN_KEYS}
     values |= {"STACK": stack, "DOMAIN": ", ".join(names_of(chosen["DOMAIN"]))}
     values["ALLOWED_HOSTS"] = ",".join(_allowed(name) for name in names_of(chosen["DOMAIN"]))
+    values["ACME_ACCOUNT"] = f"email {chosen['EMAIL']}" if chosen["EMAIL"] else ""
+    values |= port_values(chosen["HTTP_PORT"], chosen["HTTPS_PORT"])
     own = {"DATABASE_HOST": "db", "DATABASE_PORT": "5432"}
     there = {"DATABASE_HOST": chosen["SQL_HOST"], "DATABASE_PORT": chosen["SQL_PORT"]}
     values |= there if chosen["SQL_HOST"] else own
@@ -238,8 +245,8 @@ def _check(stack: str, chosen: Mapping[str, str]) -> None:
     if not chosen["SECRET_KEY"] or not chosen["SQL_PASSWORD"]:
         key = "SECRET_KEY" if not chosen["SECRET_KEY"] else "SQL_PASSWORD"
         raise general.env_key_missing(PREFIX + key)
-    if chosen["TLS"] not in ("", *TLS_MODES):
-        raise general.env_bad_value("TLS", f"empty or one of {', '.join(TLS_MODES)}")
+    if chosen["TLS"] not in TLS_MODES:
+        raise general.env_bad_value("TLS", f"one of {', '.join(TLS_MODES)}")
     for key, low, high in (
         *(("HTTP_PORT", 1, 65535), ("HTTPS_PORT", 1, 65535), ("WEB_REPLICAS", 1, 1000)),
         *(("WEB_WORKERS", 1, 64), ("WEB_THREADS", 1, 64)),

@@ -55,9 +55,8 @@ class Release:
 
     @property
     def url(self) -> str:
-        port = self.values["HTTPS_PORT"]
         host = self.values["DOMAIN"].split(",")[0]
-        return f"https://{host}{'' if port == '443' else f':{port}'}/"
+        return f"https://{host}{self.values['HTTPS_SUFFIX']}/"
 
     def filled_in(self) -> dict[str, str]:
         """The variables of the compose files."""

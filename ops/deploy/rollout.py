@@ -93,7 +93,7 @@ def _refuse(deploy: Deploy) -> None:
     if theirs and deploy.commit.repository not in ("", theirs):
         raise problems.other_repository(name)
     proxies = [node.name for node in nodes.labelled(swarm.proxy_label(name))]
-    if len(proxies) > 1 and deploy.wanted.values["TLS"] in ("", "acme"):
+    if len(proxies) > 1 and deploy.wanted.values["TLS"] == "acme":
         raise problems.acme_on_several_nodes(proxies)
     databases = [node.name for node in nodes.labelled(swarm.db_label(name))]
     if len(databases) > 1:

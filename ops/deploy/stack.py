@@ -219,8 +219,18 @@ def _task(found: dict[str, Any], service: dict[str, Any], nodes: dict[str, str])
         since=status["Timestamp"],
         wanted=found["DesiredState"],
         error=status.get("Err", ""),
-        current=spec == service["TaskTemplate"]["ContainerSpec"],
+        current=_essence(found["Spec"]) == _essence(service["TaskTemplate"]),
     )
+
+
+def _essence(template: dict[str, Any]) -> dict[str, Any]:
+    """Of a task's template what makes another container; nothing is spelled in several ways."""
+    left_out = ("Runtime", "Placement")
+    return {
+        key: {k: v for k, v in part.items() if v} if isinstance(part, dict) else part
+        for key, part in template.items()
+        if key not in left_out and part
+    }
 
 
 def _node_names() -> dict[str, str]:

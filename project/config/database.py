@@ -9,7 +9,7 @@ from typing import Any
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
-from .env import Environ, integer
+from .env import Environ, boolean, integer, secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 POSTGRESQL = "django.db.backends.postgresql"
@@ -22,6 +22,7 @@ KEYS = (
 SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 SCHEMES = ("postgres", "postgresql", "sqlite")
 CONNECT_SECONDS = 3
+REUSE_SECONDS = 600
 
 
 def database(environ: Environ, debug: bool) -> dict[str, Any]:
@@ -32,6 +33,16 @@ def database(environ: Environ, debug: bool) -> dict[str, Any]:
     if engine == SQLITE:
         return sqlite(environ.get("SQL_DATABASE") or "db.sqlite3")
     return server(environ, engine)
+
+
+def connections(environ: Environ, production: bool) -> dict[str, Any]:
+    """How connections are used: the production server's threads live long, and keep theirs.
+
+    Behind a pooler by transaction (SQL_POOLED) the next query of a cursor may reach another server.
+    """
+    pooled = {"DISABLE_SERVER_SIDE_CURSORS": boolean(environ, "SQL_POOLED")}
+    kept = {"CONN_MAX_AGE": REUSE_SECONDS, "CONN_HEALTH_CHECKS": True} if production else {}
+    return pooled | kept
 
 
 def from_url(environ: Environ, url: str) -> dict[str, Any]:
@@ -128,7 +139,7 @@ def importable(engine: str) -> str:
 
 
 def required(environ: Environ, key: str) -> str:
-    if value := environ.get(key, ""):
+    if value := secret(environ, key):
         return value
     raise ImproperlyConfigured(f"{key} is missing: SQL_ENGINE names a database server, set it too.")
 

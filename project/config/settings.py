@@ -2,13 +2,19 @@
 
 from os import environ
 
+from django.conf import global_settings
+
 from . import env
-from .database import BASE_DIR, database
+from .database import BASE_DIR, connections, database
 from .logs import logging
 
+env.add_file(environ)
 DEBUG = env.boolean(environ, "DEBUG")
 SECRET_KEY = env.secret_key(environ, DEBUG)
-ALLOWED_HOSTS = env.words(environ, "ALLOWED_HOSTS")
+SECRET_KEY_FALLBACKS = env.secret_key_fallbacks(environ, DEBUG)
+ALLOWED_HOSTS = env.allowed_hosts(environ, DEBUG)
+# The production image says so: its code never changes, and its static files are collected.
+PRODUCTION = env.boolean(environ, "PRODUCTION")
 
 INSTALLED_APPS = [
     "service",
@@ -54,7 +60,7 @@ TEMPLATES = [
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 
-DATABASES = {"default": database(environ, DEBUG)}
+DATABASES = {"default": database(environ, DEBUG) | connections(environ, PRODUCTION)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -75,5 +81,18 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = BASE_DIR / "staticfiles"
+if PRODUCTION:
+    # Hashed names, which browsers may keep for ever, each with a compressed twin.
+    backend = "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    STORAGES = {**global_settings.STORAGES, "staticfiles": {"BACKEND": backend}}
 
 LOGGING = logging(DEBUG)
+
+if env.boolean(environ, "HTTPS"):
+    # TLS ends at our own proxy, which overwrites this header.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    # A month, begun anew by each answer: a domain that gives HTTPS up is free again after it.
+    SECURE_HSTS_SECONDS = 30 * 24 * 3600
+    # Its subdomains, and the lists that browsers come with, are not this site's to decide about.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]

@@ -1,6 +1,9 @@
 import os
+import re
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from unittest import mock
 
 from django.core.exceptions import ImproperlyConfigured
@@ -9,8 +12,9 @@ from django.test import SimpleTestCase
 from service import exits
 
 from . import env
-from .database import BASE_DIR, KEYS, SQLITE, database
+from .database import BASE_DIR, KEYS, SQLITE, connections, database
 
+STRONG = "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz"
 SERVER = {
     "SQL_ENGINE": "django.db.backends.postgresql",
     "SQL_DATABASE": "shop",
@@ -45,9 +49,80 @@ class EnvTests(SimpleTestCase):
 
     def test_secret_key_is_random_in_debug_only(self) -> None:
         self.assertNotEqual(env.secret_key({}, debug=True), env.secret_key({}, debug=True))
-        self.assertEqual(env.secret_key({"SECRET_KEY": "s"}, debug=False), "s")
-        with self.assertRaisesMessage(ImproperlyConfigured, "SECRET_KEY is missing"):
-            env.secret_key({"SECRET_KEY": ""}, debug=False)
+        self.assertEqual(env.secret_key({"SECRET_KEY": "s"}, debug=True), "s")
+        self.assertEqual(env.secret_key({"SECRET_KEY": STRONG}, debug=False), STRONG)
+
+    def test_a_secret_key_that_can_be_guessed_is_refused_and_not_shown(self) -> None:
+        for value, message in (
+            ("", "SECRET_KEY is missing"),
+            ("s3cr3t" * 8, "SECRET_KEY is too weak"),
+            ("ab" * 30, "SECRET_KEY is too weak"),
+            (f"django-insecure-{STRONG}", "SECRET_KEY is an example"),
+            (f"Change-me-{STRONG}", "SECRET_KEY is an example"),
+        ):
+            with self.assertRaisesMessage(ImproperlyConfigured, message) as caught:
+                env.secret_key({"SECRET_KEY": value}, debug=False)
+            self.assertNotIn(value or "none", str(caught.exception))
+
+    def test_former_secret_keys(self) -> None:
+        found = env.secret_key_fallbacks({"SECRET_KEY_FALLBACKS": f"{STRONG}, {STRONG}"}, False)
+        self.assertEqual(found, [STRONG, STRONG])
+        self.assertEqual(env.secret_key_fallbacks({"SECRET_KEY_FALLBACKS": "s"}, True), ["s"])
+        with self.assertRaisesMessage(ImproperlyConfigured, "SECRET_KEY_FALLBACKS is too weak"):
+            env.secret_key_fallbacks({"SECRET_KEY_FALLBACKS": "s"}, False)
+
+    def test_hosts_are_named_with_debug_off(self) -> None:
+        self.assertEqual(env.allowed_hosts({"ALLOWED_HOSTS": "*"}, debug=True), ["*"])
+        self.assertEqual(env.allowed_hosts({"ALLOWED_HOSTS": "a, b"}, debug=False), ["a", "b"])
+        for value, state in (("", "is empty"), (" , ", "is empty"), ("a,*", "has * in it")):
+            with self.assertRaisesMessage(ImproperlyConfigured, f"ALLOWED_HOSTS {state}"):
+                env.allowed_hosts({"ALLOWED_HOSTS": value}, debug=False)
+
+
+class FileTests(SimpleTestCase):
+    """Secrets and settings that stand in files."""
+
+    def setUp(self) -> None:
+        self.file = Path(self.enterContext(tempfile.TemporaryDirectory()), "secret")
+
+    def test_a_secret_is_read_from_the_file_that_is_named(self) -> None:
+        self.file.write_text(" sp ace$ \n")
+        self.assertEqual(env.secret({"KEY_FILE": str(self.file)}, "KEY"), " sp ace$ ")
+        found = database(
+            {**SERVER, "SQL_PASSWORD": "", "SQL_PASSWORD_FILE": str(self.file)}, debug=False
+        )
+        self.assertEqual(found["PASSWORD"], " sp ace$ ")
+        self.assertEqual(env.secret({"KEY": "s", "KEY_FILE": ""}, "KEY"), "s")
+        self.assertEqual(env.secret({}, "KEY"), "")
+
+    def test_each_fault_of_a_file_is_one_sentence(self) -> None:
+        environ = {"KEY_FILE": str(self.file)}
+        named = f"KEY_FILE names {self.file}, which"
+        for content, message in (
+            (None, f"{named} cannot be read: No such file or directory."),
+            (b"", f"{named} is empty."),
+            (b"\n", f"{named} is empty."),
+            (b"\xff", f"{named} cannot be read: it is not UTF-8."),
+        ):
+            if content is not None:
+                self.file.write_bytes(content)
+            with self.assertRaisesMessage(ImproperlyConfigured, message):
+                env.secret(environ, "KEY")
+        with self.assertRaisesMessage(ImproperlyConfigured, "KEY and KEY_FILE are both set"):
+            env.secret({**environ, "KEY": "s"}, "KEY")
+
+    def test_settings_of_a_file_stand_behind_those_that_are_set(self) -> None:
+        environ = {"SETTINGS_FILE": str(self.file), "A": "environment"}
+        self.file.write_text('{"A": "file", "B": "file"}')
+        env.add_file(environ)
+        self.assertEqual((environ["A"], environ["B"]), ("environment", "file"))
+
+    def test_a_file_of_anything_else_is_refused_and_not_shown(self) -> None:
+        for text in ("s3cr3t", '["s3cr3t"]', '{"A": 1}', '{"A": {"B": "s3cr3t"}}'):
+            self.file.write_text(text)
+            with self.assertRaisesMessage(ImproperlyConfigured, "one JSON object of str") as caught:
+                env.add_file({"SETTINGS_FILE": str(self.file)})
+            self.assertNotIn("s3cr3t", str(caught.exception))
 
 
 class DatabaseTests(SimpleTestCase):
@@ -160,14 +235,31 @@ class DatabaseTests(SimpleTestCase):
         with self.assertRaisesMessage(ImproperlyConfigured, "SQL_ENGINE is missing, but SQL_HOST"):
             database({"SQL_HOST": "db"}, debug=True)
 
+    def test_connections_are_kept_where_threads_are(self) -> None:
+        kept = {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+        pooled = {"DISABLE_SERVER_SIDE_CURSORS": True}
+        straight = {"DISABLE_SERVER_SIDE_CURSORS": False}
+        self.assertEqual(connections({}, production=False), straight)
+        self.assertEqual(connections({"SQL_POOLED": "1"}, production=True), kept | pooled)
+
+
+# As the containers of production are given it.
+PRODUCTION = {
+    **SERVER,
+    "DEBUG": "0",
+    "HTTPS": "1",
+    "ALLOWED_HOSTS": "shop.example",
+    "SECRET_KEY": STRONG,
+}
+
 
 class ManageTests(SimpleTestCase):
-    def manage(self, **variables: str) -> subprocess.CompletedProcess[str]:
-        """`manage.py showmigrations` with these variables alone in place of the stack's."""
-        keys = (*KEYS, "DATABASE_URL", "DEBUG", "SECRET_KEY")
+    def manage(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """`manage.py` (showmigrations) with these variables alone in place of the stack's."""
+        keys = (*KEYS, "DATABASE_URL", "DEBUG", "SECRET_KEY", "ALLOWED_HOSTS")
         environ = {key: value for key, value in os.environ.items() if key not in keys}
         return subprocess.run(
-            [sys.executable, "manage.py", "showmigrations"],
+            [sys.executable, "manage.py", *(command or ("showmigrations",))],
             cwd=BASE_DIR,
             env={**environ, **variables},
             capture_output=True,
@@ -179,6 +271,23 @@ class ManageTests(SimpleTestCase):
         allowed = "0, 1, false, true, no, yes, off, on"
         self.assertEqual(ended.stderr, f"DEBUG is 'maybe': it must be one of {allowed}.\n")
         self.assertEqual((ended.returncode, ended.stdout), (exits.SETTINGS, ""))
+
+    def test_a_deployment_passes_djangos_own_check(self) -> None:
+        checks = ("check", "--deploy", "--fail-level", "WARNING")
+        ended = self.manage(*checks, **PRODUCTION)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertIn("security.W004", self.manage(*checks, **PRODUCTION | {"HTTPS": ""}).stderr)
+
+    def test_each_refusal_of_production_is_one_sentence(self) -> None:
+        for changes, sentence in (
+            ({"SECRET_KEY": "short"}, "SECRET_KEY is too weak"),
+            ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS has *"),
+            ({"SECRET_KEY_FILE": "/nonexistent"}, "SECRET_KEY and SECRET_KEY_FILE are both set"),
+            ({"SETTINGS_FILE": "/nonexistent"}, "SETTINGS_FILE names /nonexistent, which cannot"),
+        ):
+            ended = self.manage(**PRODUCTION | changes)
+            self.assertEqual((ended.returncode, ended.stdout), (exits.SETTINGS, ""))
+            self.assertRegex(ended.stderr, rf"\A{re.escape(sentence)}.*\.\n\Z")
 
     def test_a_database_out_of_reach_is_said_with_what_to_type(self) -> None:
         ended = self.manage(DEBUG="1", **{**SERVER, "SQL_HOST": "127.0.0.1"}, SQL_PORT="1")

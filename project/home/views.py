@@ -4,21 +4,20 @@ from typing import Any
 import django
 from django.apps import apps
 from django.db import connection
-from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from service.migrations_state import unapplied
+from service import migrations_state
 
 
 def index(request: HttpRequest) -> HttpResponse:
-    waiting = unapplied()
+    migrations = migrations_state.current()
     context = {
         "django_version": django.get_version(),
         "python_version": platform.python_version(),
         "database": database(),
-        "unapplied": waiting,
-        "notes": notes(waiting),
+        "migrations": migrations,
+        "notes": notes(migrations.unapplied),
     }
     return render(request, "home/index.html", context)
 
@@ -28,7 +27,6 @@ def database() -> dict[str, Any]:
     return {
         "product": f"{connection.display_name} {version}",
         "name": connection.settings_dict["NAME"],
-        "applied": len(MigrationRecorder(connection).applied_migrations()),
     }
 
 

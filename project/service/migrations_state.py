@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations import Migration
 from django.db.migrations.exceptions import InconsistentMigrationHistory
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from .database import reason
 
@@ -23,6 +25,8 @@ class MigrationsState:
     conflicts: Conflicts = field(default_factory=dict)
     # Why they cannot be read or do not fit the database, in a few words.
     broken: str = ""
+    # How many the database has applied.
+    applied: int = field(default=0, compare=False)
 
     @property
     def unapplied(self) -> list[str]:
@@ -43,16 +47,29 @@ class MigrationsState:
 def read_migrations() -> MigrationsState:
     """The state; a database error is raised, an error in the migrations is part of the state."""
     try:
-        return load_migrations()
+        return current()
     except (DatabaseError, InterfaceError):
         raise
     except Exception as error:  # Migrations are code: reading them may fail in any way.
         return MigrationsState(broken=f"the migrations cannot be read: {reason(error)}")
 
 
-def unapplied() -> list[str]:
-    """The migrations still to be applied, as `app.name`, in their order."""
-    return load_migrations().unapplied
+def current() -> MigrationsState:
+    """The state; any error is raised.
+
+    What is applied is read each time. Where the code never changes, the rest follows from that, and
+    is kept: to read the files and build their graph takes longer than to make a page.
+    """
+    if not getattr(settings, "PRODUCTION", False):
+        return load_migrations()
+    applied = frozenset(MigrationRecorder(connection).applied_migrations())
+    if applied not in known:
+        known.clear()
+        known[applied] = load_migrations()
+    return known[applied]
+
+
+known: dict[frozenset[tuple[str, str]], MigrationsState] = {}
 
 
 def load_migrations() -> MigrationsState:
@@ -63,6 +80,7 @@ def load_migrations() -> MigrationsState:
         unknown=unknown(executor.loader),
         conflicts=dict(sorted(executor.loader.detect_conflicts().items())),
         broken=inconsistency(executor.loader),
+        applied=len(executor.loader.applied_migrations or ()),
     )
 
 

@@ -1,4 +1,4 @@
-"""Wait until the database accepts connections."""
+"""Wait until the database accepts connections, and until it is migrated."""
 
 import time
 from collections.abc import Callable
@@ -6,13 +6,23 @@ from collections.abc import Callable
 from django.db import DatabaseError, InterfaceError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from . import exits
 from .database import address, hopeless, reason
+from .migrations_state import MigrationsState, read_migrations
 
 TELL_SECONDS = 5.0
 
 
 class NoDatabase(Exception):
     """The wait is over and there is no connection; the text is one sentence."""
+
+
+class NotMigrated(Exception):
+    """The database does not fit the code; the text is one sentence, `status` that of exits.py."""
+
+    def __init__(self, sentence: str, status: int = exits.NOT_MIGRATED) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
 def wait_for(db: BaseDatabaseWrapper, seconds: int, tell: Callable[[str], object]) -> None:
@@ -51,3 +61,32 @@ def give_up(db: BaseDatabaseWrapper, error: Exception, waited: float, seconds: i
 
 def progress(waited: float, seconds: int) -> str:
     return f"({waited:.0f} of {seconds} s)" if waited >= 1 else f"(at most {seconds} s)"
+
+
+def wait_until_migrated(seconds: int, tell: Callable[[str], object]) -> None:
+    """Return when nothing is left to apply, or raise NotMigrated: at once where waiting is no use.
+
+    Another process may be migrating, as in a first deployment.
+    """
+    started = time.monotonic()
+    told = False
+    while (state := read_migrations()).obstacle:
+        refuse(state)
+        waited = time.monotonic() - started
+        not_yet = f"{len(state.waiting)} migrations are not applied to the database"
+        if waited >= seconds:
+            first = state.unapplied[0]
+            raise NotMigrated(
+                f"{not_yet} after {seconds} s (DB_WAIT_SECONDS), the first is {first}."
+            )
+        if not told:
+            tell(f"Waiting (at most {seconds} s): {not_yet}")
+            told = True
+        time.sleep(0.5)
+
+
+def refuse(state: MigrationsState) -> None:
+    """Raise if no migrating would help."""
+    if state.refusal:
+        status = exits.MIGRATIONS_CONFLICT if state.conflicts else exits.NOT_MIGRATED
+        raise NotMigrated(f"Cannot serve: {state.refusal}.", status)

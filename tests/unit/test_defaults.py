@@ -6,9 +6,16 @@ import sys
 import pytest
 
 from ops import ROOT, env, freshness, locks, packages, seed
+from ops.deploy import production
 
 EXAMPLE = env.parse(env.EXAMPLE.read_text())
-COMPOSE = {path.name: path.read_text() for path in (ROOT / "compose").glob("*.yaml")}
+FOLDER = ROOT / "compose"
+PRODUCTION = {
+    path.name: path.read_text() for path in (FOLDER / "prod.yaml", *FOLDER.glob("prod/*"))
+}
+COMPOSE = {
+    path.name: path.read_text() for path in FOLDER.glob("*.yaml") if path.name not in PRODUCTION
+}
 REFERENCE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
 REFERENCES = [
     (name, key, operator, text)
@@ -19,6 +26,11 @@ REFERENCES = [
 INTERNAL = {"BUILD_INPUTS"}
 # Empty in .env means that the runtime knows it, as the name of its own database service, or none.
 EMPTY = ("SQL_SSLMODE", "SQL_SSLROOTCERT", "DATABASE_URL")
+# Those that a first deploy asks for, makes, or does without.
+PRODUCTION_EMPTY = (
+    *("DEPLOY_TO", "STACK", "DOMAIN", "EMAIL", "TLS_CERT", "TLS_KEY", "REGISTRY", "POOL_SIZE"),
+    *("PROD_SECRET_KEY", "PROD_SQL_PASSWORD"),
+)
 FILLED_IN = {"SQL_HOST": "db", **dict.fromkeys(EMPTY, "")}
 
 
@@ -41,9 +53,23 @@ def test_compose_files(file: str, key: str, operator: str, text: str) -> None:
         assert (operator, text) == ("-", EXAMPLE[key] or FILLED_IN[key])
 
 
+def test_production_is_filled_in_by_deploy() -> None:
+    """`docker stack` reads no .env: each reference is one that `inv deploy` has a value for."""
+    settings = env.settings_from(
+        "COMPOSE_PROJECT_NAME=shop\nSECRET_KEY=x\nSQL_PASSWORD=x\nDOMAIN=a.example\n"
+        "PROD_SECRET_KEY=x\nPROD_SQL_PASSWORD=x\nPOOL_SIZE=20\n"
+    )
+    given = {*production.of(settings).values, "RELEASE", "WEB_IMAGE", "REPOSITORY"}
+    found = [found for text in PRODUCTION for found in REFERENCE.findall(text)]
+    assert len(found) > 20
+    for key, operator, default in found:
+        assert key in given, key
+        assert (operator, default) in (("?", ""), ("-", "")), f"{key} has a default of its own"
+
+
 def test_no_unguarded_reference() -> None:
     """`$KEY` without braces would have no default at all."""
-    for content in COMPOSE.values():
+    for content in (*COMPOSE.values(), *PRODUCTION):
         assert not re.findall(r"(?<!\$)\$[A-Za-z_]", content)
 
 
@@ -74,6 +100,7 @@ def test_required_keys_are_those_that_have_no_default() -> None:
         *FILLED_IN,
         *seed.ADMIN.values(),
         "CHECKOUT",
+        *PRODUCTION_EMPTY,
     }
 
 

@@ -39,6 +39,7 @@ def hashes(root: Path) -> tuple[str, str]:
         ("compose/web/warm.py", True, True),
         ("requirements/base.txt", True, True),
         ("requirements/build.txt", True, True),
+        ("requirements/prod.txt", False, False),
         ("compose/dev.yaml", True, True),
         ("compose/web.yaml", False, True),
         ("compose/db.yaml", False, True),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ops import ROOT, problems
+from ops.deploy import problems as deploying
 from ops.problems import Problem
 
 SAMPLES: dict[Any, Any] = {
@@ -22,8 +23,9 @@ SAMPLES: dict[Any, Any] = {
 }
 MAKERS: dict[str, Callable[..., Problem]] = {
     name: function
-    for name, function in inspect.getmembers(problems, inspect.isfunction)
-    if function.__module__ == problems.__name__
+    for module in (problems, deploying)
+    for name, function in inspect.getmembers(module, inspect.isfunction)
+    if function.__module__ == module.__name__
 }
 PAGE = ROOT / problems.PAGE
 RUNTIMES = ("docker", "embedded")
@@ -75,8 +77,8 @@ def test_the_page_says_truly_which_are_tried() -> None:
 
 
 def faults() -> Iterator[tuple[str, str]]:
-    """(code, runtime) of every `fault` mark in the fault suite."""
-    for file in (ROOT / "tests" / "faults").glob("test_*.py"):
+    """(code, runtime) of every `fault` mark in the fault suites."""
+    for file in (*ROOT.glob("tests/faults/test_*.py"), *ROOT.glob("tests/cluster/test_*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.fault":
                 code, *runtimes = map(ast.unparse, node.args)

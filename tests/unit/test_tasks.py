@@ -10,13 +10,19 @@ import pytest
 from ops import ROOT
 from tasks import namespace
 
-TASKS: dict[str, Any] = {name: namespace[name] for name in namespace.task_names}
+# As they are listed: the default task of a collection by the collection's name.
+TASKS: dict[str, Any] = {
+    min((name, *aliases), key=len): namespace[name]
+    for name, aliases in namespace.task_names.items()
+}
 NAMES = {
     *("build", "up", "down", "status", "doctor", "logs", "open", "compose"),
     *("migrate", "makemigrations", "manage", "shell"),
     *("psql", "volumes", "nuke", "undo", "db.password", "db.create", "db.seed"),
     *("db.upgrade",),
     *("db.backup", "db.backups", "db.restore", "db.snapshot", "db.snapshots"),
+    *("deploy", "deploy.status", "deploy.rollback", "deploy.logs", "deploy.down"),
+    *("deploy.psql", "deploy.manage", "deploy.backup"),
     *("test", "lint", "lock"),
 }
 

@@ -53,7 +53,7 @@ class LogTests(SimpleTestCase):
         (folder / "shop" / "pages.py").write_text(PAGES)
         self.server = serve(
             DEBUG="0",
-            SECRET_KEY="x" * 50,
+            SECRET_KEY="0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOP",
             ALLOWED_HOSTS="127.0.0.1",
             SQL_ENGINE=SQLITE,
             SQL_DATABASE=":memory:",

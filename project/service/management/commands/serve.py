@@ -53,7 +53,7 @@ class Command(Runserver):
         if options["use_reloader"]:
             autoreload.autoreload_started.connect(reload_if_changed)
             end_with_supervisor()
-        super().handle(*args, **{**options, "skip_checks": True})
+        super().handle(*args, **{**options, "skip_checks": True, "insecure_serving": True})
 
     def wait_and_migrate(self, verbosity: int) -> None:
         seconds = integer(os.environ, "DB_WAIT_SECONDS", 60, low=0, high=86400)
