@@ -14,7 +14,7 @@ LOST = re.compile(r"08|57P0[123]")
 # is no SQLSTATE, only text. These are the server's answers that no waiting changes.
 HOPELESS = re.compile(
     r"FATAL:\s+("
-    r"\w+ authentication failed for user"
+    r"\w+ authentication failed"
     r"|role \".*\" (does not exist|is not permitted to log in)"
     r"|database \".*\" (does not exist|is not currently accepting connections)"
     r"|permission denied for database"

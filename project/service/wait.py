@@ -42,8 +42,11 @@ def wait_for(db: BaseDatabaseWrapper, seconds: int, tell: Callable[[str], object
 
 def attempt(db: BaseDatabaseWrapper) -> Exception | None:
     try:
-        db.ensure_connection()
+        # A pooler lets clients in while the database behind it is away: only an answer tells.
+        with db.cursor() as cursor:
+            cursor.execute("SELECT 1")
     except (DatabaseError, InterfaceError) as error:
+        db.close()
         return error
     return None
 
