@@ -6,11 +6,12 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ops import ROOT
 
+DEPLOY = re.compile(r"\binv deploy(\.\w+)?(?! --local)\b")
 COMMAND = re.compile(r"(?<![\w./-])inv (?=[a-z-])")
 
 
@@ -24,8 +25,21 @@ def answer(text: str) -> None:
     print(text, flush=True)
 
 
+@dataclass
+class Typed:
+    """What the user has typed to say where to deploy to, such as `--local`."""
+
+    target: str = ""
+
+
+typed = Typed()
+
+
 def as_typed(text: str) -> str:
-    """`inv up` as it can be typed here: ./inv up, where no inv is on PATH."""
+    """`inv up` as it can be typed here: ./inv up, where no inv is on PATH, and with the target of a
+    deploy."""
+    if typed.target:
+        text = DEPLOY.sub(rf"\g<0> {typed.target}", text)
     if "inv " not in text or shutil.which("inv"):
         return text
     launcher = os.path.relpath(ROOT / "inv")

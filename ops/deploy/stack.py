@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 RELEASE = "deploy.release"  # labels of our services
 REPOSITORY = "deploy.repository"
 GOOD, BAD = ("completed",), ("paused", "rollback_started", "rollback_paused", "rollback_completed")
-FAILED = ("failed", "rejected", "orphaned")
-STARTED = ("running", "complete")
+FAILED = ("failed", "rejected", "orphaned", "complete")  # a service is not meant to be complete
+UNHEALTHY = "its health check did not pass in time"  # then Swarm stops it, and it ends well
 POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 240  # without any task that came to run
 
@@ -74,7 +74,9 @@ def apply(release: "Release") -> None:
     inherited = {key: value for key, value in os.environ.items() if key not in known}
     with release.written_out() as paths:
         files = [word for path in paths for word in ("--compose-file", path)]
-        flags = ["--detach", "--prune", "--with-registry-auth", "--resolve-image", "changed"]
+        # A name without a slash is an image of this one node.
+        resolve = "changed" if "/" in release.image else "never"
+        flags = ["--detach", "--prune", "--with-registry-auth", "--resolve-image", resolve]
         argv = ["docker", "stack", "deploy", *files, *flags, release.stack]
         code = process.attach(argv, env=inherited | release.filled_in(), progress=True)
     process.stop_if_interrupted(code)
@@ -163,7 +165,8 @@ def _failure(found: Sequence[Service], began: float) -> Problem | None:
 def _failed(service: Service, failed: Sequence[Task]) -> Problem:
     newest = max(failed, key=lambda task: task.since, default=None)
     lines = last_lines(newest.id) if newest else ""
-    return problems.rollout_failed(service.name, newest.error if newest else "", lines)
+    error = (newest.error or UNHEALTHY) if newest else ""
+    return problems.rollout_failed(service.name, error, lines)
 
 
 def _stuck(found: Sequence[Service]) -> Problem:

@@ -45,6 +45,7 @@ class Swarm:
 
 def lead_to(settings: Settings, context: str, *, local: bool) -> str:
     """Have docker speak to the engine that was asked for; its name for a sentence."""
+    console.typed.target = "--local" if local else f"--context {context}" if context else ""
     wanted = context or ("" if local else settings.values["DEPLOY_TO"])
     if not wanted:
         return _as_it_is(local)

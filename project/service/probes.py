@@ -7,6 +7,7 @@ of a prober that knows the service by its address only.
 import logging
 from collections.abc import Callable
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
@@ -14,6 +15,8 @@ from django.utils.cache import add_never_cache_headers
 
 from .database import reason
 from .migrations_state import MigrationsState, read_migrations
+
+logger = logging.getLogger(__name__)
 
 Probe = Callable[[HttpRequest], JsonResponse]
 
@@ -59,6 +62,8 @@ def readiness(request: HttpRequest, state: MigrationsState, why_not: str) -> Jso
     }
     if not why_not:
         return JsonResponse({"ready": True, **facts})
+    if not settings.DEBUG:  # where nobody looks at the answer, but at the log
+        logger.warning("Not ready: %s", why_not)
     answer = {"ready": False, "reason": why_not, "unapplied": state.unapplied, **facts}
     return JsonResponse(answer, status=503)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlparse
 from wsgiref.headers import Headers
 
 from django.conf import settings
-from django.core.wsgi import get_wsgi_application
+from django.core.servers.basehttp import get_internal_wsgi_application
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from whitenoise import WhiteNoise  # type: ignore[import-untyped]
@@ -70,7 +70,7 @@ class Server(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Callable[..., Any]:
-        return with_static_files(get_wsgi_application())
+        return with_static_files(get_internal_wsgi_application())
 
     def run(self) -> None:
         DrainingArbiter(self, self.options.drain_seconds).run()
