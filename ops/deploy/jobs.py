@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from ops import docker, process
 from ops.deploy import problems
 from ops.deploy.objects import KIND
+from ops.deploy.production import CA
 from ops.deploy.releases import Release
 
 USER = "10001:10001"
 SECRETS = ("secret_key", "sql_password", "settings")
 ENDED = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
-PLAIN = ("SQL_ENGINE", "SQL_DATABASE", "SQL_USER", "SQL_SSLMODE", "SQL_SSLROOTCERT")
+PLAIN = ("SQL_ENGINE", "SQL_DATABASE", "SQL_USER")
+WAY = ("HOST", "PORT", "SSLMODE", "SSLROOTCERT")
 JOB = "job"
 STACK = "deploy.stack"  # not the label of the stack's own, which every deploy prunes by
 
@@ -60,6 +62,7 @@ def create(
     secrets = [_secret(release, secret) for secret in SECRETS]
     words = [
         *(word for secret in secrets for word in ("--secret", secret)),
+        *("--config", f"source={release.values['CA_CONFIG']},target={CA}"),
         *(word for pair in environment(release).items() for word in ("--env", "=".join(pair))),
         *("--network", f"{release.stack}_front", "--network", f"{release.stack}_back"),
         *("--read-only", "--cap-drop", "ALL", "--mount", "type=tmpfs,target=/tmp"),
@@ -77,7 +80,7 @@ def environment(release: Release) -> dict[str, str]:
         "SQL_PASSWORD_FILE": "/run/secrets/sql_password",
         "SETTINGS_FILE": "/run/secrets/settings",
     }
-    database = {"SQL_HOST": values["DATABASE_HOST"], "SQL_PORT": values["DATABASE_PORT"]}
+    database = {f"SQL_{key}": values[f"DATABASE_{key}"] for key in WAY}
     fixed = {"DEBUG": "0", "HTTPS": "1", "ALLOWED_HOSTS": values["ALLOWED_HOSTS"]}
     return {**fixed, **files, **database, **{key: values[key] for key in PLAIN}}
 

@@ -78,9 +78,10 @@ def changes(before: Release, after: Release) -> dict[str, tuple[str, str]]:
 
 
 def migrations(plan: Plan, swarm: Swarm) -> Migrations:
-    """What the new code says of the database as it is, with the access of the code before."""
+    """What the new code says of the database as it is, with the password that this still has."""
     assert plan.before
-    asking = plan.before.with_values(WEB_IMAGE=plan.release.image)
+    password = {"SQL_PASSWORD_SECRET": plan.before.values["SQL_PASSWORD_SECRET"]}
+    asking = plan.release.with_values(**password)
     with toolbox.toolbox(asking, swarm) as container:
         done = toolbox.run(container, QUESTION)
     try:

@@ -32,7 +32,8 @@ def no_swarm(where: str) -> Problem:
     return Problem(
         "DEP03",
         f"the engine ({where}) is in no Swarm.",
-        "inv deploy --yes (makes it a Swarm of one node), or join it to yours: docker swarm join",
+        "the same command with --yes (makes it a Swarm of one node), or join it to yours: "
+        "docker swarm join",
     )
 
 
@@ -218,11 +219,10 @@ def acme_on_several_nodes(nodes: Sequence[str]) -> Problem:
 
 
 def certificate_missing(key: str, name: str) -> Problem:
-    """The certificate, or its key, is no PEM file"""
+    """A certificate, or its key, is no PEM file"""
     return Problem(
         "DEP23",
-        f"{key} in .env must name a PEM file while TLS is certificate: "
-        f"{name or 'nothing'} is none.",
+        f"{key} in .env must name a PEM file, and {name or 'nothing'} is none.",
         f"correct {key} in .env, then type: inv deploy",
     )
 

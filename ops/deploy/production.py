@@ -22,15 +22,23 @@ OWN_KEYS = ("SECRET_KEY", "SQL_PASSWORD")
 ELSEWHERE_KEYS = ("SQL_HOST", "SQL_SSLMODE", "SQL_SSLROOTCERT", "DATABASE_URL")
 # What the compose files are filled in with, word for word as it stands in `.env`.
 PLAIN_KEYS = (
-    *("SQL_ENGINE", "SQL_DATABASE", "SQL_USER", "SQL_SSLMODE", "SQL_SSLROOTCERT"),
+    *("SQL_ENGINE", "SQL_DATABASE", "SQL_USER"),
     *("POSTGRES_IMAGE", "CADDY_IMAGE", "TLS", "MAX_BODY"),
     *("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS", "WEB_MEMORY"),
 )
 PORTS = ("HTTP_PORT", "HTTPS_PORT")
 POOL_KEYS = ("POOL_SIZE", "PGBOUNCER_IMAGE")
 TLS_MODES = ("acme", "internal", "certificate")
-NO_FILE = "# none: TLS is not certificate\n"
-POOLER = {"SQL_HOST": "pooler", "SQL_PORT": "6432", "SQL_POOLED": "1"}
+NO_FILE = "# none\n"
+CA, SYSTEM_CA = "/etc/ca.pem", "/etc/ssl/certs/ca-certificates.crt"  # in the containers
+OWN_DATABASE = ("db", "5432")
+POOLER = {
+    "SQL_HOST": "pooler",
+    "SQL_PORT": "6432",
+    "SQL_SSLMODE": "",
+    "SQL_SSLROOTCERT": "",
+    "SQL_POOLED": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,7 @@ def _checked(settings: Settings, stack: str, chosen: Mapping[str, str]) -> Produ
         "settings": json.dumps(_added(settings, chosen), sort_keys=True),
         **_certificate(chosen),
     }
-    configs = {"caddyfile": (ROOT / "compose/caddy/Caddyfile").read_text()}
+    configs = {"caddyfile": (ROOT / "compose/caddy/Caddyfile").read_text(), "ca": _ca(chosen)}
     if chosen["POOL_SIZE"]:
         secrets["userlist"] = _userlist(chosen["SQL_USER"], chosen["SQL_PASSWORD"])
     values = _values(stack, chosen) | object_names(stack, secrets, configs)
@@ -158,16 +166,29 @@ def _values(stack: str, chosen: Mapping[str, str]) -> dict[str, str]:
     values["ALLOWED_HOSTS"] = ",".join(_allowed(name) for name in names_of(chosen["DOMAIN"]))
     values["ACME_ACCOUNT"] = f"email {chosen['EMAIL']}" if chosen["EMAIL"] else ""
     values |= port_values(chosen["HTTP_PORT"], chosen["HTTPS_PORT"])
-    own = {"DATABASE_HOST": "db", "DATABASE_PORT": "5432"}
-    there = {"DATABASE_HOST": chosen["SQL_HOST"], "DATABASE_PORT": chosen["SQL_PORT"]}
-    values |= there if chosen["SQL_HOST"] else own
-    if chosen["POOL_SIZE"]:
-        return values | {key: chosen[key] for key in POOL_KEYS} | POOLER
-    return values | {
-        "SQL_HOST": values["DATABASE_HOST"],
-        "SQL_PORT": values["DATABASE_PORT"],
-        "SQL_POOLED": "",
-    }
+    return values | _way_to_database(chosen)
+
+
+def _way_to_database(chosen: Mapping[str, str]) -> dict[str, str]:
+    """DATABASE_*: the server itself, for jobs and backups; SQL_*: what the web connects to."""
+    host, port = (chosen["SQL_HOST"], chosen["SQL_PORT"]) if chosen["SQL_HOST"] else OWN_DATABASE
+    tls = {"SSLMODE": chosen["SQL_SSLMODE"], "SSLROOTCERT": chosen["SQL_SSLROOTCERT"]}
+    way = {"HOST": host, "PORT": port, **tls}
+    server = {f"DATABASE_{key}": value for key, value in way.items()}
+    server["DATABASE_CA"] = CA if _is_file(tls["SSLROOTCERT"]) else SYSTEM_CA
+    if not chosen["POOL_SIZE"]:
+        return server | {f"SQL_{key}": value for key, value in way.items()} | {"SQL_POOLED": ""}
+    return server | {key: chosen[key] for key in POOL_KEYS} | POOLER
+
+
+def _is_file(root_certificate: str) -> bool:
+    return root_certificate not in ("", env.SYSTEM)
+
+
+def _ca(chosen: Mapping[str, str]) -> str:
+    """The certificates that a managed database is checked by, if they are in a file."""
+    name = chosen["SQL_SSLROOTCERT"]
+    return _pem("SQL_SSLROOTCERT", f"project/{name}") if _is_file(name) else NO_FILE
 
 
 def _allowed(name: str) -> str:

@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from ops import docker, process
 from ops.client import Client
 from ops.deploy import jobs, problems
+from ops.deploy.production import CA
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
+from ops.env import SYSTEM
 
 ROLE = "tools"
 WAIT_SECONDS = 120  # for an image to be fetched
@@ -58,7 +60,11 @@ def libpq(release: Release) -> dict[str, str]:
         "PGAPPNAME": f"inv {release.stack}",
         "PGCONNECT_TIMEOUT": "10",
     }
-    return found | ({"PGSSLMODE": values["SQL_SSLMODE"]} if values["SQL_SSLMODE"] else {})
+    if values["DATABASE_SSLMODE"]:
+        found["PGSSLMODE"] = values["DATABASE_SSLMODE"]
+    if root := values["DATABASE_SSLROOTCERT"]:
+        found["PGSSLROOTCERT"] = root if root == SYSTEM else CA
+    return found
 
 
 def run(container: str, argv: Sequence[str]) -> process.Result:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -214,8 +215,7 @@ def test_it_has_no_rights_and_shows_no_password(stack: Pooler) -> None:
 
 def test_swarm_takes_the_file(tmp_path: Path) -> None:
     lines = (ROOT / "compose/prod/pooler.yaml").read_text()
-    keys = ("PGBOUNCER_IMAGE", "DATABASE_HOST", "DATABASE_PORT", "SQL_USER", "POOL_SIZE", "RELEASE")
-    values = dict.fromkeys((*keys, "USERLIST_SECRET"), "1")
+    values = dict.fromkeys(re.findall(r"\$\{(\w+):\?", lines), "1")
     (tmp_path / "pooler.yaml").write_text(f"{lines}\nnetworks:\n  back:\n    driver: overlay\n")
     argv = ("stack", "config", "--compose-file", str(tmp_path / "pooler.yaml"))
     assert "endpoint_mode: dnsrr" in docker(*argv, env=os.environ | values).stdout

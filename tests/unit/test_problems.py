@@ -22,7 +22,7 @@ SAMPLES: dict[Any, Any] = {
     "None": None,
 }
 MAKERS: dict[str, Callable[..., Problem]] = {
-    name: function
+    f"{module.__name__}.{name}": function
     for module in (problems, deploying)
     for name, function in inspect.getmembers(module, inspect.isfunction)
     if function.__module__ == module.__name__
