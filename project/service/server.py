@@ -12,6 +12,8 @@ from django.conf import settings
 from django.core.servers.basehttp import get_internal_wsgi_application
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
 from whitenoise import WhiteNoise  # type: ignore[import-untyped]
 
 # Longer than any proxy keeps an idle connection (Caddy: 2 minutes): who closes it first must be the
@@ -50,6 +52,15 @@ class DrainingArbiter(Arbiter):
         return super().wait_for_signals(left if timeout is None else min(timeout, left))
 
 
+class Log(Logger):
+    """The server's own records go where all others go, in the same form."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
 class Server(BaseApplication):
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -65,6 +76,7 @@ class Server(BaseApplication):
             "keepalive": KEEPALIVE_SECONDS,
             "graceful_timeout": GRACEFUL_SECONDS,
             "control_socket_disable": True,
+            "logger_class": Log,
         }
         for name, value in chosen.items():
             self.cfg.set(name, value)
