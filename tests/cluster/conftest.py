@@ -1,0 +1,59 @@
+"""`inv deploy` for real: on three nodes that can be killed (CLUSTER), and on this machine alone.
+
+A site is deployed once, and each test leaves it deployed and whole.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from deployed import FIGURES, Site
+from nodes import REGISTRY, Cluster, ThisMachine, way_outside
+from stacks import Docker, Make
+
+NAME = "roll"
+THREE = {
+    "DEPLOY_TO": Cluster.socket(1),
+    "DOMAIN": "shop.example.org",
+    "TLS": "internal",
+    "REGISTRY": REGISTRY,
+    "STACK": NAME,
+    "NETWORK_ENCRYPTED": "0",  # the nodes share a kernel that need not have IPsec
+}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for figure in FIGURES:
+        terminalreporter.write_line(figure)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Three nodes, whole, with nothing of ours on them."""
+    nodes = Cluster()
+    nodes.act("up")
+    with way_outside():
+        nodes.wait_until_whole(1)
+        nodes.remove(NAME)
+        yield nodes
+        nodes.mend()
+
+
+@pytest.fixture(scope="session", params=["three", "one"])
+def site(request: pytest.FixtureRequest, lasting_make: Make, docker_runtime: Docker) -> Iterator[Site]:
+    """A site that was deployed once: on three nodes, and on this machine."""
+    kind = request.param
+    stack = lasting_make(docker_runtime, name=f"site-{kind}", **THREE)
+    if kind == "three":
+        engines = request.getfixturevalue("cluster")
+        engines.label(NAME, database=1)
+        made = Site(stack, engines, NAME, ())
+    else:
+        engines = ThisMachine()
+        made = Site(stack, engines, f"{stack.project}-local", ("--local",))
+    made.git("init", "--quiet")
+    made.commit()
+    try:
+        made.deploy("--yes")
+        yield made
+    finally:
+        engines.remove(made.name)

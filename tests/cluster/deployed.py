@@ -1,0 +1,115 @@
+"""A site that is deployed from a checkout with commits of its own, and visited meanwhile."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodes import Engines
+from stacks import Checkout
+from traffic import Place, Traffic, Visitor, visitors
+
+FIGURES: list[str] = []  # what was counted, for the end of the run
+TEMPLATE = "project/home/templates/home/index.html"
+
+
+@dataclass
+class Site:
+    """A checkout, and where it is deployed to: `target` are the flags that say so."""
+
+    stack: Checkout
+    engines: Engines
+    name: str
+    target: tuple[str, ...]
+    written: list[str] = field(default_factory=list)
+    rounds: int = 0
+
+    @property
+    def place(self) -> Place:
+        domain, _, port = self.status()["url"].removeprefix("https://").strip("/").partition(":")
+        return Place(domain, int(port or 443), self.engines.addresses)
+
+    def inv(
+        self, task: str, *arguments: str, code: int | None = 0
+    ) -> subprocess.CompletedProcess[str]:
+        return self.stack.inv(task, *self.target, *arguments, code=code)
+
+    def deploy(self, *flags: str) -> subprocess.CompletedProcess[str]:
+        return self.inv("deploy", *flags)
+
+    def refused(self, code: str, *typed: str) -> str:
+        """`inv typed` (inv deploy) ends with this problem; what it said."""
+        task, *flags = typed or ("deploy",)
+        return self.stack.refused(code, task, *self.target, *flags)
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads(self.inv("deploy.status", "--json").stdout))
+
+    def release(self) -> int:
+        return int(self.status()["release"])
+
+    def tasks(self, service: str = "web") -> dict[str, str]:
+        """The ids of the tasks that run, and the node of each."""
+        found = next(s for s in self.status()["services"] if s["name"] == f"{self.name}_{service}")
+        return {t["id"]: t["node"] for t in found["tasks"] if t["wanted"] == t["state"] == "running"}
+
+    def sql(self, statement: str) -> str:
+        flags = ("--no-align", "--tuples-only", "-v", "ON_ERROR_STOP=1", "--quiet")
+        return self.inv("deploy.psql", "--", *flags, "-c", statement).stdout.strip()
+
+    def heading(self) -> str:
+        """What the page's heading says now."""
+        return Visitor(self.place, "one").get()[0].heading
+
+    def git(self, *arguments: str) -> str:
+        who = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+        argv = ["git", *who, *arguments]
+        done = subprocess.run(argv, cwd=self.stack.root, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def commit(self) -> None:
+        self.git("add", ".")
+        self.git("commit", "--quiet", "--message", "Change")
+
+    def change(self, path: str, old: str, new: str) -> None:
+        """Commit another text of a file."""
+        text = (self.stack.root / path).read_text()
+        assert old in text, f"{path} has no {old}"
+        self.stack.write(path, text.replace(old, new))
+        self.commit()
+
+    def show(self, heading: str) -> None:
+        """Commit a page with another heading."""
+        path = self.stack.root / TEMPLATE
+        first, _, rest = path.read_text().partition("<h1>")
+        path.write_text(f"{first}<h1>{heading}</h1>{rest.partition('</h1>')[2]}")
+        self.commit()
+
+    def take_back(self) -> None:
+        """Undo the last commit."""
+        self.git("reset", "--quiet", "--hard", "HEAD~1")
+
+    @contextmanager
+    def visited(self, what: str) -> Iterator[Traffic]:
+        """Visitors meanwhile; their notes are to be there for ever."""
+        self.rounds += 1
+        with visitors(self.place, f"{self.name} round {self.rounds}") as traffic:
+            yield traffic
+        self.written += traffic.written
+        FIGURES.append(f"{self.name}, {what}: {traffic.in_words()}")
+
+    def assert_nothing_lost(self) -> None:
+        """Every note that was accepted is in the database, once."""
+        found = self.sql("select text from notes_note").splitlines()
+        lost = set(self.written) - set(found)
+        assert not lost, f"{len(lost)} of {len(self.written)} are lost: {sorted(lost)[:5]}"
+        assert len(found) == len(set(found)), "a note is there twice"
+
+
+def assert_none_failed(traffic: Traffic) -> None:
+    assert len(traffic.answers) > 20 and traffic.written
+    assert not traffic.failed, f"{traffic.in_words()}: {traffic.failed[:5]}"
+    assert not traffic.again, "a kept connection was closed"
+

@@ -1,0 +1,158 @@
+"""The engines that are deployed to: three nodes that can be killed and cut off, or this machine."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stacks import docker, eventually
+
+NETWORK, BRIDGE = "10.77.0.0/24", "br-cluster"
+REGISTRY = "10.77.0.1:5000/team"
+NUMBERS = (1, 2, 3)
+
+
+class Cluster:
+    """Three nodes, all of them managers: what CLUSTER names makes, kills and cuts them."""
+
+    addresses = tuple(f"10.77.0.1{number}" for number in NUMBERS)
+
+    def __init__(self) -> None:
+        self.script = os.environ.get("CLUSTER", "")
+        assert os.access(self.script, os.X_OK), "CLUSTER does not name the cluster's script"
+
+    def act(self, *words: str) -> None:
+        """`cluster up`, `kill N`, `start N`, `cut N`, `mend N`."""
+        done = subprocess.run([self.script, *words], capture_output=True, text=True, timeout=400)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+
+    @staticmethod
+    def socket(number: int) -> str:
+        return f"unix:///run/cluster/node{number}.sock"
+
+    def docker(self, number: int, *arguments: str, **options: Any) -> str:
+        """`docker arguments` on a node; what it printed."""
+        return docker("--host", self.socket(number), *arguments, **options).stdout.strip()
+
+    def leader(self, asked: int) -> int:
+        """The number of the node that leads the managers, as one of them says."""
+        format = "{{.Hostname}} {{.ManagerStatus}}"
+        lines = self.docker(asked, "node", "ls", "--format", format).splitlines()
+        return next(int(line[4]) for line in lines if line.endswith(" Leader"))
+
+    def wait_until_whole(self, asked: int) -> None:
+        """Until every node is ready and reachable as a manager."""
+
+        def whole() -> bool:
+            format = "{{.Status}} {{.ManagerStatus}}"
+            done = docker("--host", self.socket(asked), "node", "ls", "--format", format, check=False)
+            states = sorted(done.stdout.splitlines())
+            return states == ["Ready Leader", "Ready Reachable", "Ready Reachable"]
+
+        eventually(whole, 60, "all nodes are ready")
+
+    def mend(self) -> None:
+        """Whatever a test has left: every node runs, and is linked to the others."""
+        for number in NUMBERS:
+            self.act("mend", str(number))
+        self.act("up")
+        self.wait_until_whole(1)
+
+    def label(self, stack: str, database: int) -> None:
+        """A proxy on every node, the database on one."""
+        for number in NUMBERS:
+            labels = ["--label-add", f"proxy.{stack}=true"]
+            labels += ["--label-add", f"db.{stack}=true"] if number == database else []
+            self.docker(1, "node", "update", *labels, f"node{number}")
+
+    def remove(self, stack: str) -> None:
+        """The stack, its volumes and images, and the labels of the nodes."""
+        _remove_stack(["--host", self.socket(1)], stack)
+        for number in NUMBERS:
+            _remove_rest(["--host", self.socket(number)], stack)
+            for label in (f"proxy.{stack}", f"db.{stack}"):
+                self.docker(
+                    1, "node", "update", "--label-rm", label, f"node{number}", check=False
+                )
+
+
+class ThisMachine:
+    """The default engine, made a Swarm of one node for as long as this lasts."""
+
+    addresses = ("127.0.0.1",)
+
+    def __init__(self) -> None:
+        self.was_one = _is_swarm()
+
+    def docker(self, number: int, *arguments: str, **options: Any) -> str:
+        return docker(*arguments, **options).stdout.strip()
+
+    def remove(self, stack: str) -> None:
+        """All of the stack, and the Swarm unless it was there before, or others have come to it."""
+        if not _is_swarm():
+            return
+        _remove_stack([], stack)
+        if not self.was_one and not docker("service", "ls", "--quiet").stdout.strip():
+            docker("swarm", "leave", "--force")
+        _remove_rest([], stack)
+
+
+Engines = Cluster | ThisMachine
+
+
+def _is_swarm() -> bool:
+    state = docker("info", "--format", "{{.Swarm.LocalNodeState}}").stdout.strip()
+    return state != "inactive"
+
+
+def _remove_stack(host: list[str], stack: str) -> None:
+    jobs = docker(*host, "service", "ls", "--quiet", "--filter", f"label=deploy.stack={stack}")
+    if ids := jobs.stdout.split():
+        docker(*host, "service", "rm", *ids)
+    docker(*host, "stack", "rm", "--detach=false", stack)
+    label = ("--filter", f"label=com.docker.stack.namespace={stack}")
+    for kind in ("config", "secret"):
+        if names := docker(*host, kind, "ls", "--quiet", *label).stdout.split():
+            docker(*host, kind, "rm", *names)
+
+
+def _remove_rest(host: list[str], stack: str) -> None:
+    """Volumes and images of a node; a container of the stack may still be about to end."""
+    label = f"label=com.docker.stack.namespace={stack}"
+
+    def volumes() -> list[str]:
+        return docker(*host, "volume", "ls", "--quiet", "--filter", label).stdout.split()
+
+    def removed() -> bool:
+        found = volumes()
+        return not found or not docker(*host, "volume", "rm", *found, check=False).returncode
+
+    eventually(removed, 30, f"the volumes of {stack} are removed")
+    images = docker(*host, "image", "ls", "--quiet", "--filter", f"label=deploy.stack={stack}")
+    if ids := set(images.stdout.split()):
+        docker(*host, "image", "rm", "--force", *ids)
+
+
+@contextmanager
+def way_outside() -> Iterator[None]:
+    """The nodes reach the world, as builds want it; rules that were there stay."""
+    rules = [
+        *(["-t nat", "POSTROUTING", f"-s {NETWORK} ! -o {BRIDGE} -j MASQUERADE"],),
+        *(["", "FORWARD", f"-i {BRIDGE} -j ACCEPT"],),
+        *(["", "FORWARD", f"-o {BRIDGE} -j ACCEPT"],),
+    ]
+    ours = [rule for rule in rules if _iptables("-C", rule)]
+    for rule in ours:
+        assert _iptables("-I", rule) == 0, rule
+    yield
+    for rule in ours:
+        _iptables("-D", rule)
+
+
+def _iptables(act: str, rule: list[str]) -> int:
+    table, chain, match = rule
+    argv = ["iptables", *table.split(), act, chain, *match.split()]
+    return subprocess.run(argv, capture_output=True, timeout=20).returncode
