@@ -53,7 +53,9 @@ class Site:
     def tasks(self, service: str = "web") -> dict[str, str]:
         """The ids of the tasks that run, and the node of each."""
         found = next(s for s in self.status()["services"] if s["name"] == f"{self.name}_{service}")
-        return {t["id"]: t["node"] for t in found["tasks"] if t["wanted"] == t["state"] == "running"}
+        return {
+            t["id"]: t["node"] for t in found["tasks"] if t["wanted"] == t["state"] == "running"
+        }
 
     def sql(self, statement: str) -> str:
         flags = ("--no-align", "--tuples-only", "-v", "ON_ERROR_STOP=1", "--quiet")
@@ -112,4 +114,3 @@ def assert_none_failed(traffic: Traffic) -> None:
     assert len(traffic.answers) > 20 and traffic.written
     assert not traffic.failed, f"{traffic.in_words()}: {traffic.failed[:5]}"
     assert not traffic.again, "a kept connection was closed"
-

@@ -1,11 +1,9 @@
 """The engines that are deployed to: three nodes that can be killed and cut off, or this machine."""
 
-import json
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from stacks import docker, eventually
@@ -48,7 +46,9 @@ class Cluster:
 
         def whole() -> bool:
             format = "{{.Status}} {{.ManagerStatus}}"
-            done = docker("--host", self.socket(asked), "node", "ls", "--format", format, check=False)
+            done = docker(
+                "--host", self.socket(asked), "node", "ls", "--format", format, check=False
+            )
             states = sorted(done.stdout.splitlines())
             return states == ["Ready Leader", "Ready Reachable", "Ready Reachable"]
 
@@ -74,9 +74,7 @@ class Cluster:
         for number in NUMBERS:
             _remove_rest(["--host", self.socket(number)], stack)
             for label in (f"proxy.{stack}", f"db.{stack}"):
-                self.docker(
-                    1, "node", "update", "--label-rm", label, f"node{number}", check=False
-                )
+                self.docker(1, "node", "update", "--label-rm", label, f"node{number}", check=False)
 
 
 class ThisMachine:
