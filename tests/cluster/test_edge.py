@@ -185,7 +185,9 @@ def test_what_a_client_says_of_itself_does_not_reach_the_web(edge: Edge) -> None
         "X__Request__Id": "mine",
     }
     told = edge.told(**forged, X_Forwarded_Proto="http", X_Request_Id="mine")
-    assert "6.6.6.6" not in str(told) and "evil.example" not in str(told) and "mine" not in str(told)
+    assert (
+        "6.6.6.6" not in str(told) and "evil.example" not in str(told) and "mine" not in str(told)
+    )
     assert told["x-forwarded-proto"] == "https"
     assert told["x-forwarded-host"] == f"{NAME}" and told["host"] == NAME
     assert uuid.UUID(told["x-request-id"])
