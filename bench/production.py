@@ -37,7 +37,7 @@ VARIABLES = {
 PLAIN = """\
 from config.settings import *
 
-DATABASES["default"]["CONN_MAX_AGE"] = 0
+DATABASES["default"]["CONN_MAX_AGE"] = int(environ["MAX_AGE"])
 MIDDLEWARE.insert(0, "whitenoise.middleware.WhiteNoiseMiddleware")
 """
 GRANIAN_IMAGE = f"""\
@@ -69,8 +69,11 @@ https://{host}:{port} {{
 	reverse_proxy {container}:8000
 }}
 """
-BY_CADDY = """handle_path /static/* {
-		root * /static
+BY_CADDY = """root /srv
+	@shared file {
+		try_files {path}
+	}
+	handle @shared {
 		file_server {
 			precompressed gzip
 		}
@@ -87,15 +90,17 @@ class Server:
     files: str = ""
 
 
-def sync(*settings: tuple[str, str]) -> Server:
+def sync(max_age: str) -> Server:
     command = ("gunicorn", f"--workers={WORKERS}", BIND, "config.wsgi")
-    return Server(command, (("PYTHONPATH", "/bench"), *settings))
+    variables = {"PYTHONPATH": "/bench", "DJANGO_SETTINGS_MODULE": "plain", "MAX_AGE": max_age}
+    return Server(command, tuple(variables.items()))
 
 
 BASE = "gunicorn sync, a connection for each request"
 OURS = "gunicorn gthread, 4 threads"
 SERVERS = {
-    BASE: sync(("DJANGO_SETTINGS_MODULE", "plain")),
+    BASE: sync("0"),
+    "gunicorn sync, connections kept": sync("600"),
     "gunicorn gthread, 2 threads": Server(variables=(("WEB_THREADS", "2"),)),
     OURS: Server(variables=(("WEB_THREADS", "4"),)),
     "gunicorn gthread, 8 threads": Server(variables=(("WEB_THREADS", "8"),)),
@@ -168,14 +173,15 @@ def start(stack: ExitStack, folder: Path) -> dict[str, str]:
     sites, ports = [CADDY], {}
     for port, (name, server) in enumerate(SERVERS.items(), 9001):
         flags = [*environment(server.variables), f"--volume={folder}:/bench:ro"]
-        if server.files:  # a new volume is filled with what the image has there
-            flags.append(f"--volume={FILES}:/srv/project/staticfiles")
+        if server.files:
+            flags.append(f"--volume={FILES}:/srv/static")
         made = container(str(port), server.image, *server.command, flags=flags)
         site = {"host": HOST, "port": port, "files": server.files}
         sites.append(SITE.format(container=stack.enter_context(made), **site))
         ports[name] = port
     (folder / "Caddyfile").write_text("\n".join(sites))
-    mounts = [f"--volume={folder}/Caddyfile:/etc/caddy/Caddyfile:ro", f"--volume={FILES}:/static"]
+    volumes = (f"{folder}/Caddyfile:/etc/caddy/Caddyfile:ro", f"{FILES}:/srv/static:ro")
+    mounts = [f"--volume={volume}" for volume in volumes]
     command = ("caddy", "run", "--config=/etc/caddy/Caddyfile")
     proxy = stack.enter_context(container("proxy", "caddy:2-alpine", *command, flags=mounts))
     at = '{{(index .NetworkSettings.Networks "' + NAME + '").IPAddress}}'

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
-from django.test import TestCase
+from django.test import TestCase, override_settings
 
-from service.migrations_state import MigrationsState, current, read_migrations, several_last
+from service.migrations_state import MigrationsState, current, known, read_migrations, several_last
 
 from .broken import database_down
 from .shop import FIRST, NO_PARENT, TWO_LAST, installed_shop, migration
@@ -29,6 +29,16 @@ class MigrationsStateTests(TestCase):
         self.assertEqual(state.unapplied, ["shop.0002_first", "shop.0001_last"])
         self.assertEqual(state.obstacle, "there are migrations to apply")
         self.assertEqual((state.refusal, current().unapplied), ("", state.unapplied))
+
+    @override_settings(PRODUCTION=True)
+    def test_where_the_code_stays_the_graph_is_kept_and_the_database_asked(self) -> None:
+        self.addCleanup(known.clear)
+        known.clear()
+        first = current()
+        with self.assertNumQueries(2):
+            self.assertIs(current(), first)
+        MigrationRecorder(connection).record_unapplied("sessions", "0001_initial")
+        self.assertEqual(current().unapplied, ["sessions.0001_initial"])
 
     def test_unknown_ones_are_no_obstacle(self) -> None:
         MigrationRecorder(connection).record_applied("no_such_app", "0001_first")
