@@ -45,7 +45,7 @@ def site(request: pytest.FixtureRequest, lasting_make: Make, docker_runtime: Doc
     stack = lasting_make(docker_runtime, name=f"site-{kind}", **THREE)
     if kind == "three":
         engines = request.getfixturevalue("cluster")
-        engines.label(NAME, database=1)
+        engines.label(NAME, database=engines.not_leading())
         made = Site(stack, engines, NAME, ())
     else:
         engines = ThisMachine()
