@@ -459,6 +459,28 @@ def deploy_backup(c: Context, context: str = "", local: bool = False) -> None:
     view.backup(env.load(), context, local=local)
 
 
+@task(
+    name="restore",
+    group=PRODUCTION,
+    positional=["which"],
+    help={
+        **TARGET,
+        "which": "a backup, a dump, or what a restore has put aside",
+        "yes": "do not ask for the stack's name",
+    },
+)
+def deploy_restore(
+    c: Context, which: str, context: str = "", local: bool = False, yes: bool = False
+) -> None:
+    """Put a backup in place of the deployed database.
+
+    It goes into a new database, which then takes the other's place; that one is kept.
+    """
+    from ops.deploy import view
+
+    view.restore(env.load(), context, local=local, which=which, yes=yes)
+
+
 @task(name="down", group=PRODUCTION, help=TARGET)
 def deploy_down(c: Context, context: str = "", local: bool = False) -> None:
     """Remove the deployed services; all data stay."""
@@ -517,6 +539,6 @@ namespace = Collection(
     Collection(
         "deploy",
         deploy, deploy_status, deploy_rollback, deploy_logs, deploy_psql, deploy_manage,
-        deploy_backup, deploy_down,
+        deploy_backup, deploy_restore, deploy_down,
     ),
 )  # fmt: skip

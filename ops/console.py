@@ -11,7 +11,7 @@ from typing import Any
 
 from ops import ROOT
 
-DEPLOY = re.compile(r"\binv deploy(\.\w+)?(?! --local)\b")
+DEPLOY = re.compile(r"\binv deploy(?:\.\w+)?(?![\w.])(?! --)")
 COMMAND = re.compile(r"(?<![\w./-])inv (?=[a-z-])")
 
 

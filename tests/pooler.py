@@ -21,7 +21,8 @@ PACKAGES = ("pgbouncer", "libevent-2.1-7", "libc-ares2")
 DOCKERFILE = f"FROM {POSTGRES}\nCOPY root/usr/sbin /usr/local/bin\nCOPY root/usr/lib /usr/lib\n"
 USER, PASSWORD, DATABASE = "ann", "it\"s 5% @home 'x", "shop-1"
 POOL_SIZE, MAX_CONNECTIONS = 20, 40
-# What production takes from Swarm: the secret, the network; and a port for the tests.
+# What production takes from Swarm: the secret, the network, a file of certificates that is not read
+# here; and a port for the tests.
 BESIDE = """
 services:
   db:
@@ -40,6 +41,8 @@ networks:
   back:
 secrets:
   userlist: !override {file: ./userlist}
+configs:
+  ca: !override {file: ./userlist}
 """
 
 
@@ -102,6 +105,7 @@ def running(folder: Path, project: str) -> Iterator[Pooler]:
         **{"PGBOUNCER_IMAGE": name, "POSTGRES": POSTGRES, "USERLIST_SECRET": "userlist"},
         **{"POOL_SIZE": str(POOL_SIZE), "MAX_CONNECTIONS": str(MAX_CONNECTIONS), "RELEASE": "1"},
         **{"DATABASE_HOST": "db", "DATABASE_PORT": "5432", "DATABASE": DATABASE},
+        **{"DATABASE_CA": "/etc/ca.pem", "CA_CONFIG": "ca"},
         **{"SQL_USER": USER, "POSTGRES_PASSWORD": PASSWORD},
     }
     pooler = Pooler(folder, project, values)

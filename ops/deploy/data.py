@@ -1,13 +1,17 @@
 """The data of a stack: backups to this machine, and the password of the database."""
 
-from ops import console
+from pathlib import Path
+
+from ops import console, problems
 from ops.client import Client
-from ops.data import backup
+from ops.data import backup, backups, databases, dumps, load, undo
 from ops.data.backups import Backup
+from ops.data.databases import Note
 from ops.deploy import toolbox
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
+from ops.lock import one_at_a_time
 
 SET_PASSWORD = "\\getenv password NEW_PASSWORD\nALTER ROLE CURRENT_USER PASSWORD :'password';"
 SECRET = "SQL_PASSWORD_SECRET"
@@ -18,6 +22,39 @@ def save(settings: Settings, release: Release, nodes: Swarm, reason: str) -> Bac
     named = settings.lending({"COMPOSE_PROJECT_NAME": release.stack})
     with toolbox.client(release, nodes) as client:
         return backup.make(named, client, reason)
+
+
+def restore(settings: Settings, release: Release, nodes: Swarm, which: str) -> None:
+    """Put a backup, a dump, or a database that was put aside there in the place of the stack's; the
+    one that was stays beside it, under a name that is said."""
+    named = settings.lending({"COMPOSE_PROJECT_NAME": release.stack})
+    note = undo.kept_note("restore")
+    with one_at_a_time("deploy.restore"), toolbox.client(release, nodes) as client:
+        aside = {one.name: one.database for one in databases.beside(client)}
+        if which in aside:
+            databases.swap_copy(named, client, aside[which], note)
+        else:
+            _from_dump(named, client, _dump(which, [*aside]), note)
+    console.say(
+        f"restored {which}; as it was, the database is kept: inv deploy.restore {note.name}"
+    )
+
+
+def _dump(which: str, aside: list[str]) -> Path:
+    """The file of a backup, by its name, or a dump made elsewhere, by its path."""
+    known = {one.name: one.dump for one in backups.all_of()}
+    path = known.get(which.removesuffix(".dump"), Path(which).expanduser().absolute())
+    if not which or not path.exists():
+        raise problems.no_such_backup(which, [*known, *aside])
+    return path
+
+
+def _from_dump(settings: Settings, client: Client, path: Path, note: Note) -> None:
+    if found := backups.read(path):
+        backups.refuse_damaged(found)
+    with databases.new_part(settings, client) as part:
+        load.into(client, dumps.recognise(path), part, found.contents.bytes if found else 0)
+        databases.swap(client, part, note)
 
 
 def hand_password_over(old: Release, new: Release, nodes: Swarm) -> None:

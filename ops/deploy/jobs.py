@@ -128,7 +128,7 @@ def _tasks(service: str) -> list[tuple[str, str]]:
     return [
         (
             one["CurrentState"].split()[0].lower(),
-            f"{one['Node']}: {one['Error']}" if one["Error"] else "",
+            "{}: {}".format(one["Node"], one["Error"].strip('"')) if one["Error"] else "",
         )
         for one in found
     ]

@@ -242,6 +242,15 @@ def migrations_unreadable(lines: str) -> Problem:
     )
 
 
+def restore_unasked(stack: str) -> Problem:
+    """A restore into production was not confirmed"""
+    return Problem(
+        "DEP27",
+        f"the database of {stack} is replaced only if you type {stack}. Nothing was changed.",
+        "the same command on a terminal, or with --yes",
+    )
+
+
 def several_databases(nodes: Sequence[str]) -> Problem:
     """Several nodes are marked as the database's"""
     return Problem(

@@ -96,7 +96,8 @@ def _container(service: str) -> str:
 
 def _error(service: str) -> str:
     lines = docker.ask("service", "ps", "--no-trunc", "--format", "{{json .}}", service)
-    return next((e for line in lines.splitlines() if (e := json.loads(line)["Error"])), "")
+    errors = (json.loads(line)["Error"].strip('"') for line in lines.splitlines())
+    return next((error for error in errors if error), "")
 
 
 def _remove_ended(stack: str) -> None:

@@ -1,5 +1,6 @@
 """What is deployed: its release, its services, where their tasks run, what they write."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -70,6 +71,22 @@ def backup(settings: Settings, context: str, *, local: bool) -> None:
     _, release, nodes = deployed(settings, context, local=local)
     with one_at_a_time("deploy.backup"):
         console.answer(str(data.save(settings, release, nodes, "asked for").dump))
+
+
+def restore(settings: Settings, context: str, *, local: bool, which: str, yes: bool) -> None:
+    """Put a backup in place; asks for the stack's name before."""
+    _, release, nodes = deployed(settings, context, local=local)
+    if not yes:
+        _confirm(release)
+    data.restore(settings, release, nodes, which)
+
+
+def _confirm(release: Release) -> None:
+    if not sys.stdin.isatty():
+        raise problems.restore_unasked(release.stack)
+    console.say(f"This replaces the database of {release.url} To go on, type: {release.stack}")
+    if sys.stdin.readline().strip() != release.stack:
+        raise problems.restore_unasked(release.stack)
 
 
 def down(settings: Settings, context: str, *, local: bool) -> None:

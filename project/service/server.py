@@ -1,26 +1,23 @@
 """The production server: gunicorn, with an end that loses no request."""
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlparse
-from wsgiref.headers import Headers
 
-from django.conf import settings
 from django.core.servers.basehttp import get_internal_wsgi_application
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
-from whitenoise import WhiteNoise  # type: ignore[import-untyped]
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+
+from . import static_files
 
 # Longer than any proxy keeps an idle connection (Caddy: 2 minutes): who closes it first must be the
 # one who knows that no request is on its way.
 KEEPALIVE_SECONDS = 150
 # What a request may take after the drain: with that, less than 30 seconds.
 GRACEFUL_SECONDS = 25
-# The hash that collectstatic gives each name.
-HASHED = re.compile(r"\.[0-9a-f]{12}(\.[^/.]+)?$")
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,15 @@ class DrainingArbiter(Arbiter):
         return super().wait_for_signals(left if timeout is None else min(timeout, left))
 
 
+class Log(Logger):
+    """The server's own records go where all others go, in the same form."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
 class Server(BaseApplication):
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -65,12 +71,13 @@ class Server(BaseApplication):
             "keepalive": KEEPALIVE_SECONDS,
             "graceful_timeout": GRACEFUL_SECONDS,
             "control_socket_disable": True,
+            "logger_class": Log,
         }
         for name, value in chosen.items():
             self.cfg.set(name, value)
 
     def load(self) -> Callable[..., Any]:
-        return with_static_files(get_internal_wsgi_application())
+        return static_files.served_before(get_internal_wsgi_application())
 
     def run(self) -> None:
         DrainingArbiter(self, self.options.drain_seconds).run()
@@ -79,19 +86,3 @@ class Server(BaseApplication):
 def serve(options: Options) -> None:
     """Serve until SIGTERM or SIGINT; does not return."""
     Server(options).run()
-
-
-def with_static_files(application: Callable[..., Any]) -> Callable[..., Any]:
-    """The collected files, past all of Django: a list made at the start, nothing is looked for."""
-    served: Callable[..., Any] = WhiteNoise(
-        application,
-        root=settings.STATIC_ROOT,
-        prefix=urlparse(settings.STATIC_URL).path,
-        immutable_file_test=HASHED,
-        add_headers_function=forbid_guessing,
-    )
-    return served
-
-
-def forbid_guessing(headers: Headers, path: str, url: str) -> None:
-    headers["X-Content-Type-Options"] = "nosniff"

@@ -39,7 +39,9 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session", params=["three", "one"])
-def site(request: pytest.FixtureRequest, lasting_make: Make, docker_runtime: Docker) -> Iterator[Site]:
+def site(
+    request: pytest.FixtureRequest, lasting_make: Make, docker_runtime: Docker
+) -> Iterator[Site]:
     """A site that was deployed once: on three nodes, and on this machine."""
     kind = request.param
     stack = lasting_make(docker_runtime, name=f"site-{kind}", **THREE)

@@ -60,7 +60,9 @@ class Site:
     def tasks(self, service: str = "web") -> dict[str, str]:
         """The ids of the tasks that run, and the node of each."""
         found = next(s for s in self.status()["services"] if s["name"] == f"{self.name}_{service}")
-        return {t["id"]: t["node"] for t in found["tasks"] if t["wanted"] == t["state"] == "running"}
+        return {
+            t["id"]: t["node"] for t in found["tasks"] if t["wanted"] == t["state"] == "running"
+        }
 
     def containers(self, service: str) -> dict[str, list[str]]:
         """Of a service: for each node, as arguments that lead docker there, its containers."""
@@ -145,4 +147,3 @@ def assert_none_failed(traffic: Traffic) -> None:
     assert len(traffic.answers) > 20 and traffic.written
     assert not traffic.failed, f"{traffic.in_words()}: {traffic.failed[:5]}"
     assert not traffic.again, "a kept connection was closed"
-

@@ -51,7 +51,9 @@ class Cluster:
 
         def whole() -> bool:
             format = "{{.Status}} {{.ManagerStatus}}"
-            done = docker("--host", self.socket(asked), "node", "ls", "--format", format, check=False)
+            done = docker(
+                "--host", self.socket(asked), "node", "ls", "--format", format, check=False
+            )
             states = sorted(done.stdout.splitlines())
             return states == ["Ready Leader", "Ready Reachable", "Ready Reachable"]
 
@@ -77,9 +79,7 @@ class Cluster:
         for number in NUMBERS:
             _remove_rest(["--host", self.socket(number)], stack)
             for label in (f"proxy.{stack}", f"db.{stack}"):
-                self.docker(
-                    1, "node", "update", "--label-rm", label, f"node{number}", check=False
-                )
+                self.docker(1, "node", "update", "--label-rm", label, f"node{number}", check=False)
 
 
 class ThisMachine:

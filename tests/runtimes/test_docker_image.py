@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,12 +114,15 @@ class Production:
         return docker(*argv, *command, check=False)
 
     @contextmanager
-    def replica(self, role: str = "web", **changes: str) -> Iterator["Replica"]:
-        self.run(role, self.image, "--publish=127.0.0.1::8000", *self.flags(changes))
+    def replica(
+        self, role: str = "web", flags: Sequence[str] = (), **changes: str
+    ) -> Iterator["Replica"]:
+        flags = ("--publish=127.0.0.1::8000", *self.flags(changes), *flags)
+        self.run(role, self.image, *flags)
         try:
             yield Replica(f"{self.name}-{role}")
         finally:
-            docker("rm", "--force", f"{self.name}-{role}")
+            docker("rm", "--force", "--volumes", f"{self.name}-{role}")
 
     def database(self, verb: str) -> None:
         docker(verb, f"{self.name}-db")
@@ -200,7 +203,7 @@ def test_the_image_holds_no_secret_and_nothing_of_the_toolkit(stack: Production)
     assert leaked == []
     look = "ls -A /srv; find /opt /srv -name '*.po'; command -v uv; id -u"
     found = docker("run", "--rm", stack.image, "sh", "-c", look).stdout
-    assert found.split() == ["project", "10001"]
+    assert found.split() == ["project", "static", "10001"]
 
 
 def test_a_page_behind_a_proxy(replica: Replica) -> None:
@@ -224,6 +227,16 @@ def test_static_files_are_hashed_compressed_and_kept_for_ever(replica: Replica) 
     assert "immutable" in file.headers["cache-control"]
     assert file.headers["x-content-type-options"] == "nosniff"
     assert get(f"{replica.url}static/admin/css/base.css").status == 200
+
+
+def test_static_files_are_shared_with_a_proxy(stack: Production) -> None:
+    """In an anonymous volume here; its root is read-only but for that and /tmp."""
+    with stack.replica(flags=("--volume=/srv/static",)) as replica:
+        replica.until_ready()
+        assert re.search(r"Shared \d{2,} new static files", replica.log())
+        there = docker("exec", replica.name, "find", "/srv/static", "-name", "site.*").stdout
+        names = sorted(Path(line).name for line in there.split())
+        assert len(names) == 2 and names[1] == f"{names[0]}.gz"
 
 
 def test_it_runs_with_no_privilege(replica: Replica) -> None:

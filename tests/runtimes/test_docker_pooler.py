@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,9 +25,7 @@ where usename = 'ann' and application_name = '' and backend_type = 'client backe
 SETTINGS = """
 from config.settings import *
 
-DATABASES["default"].update(
-    DISABLE_SERVER_SIDE_CURSORS={disabled}, CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=True
-)
+DATABASES["default"].update(CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=True)
 """
 # In threads, so that what one connection leaves behind meets another.
 USE = """
@@ -93,14 +92,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pooler]:
         yield running
 
 
-def django(stack: Pooler, *argv: str, password: str = PASSWORD, disabled: bool = True) -> str:
+def django(stack: Pooler, *argv: str, password: str = PASSWORD, pooled: str = "1") -> str:
     """What Django prints that reaches its database by the pooler alone."""
-    (stack.folder / "pooled.py").write_text(SETTINGS.format(disabled=disabled))
+    (stack.folder / "pooled.py").write_text(SETTINGS)
     variables = {
         **{"DEBUG": "1", "SQL_ENGINE": "django.db.backends.postgresql", "DATABASE_URL": ""},
         **{"SQL_HOST": "127.0.0.1", "SQL_PORT": str(stack.port()), "SQL_SSLMODE": ""},
         **{"SQL_DATABASE": DATABASE, "SQL_USER": USER, "SQL_PASSWORD": password},
-        **{"PYTHONPATH": str(stack.folder), "DJANGO_SETTINGS_MODULE": "pooled"},
+        **{"SQL_POOLED": pooled, "DJANGO_SETTINGS_MODULE": "pooled"},
+        **{"PYTHONPATH": str(stack.folder)},
     }
     done = subprocess.run(
         [sys.executable, *argv],
@@ -148,7 +148,7 @@ def test_django_works_through_it(stack: Pooler) -> None:
 def test_server_side_cursors_would_not(stack: Pooler) -> None:
     django(stack, "-c", READ)
     with pytest.raises(AssertionError, match=r"cursor \S+ does not exist"):
-        django(stack, "-c", READ, disabled=False)
+        django(stack, "-c", READ, pooled="0")
 
 
 def test_many_clients_share_few_connections(stack: Pooler) -> None:
@@ -215,8 +215,7 @@ def test_it_has_no_rights_and_shows_no_password(stack: Pooler) -> None:
 
 def test_swarm_takes_the_file(tmp_path: Path) -> None:
     lines = (ROOT / "compose/prod/pooler.yaml").read_text()
-    keys = ("PGBOUNCER_IMAGE", "DATABASE_HOST", "DATABASE_PORT", "SQL_USER", "POOL_SIZE", "RELEASE")
-    values = dict.fromkeys((*keys, "USERLIST_SECRET"), "1")
+    values = dict.fromkeys(re.findall(r"\$\{(\w+):\?", lines), "1")
     (tmp_path / "pooler.yaml").write_text(f"{lines}\nnetworks:\n  back:\n    driver: overlay\n")
     argv = ("stack", "config", "--compose-file", str(tmp_path / "pooler.yaml"))
     assert "endpoint_mode: dnsrr" in docker(*argv, env=os.environ | values).stdout

@@ -115,6 +115,9 @@ ADDITIVE = {
     "nothing": "M.RunPython(M.RunPython.noop), M.RunSQL(M.RunSQL.noop), M.RunSQL([])",
     "an extension": 'operations.CreateExtension("plpgsql")',
     "state alone": 'M.SeparateDatabaseAndState(state_operations=[M.RemoveField("Note", "text")])',
+    "out of the models, with the column left": 'M.AlterField("Note", "text", '
+    "models.TextField(null=True)), M.SeparateDatabaseAndState(state_operations=["
+    'M.RemoveField("Note", "text")])',
     "database alone": "M.SeparateDatabaseAndState([M.AddField('Note', 'x', "
     "models.IntegerField(null=True))], [])",
 }

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management import BaseCommand
 from django.db import connection
 
 from config.env import integer
-from service import exits
+from service import exits, static_files
 from service.server import Options, serve
 from service.wait import NoDatabase, NotMigrated, wait_for, wait_until_migrated
 
@@ -24,10 +25,22 @@ class Command(BaseCommand):
         # Of a run before, where the container was started again.
         Path(os.environ.get("READY_FILE") or "/tmp/web-ready").unlink(missing_ok=True)
         server = read_options()
+        self.share_files()
         self.wait(integer(os.environ, "DB_WAIT_SECONDS", 60, low=0, high=86400))
         connection.close()  # a process of its own has a connection of its own
         gc.freeze()  # or the workers' collector would write to, and so copy, what they share
         serve(server)
+
+    def share_files(self) -> None:
+        if not static_files.SHARED.is_mount():
+            return
+        names, root = static_files.hashed_names(), Path(settings.STATIC_ROOT)
+        try:
+            copied = static_files.share(names, root, static_files.SHARED)
+        except OSError as error:  # then this server serves them, more slowly
+            self.tell(f"Static files are not shared with the proxy: {error}.")
+        else:
+            self.tell(f"Shared {copied} new static files with the proxy")
 
     def wait(self, seconds: int) -> None:
         try:

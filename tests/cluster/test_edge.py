@@ -1,0 +1,300 @@
+"""The proxy by itself: compose/caddy/Caddyfile before containers that say what they were sent."""
+
+import http.client
+import json
+import os
+import socket
+import ssl
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stacks import docker, eventually
+
+from ops import ROOT, ports
+
+NAME = "shop.example.org"
+HERE = "127.0.0.1"
+# Answers each request with what it was sent; /probes and /slow as a web would.
+WEB = """
+import http.server, json, socket, time
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            while size := int(self.rfile.readline() or b"0", 16):
+                self.rfile.read(size + 2)
+        if self.path == "/slow":
+            time.sleep(2)
+        status = 503 if self.path in ("/readyz", "/unavailable") else 200
+        told = {"headers": self.headers.items(), "body": len(body), "by": socket.gethostname()}
+        answer = json.dumps(told).encode() + b" " * 2000
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(answer)))
+        if status == 503:
+            self.send_header("Retry-After", "7")
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_POST = do_GET
+
+    def log_message(self, *_):
+        pass
+
+http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
+"""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A proxy, and the containers behind it."""
+
+    http: int
+    https: int
+    webs: tuple[str, ...]
+
+    def connect(self, version: ssl.TLSVersion | None = None, name: str = NAME) -> ssl.SSLSocket:
+        """A TLS connection; by whom the certificate is signed is another question."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")  # our own side is to allow old protocols
+        if version:
+            context.minimum_version = context.maximum_version = version
+        plain = socket.create_connection((HERE, self.https), timeout=30)
+        return context.wrap_socket(plain, server_hostname=name)
+
+    def ask(
+        self, path: str = "/", method: str = "GET", body: Any = None, **headers: str
+    ) -> tuple[int, dict[str, str], str]:
+        """Status, headers (in lower case) and body of an answer."""
+        connection = http.client.HTTPConnection(NAME, self.https, timeout=30)
+        connection.sock = self.connect()
+        named = {key.replace("__", "-"): value for key, value in headers.items()}
+        with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):
+            connection.request(method, path, body, {"Host": NAME, **named})
+        answer = connection.getresponse()
+        found = {key.lower(): value for key, value in answer.getheaders()}
+        text = answer.read().decode(errors="replace")
+        connection.close()
+        return answer.status, found, text
+
+    def told(self, **headers: str) -> dict[str, str]:
+        """The headers that reach the web, in lower case."""
+        pairs = json.loads(self.ask(**headers)[2])["headers"]
+        return {key.lower(): value for key, value in pairs}
+
+    def raw(self, request: bytes, *, tls: bool = True) -> bytes:
+        """The first bytes of the answer to what is no proper request."""
+        plain = self.connect() if tls else socket.create_connection((HERE, self.http), timeout=30)
+        with plain as connection:
+            with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):
+                connection.sendall(request)
+            with suppress(ConnectionResetError, ssl.SSLError):
+                return connection.recv(4096)
+        return b""
+
+
+@pytest.fixture(scope="module")
+def edge(docker_runtime: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    with _edge(tmp_path_factory.mktemp("edge")) as made:
+        yield made
+
+
+@contextmanager
+def _edge(folder: Path) -> Iterator[Edge]:
+    name = f"edge-{uuid.uuid4().hex[:8]}"
+    http_port = ports.free_port(9080)
+    https_port = ports.free_port(http_port + 1)
+    (folder / "web.py").write_text(WEB)
+    label = ["--label", f"edge={name}"]
+    docker("network", "create", *label, name)
+    try:
+        webs = [f"{name}-web-{number}" for number in (1, 2)]
+        for web in webs:
+            docker(
+                *("run", "--detach", "--name", web, *label, "--network", name),
+                *("--network-alias", "tasks.web", "--volume", f"{folder}:/web:ro"),
+                *("python:3.14-alpine", "python", "/web/web.py"),
+            )
+        values = {"DOMAIN": NAME, "TLS": "internal", "ACME_ACCOUNT": "", "MAX_BODY": "10MB"}
+        values |= {"HTTP_PORT": str(http_port), "HTTPS_PORT": str(https_port)}
+        values["HTTPS_SUFFIX"] = f":{https_port}"
+        docker(
+            *("run", "--detach", "--name", f"{name}-proxy", *label, "--network", name),
+            *(word for pair in values.items() for word in ("--env", "=".join(pair))),
+            *("--read-only", "--cap-drop", "ALL", "--cap-add", "NET_BIND_SERVICE"),
+            *("--tmpfs", "/config", "--tmpfs", "/data"),
+            *("--volume", f"{ROOT / 'compose/caddy'}:/etc/caddy:ro"),
+            *("--publish", f"{HERE}:{http_port}:{http_port}"),
+            *("--publish", f"{HERE}:{https_port}:{https_port}"),
+            "caddy:2-alpine",
+        )
+        made = Edge(http_port, https_port, tuple(webs))
+        eventually(lambda: _answers(made), 30, "the proxy answers")
+        yield made
+    finally:
+        found = docker("ps", "--all", "--quiet", "--filter", f"label=edge={name}").stdout.split()
+        docker("rm", "--force", "--volumes", *found)
+        docker("network", "rm", name)
+
+
+def _answers(edge: Edge) -> bool:
+    with suppress(OSError, http.client.HTTPException):
+        return edge.ask()[0] == 200
+    return False
+
+
+@contextmanager
+def _cut_off(container: str) -> Iterator[None]:
+    """The network of a container is down, and nothing says so."""
+    index = docker("exec", container, "cat", "/sys/class/net/eth0/iflink").stdout.strip()
+    found = [p for p in Path("/sys/class/net").iterdir() if _index(p) == index]
+    subprocess.run(["ip", "link", "set", found[0].name, "down"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["ip", "link", "set", found[0].name, "up"], check=True)
+
+
+def _index(interface: Path) -> str:
+    return (interface / "ifindex").read_text().strip()
+
+
+def _seconds(succeeds: Callable[[], bool]) -> float:
+    began = time.monotonic()
+    assert succeeds()
+    return time.monotonic() - began
+
+
+def test_http_goes_to_https_and_keeps_the_path(edge: Edge) -> None:
+    answer = edge.raw(f"GET /a/b?c=d HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode(), tls=False)
+    assert answer.startswith(b"HTTP/1.1 308")
+    assert f"Location: https://{NAME}:{edge.https}/a/b?c=d".encode() in answer
+
+
+def test_the_headers_of_an_answer(edge: Edge) -> None:
+    status, headers, _ = edge.ask(Accept__Encoding="gzip")
+    assert status == 200
+    assert headers["strict-transport-security"].startswith("max-age=")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["content-encoding"] == "gzip"
+    assert f'h3=":{edge.https}"' in headers["alt-svc"]
+    assert not {"server", "via", "x-powered-by"} & headers.keys()
+
+
+def test_modern_protocols_alone(edge: Edge) -> None:
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        with edge.connect(version) as connection:
+            assert connection.version()
+    with pytest.raises((ssl.SSLError, ConnectionResetError)):
+        edge.connect(ssl.TLSVersion.TLSv1_1)
+
+
+def test_what_a_client_says_of_itself_does_not_reach_the_web(edge: Edge) -> None:
+    forged = {
+        "X__Forwarded__For": "6.6.6.6",
+        "X__Forwarded__Proto": "http",
+        "X__Forwarded__Host": "evil.example",
+        "Forwarded": "for=6.6.6.6;host=evil.example",
+        "X__Real__Ip": "6.6.6.6",
+        "X__Request__Id": "mine",
+    }
+    told = edge.told(**forged, X_Forwarded_Proto="http", X_Request_Id="mine")
+    assert (
+        "6.6.6.6" not in str(told) and "evil.example" not in str(told) and "mine" not in str(told)
+    )
+    assert told["x-forwarded-proto"] == "https"
+    assert told["x-forwarded-host"] == f"{NAME}" and told["host"] == NAME
+    assert uuid.UUID(told["x-request-id"])
+    assert not [name for name in told if "_" in name], "WSGI would take it for the one with hyphens"
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_a_name_that_is_none_of_ours(edge: Edge, tls: bool) -> None:
+    for host in ("evil.example", HERE, f"{NAME}.evil.example"):
+        answer = edge.raw(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode(), tls=tls)
+        assert answer.startswith(b"HTTP/1.1 421"), host
+
+
+def test_a_certificate_for_no_other_name(edge: Edge) -> None:
+    for name in ("evil.example", ""):
+        with pytest.raises((ssl.SSLError, ConnectionResetError, ValueError)):
+            edge.connect(name=name)
+
+
+def test_a_header_of_100_mb(edge: Edge) -> None:
+    line = b"X-Large: " + b"x" * 1_000_000
+    request = f"GET / HTTP/1.1\r\nHost: {NAME}\r\n".encode() + b"\r\n".join([line] * 100)
+    answer = edge.raw(request)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 431")
+    assert edge.ask()[0] == 200
+
+
+def test_a_body_of_100_mb(edge: Edge) -> None:
+    assert edge.ask("/", "POST", b"x" * 5_000_000)[0] == 200
+    for body in (b"x" * 100_000_000, (b"x" * 1_000_000 for _ in range(100))):
+        try:
+            status = edge.ask("/", "POST", body)[0]
+        except (OSError, http.client.HTTPException):  # it hangs up on who goes on sending
+            continue
+        assert status == 413
+    assert edge.ask()[0] == 200
+
+
+def test_slow_clients_keep_nobody_waiting(edge: Edge) -> None:
+    half = f"POST / HTTP/1.1\r\nHost: {NAME}\r\n".encode()
+    slow_bodies = half + b"Content-Length: 1000\r\n\r\nx"
+    slow = [edge.connect() for _ in range(60)]
+    for number, connection in enumerate(slow):
+        connection.sendall(half if number % 2 else slow_bodies)
+    began = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        assert {answer[0] for answer in pool.map(lambda _: edge.ask(), range(40))} == {200}
+    assert time.monotonic() - began < 10
+    slow[1].settimeout(20)
+    with suppress(ConnectionResetError, ssl.SSLError):  # headers that never end, it ends
+        assert slow[1].recv(100) == b""
+    for connection in slow:
+        connection.close()
+
+
+def test_whether_and_not_why(edge: Edge) -> None:
+    assert edge.ask("/healthz")[::2] == (200, "ready")
+    assert edge.ask("/readyz")[::2] == (503, "not ready")
+
+
+def test_the_webs_own_503_passes(edge: Edge) -> None:
+    status, headers, body = edge.ask("/unavailable")
+    assert (status, headers["retry-after"]) == (503, "7") and "headers" in body
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may take a link down")
+def test_an_address_that_does_not_answer(edge: Edge) -> None:
+    """As on a node that was cut off: it is still in the names."""
+    with _cut_off(edge.webs[0]):
+        took = [_seconds(lambda: edge.ask()[0] == 200) for _ in range(10)]
+    assert max(took) < 5
+    assert sorted(took)[5] < 0.5, "the others are asked first, once that is known"
+
+
+def test_containers_that_are_gone(edge: Edge) -> None:
+    one, other = edge.webs
+    docker("stop", "--time", "0", one)
+    assert {edge.ask()[0] for _ in range(20)} == {200}
+    docker("stop", "--time", "0", other)
+    status, headers, body = edge.ask()
+    assert (status, headers["retry-after"]) == (503, "2") and "not available" in body
+    docker("start", one, other)
+    eventually(lambda: _answers(edge), 20, "it goes on by itself")
