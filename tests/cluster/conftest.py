@@ -47,7 +47,7 @@ def site(
     stack = lasting_make(docker_runtime, name=f"site-{kind}", **THREE)
     if kind == "three":
         engines = request.getfixturevalue("cluster")
-        engines.label(NAME, database=1)
+        engines.label(NAME, database=engines.not_leading())
         made = Site(stack, engines, NAME, ())
     else:
         engines = ThisMachine()

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from nodes import Engines
-from stacks import Checkout
+import pytest
+from nodes import Cluster, Engines
+from stacks import Checkout, docker
 from traffic import Place, Traffic, Visitor, visitors
 
 FIGURES: list[str] = []  # what was counted, for the end of the run
+three_nodes = pytest.mark.parametrize("site", ["three"], indirect=True)
 TEMPLATE = "project/home/templates/home/index.html"
 
 
@@ -25,6 +27,11 @@ class Site:
     target: tuple[str, ...]
     written: list[str] = field(default_factory=list)
     rounds: int = 0
+
+    @property
+    def cluster(self) -> Cluster:
+        assert isinstance(self.engines, Cluster)
+        return self.engines
 
     @property
     def place(self) -> Place:
@@ -57,6 +64,13 @@ class Site:
             t["id"]: t["node"] for t in found["tasks"] if t["wanted"] == t["state"] == "running"
         }
 
+    def containers(self, service: str) -> dict[str, list[str]]:
+        """Of a service: for each node, as arguments that lead docker there, its containers."""
+        label = f"label=com.docker.swarm.service.name={self.name}_{service}"
+        hosts = self.engines.hosts
+        listing = ("ps", "--quiet", "--filter", label)
+        return {host: docker("--host", host, *listing).stdout.split() for host in hosts}
+
     def sql(self, statement: str) -> str:
         flags = ("--no-align", "--tuples-only", "-v", "ON_ERROR_STOP=1", "--quiet")
         return self.inv("deploy.psql", "--", *flags, "-c", statement).stdout.strip()
@@ -82,6 +96,11 @@ class Site:
         self.stack.write(path, text.replace(old, new))
         self.commit()
 
+    def add(self, path: str, text: str) -> None:
+        """Commit a new file."""
+        self.stack.write(path, text)
+        self.commit()
+
     def show(self, heading: str) -> None:
         """Commit a page with another heading."""
         path = self.stack.root / TEMPLATE
@@ -101,6 +120,20 @@ class Site:
             yield traffic
         self.written += traffic.written
         FIGURES.append(f"{self.name}, {what}: {traffic.in_words()}")
+
+    @contextmanager
+    def asked_from(self, number: int) -> Iterator[None]:
+        """The tasks speak to another node meanwhile."""
+        before, self.target = self.target, ("--context", Cluster.socket(number))
+        yield
+        self.target = before
+
+    @contextmanager
+    def env_kept(self) -> Iterator[None]:
+        """What is set in `.env` meanwhile is taken back."""
+        before = (self.stack.root / ".env").read_text()
+        yield
+        self.stack.write(".env", before)
 
     def assert_nothing_lost(self) -> None:
         """Every note that was accepted is in the database, once."""

@@ -17,6 +17,7 @@ class Cluster:
     """Three nodes, all of them managers: what CLUSTER names makes, kills and cuts them."""
 
     addresses = tuple(f"10.77.0.1{number}" for number in NUMBERS)
+    hosts = tuple(f"unix:///run/cluster/node{number}.sock" for number in NUMBERS)
 
     def __init__(self) -> None:
         self.script = os.environ.get("CLUSTER", "")
@@ -40,6 +41,10 @@ class Cluster:
         format = "{{.Hostname}} {{.ManagerStatus}}"
         lines = self.docker(asked, "node", "ls", "--format", format).splitlines()
         return next(int(line[4]) for line in lines if line.endswith(" Leader"))
+
+    def not_leading(self) -> int:
+        """The number of a node that does not lead: where the database goes to."""
+        return next(number for number in reversed(NUMBERS) if number != self.leader(1))
 
     def wait_until_whole(self, asked: int) -> None:
         """Until every node is ready and reachable as a manager."""
@@ -81,12 +86,10 @@ class ThisMachine:
     """The default engine, made a Swarm of one node for as long as this lasts."""
 
     addresses = ("127.0.0.1",)
+    hosts = ("unix:///var/run/docker.sock",)
 
     def __init__(self) -> None:
         self.was_one = _is_swarm()
-
-    def docker(self, number: int, *arguments: str, **options: Any) -> str:
-        return docker(*arguments, **options).stdout.strip()
 
     def remove(self, stack: str) -> None:
         """All of the stack, and the Swarm unless it was there before, or others have come to it."""

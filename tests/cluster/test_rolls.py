@@ -1,14 +1,73 @@
 """Deploys that go well, on three nodes and on one: visitors notice nothing."""
 
-from deployed import Site, assert_none_failed
+import os
+import signal
+import time
+
+import pytest
+from deployed import Site, assert_none_failed, three_nodes
+from stacks import docker, eventually
+from traffic import Visitor
+
+PASSWORD = "a-long-password-of-the-tests"
+BOSS = (
+    "from django.contrib.auth.models import User;"
+    f"User.objects.create_superuser('boss', password='{PASSWORD}')"
+)
 
 
-def test_a_changed_page_is_served_without_a_failed_request(site: Site) -> None:
+def test_a_changed_page_is_served_by_turns_and_then_alone(site: Site) -> None:
     old = site.heading()
     site.show("Second page")
     with site.visited("a second deploy") as traffic:
         site.deploy()
+        time.sleep(1)
     assert_none_failed(traffic)
-    assert set(traffic.headings) >= {old, "Second page"}
-    assert site.heading() == "Second page"
+    seen = traffic.headings
+    assert set(seen) == {old, "Second page"}
+    assert old in seen[seen.index("Second page") :], "both serve beside each other"
+    assert set(seen[-5:]) == {"Second page"}
     site.assert_nothing_lost()
+
+
+def test_another_secret_key_logs_nobody_out(site: Site) -> None:
+    site.inv("deploy.manage", "--", "shell", "-c", BOSS)
+    boss = Visitor(site.place, "boss")
+    log_in(boss)
+    site.stack.set("SECRET_KEY_FALLBACKS", site.stack.values["PROD_SECRET_KEY"])
+    site.stack.set("PROD_SECRET_KEY", "another-key-of-production-" + "x1" * 30)
+    with site.visited("another secret key") as traffic:
+        site.deploy()
+    assert_none_failed(traffic)
+    answer, _ = boss.get("/admin/")
+    assert answer.status == 200, answer
+
+
+def log_in(boss: Visitor) -> None:
+    token = boss.token("/admin/login/")
+    form = {"username": "boss", "password": PASSWORD, "csrfmiddlewaretoken": token}
+    answer, text = boss.post("/admin/login/?next=/admin/", **form)
+    assert answer.status == 302, (answer, text)
+    assert boss.get("/admin/")[0].status == 200
+
+
+def test_back_to_the_release_before_and_again_at_another_scale(site: Site) -> None:
+    before = site.release()
+    site.show("Page of regret")
+    site.deploy()
+    with site.visited("a way back") as traffic:
+        site.inv("deploy.rollback")
+    assert_none_failed(traffic)
+    assert site.release() == before and site.heading() == "Second page"
+    scale(site, 8)
+    scale(site, 3)
+
+
+def scale(site: Site, replicas: int) -> None:
+    """Without a failed request, and without another container for those that were there."""
+    was = len(site.tasks())
+    site.stack.set("WEB_REPLICAS", str(replicas))
+    with site.visited(f"from {was} to {replicas} replicas") as traffic:
+        site.deploy()
+    assert_none_failed(traffic)
+    assert len(site.tasks()) == replicas

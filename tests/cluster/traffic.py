@@ -202,6 +202,10 @@ class Traffic:
         times = [self.began, *good, self.ended]
         return max(later - earlier for earlier, later in itertools.pairwise(times))
 
+    def calm_seconds(self) -> float:
+        """Since the last request that failed was begun, or since the beginning."""
+        return time.monotonic() - max((a.began for a in self.failed), default=self.began)
+
     def in_words(self) -> str:
         statuses = Counter(a.status or a.error for a in self.failed)
         bad = ", ".join(f"{count} x {what}" for what, count in statuses.items())

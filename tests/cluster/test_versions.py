@@ -1,0 +1,99 @@
+"""Versions that are no good: the one before never stops answering, and the cause is said."""
+
+import pytest
+from deployed import Site, assert_none_failed, three_nodes
+
+PROBES, WSGI = "project/service/probes.py", "project/config/wsgi.py"
+MIGRATION = "project/notes/migrations/0002_next.py"
+HEAD = """from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("notes", "0001_initial")]
+    operations = """
+TABLE_THAT_IS_THERE = (
+    HEAD
+    + """[
+        migrations.CreateModel(
+            name="Twin",
+            fields=[("id", models.BigAutoField(primary_key=True))],
+            options={"db_table": "notes_note"},
+        )
+    ]
+"""
+)
+ANY_SQL = HEAD + """[migrations.RunSQL("select 1", "select 1")]\n"""
+
+
+def held_back(site: Site, code: str, what: str, *flags: str) -> str:
+    """What a deploy says that fails with this problem, while all is served as before."""
+    before, release = site.heading(), site.release()
+    with site.visited(what) as traffic:
+        said = site.refused(code, "deploy", *flags)
+    assert_none_failed(traffic)
+    assert set(traffic.headings) == {before} and site.release() == release
+    return said
+
+
+@pytest.mark.fault("DEP15", "docker")
+def test_one_that_never_gets_ready(site: Site) -> None:
+    site.change(PROBES, "state, state.obstacle)", 'state, "planted: never ready")')
+    said = held_back(site, "DEP15", "a version that never gets ready")
+    assert "planted: never ready" in said
+    site.take_back()
+
+
+@pytest.mark.fault("DEP15", "docker")
+def test_one_that_crashes(site: Site) -> None:
+    site.change(WSGI, "application =", 'raise RuntimeError("planted crash")\napplication =')
+    said = held_back(site, "DEP15", "a version that crashes")
+    assert "RuntimeError: planted crash" in said
+    site.take_back()
+
+
+@three_nodes
+@pytest.mark.fault("DEP14", "docker")
+def test_one_whose_migration_fails(site: Site) -> None:
+    site.add(MIGRATION, TABLE_THAT_IS_THERE)
+    said = held_back(site, "DEP14", "a migration that fails")
+    assert 'relation "notes_note" already exists' in said
+    site.take_back()
+
+
+@three_nodes
+@pytest.mark.fault("DEP12", "docker")
+def test_an_image_of_the_proxy_that_is_nowhere(site: Site) -> None:
+    with site.env_kept():
+        site.stack.set("CADDY_IMAGE", "caddy:no-such")
+        assert "caddy:no-such" in held_back(site, "DEP12", "a proxy's image that is nowhere")
+
+
+@three_nodes
+@pytest.mark.fault("DEP10", "docker")
+def test_a_base_image_that_is_nowhere(site: Site) -> None:
+    with site.env_kept():
+        site.stack.set("PYTHON_IMAGE", "python:no-such")
+        assert "python:no-such" in held_back(site, "DEP10", "a base image that is nowhere")
+
+
+@three_nodes
+@pytest.mark.fault("DEP25", "docker")
+def test_migrations_that_contradict_each_other(site: Site) -> None:
+    site.add(MIGRATION, ANY_SQL)
+    site.add(MIGRATION.replace("next", "other"), ANY_SQL)
+    assert "0002_next" in site.refused("DEP25")
+    site.take_back()
+    site.take_back()
+
+
+@three_nodes
+@pytest.mark.fault("DEP13", "docker")
+@pytest.mark.fault("DEP20", "docker")
+def test_a_migration_that_the_code_before_could_not_bear(site: Site) -> None:
+    site.add(MIGRATION, ANY_SQL)
+    release = site.release()
+    said = held_back(site, "DEP13", "a migration that interrupts")
+    assert "notes.0002_next" in said
+    site.deploy("--allow-downtime")
+    assert site.release() == release + 1
+    assert f"release {release} " in site.refused("DEP20", "deploy.rollback")
