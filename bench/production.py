@@ -66,9 +66,13 @@ https://{host}:{port} {{
 	tls internal
 	encode
 	{files}
-	reverse_proxy {container}:8000
+	reverse_proxy {container}:8000 {{
+		{transport}
+	}}
 }}
 """
+# As compose/caddy/Caddyfile has it: nothing hangs on a connection to a node that is gone.
+CLOSED = "transport http {\n\t\t\tkeepalive off\n\t\t}"
 BY_CADDY = """root /srv
 	@shared file {
 		try_files {path}
@@ -82,12 +86,14 @@ BY_CADDY = """root /srv
 
 @dataclass(frozen=True)
 class Server:
-    """One way to serve the image: its command and its variables; `files` of the proxy's site."""
+    """One way to serve the image: its command and its variables; `files` and `transport` of the
+    proxy's site."""
 
     command: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     image: str = IMAGE
     files: str = ""
+    transport: str = ""
 
 
 def sync(max_age: str) -> Server:
@@ -106,6 +112,7 @@ SERVERS = {
     "gunicorn gthread, 8 threads": Server(variables=(("WEB_THREADS", "8"),)),
     "granian, 4 threads": Server((*GRANIAN_COMMAND, "--blocking-threads=4"), image=GRANIAN),
     "gthread, files by Caddy": Server(files=BY_CADDY),
+    "gthread, files by Caddy, no keep-alive (ours)": Server(files=BY_CADDY, transport=CLOSED),
 }
 
 
@@ -176,7 +183,7 @@ def start(stack: ExitStack, folder: Path) -> dict[str, str]:
         if server.files:
             flags.append(f"--volume={FILES}:/srv/static")
         made = container(str(port), server.image, *server.command, flags=flags)
-        site = {"host": HOST, "port": port, "files": server.files}
+        site = {"host": HOST, "port": port, "files": server.files, "transport": server.transport}
         sites.append(SITE.format(container=stack.enter_context(made), **site))
         ports[name] = port
     (folder / "Caddyfile").write_text("\n".join(sites))

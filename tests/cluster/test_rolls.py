@@ -1,12 +1,8 @@
 """Deploys that go well, on three nodes and on one: visitors notice nothing."""
 
-import os
-import signal
 import time
 
-import pytest
-from deployed import Site, assert_none_failed, three_nodes
-from stacks import docker, eventually
+from deployed import Site, assert_none_failed
 from traffic import Visitor
 
 PASSWORD = "a-long-password-of-the-tests"

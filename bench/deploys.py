@@ -1,0 +1,147 @@
+"""Ten rolling deploys of four replicas under load, each beside raw `docker stack deploy`.
+
+On this machine's engine as a Swarm of one node, by `inv deploy --local`; it is left again, and all is
+removed, at the end. wrk sends requests all along; what it counts as failed is told.
+"""
+
+import base64
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+from harness import Checkout, checkout, seconds
+
+DEPLOYS, REPLICAS, CONNECTIONS = 10, 4, 8
+PAGE = "project/home/templates/home/index.html"
+FILES = ("db.yaml", "web.yaml", "prod.yaml", "prod/db.yaml", "prod/encryption.yaml")
+
+
+def docker(*arguments: str, text: str | None = None) -> str:
+    done = subprocess.run(["docker", *arguments], input=text, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"docker {arguments} ended with {done.returncode}:\n{done.stderr}")
+    return done.stdout.strip()
+
+
+class Site:
+    """A checkout that is deployed here, and the requests that it gets."""
+
+    def __init__(self, it: Checkout) -> None:
+        self.it, self.stack = it, f"{it.values['COMPOSE_PROJECT_NAME']}-local"
+        self.set("WEB_REPLICAS", str(REPLICAS))
+        for words in (
+            ("init", "-q"),
+            ("config", "user.email", "a@b.c"),
+            ("config", "user.name", "a"),
+        ):
+            it.run("git", *words)
+        self.commit(0)
+        it.run("./inv", "deploy", "--local", "--yes")
+        self.url = json.loads(self.answer("deploy.status", "--local", "--json"))["url"]
+
+    def set(self, key: str, value: str) -> None:
+        path = self.it.root / ".env"
+        path.write_text(re.sub(rf"(?m)^{key}=.*$", f"{key}={value}", path.read_text()))
+
+    def answer(self, *words: str) -> str:
+        return subprocess.check_output(
+            ["./inv", *words], cwd=self.it.root, text=True, stderr=subprocess.DEVNULL
+        )
+
+    def commit(self, number: int) -> None:
+        page = self.it.root / PAGE
+        page.write_text(re.sub(r"<h1>.*?</h1>", f"<h1>Version {number}</h1>", page.read_text()))
+        self.it.run("git", "add", "--all")
+        self.it.run("git", "commit", "-q", "-m", str(number))
+
+    def deploy(self) -> float:
+        """Seconds of `inv deploy`, all of it: build, backup, roll, check."""
+        return seconds(lambda: self.it.run("./inv", "deploy", "--local"))
+
+    def raw(self) -> float:
+        """Seconds of a build and of `docker stack deploy`, waited for, with the values of the last
+        release but another image."""
+        image = f"{self.stack}-web:raw-{time.time_ns()}"
+        names = docker("config", "ls", "--format", "{{.Name}}").split()
+        found = [name for name in names if name.startswith(f"{self.stack}_release_")]
+        newest = max(found, key=lambda name: int(name.rpartition("_")[2]))
+        kept = json.loads(docker("config", "inspect", newest, "--format", "{{json .Spec.Data}}"))
+        release = json.loads(base64.b64decode(kept))
+        values = {**release["values"], "WEB_IMAGE": image, "RELEASE": str(release["number"])}
+        flags = [word for name in release["files"] for word in ("-c", f"compose/{name}")]
+        build = ("docker", "build", "-q", "--target=prod", "-f", "compose/web/Dockerfile")
+        roll = ("docker", "stack", "deploy", "--detach=false", "--resolve-image=never", *flags)
+
+        def act() -> None:
+            self.it.run(*build, "-t", image, ".")
+            self.it.run(*roll, self.stack, env={**os.environ, **values})
+
+        return seconds(act)
+
+    def remove(self) -> None:
+        self.it.run("./inv", "deploy.down", "--local")
+        time.sleep(5)
+        for kind in ("db", "proxy"):
+            docker("node", "update", "--label-rm", f"{kind}.{self.stack}", "self")
+        for name in ("postgres_data", "caddy_data", "static"):
+            subprocess.run(["docker", "volume", "rm", "-f", f"{self.stack}_{name}"], check=False)
+        images = docker("image", "ls", "-q", f"{self.stack}-web").split()
+        subprocess.run(["docker", "image", "rm", "-f", *images], check=False, capture_output=True)
+
+
+class Load:
+    """wrk, for as long as this lasts; `said` is its report."""
+
+    def __init__(self, url: str, duration: int) -> None:
+        argv = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{duration}s", "--timeout", "15s", url]
+        self.child = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+
+    def ended(self) -> str:
+        self.child.send_signal(2)
+        return self.child.communicate()[0]
+
+
+def failures(said: str) -> str:
+    counted = re.findall(r"Socket errors: (.*)|Non-2xx or 3xx responses: (\d+)", said)
+    return "; ".join(part for pair in counted for part in pair if part) or "none"
+
+
+def main() -> None:
+    was_swarm = docker("info", "--format", "{{.Swarm.LocalNodeState}}") != "inactive"
+    with checkout("docker") as it:
+        site = Site(it)
+        try:
+            bench(site)
+        finally:
+            site.remove()
+    if not was_swarm:
+        docker("swarm", "leave", "--force")
+
+
+def bench(site: Site) -> None:
+    ours, raws, requests, failed = [], [], 0, []
+    for number in range(1, DEPLOYS + 1):
+        site.commit(number)
+        load = Load(site.url, 600)
+        ours.append(site.deploy())
+        said = load.ended()
+        requests += int(re.search(r"(\d+) requests in", said)[1])  # type: ignore[index]
+        failed.append(failures(said))
+        if number <= 3:
+            site.commit(-number)
+            raws.append(site.raw())
+            site.deploy()
+    print(f"{DEPLOYS} deploys of {REPLICAS} replicas: {requests} requests, failed: {set(failed)}")
+    mine, raw = statistics.median(ours), statistics.median(raws)
+    print(
+        f"inv deploy {mine:.1f} s, raw build and docker stack deploy {raw:.1f} s: {mine / raw:.2f}"
+    )
+    print("each:", ", ".join(f"{one:.1f}" for one in ours), "| raw:", *(f"{r:.1f}" for r in raws))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""What `.env` says of production: the values of the stack, its secrets, and what is kept apart."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops import env
+from ops.deploy import plan, production, releases
+from ops.deploy.releases import Release
+from ops.problems import Problem
+
+BASE = {
+    "COMPOSE_PROJECT_NAME": "shop-1a2b3c",
+    "SECRET_KEY": "of-development",
+    "SQL_PASSWORD": "of-development",
+    "DOMAIN": "shop.example.org, www.shop.example.org",
+    "PROD_SECRET_KEY": "of-production-1",
+    "PROD_SQL_PASSWORD": "of-production-2",
+}
+
+
+def settings(**values: str) -> env.Settings:
+    return env.settings_from("".join(f"{k}='{v}'\n" for k, v in {**BASE, **values}.items()))
+
+
+def made(**values: str) -> production.Production:
+    return production.of(settings(**values))
+
+
+def release(number: int = 1, **values: str) -> Release:
+    return releases.new(made(**values), "shop-web:abc", "abc", "0f0f", number)
+
+
+def test_secrets_are_production_s_own_and_no_value() -> None:
+    found = made(STRIPE_KEY="test", PROD_STRIPE_KEY="live", EXTRA="x")
+    assert found.secrets["secret_key"] == "of-production-1"
+    assert found.secrets["sql_password"] == "of-production-2"
+    assert json.loads(found.secrets["settings"]) == {"STRIPE_KEY": "live", "EXTRA": "x"}
+    for text in ("of-production", "of-development", "live"):
+        assert text not in str(found.values), text
+        assert text not in repr(found), text
+
+
+def test_another_content_is_another_name() -> None:
+    before, after = made().values, made(PROD_SECRET_KEY="another").values
+    assert {key for key in before if before[key] != after[key]} == {"SECRET_KEY_SECRET"}
+
+
+def test_the_address_of_a_database_is_never_taken_over_from_development() -> None:
+    there = {"SQL_HOST": "dev.example.org", "SQL_SSLMODE": "require"}
+    found = made(**there)
+    assert found.has_own_database and found.values["SQL_HOST"] == "db"
+    assert "dev.example.org" not in str(found.values)
+    url = made(DATABASE_URL="postgresql://ann:x@dev.example.org/shop")
+    assert url.has_own_database and url.values["DATABASE_SSLMODE"] == ""
+
+
+def test_a_managed_database() -> None:
+    found = made(PROD_SQL_HOST="pg.example.org", PROD_SQL_PORT="6000", PROD_SQL_SSLMODE="require")
+    assert not found.has_own_database
+    assert "db.yaml" not in found.files and "prod/db.yaml" not in found.files
+    assert (found.values["SQL_HOST"], found.values["SQL_PORT"]) == ("pg.example.org", "6000")
+    url = made(PROD_DATABASE_URL="postgresql://ann:pa%40ss@pg.example.org/shop?sslmode=require")
+    assert url.values["SQL_USER"] == "ann" and url.values["DATABASE_SSLMODE"] == "require"
+    assert url.secrets["sql_password"] == "pa@ss" and "pa@ss" not in str(url.values)
+
+
+def test_a_pooler_lies_between_the_web_alone_and_the_database() -> None:
+    found = made(POOL_SIZE="20", PROD_SQL_PASSWORD='a"b')
+    assert "prod/pooler.yaml" in found.files
+    assert (found.values["SQL_HOST"], found.values["SQL_PORT"]) == ("pooler", "6432")
+    assert (found.values["DATABASE_HOST"], found.values["DATABASE_PORT"]) == ("db", "5432")
+    assert found.secrets["userlist"] == '"app" "a""b"\n'
+
+
+def test_a_trial_has_nothing_of_production() -> None:
+    found = production.local(settings(PROD_SQL_HOST="pg.example.org", REGISTRY="r.example.org"))
+    assert found.stack == "shop-1a2b3c-local" and found.registry == ""
+    assert found.secrets["secret_key"] == "of-development"
+    assert (found.values["DOMAIN"], found.values["TLS"]) == ("localhost", "internal")
+    assert found.has_own_database
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"DOMAIN": ""}, "DEP02"),
+        ({"TLS": "yes"}, "ENV06"),
+        ({"TLS": "certificate"}, "DEP23"),
+        ({"TLS": "certificate", "TLS_CERT": "README.md", "TLS_KEY": "README.md"}, "DEP23"),
+        ({"STACK": "A b"}, "ENV06"),
+        ({"WEB_REPLICAS": "0"}, "ENV06"),
+        ({"WEB_THREADS": "many"}, "ENV06"),
+        ({"POOL_SIZE": "0"}, "ENV06"),
+        ({"HTTPS_PORT": "70000"}, "ENV06"),
+        ({"NETWORK_ENCRYPTED": "perhaps"}, "ENV06"),
+        ({"PROD_SQL_PASSWORD": ""}, "ENV05"),
+    ],
+)
+def test_what_cannot_be(values: dict[str, str], code: str) -> None:
+    with pytest.raises(Problem) as raised:
+        made(**values)
+    assert raised.value.code == code
+    assert "of-production" not in str(raised.value)
+
+
+def test_own_certificates_are_secrets(tmp_path: Path) -> None:
+    for name in ("cert", "key"):
+        (tmp_path / name).write_text(f"-----BEGIN {name}-----\n")
+    own = {"TLS": "certificate", "TLS_CERT": f"{tmp_path}/cert", "TLS_KEY": f"{tmp_path}/key"}
+    found = made(**own)
+    assert found.secrets["tls_key"].startswith("-----BEGIN key")
+    assert found.values["TLS_KEY_SECRET"] != made().values["TLS_KEY_SECRET"]
+
+
+def test_names_of_the_site() -> None:
+    found = made(DOMAIN="*.shop.example.org shop.example.org")
+    assert found.values["ALLOWED_HOSTS"] == ".shop.example.org,shop.example.org"
+    assert release(DOMAIN="a.example", HTTPS_PORT="8443").url == "https://a.example:8443/"
+
+
+def test_another_scale_is_no_other_version() -> None:
+    assert release().is_like(release(WEB_REPLICAS="8"))
+    assert not release().is_like(release(WEB_THREADS="8"))
+    assert not release().is_like(release(PROD_SECRET_KEY="another"))
+
+
+def test_a_release_comes_back_as_it_was_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    import base64
+    from dataclasses import asdict
+
+    data = base64.b64encode(json.dumps(asdict(release(7))).encode()).decode()
+    entries: list[dict[str, Any]] = [{"Spec": {"Data": data}}, {"Spec": {"Data": "bm90IG91cnM="}}]
+    monkeypatch.setattr(releases.objects, "names", lambda *_: ["shop_release_7", "other"])
+    monkeypatch.setattr(releases.objects, "read", lambda *_: entries)
+    found = releases.all_of("shop")
+    assert len(found) == 1 and found[0].number == 7 and found[0].is_like(release(8))
+
+
+def test_the_plan_names_what_changes() -> None:
+    found = plan.changes(release(1), release(2, WEB_REPLICAS="8", PROD_SECRET_KEY="another"))
+    assert set(found) == {"WEB_REPLICAS", "SECRET_KEY_SECRET"}
+    assert found["WEB_REPLICAS"] == ("2", "8")
+    text = plan.as_text(plan.Plan(release(1), release(2, WEB_REPLICAS="8")), "there", 3)
+    assert "release 1 -> 2" in text and "3 nodes" in text and "WEB_REPLICAS" in text
+
+
+def test_what_interrupts() -> None:
+    migrations = plan.Migrations(("a.0002",), ("a.0002: Remove field x (it is read)",))
+    one = plan.Plan(release(1), release(2), ("db", "proxy", "web"), migrations, proxies=1)
+    assert len(one.interruptions) == 3 and "a.0002: Remove field x" in one.interruptions[0]
+    several = plan.Plan(release(1), release(2), ("proxy", "web"), proxies=2)
+    assert several.interruptions == []
+    assert plan.Plan(None, release(1), ("db",), migrations).interruptions == []
