@@ -1,6 +1,6 @@
 """Ten rolling deploys of four replicas under load, each beside raw `docker stack deploy`.
 
-On this machine's engine as a Swarm of one node, by `inv deploy --local`; at the end it is left again,
+On the engine here as a Swarm of one node, by `inv deploy --local`; at the end it is left again,
 and all is removed. wrk sends requests all along; what it counts as failed is told.
 """
 
