@@ -90,6 +90,12 @@ def _lacks_browser() -> str:
     return "" if shutil.which("chromium") else "no Chromium; type: sudo apt-get install chromium"
 
 
+def _lacks_cluster() -> str:
+    if not os.access(os.environ.get("CLUSTER", ""), os.X_OK):
+        return "CLUSTER does not name the script of a cluster of three nodes; see README.md"
+    return _lacks_engine()
+
+
 def _pytest(*options: str) -> Sequence[str]:
     return [PYTHON, "-m", "pytest", *options]
 
@@ -143,5 +149,6 @@ SUITES = {
     "browser": Suite(
         _pytest("tests/browser"), locks=("test", "embedded", "browser"), lacks=_lacks_browser
     ),
+    "cluster": Suite(_pytest("tests/cluster"), lacks=_lacks_cluster),
     "engine": Suite(_pytest(KILLED, DOCKER), lacks=_lacks_engine),
 }
