@@ -50,7 +50,8 @@ def test_another_name_is_refused(site: Site) -> None:
 
 def test_the_proxy_alone_publishes_ports(site: Site) -> None:
     found = {
-        name: (service.get("Endpoint") or {}).get("Ports") for name, service in services(site).items()
+        name: (service.get("Endpoint") or {}).get("Ports")
+        for name, service in services(site).items()
     }
     assert {name for name, ports in found.items() if ports} == {"proxy"}
 

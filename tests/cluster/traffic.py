@@ -209,10 +209,10 @@ class Traffic:
 
     def in_words(self) -> str:
         statuses = Counter(a.status or a.error for a in self.failed)
-        bad = ", ".join(f"{count} x {what}" for what, count in statuses.items())
+        bad = "; ".join(f"{count} x {what}" for what, count in statuses.items()) or "none"
         return (
             f"{self.ended - self.began:.0f} s, {len(self.answers)} requests, "
-            f"{len(self.written)} notes written, {len(self.failed)} failed{f' ({bad})' * bool(bad)}, "
+            f"{len(self.written)} notes written, failed: {bad}, "
             f"longest gap {self.longest_gap():.1f} s"
         )
 
