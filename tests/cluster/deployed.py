@@ -108,10 +108,6 @@ class Site:
         path.write_text(f"{first}<h1>{heading}</h1>{rest.partition('</h1>')[2]}")
         self.commit()
 
-    def take_back(self) -> None:
-        """Undo the last commit."""
-        self.git("reset", "--quiet", "--hard", "HEAD~1")
-
     @contextmanager
     def visited(self, what: str) -> Iterator[Traffic]:
         """Visitors meanwhile; their notes are to be there for ever."""
@@ -125,15 +121,20 @@ class Site:
     def asked_from(self, number: int) -> Iterator[None]:
         """The tasks speak to another node meanwhile."""
         before, self.target = self.target, ("--context", Cluster.socket(number))
-        yield
-        self.target = before
+        try:
+            yield
+        finally:
+            self.target = before
 
     @contextmanager
-    def env_kept(self) -> Iterator[None]:
-        """What is set in `.env` meanwhile is taken back."""
-        before = (self.stack.root / ".env").read_text()
-        yield
-        self.stack.write(".env", before)
+    def taken_back(self) -> Iterator[None]:
+        """What is committed, and set in `.env`, meanwhile is undone in the end."""
+        settings, commit = (self.stack.root / ".env").read_text(), self.git("rev-parse", "HEAD")
+        try:
+            yield
+        finally:
+            self.stack.write(".env", settings)
+            self.git("reset", "--quiet", "--hard", commit)
 
     def assert_nothing_lost(self) -> None:
         """Every note that was accepted is in the database, once."""

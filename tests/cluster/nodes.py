@@ -46,6 +46,16 @@ class Cluster:
         """The number of a node that does not lead: where the database goes to."""
         return next(number for number in reversed(NUMBERS) if number != self.leader(1))
 
+    def labelled(self, asked: int, label: str) -> list[int]:
+        """The numbers of the nodes that bear a label."""
+        listing = ("node", "ls", "--format", "{{.Hostname}}", "--filter", f"node.label={label}")
+        return [int(name[4]) for name in self.docker(asked, *listing).split()]
+
+    def without_label(self, label: str) -> str:
+        """The name of a node that does not bear it."""
+        there = self.labelled(1, label)
+        return next(f"node{number}" for number in NUMBERS if number not in there)
+
     def wait_until_whole(self, asked: int) -> None:
         """Until every node is ready and reachable as a manager."""
 
@@ -113,7 +123,7 @@ def _remove_stack(host: list[str], stack: str) -> None:
     jobs = docker(*host, "service", "ls", "--quiet", "--filter", f"label=deploy.stack={stack}")
     if ids := jobs.stdout.split():
         docker(*host, "service", "rm", *ids)
-    docker(*host, "stack", "rm", "--detach=false", stack)
+    docker(*host, "stack", "rm", stack)
     label = ("--filter", f"label=com.docker.stack.namespace={stack}")
     for kind in ("config", "secret"):
         if names := docker(*host, kind, "ls", "--quiet", *label).stdout.split():
@@ -121,19 +131,18 @@ def _remove_stack(host: list[str], stack: str) -> None:
 
 
 def _remove_rest(host: list[str], stack: str) -> None:
-    """Volumes and images of a node; a container of the stack may still be about to end."""
-    label = f"label=com.docker.stack.namespace={stack}"
+    """Containers, volumes and images of a node."""
+    label = ("--filter", f"label=com.docker.stack.namespace={stack}")
+    if ids := docker(*host, "ps", "--all", "--quiet", *label).stdout.split():
+        docker(*host, "rm", "--force", *ids, check=False)  # nobody is to wait for them to end
 
-    def volumes() -> list[str]:
-        return docker(*host, "volume", "ls", "--quiet", "--filter", label).stdout.split()
+    def without_volumes() -> bool:
+        names = docker(*host, "volume", "ls", "--quiet", *label).stdout.split()
+        return not names or not docker(*host, "volume", "rm", *names, check=False).returncode
 
-    def removed() -> bool:
-        found = volumes()
-        return not found or not docker(*host, "volume", "rm", *found, check=False).returncode
-
-    eventually(removed, 30, f"the volumes of {stack} are removed")
+    eventually(without_volumes, 60, f"the volumes of {stack} are removed")
     images = docker(*host, "image", "ls", "--quiet", "--filter", f"label=deploy.stack={stack}")
-    if ids := set(images.stdout.split()):
+    if ids := list(set(images.stdout.split())):
         docker(*host, "image", "rm", "--force", *ids)
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from deployed import Site, assert_none_failed
+from deployed import Site, assert_none_failed, three_nodes
 from traffic import Visitor
 
 PASSWORD = "a-long-password-of-the-tests"
@@ -30,7 +30,7 @@ def test_another_secret_key_logs_nobody_out(site: Site) -> None:
     site.inv("deploy.manage", "--", "shell", "-c", BOSS)
     boss = Visitor(site.place, "boss")
     log_in(boss)
-    site.stack.set("SECRET_KEY_FALLBACKS", site.stack.values["PROD_SECRET_KEY"])
+    site.stack.set("PROD_SECRET_KEY_FALLBACKS", site.stack.values["PROD_SECRET_KEY"])
     site.stack.set("PROD_SECRET_KEY", "another-key-of-production-" + "x1" * 30)
     with site.visited("another secret key") as traffic:
         site.deploy()
@@ -47,23 +47,33 @@ def log_in(boss: Visitor) -> None:
     assert boss.get("/admin/")[0].status == 200
 
 
-def test_back_to_the_release_before_and_again_at_another_scale(site: Site) -> None:
-    before = site.release()
-    site.show("Page of regret")
-    site.deploy()
-    with site.visited("a way back") as traffic:
-        site.inv("deploy.rollback")
-    assert_none_failed(traffic)
-    assert site.release() == before and site.heading() == "Second page"
+@three_nodes
+def test_from_two_to_eight_containers_and_back(site: Site) -> None:
     scale(site, 8)
-    scale(site, 3)
+    scale(site, 2)
+
+
+def test_back_to_the_release_before_which_stays_at_the_present_scale(site: Site) -> None:
+    before, heading = site.release(), site.heading()
+    with site.taken_back():
+        site.show("Page of regret")
+        site.deploy()
+        scale(site, 3)
+        assert site.heading() == "Page of regret"
+        with site.visited("a way back") as traffic:
+            site.inv("deploy.rollback")
+    assert_none_failed(traffic)
+    assert site.release() == before and site.heading() == heading
+    assert len(site.tasks()) == 3
+    site.assert_nothing_lost()
 
 
 def scale(site: Site, replicas: int) -> None:
-    """Without a failed request, and without another container for those that were there."""
-    was = len(site.tasks())
+    """Without a failed request, and without another container for those that stay."""
+    was = site.tasks()
     site.stack.set("WEB_REPLICAS", str(replicas))
-    with site.visited(f"from {was} to {replicas} replicas") as traffic:
+    with site.visited(f"from {len(was)} to {replicas} containers") as traffic:
         site.deploy()
     assert_none_failed(traffic)
-    assert len(site.tasks()) == replicas
+    now = site.tasks()
+    assert len(now) == replicas and len(was.keys() & now.keys()) == min(len(was), replicas)

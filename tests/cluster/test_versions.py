@@ -1,5 +1,7 @@
 """Versions that are no good: the one before never stops answering, and the cause is said."""
 
+from collections.abc import Iterator
+
 import pytest
 from deployed import Site, assert_none_failed, three_nodes
 
@@ -25,6 +27,12 @@ TABLE_THAT_IS_THERE = (
 ANY_SQL = HEAD + """[migrations.RunSQL("select 1", "select 1")]\n"""
 
 
+@pytest.fixture(autouse=True)
+def taken_back(site: Site) -> Iterator[None]:
+    with site.taken_back():
+        yield
+
+
 def held_back(site: Site, code: str, what: str, *flags: str) -> str:
     """What a deploy says that fails with this problem, while all is served as before."""
     before, release = site.heading(), site.release()
@@ -40,7 +48,6 @@ def test_one_that_never_gets_ready(site: Site) -> None:
     site.change(PROBES, "state, state.obstacle)", 'state, "planted: never ready")')
     said = held_back(site, "DEP15", "a version that never gets ready")
     assert "planted: never ready" in said
-    site.take_back()
 
 
 @pytest.mark.fault("DEP15", "docker")
@@ -48,7 +55,6 @@ def test_one_that_crashes(site: Site) -> None:
     site.change(WSGI, "application =", 'raise RuntimeError("planted crash")\napplication =')
     said = held_back(site, "DEP15", "a version that crashes")
     assert "RuntimeError: planted crash" in said
-    site.take_back()
 
 
 @three_nodes
@@ -57,23 +63,20 @@ def test_one_whose_migration_fails(site: Site) -> None:
     site.add(MIGRATION, TABLE_THAT_IS_THERE)
     said = held_back(site, "DEP14", "a migration that fails")
     assert 'relation "notes_note" already exists' in said
-    site.take_back()
 
 
 @three_nodes
 @pytest.mark.fault("DEP12", "docker")
 def test_an_image_of_the_proxy_that_is_nowhere(site: Site) -> None:
-    with site.env_kept():
-        site.stack.set("CADDY_IMAGE", "caddy:no-such")
-        assert "caddy:no-such" in held_back(site, "DEP12", "a proxy's image that is nowhere")
+    site.stack.set("CADDY_IMAGE", "caddy:no-such")
+    assert "caddy:no-such" in held_back(site, "DEP12", "a proxy's image that is nowhere")
 
 
 @three_nodes
 @pytest.mark.fault("DEP10", "docker")
 def test_a_base_image_that_is_nowhere(site: Site) -> None:
-    with site.env_kept():
-        site.stack.set("PYTHON_IMAGE", "python:no-such")
-        assert "python:no-such" in held_back(site, "DEP10", "a base image that is nowhere")
+    site.stack.set("PYTHON_IMAGE", "python:no-such")
+    assert "python:no-such" in held_back(site, "DEP10", "a base image that is nowhere")
 
 
 @three_nodes
@@ -82,8 +85,6 @@ def test_migrations_that_contradict_each_other(site: Site) -> None:
     site.add(MIGRATION, ANY_SQL)
     site.add(MIGRATION.replace("next", "other"), ANY_SQL)
     assert "0002_next" in site.refused("DEP25")
-    site.take_back()
-    site.take_back()
 
 
 @three_nodes

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 
 CONNECT_SECONDS = 2.0  # then the next address is tried, as browsers do
 ANSWER_SECONDS = 15.0
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.15
 MOST_REQUESTS, MOST_SECONDS = 4000, 300.0
+WRITER = "writer"
 NAME = re.compile(r"<h1>(.*?)</h1>")
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
@@ -188,9 +189,9 @@ class Traffic:
 
     @property
     def headings(self) -> list[str]:
-        """Of the pages in the order of their requests, as `pages` of them are read."""
-        pages = sorted((a for a in self.answers if a.heading), key=lambda answer: answer.began)
-        return [answer.heading for answer in pages]
+        """Of the pages that were read, in the order of their requests."""
+        read = [a for a in self.answers if a.heading and a.visitor != WRITER]
+        return [answer.heading for answer in sorted(read, key=lambda answer: answer.began)]
 
     def longest_gap(self, *visitors: str) -> float:
         """Seconds that a visitor (of those named, or of all) was without a good answer, at most."""
@@ -208,10 +209,10 @@ class Traffic:
 
     def in_words(self) -> str:
         statuses = Counter(a.status or a.error for a in self.failed)
-        bad = ", ".join(f"{count} x {what}" for what, count in statuses.items())
+        bad = "; ".join(f"{count} x {what}" for what, count in statuses.items()) or "none"
         return (
             f"{self.ended - self.began:.0f} s, {len(self.answers)} requests, "
-            f"{len(self.written)} notes written, {len(self.failed)} failed{f' ({bad})' * bool(bad)}, "
+            f"{len(self.written)} notes written, failed: {bad}, "
             f"longest gap {self.longest_gap():.1f} s"
         )
 
@@ -227,7 +228,7 @@ def visitors(place: Place, prefix: str) -> Iterator[Traffic]:
         Visitor(place, "kept", keeps=True, first=2),
     ]
     acts = [_reading(visitor) for visitor in people]
-    writer = Visitor(place, "writer")
+    writer = Visitor(place, WRITER)
     acts.append(_writing(writer, prefix, traffic.written))
     threads = [threading.Thread(target=_go_on, args=(act, traffic, stop)) for act in acts]
     for thread in threads:

@@ -1,0 +1,102 @@
+"""Nodes that die or are cut off: the others serve on, and nothing that was written is lost.
+
+In this order each node has containers of the web when its turn comes: they go to the emptiest.
+"""
+
+import pytest
+from deployed import Site, three_nodes
+from nodes import NUMBERS
+from stacks import eventually
+from traffic import Traffic
+
+pytestmark = three_nodes
+MOST_SECONDS = 30  # that a visitor with new connections is without an answer
+NEW = ("new 1", "new 2")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def three_replicas(site: Site) -> None:
+    """One for each node."""
+    site.stack.set("WEB_REPLICAS", "3")
+    site.deploy()
+    assert len(set(site.tasks().values())) == 3
+
+
+def roles(site: Site) -> tuple[int, int, int]:
+    """The numbers of the nodes: that leads, that has the database, and the third."""
+    leader = site.cluster.leader(1)
+    (database,) = site.cluster.labelled(1, f"db.{site.name}")
+    return leader, database, next(n for n in NUMBERS if n not in (leader, database))
+
+
+def assert_served_on(site: Site, traffic: Traffic) -> None:
+    """Failures are few and short: those that were on their way to what ended."""
+    assert traffic.longest_gap(*NEW) < MOST_SECONDS, traffic.in_words()
+    assert len(traffic.failed) < len(traffic.answers) / 10, traffic.in_words()
+    site.assert_nothing_lost()
+
+
+def until_elsewhere(site: Site, lost: int) -> None:
+    """Until all replicas run, none of them on that node."""
+
+    def elsewhere() -> bool:
+        nodes = list(site.tasks().values())
+        return len(nodes) == 3 and f"node{lost}" not in nodes
+
+    eventually(elsewhere, 90, "the replicas run elsewhere")
+
+
+def test_a_node_that_is_cut_off_and_comes_back(site: Site) -> None:
+    leader, _, third = roles(site)
+    with site.visited("a node is cut off") as traffic, site.asked_from(leader):
+        site.cluster.act("cut", str(third))
+        until_elsewhere(site, third)
+        site.cluster.act("mend", str(third))
+        site.cluster.wait_until_whole(leader)
+        eventually(lambda: traffic.calm_seconds() > 3, 60, "the site is well again")
+    assert_served_on(site, traffic)
+
+
+def test_the_leader_of_the_managers_is_killed(site: Site) -> None:
+    leader, _, third = roles(site)
+    with site.visited("the leader is killed") as traffic, site.asked_from(third):
+        site.cluster.act("kill", str(leader))
+        until_elsewhere(site, leader)
+        eventually(lambda: traffic.calm_seconds() > 3, 60, "the site is well again")
+        site.deploy()  # another manager leads, and takes it
+    site.cluster.act("start", str(leader))
+    site.cluster.wait_until_whole(third)
+    assert_served_on(site, traffic)
+
+
+def test_a_node_is_killed(site: Site) -> None:
+    leader, database, third = roles(site)
+    other = next(n for n in (third, leader) if f"node{n}" in site.tasks().values())
+    with site.visited("a node is killed") as traffic, site.asked_from(database):
+        site.cluster.act("kill", str(other))
+        until_elsewhere(site, other)
+        eventually(lambda: traffic.calm_seconds() > 3, 60, "the site is well again")
+    site.cluster.act("start", str(other))
+    site.cluster.wait_until_whole(database)
+    assert_served_on(site, traffic)
+
+
+def test_the_node_of_the_database_is_killed(site: Site) -> None:
+    """There is no other: until it is back, the answer is when to come again."""
+    leader, database, third = roles(site)
+    other = next(n for n in (leader, third) if n != database)
+    with site.visited("the node of the database is killed") as traffic, site.asked_from(other):
+        site.cluster.act("kill", str(database))
+        eventually(lambda: said_unavailable(traffic) > 10, 60, "visitors are told")
+        site.cluster.act("start", str(database))
+        site.cluster.wait_until_whole(other)
+        eventually(lambda: traffic.calm_seconds() > 3, 60, "the site is well again")
+    told = [answer for answer in traffic.failed if answer.status]
+    assert {answer.status for answer in told} == {503}, traffic.in_words()
+    assert all(answer.retry_after for answer in told)
+    assert len(traffic.failed) - len(told) < 10, traffic.in_words()
+    site.assert_nothing_lost()
+
+
+def said_unavailable(traffic: Traffic) -> int:
+    return sum(answer.status == 503 for answer in traffic.failed)

@@ -1,0 +1,124 @@
+"""What `inv deploy` refuses before it changes anything, and what becomes of one that was killed."""
+
+import os
+import shutil
+import signal
+
+import pytest
+from deployed import Site, assert_none_failed, three_nodes
+from nodes import Cluster
+from stacks import Checkout, Docker, Make, docker, eventually
+
+pytestmark = three_nodes
+
+
+@pytest.fixture(scope="module")
+def other(site: Site, lasting_make: Make, docker_runtime: Docker) -> Checkout:
+    """A checkout of another repository, with the same .env as the site's."""
+    stack = lasting_make(docker_runtime, name="other")
+    for key, value in site.stack.values.items():
+        if key not in ("CHECKOUT", "COMPOSE_PROJECT_NAME"):
+            stack.set(key, value)
+    return stack
+
+
+@pytest.mark.fault("DEP01", "docker")
+@pytest.mark.fault("DEP02", "docker")
+@pytest.mark.fault("DEP07", "docker")
+@pytest.mark.fault("DEP11", "docker")
+@pytest.mark.fault("DEP22", "docker")
+@pytest.mark.fault("DEP23", "docker")
+@pytest.mark.parametrize(
+    "key, value, code",
+    [
+        ("DEPLOY_TO", "", "DEP01"),
+        ("DOMAIN", "", "DEP02"),
+        ("REGISTRY", "", "DEP07"),
+        ("REGISTRY", "127.0.0.1:1/team", "DEP11"),
+        ("TLS", "acme", "DEP22"),
+        ("TLS", "certificate", "DEP23"),
+    ],
+)
+def test_a_setting_that_cannot_be(site: Site, key: str, value: str, code: str) -> None:
+    with site.taken_back():
+        site.stack.set(key, value)
+        site.refused(code)
+
+
+@pytest.mark.fault("DEP18", "docker")
+def test_a_stack_that_is_nowhere(site: Site) -> None:
+    with site.taken_back():
+        site.stack.set("STACK", "nowhere")
+        for task in ("deploy.status", "deploy.rollback", "deploy.psql", "deploy.down"):
+            site.refused("DEP18", task)
+
+
+@pytest.mark.fault("DEP05", "docker")
+def test_changes_that_are_in_no_commit(site: Site) -> None:
+    site.stack.write("project/stray.py", "")
+    assert "project/stray.py" in site.refused("DEP05")
+    (site.stack.root / "project/stray.py").unlink()
+
+
+@pytest.mark.fault("DEP26", "docker")
+def test_two_nodes_of_the_database(site: Site) -> None:
+    label = f"db.{site.name}"
+    spare = site.cluster.without_label(label)
+    site.cluster.docker(1, "node", "update", "--label-add", f"{label}=true", spare)
+    assert spare in site.refused("DEP26")
+    site.cluster.docker(1, "node", "update", "--label-rm", label, spare)
+
+
+@pytest.mark.fault("DEP04", "docker")
+def test_a_node_that_is_no_manager(site: Site) -> None:
+    site.cluster.docker(1, "node", "demote", "node3")
+    try:
+        eventually(lambda: _is_worker(3), 20, "it is a worker")
+        site.stack.refused("DEP04", "deploy", "--context", Cluster.socket(3))
+    finally:
+        site.cluster.docker(1, "node", "promote", "node3")
+    site.cluster.wait_until_whole(1)
+
+
+def _is_worker(number: int) -> bool:
+    format = "{{.Swarm.ControlAvailable}}"
+    host = ("--host", Cluster.socket(number))
+    return docker(*host, "info", "--format", format, check=False).stdout.strip() == "false"
+
+
+@pytest.mark.fault("DEP06", "docker")
+@pytest.mark.fault("DEP08", "docker")
+def test_a_stack_of_another_repository(site: Site, other: Checkout) -> None:
+    other.refused("DEP06", "deploy")
+    theirs = Site(other, site.engines, site.name, ())
+    theirs.git("init", "--quiet")
+    theirs.commit()
+    theirs.refused("DEP08")
+
+
+@pytest.mark.fault("DEP09", "docker")
+def test_a_deploy_beside_another_and_one_after_a_killed_one(site: Site, other: Checkout) -> None:
+    """The next one ends well, whatever the killed one has left."""
+    shutil.rmtree(other.root / ".git", ignore_errors=True)
+    shutil.copytree(site.stack.root / ".git", other.root / ".git")
+    same = Site(other, site.engines, site.name, ())
+    same.git("reset", "--quiet", "--hard")
+    site.show("Page that was cut off")
+    with site.visited("a deploy that is killed, and the next one") as traffic:
+        running = site.stack.start("deploy")
+        eventually(lambda: _is_updating(site), 90, "the web is being updated")
+        assert f"process {running.pid} " in same.refused("DEP09")
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+        site.show("Page after it")
+        site.deploy()
+    assert_none_failed(traffic)
+    assert site.heading() == "Page after it"
+    site.assert_nothing_lost()
+
+
+def _is_updating(site: Site) -> bool:
+    format = "{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}"
+    return site.cluster.docker(1, "service", "inspect", "--format", format, f"{site.name}_web") == (
+        "updating"
+    )
