@@ -14,6 +14,7 @@ from ops.deploy.releases import Release
 USER = "10001:10001"
 SECRETS = ("secret_key", "sql_password", "settings")
 ENDED = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
+WAITING, WAIT_SECONDS = ("new", "pending"), 60
 PLAIN = ("SQL_ENGINE", "SQL_DATABASE", "SQL_USER")
 WAY = ("HOST", "PORT", "SSLMODE", "SSLROOTCERT")
 JOB = "job"
@@ -113,11 +114,16 @@ def _finish(service: str) -> Outcome:
 
 
 def _wait(service: str) -> list[str]:
-    """Until each of its tasks has ended; what Swarm says of those that failed."""
+    """Until each of its tasks has ended, or none finds a node for a while; what Swarm says of those
+    that failed. A migration may take as long as it takes."""
+    begun = time.monotonic()
     while True:
         tasks = _tasks(service)
         if tasks and all(state in ENDED for state, _ in tasks):
             return [error or state for state, error in tasks if state != "complete"]
+        waits = [error or "no node takes it" for state, error in tasks if state in WAITING]
+        if len(waits) == len(tasks) and time.monotonic() - begun > WAIT_SECONDS:
+            return waits or ["no node takes it"]
         time.sleep(0.3)
 
 

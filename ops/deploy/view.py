@@ -69,6 +69,9 @@ def psql(settings: Settings, context: str, *, local: bool, arguments: list[str])
 def backup(settings: Settings, context: str, *, local: bool) -> None:
     """Dump the stack's database into backups/ of this checkout."""
     _, release, nodes = deployed(settings, context, local=local)
+    if process.mode.dry:
+        console.say(f"would dump the database of {release.stack} into backups/")
+        return
     with one_at_a_time("deploy.backup"):
         console.answer(str(data.save(settings, release, nodes, "asked for").dump))
 
@@ -76,6 +79,11 @@ def backup(settings: Settings, context: str, *, local: bool) -> None:
 def restore(settings: Settings, context: str, *, local: bool, which: str, yes: bool) -> None:
     """Put a backup in place; asks for the stack's name before."""
     _, release, nodes = deployed(settings, context, local=local)
+    if process.mode.dry:
+        console.say(
+            f"would restore {which} beside the database of {release.stack}, and swap the two"
+        )
+        return
     if not yes:
         _confirm(release)
     data.restore(settings, release, nodes, which)
