@@ -30,8 +30,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def cluster() -> Iterator[Cluster]:
     """Three nodes, whole, with nothing of ours on them."""
     nodes = Cluster()
-    nodes.act("up")
-    with way_outside():
+    with nodes.to_ourselves(), way_outside():
+        nodes.act("up")
         nodes.wait_until_whole(1)
         nodes.remove(NAME)
         yield nodes

@@ -1,9 +1,11 @@
 """The engines that are deployed to: three nodes that can be killed and cut off, or this machine."""
 
+import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from stacks import docker, eventually
@@ -22,6 +24,13 @@ class Cluster:
     def __init__(self) -> None:
         self.script = os.environ.get("CLUSTER", "")
         assert os.access(self.script, os.X_OK), "CLUSTER does not name the cluster's script"
+
+    @contextmanager
+    def to_ourselves(self) -> Iterator[None]:
+        """Another run of these tests on this machine waits meanwhile."""
+        with Path(self.script).open() as script:
+            fcntl.flock(script, fcntl.LOCK_EX)
+            yield
 
     def act(self, *words: str) -> None:
         """`cluster up`, `kill N`, `start N`, `cut N`, `mend N`."""
