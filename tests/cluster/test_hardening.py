@@ -56,12 +56,22 @@ def test_the_proxy_alone_publishes_ports(site: Site) -> None:
     assert {name for name, ports in found.items() if ports} == {"proxy"}
 
 
-def test_nothing_secret_is_in_the_services(site: Site) -> None:
+def configs(site: Site) -> str:
+    """The stack's configs, in which are its compose files as they were filled in."""
+    host = ("--host", site.engines.hosts[0])
+    label = ("--filter", f"label=com.docker.stack.namespace={site.name}")
+    ids = docker(*host, "config", "ls", "--quiet", *label).stdout.split()
+    told = docker(*host, "config", "inspect", "--pretty", *ids).stdout
+    assert "services:" in told
+    return told
+
+
+def test_nothing_secret_is_in_services_configs_image_or_logs(site: Site) -> None:
     values = site.stack.values
     keys = [key for key in values if key.endswith(("SECRET_KEY", "PASSWORD"))]
     secrets = [values[key] for key in keys if values[key]]
     assert len(secrets) >= 2
-    told = json.dumps(services(site))
+    told = json.dumps(services(site)) + configs(site)
     host, ids = next((h, ids) for h, ids in site.containers("web").items() if ids)
     told += docker("--host", host, "inspect", *ids).stdout
     image = docker("--host", host, "inspect", "--format", "{{.Image}}", ids[0]).stdout.strip()
