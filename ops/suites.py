@@ -149,6 +149,6 @@ SUITES = {
     "browser": Suite(
         _pytest("tests/browser"), locks=("test", "embedded", "browser"), lacks=_lacks_browser
     ),
-    "cluster": Suite(_pytest("tests/cluster"), lacks=_lacks_cluster),
+    "cluster": Suite(_pytest("tests/cluster"), locks=("test", "zstd"), lacks=_lacks_cluster),
     "engine": Suite(_pytest(KILLED, DOCKER), lacks=_lacks_engine),
 }

@@ -18,7 +18,7 @@ from ops.deploy import (
     view,
 )
 from ops.deploy.lock import one_deploy
-from ops.deploy.plan import Plan
+from ops.deploy.plan import Migrations, Plan
 from ops.deploy.production import Production
 from ops.deploy.releases import Release
 from ops.deploy.source import Commit
@@ -129,12 +129,19 @@ def _deploy(deploy: Deploy) -> None:
     found = _planned(deploy, image)
     _fetch(found, deploy)
     if found.before:
-        found = replace(found, migrations=plan.migrations(found, deploy.nodes))
+        found = _with_migrations(found, plan.migrations(found, deploy.nodes))
     console.say(plan.as_text(found, deploy.where, len(deploy.nodes.nodes)))
     if found.interruptions and not deploy.asked.allow_downtime:
         raise problems.interrupts(found.interruptions)
     _act(found, deploy)
     view.finish(found.release, local=deploy.asked.local)
+
+
+def _with_migrations(found: Plan, migrations: Migrations) -> Plan:
+    """The plan with what the new code says; the way back depends on it."""
+    additive = found.release.additive and not migrations.blocking
+    release = replace(found.release, additive=additive)
+    return replace(found, release=release, migrations=migrations)
 
 
 def _label(deploy: Deploy) -> Swarm:
