@@ -30,8 +30,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def cluster() -> Iterator[Cluster]:
     """Three nodes, whole, with nothing of ours on them."""
     nodes = Cluster()
-    nodes.act("up")
-    with way_outside():
+    with nodes.to_ourselves(), way_outside():
+        nodes.act("up")
         nodes.wait_until_whole(1)
         nodes.remove(NAME)
         yield nodes
@@ -55,6 +55,8 @@ def site(
     made.git("init", "--quiet")
     made.commit()
     try:
+        if not engines.in_a_swarm:
+            made.said_before = made.inv("deploy", code=1).stderr
         made.deploy("--yes")
         yield made
     finally:

@@ -13,13 +13,15 @@ from stacks import Checkout, docker
 from traffic import Place, Traffic, Visitor, visitors
 
 FIGURES: list[str] = []  # what was counted, for the end of the run
+one_node = pytest.mark.parametrize("site", ["one"], indirect=True)
 three_nodes = pytest.mark.parametrize("site", ["three"], indirect=True)
 TEMPLATE = "project/home/templates/home/index.html"
 
 
 @dataclass
 class Site:
-    """A checkout, and where it is deployed to: `target` are the flags that say so."""
+    """A checkout, and where it is deployed to: `target` are the flags that say so; `said_before` is
+    what was said of an engine that was in no Swarm."""
 
     stack: Checkout
     engines: Engines
@@ -27,6 +29,7 @@ class Site:
     target: tuple[str, ...]
     written: list[str] = field(default_factory=list)
     rounds: int = 0
+    said_before: str = ""
 
     @property
     def cluster(self) -> Cluster:

@@ -1,9 +1,11 @@
 """The engines that are deployed to: three nodes that can be killed and cut off, or this machine."""
 
+import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from stacks import docker, eventually
@@ -18,10 +20,18 @@ class Cluster:
 
     addresses = tuple(f"10.77.0.1{number}" for number in NUMBERS)
     hosts = tuple(f"unix:///run/cluster/node{number}.sock" for number in NUMBERS)
+    in_a_swarm = True  # before we came
 
     def __init__(self) -> None:
         self.script = os.environ.get("CLUSTER", "")
         assert os.access(self.script, os.X_OK), "CLUSTER does not name the cluster's script"
+
+    @contextmanager
+    def to_ourselves(self) -> Iterator[None]:
+        """Another run of these tests on this machine waits meanwhile."""
+        with Path(self.script).open() as script:
+            fcntl.flock(script, fcntl.LOCK_EX)
+            yield
 
     def act(self, *words: str) -> None:
         """`cluster up`, `kill N`, `start N`, `cut N`, `mend N`."""
@@ -99,14 +109,14 @@ class ThisMachine:
     hosts = ("unix:///var/run/docker.sock",)
 
     def __init__(self) -> None:
-        self.was_one = _is_swarm()
+        self.in_a_swarm = _is_swarm()
 
     def remove(self, stack: str) -> None:
         """All of the stack, and the Swarm unless it was there before, or others have come to it."""
         if not _is_swarm():
             return
         _remove_stack([], stack)
-        if not self.was_one and not docker("service", "ls", "--quiet").stdout.strip():
+        if not self.in_a_swarm and not docker("service", "ls", "--quiet").stdout.strip():
             docker("swarm", "leave", "--force")
         _remove_rest([], stack)
 

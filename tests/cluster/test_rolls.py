@@ -24,6 +24,7 @@ def test_a_changed_page_is_served_by_turns_and_then_alone(site: Site) -> None:
     site.assert_nothing_lost()
 
 
+@three_nodes
 def test_another_secret_key_logs_nobody_out(site: Site) -> None:
     site.inv("deploy.manage", "--", "shell", "-c", BOSS)
     boss = Visitor(site.place, "boss")

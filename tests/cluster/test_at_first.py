@@ -1,0 +1,18 @@
+"""Right after the first deploy; its name lets it come first."""
+
+import pytest
+from deployed import Site, one_node
+
+
+@pytest.mark.fault("DEP19", "docker")
+def test_there_is_no_release_to_go_back_to(site: Site) -> None:
+    assert site.release() == 1
+    site.refused("DEP19", "deploy.rollback")
+
+
+@one_node
+@pytest.mark.fault("DEP03", "docker")
+def test_the_engine_becomes_a_swarm_only_if_asked(site: Site) -> None:
+    if site.engines.in_a_swarm:
+        pytest.skip("the engine was in a Swarm before")
+    assert "error DEP03: " in site.said_before
