@@ -15,7 +15,7 @@ import time
 
 from harness import Checkout, checkout, seconds
 
-DEPLOYS, REPLICAS, CONNECTIONS = 10, 4, 8
+DEPLOYS, REPLICAS, CONNECTIONS = 10, 4, 2
 PAGE = "project/home/templates/home/index.html"
 FILES = ("db.yaml", "web.yaml", "prod.yaml", "prod/db.yaml", "prod/encryption.yaml")
 
@@ -85,8 +85,9 @@ class Site:
     def remove(self) -> None:
         self.it.run("./inv", "deploy.down", "--local")
         time.sleep(5)
+        node = docker("info", "--format", "{{.Swarm.NodeID}}")
         for kind in ("db", "proxy"):
-            docker("node", "update", "--label-rm", f"{kind}.{self.stack}", "self")
+            docker("node", "update", "--label-rm", f"{kind}.{self.stack}", node)
         for name in ("postgres_data", "caddy_data", "static"):
             subprocess.run(["docker", "volume", "rm", "-f", f"{self.stack}_{name}"], check=False)
         images = docker("image", "ls", "-q", f"{self.stack}-web").split()

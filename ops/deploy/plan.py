@@ -38,6 +38,8 @@ class Plan:
         if self.before is None:
             return []
         found = [f"migration {operation}" for operation in self.migrations.blocking]
+        if self.before.values["DATABASE_HOST"] != self.release.values["DATABASE_HOST"]:
+            found.append("the database is another one, with the rows that it has")
         if "db" in self.anew:
             found.append("the database gets another container")
         if "proxy" in self.anew and self.proxies < 2:
@@ -80,8 +82,9 @@ def changes(before: Release, after: Release) -> dict[str, tuple[str, str]]:
 def migrations(plan: Plan, swarm: Swarm) -> Migrations:
     """What the new code says of the database as it is, with the password that this still has."""
     assert plan.before
-    password = {"SQL_PASSWORD_SECRET": plan.before.values["SQL_PASSWORD_SECRET"]}
-    asking = plan.release.with_values(**password)
+    asking = plan.release
+    if asking.has_own_database and plan.before.has_own_database:
+        asking = asking.with_values(SQL_PASSWORD_SECRET=plan.before.values["SQL_PASSWORD_SECRET"])
     with toolbox.toolbox(asking, swarm) as container:
         done = toolbox.run(container, QUESTION)
     try:

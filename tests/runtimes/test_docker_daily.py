@@ -2,16 +2,21 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from stacks import Checkout, Docker, Make, docker
 
+from ops import env
+from ops.deploy import production
+
 OWNER = 12345
 # What the three readers have to agree on; here it has to open the database as well.
 PASSWORD = r"""a b#c$d"e'f\g $HOME ${SQL_USER}"""
 SPELLED = r"""'a b#c$d"e\'f\g $HOME ${SQL_USER}'"""
+SECRET = "of-production-alone"
 MEGABYTE = 1_000_000
 
 
@@ -112,13 +117,17 @@ def test_dotenv_is_nowhere_in_the_image(stack: Checkout) -> None:
 
 
 def test_the_build_context_holds_only_what_is_copied(stack: Checkout, tmp_path: Path) -> None:
-    (stack.root / "backup.sql").write_text("secret")
+    for name in ("backup.sql", "project/.env", "project/db.sqlite3", "project/media/upload"):
+        (stack.root / name).parent.mkdir(exist_ok=True)
+        (stack.root / name).write_text("secret")
     argv = ["buildx", "build", "--quiet", "--file", "-", "--output", f"type=local,dest={tmp_path}"]
     docker(*argv, ".", cwd=stack.root, input="FROM scratch\nCOPY . /\n")
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert "compose/web/Dockerfile" in files
-    allowed = ("compose/web/", "requirements/base.txt", "requirements/build.txt")
+    locks = (f"requirements/{name}.txt" for name in ("base", "build", "prod"))
+    allowed = ("compose/web/", "project/", *locks)
     assert all(name.startswith(allowed) for name in files), files
+    assert not [name for name in files if "secret" in (tmp_path / name).read_text("latin-1")[:6]]
 
 
 def test_the_image_adds_at_most_46_megabytes(stack: Checkout) -> None:
@@ -143,21 +152,35 @@ def _lines(stack: Checkout, *arguments: str) -> list[str]:
     return plain_compose(stack, *arguments).splitlines()
 
 
-STACK_CONFIG = ["stack", "config", "-c", "compose/web.yaml", "-c", "compose/db.yaml"]
+OPTIONAL = ("db", "pooler", "encryption")
+FILES = ("db.yaml", "web.yaml", "prod.yaml", *(f"prod/{name}.yaml" for name in OPTIONAL))
+STACK_CONFIG = ["stack", "config", *(word for name in FILES for word in ("-c", f"compose/{name}"))]
 
 
-def test_web_and_db_load_in_a_swarm(stack: Checkout) -> None:
-    values = {**os.environ, **stack.values}
+def test_production_loads_in_a_swarm(stack: Checkout) -> None:
+    values = {**os.environ, **production_values()}
     config = docker(*STACK_CONFIG, cwd=stack.root, env=values).stdout
-    assert "postgres_data" in config and f"{stack.project}-web" in config
+    assert {f"  {name}:" for name in ("db", "web", "proxy", "pooler")} <= set(config.splitlines())
+    published = re.findall(r"target: 443\n\s+published: 443(\n\s+protocol: udp)?", config)
+    assert len(published) == 2, "TCP and UDP: docker merges them if two files have the proxy"
+    assert SECRET not in config
 
 
-@pytest.mark.parametrize("key", ["COMPOSE_PROJECT_NAME", "SECRET_KEY", "SQL_PASSWORD"])
-def test_a_missing_required_value_is_refused(stack: Checkout, key: str) -> None:
-    values = {k: v for k, v in {**os.environ, **stack.values}.items() if k != key}
+@pytest.mark.parametrize("key", ["STACK", "WEB_IMAGE", "SQL_PASSWORD_SECRET", "DOMAIN"])
+def test_a_value_that_production_lacks_is_refused(stack: Checkout, key: str) -> None:
+    values = {k: v for k, v in {**os.environ, **production_values()}.items() if k != key}
     done = docker(*STACK_CONFIG, cwd=stack.root, env=values, check=False)
-    assert done.returncode != 0
-    assert key in done.stderr and "is missing in .env" in done.stderr
+    assert done.returncode != 0 and key in done.stderr
+
+
+def production_values() -> dict[str, str]:
+    """What `inv deploy` would fill the compose files in with."""
+    given = {"COMPOSE_PROJECT_NAME": "shop", "DOMAIN": "a.example", "POOL_SIZE": "20"}
+    given |= dict.fromkeys(("SECRET_KEY", "SQL_PASSWORD"), "x")
+    given |= dict.fromkeys(("PROD_SECRET_KEY", "PROD_SQL_PASSWORD"), SECRET)
+    text = "".join(f"{key}={value}\n" for key, value in given.items())
+    values = production.of(env.settings_from(text)).values
+    return {**values, "RELEASE": "1", "WEB_IMAGE": "shop-web:1"}
 
 
 def test_the_page_is_on_the_loopback_interface_alone(stack: Checkout) -> None:

@@ -211,7 +211,8 @@ def test_a_page_behind_a_proxy(replica: Replica) -> None:
     assert page.status == 200 and "PostgreSQL 18" in page.text
     assert page.headers["x-request-id"] == "4f1c-9"
     assert "max-age=" in page.headers["strict-transport-security"]
-    assert "INFO service.requests [4f1c-9] GET / 200 in " in replica.log()
+    lines = [json.loads(line) for line in replica.log().splitlines() if '"path": "/"' in line]
+    assert [(line["request_id"], line["status"]) for line in lines] == [("4f1c-9", 200)]
     plain = get(replica.url, X_Forwarded_Proto="http")
     assert (plain.status, plain.headers["location"]) == (301, "https://shop.example/")
     assert get(replica.url, Host="elsewhere.example").status == 400
