@@ -90,12 +90,6 @@ def _lacks_browser() -> str:
     return "" if shutil.which("chromium") else "no Chromium; type: sudo apt-get install chromium"
 
 
-def _lacks_cluster() -> str:
-    if not os.access(os.environ.get("CLUSTER", ""), os.X_OK):
-        return "CLUSTER does not name the script of a cluster of three nodes; see README.md"
-    return _lacks_engine()
-
-
 def _pytest(*options: str) -> Sequence[str]:
     return [PYTHON, "-m", "pytest", *options]
 
@@ -151,6 +145,6 @@ SUITES = {
     "browser": Suite(
         _pytest("tests/browser"), locks=("test", "embedded", "browser"), lacks=_lacks_browser
     ),
-    "cluster": Suite(_pytest("tests/cluster"), locks=("test", "zstd"), lacks=_lacks_cluster),
+    "cluster": Suite(_pytest("tests/cluster"), locks=("test", "zstd"), lacks=_lacks_engine),
     "engine": Suite(_pytest(KILLED, DOCKER), lacks=_lacks_engine),
 }

@@ -3,6 +3,7 @@
 A site is deployed once, and each test leaves it deployed and whole.
 """
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -29,6 +30,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """Three nodes, whole, with nothing of ours on them."""
+    if not os.environ.get("CLUSTER"):
+        pytest.skip("CLUSTER names no script that makes three nodes; see README.md")
     nodes = Cluster()
     with nodes.to_ourselves(), way_outside():
         nodes.act("up")
