@@ -22,8 +22,8 @@ from ops import ROOT, ports
 
 NAME, OTHER = NAMES = ("shop.example.org", "www.example.org")
 HERE = "127.0.0.1"
-# A chunk that is none: what proxies find out when the request is on its way already.
-BROKEN = f"POST / HTTP/1.1\r\nHost: {NAME}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nZZ\r\n"
+# The last chunk is none: what a proxy finds out when the request is on its way already.
+BROKEN = f"POST / HTTP/1.1\r\nHost: {NAME}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nZ\r\n"
 # Answers each request with what it was sent; /probes and /slow as a web would. /end breaks off.
 WEB = """
 import http.server, json, socket, time
@@ -153,7 +153,7 @@ def _edge(folder: Path) -> Iterator[Edge]:
                 *("--network-alias", "tasks.web", "--volume", f"{folder}:/web:ro"),
                 *("python:3.14-alpine", "python", "/web/web.py"),
             )
-        values = {"DOMAIN": " ".join(NAMES), "TLS": "internal", "ACME_ACCOUNT": "", "MAX_BODY": "10MB"}
+        values = {"DOMAIN": " ".join(NAMES), "TLS": "internal", "MAX_BODY": "10MB"}
         values |= {"HTTP_PORT": str(http_port), "HTTPS_PORT": str(https_port)}
         values["HTTPS_SUFFIX"] = f":{https_port}"
         docker(
