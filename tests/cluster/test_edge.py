@@ -22,6 +22,18 @@ from ops import ROOT, ports
 
 NAME, OTHER = NAMES = ("shop.example.org", "www.example.org")
 HERE = "127.0.0.1"
+# An authority that gives certificates to those who answer for a name, as those of the world do.
+AUTHORITY = """
+{
+    admin off
+    skip_install_trust
+}
+ca.example.org {
+    tls internal
+    acme_server
+}
+"""
+AUTHORITY_ROOT = "caddy/pki/authorities/local/root.crt"
 # The last chunk is none: what a proxy finds out when the request is on its way already.
 BROKEN = f"POST / HTTP/1.1\r\nHost: {NAME}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nZ\r\n"
 # Answers each request with what it was sent; /probes and /slow as a web would. /end breaks off.
@@ -92,6 +104,13 @@ class Edge:
         plain = socket.create_connection((HERE, self.https), timeout=30)
         return context.wrap_socket(plain, server_hostname=name)
 
+    def is_trusted(self, name: str, root: Path) -> bool:
+        """Whether `root` has signed for this name."""
+        context = ssl.create_default_context(cafile=str(root))
+        with suppress(OSError), socket.create_connection((HERE, self.https), timeout=5) as plain:
+            return bool(context.wrap_socket(plain, server_hostname=name).version())
+        return False
+
     def ask(
         self, path: str = "/", method: str = "GET", body: Any = None, **headers: str
     ) -> tuple[int, dict[str, str], str]:
@@ -139,40 +158,57 @@ def edge(docker_runtime: object, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @contextmanager
 def _edge(folder: Path) -> Iterator[Edge]:
-    name = f"edge-{uuid.uuid4().hex[:8]}"
-    http_port = ports.free_port(9080)
-    https_port = ports.free_port(http_port + 1)
+    """Before two webs, on ports that are free."""
     (folder / "web.py").write_text(WEB)
-    label = ["--label", f"edge={name}"]
-    docker("network", "create", *label, name)
-    try:
-        webs = [f"{name}-web-{number}" for number in (1, 2)]
-        for web in webs:
-            docker(
-                *("run", "--detach", "--name", web, *label, "--network", name),
-                *("--network-alias", "tasks.web", "--volume", f"{folder}:/web:ro"),
-                *("python:3.14-alpine", "python", "/web/web.py"),
-            )
-        values = {"DOMAIN": " ".join(NAMES), "TLS": "internal", "MAX_BODY": "10MB"}
-        values |= {"HTTP_PORT": str(http_port), "HTTPS_PORT": str(https_port)}
+    with _network() as network:
+        for number in (1, 2):
+            flags = ("--network-alias", "tasks.web", "--volume", f"{folder}:/web:ro")
+            image = ("python:3.14-alpine", "python", "/web/web.py")
+            _run(network, f"web-{number}", *flags, *image)
+        http_port = ports.free_port(9080)
+        https_port = ports.free_port(http_port + 1)
+        values = {"HTTP_PORT": str(http_port), "HTTPS_PORT": str(https_port), "TLS": "internal"}
         values["HTTPS_SUFFIX"] = f":{https_port}"
-        docker(
-            *("run", "--detach", "--name", f"{name}-proxy", *label, "--network", name),
-            *(word for pair in values.items() for word in ("--env", "=".join(pair))),
-            *("--read-only", "--cap-drop", "ALL", "--cap-add", "NET_BIND_SERVICE"),
-            *("--tmpfs", "/config", "--tmpfs", "/data"),
-            *("--volume", f"{ROOT / 'compose/caddy'}:/etc/caddy:ro"),
-            *("--publish", f"{HERE}:{http_port}:{http_port}"),
-            *("--publish", f"{HERE}:{https_port}:{https_port}"),
-            "caddy:2-alpine",
-        )
-        made = Edge(http_port, https_port, f"{name}-proxy", tuple(webs))
+        made = _proxy(network, http_port, https_port, values)
         eventually(lambda: _answers(made), 30, "the proxy answers")
         yield made
+
+
+@contextmanager
+def _network() -> Iterator[str]:
+    """A network of its own, which goes with all containers in it."""
+    name = f"edge-{uuid.uuid4().hex[:8]}"
+    docker("network", "create", "--label", f"edge={name}", name)
+    try:
+        yield name
     finally:
         found = docker("ps", "--all", "--quiet", "--filter", f"label=edge={name}").stdout.split()
         docker("rm", "--force", "--volumes", *found)
         docker("network", "rm", name)
+
+
+def _run(network: str, name: str, *flags_and_image: str) -> None:
+    labels = ("--label", f"edge={network}", "--network", network)
+    docker("run", "--detach", "--name", f"{network}-{name}", *labels, *flags_and_image)
+
+
+def _proxy(
+    network: str, http_port: int, https_port: int, values: dict[str, str], *flags: str
+) -> Edge:
+    """As compose/prod.yaml has it; `values` are its environment."""
+    values = {"DOMAIN": " ".join(NAMES), "MAX_BODY": "10MB", **values}
+    _run(
+        *(network, "proxy", *flags),
+        *(word for pair in values.items() for word in ("--env", "=".join(pair))),
+        *("--read-only", "--cap-drop", "ALL", "--cap-add", "NET_BIND_SERVICE"),
+        *("--tmpfs", "/config", "--tmpfs", "/data"),
+        *("--volume", f"{ROOT / 'compose/caddy'}:/etc/caddy:ro"),
+        *("--publish", f"{HERE}:{http_port}:{values.get('HTTP_PORT', 80)}"),
+        *("--publish", f"{HERE}:{https_port}:{values.get('HTTPS_PORT', 443)}"),
+        "caddy:2-alpine",
+    )
+    webs = (f"{network}-web-1", f"{network}-web-2")
+    return Edge(http_port, https_port, f"{network}-proxy", webs)
 
 
 def _answers(edge: Edge) -> bool:
@@ -268,6 +304,26 @@ def test_a_certificate_for_no_other_name(edge: Edge) -> None:
     for name in ("evil.example", ""):
         with pytest.raises((ssl.SSLError, ConnectionResetError, ValueError)):
             edge.connect(name=name)
+
+
+def test_certificates_come_by_themselves(docker_runtime: object, tmp_path: Path) -> None:
+    (tmp_path / "Caddyfile").write_text(AUTHORITY)
+    (tmp_path / "data").mkdir()
+    root = tmp_path / "data" / AUTHORITY_ROOT
+    account = (
+        f"acme_ca https://ca.example.org/acme/local/directory\nacme_ca_root /ca/{AUTHORITY_ROOT}"
+    )
+    with _network() as network:
+        folders = ("--volume", f"{tmp_path}:/etc/caddy:ro", "--volume", f"{tmp_path}/data:/data")
+        _run(network, "ca", "--network-alias", "ca.example.org", *folders, "caddy:2-alpine")
+        eventually(root.exists, 30, "the authority is there")
+        names = (word for name in NAMES for word in ("--network-alias", name))
+        flags = (*names, "--volume", f"{tmp_path}/data:/ca:ro")
+        http_port = ports.free_port(9090)
+        values = {"TLS": "acme", "ACME_ACCOUNT": account}
+        edge = _proxy(network, http_port, ports.free_port(http_port + 1), values, *flags)
+        for name in NAMES:
+            eventually(lambda name=name: edge.is_trusted(name, root), 40, "there is a certificate")
 
 
 def test_a_header_of_100_mb(edge: Edge) -> None:
