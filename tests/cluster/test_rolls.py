@@ -52,6 +52,7 @@ def test_from_two_to_eight_containers_and_back(site: Site) -> None:
     scale(site, 2)
 
 
+@three_nodes
 def test_back_to_the_release_before_which_stays_at_the_present_scale(site: Site) -> None:
     before, heading = site.release(), site.heading()
     with site.taken_back():

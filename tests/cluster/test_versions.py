@@ -43,6 +43,7 @@ def held_back(site: Site, code: str, what: str, *flags: str) -> str:
     return said
 
 
+@three_nodes
 @pytest.mark.fault("DEP15", "docker")
 def test_one_that_never_gets_ready(site: Site) -> None:
     site.change(PROBES, "state, state.obstacle)", 'state, "planted: never ready")')
