@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from stacks import docker, eventually
+from tls import Authority
 
 from ops import ROOT, ports
 
@@ -324,6 +325,21 @@ def test_certificates_come_by_themselves(docker_runtime: object, tmp_path: Path)
         edge = _proxy(network, http_port, ports.free_port(http_port + 1), values, *flags)
         for name in NAMES:
             eventually(lambda name=name: edge.is_trusted(name, root), 40, "there is a certificate")
+
+
+def test_a_certificate_of_ones_own(docker_runtime: object, tmp_path: Path) -> None:
+    authority = Authority.made_in(tmp_path / "authority")
+    own = authority.issue(",".join(f"DNS:{name}" for name in NAMES))
+    (tmp_path / "tls_cert").write_text(own["CERTIFICATE"])
+    (tmp_path / "tls_key").write_text(own["KEY"])
+    secrets = ("--volume", f"{tmp_path}:/run/secrets:ro")
+    with _network() as network:
+        http_port = ports.free_port(9090)
+        https_port = ports.free_port(http_port + 1)
+        edge = _proxy(network, http_port, https_port, {"TLS": "certificate"}, *secrets)
+        root = authority.folder / "ca.pem"
+        for name in NAMES:
+            eventually(lambda name=name: edge.is_trusted(name, root), 20, "it is shown")
 
 
 def test_a_header_of_100_mb(edge: Edge) -> None:
