@@ -378,6 +378,16 @@ def test_slow_clients_keep_nobody_waiting(edge: Edge) -> None:
         connection.close()
 
 
+def test_a_body_that_is_not_there_yet_keeps_no_web(edge: Edge) -> None:
+    with edge.connect() as slow:
+        slow.sendall(f"POST /held HTTP/1.1\r\nHost: {NAME}\r\n".encode())
+        slow.sendall(b"Content-Length: 3000001\r\n\r\n" + b"x" * 3_000_000)
+        time.sleep(1)
+        assert edge.asked("POST /held") == 0
+        slow.sendall(b"x")
+        assert slow.recv(100).startswith(b"HTTP/1.1 200")
+
+
 def test_a_request_that_breaks_off_takes_no_container_out(edge: Edge) -> None:
     for _ in range(6):
         assert edge.raw(BROKEN.encode()).startswith(b"HTTP/1.1 502")
