@@ -14,6 +14,7 @@ from ops.deploy.releases import Release
 USER = "10001:10001"
 SECRETS = ("secret_key", "sql_password", "settings")
 ENDED = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
+FETCH = "fetch"  # the one that every node has to do
 WAITING, WAIT_SECONDS = ("new", "pending"), 60
 PLAIN = ("SQL_ENGINE", "SQL_DATABASE", "SQL_USER")
 WAY = ("HOST", "PORT", "SSLMODE", "SSLROOTCERT")
@@ -43,7 +44,7 @@ def run(release: Release, name: str, command: Sequence[str]) -> Outcome:
 
 def fetch(release: Release, image: str) -> Outcome:
     """Have every node fetch an image: what cannot be had is known before anything is stopped."""
-    service = f"{release.stack}_job_fetch"
+    service = f"{release.stack}_job_{FETCH}"
     if service in names(release.stack, JOB):
         _remove(service)
     flags = ["--mode", "global-job", "--restart-condition", "none", "--with-registry-auth"]
@@ -128,9 +129,13 @@ def _wait(service: str) -> list[str]:
 
 
 def _tasks(service: str) -> list[tuple[str, str]]:
-    """State and error of each."""
+    """State and error of each; of a job that is done that task alone which did it, since Swarm may
+    have tried again where another had failed."""
     listed = docker.ask("service", "ps", "--no-trunc", "--format", "{{json .}}", service)
     found = [json.loads(line) for line in listed.splitlines()]
+    done = [one for one in found if one["CurrentState"].startswith("Complete")]
+    if done and not service.endswith(FETCH):
+        found = done
     return [
         (
             one["CurrentState"].split()[0].lower(),

@@ -27,7 +27,7 @@ from ops.env import Settings
 from ops.lock import one_at_a_time
 from ops.problems import Problem
 
-MIGRATE = ("python", "manage.py", "migrate", "--no-input")
+MIGRATE = ("python", "manage.py", "migrate_once")
 IMAGES = ("WEB_IMAGE", "CADDY_IMAGE", "POSTGRES_IMAGE", "PGBOUNCER_IMAGE")
 
 

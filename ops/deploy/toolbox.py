@@ -21,6 +21,7 @@ from ops.env import SYSTEM
 
 ROLE = "tools"
 WAIT_SECONDS = 120  # for an image to be fetched
+NAMES_SECONDS = 8
 HOURS_12 = "43200"  # if its task is killed, it ends by itself
 PASSWORD = "/run/secrets/sql_password"
 
@@ -49,7 +50,19 @@ def client(release: Release, swarm: Swarm) -> Iterator[Client]:
         if secret.code and not process.mode.dry:
             raise problems.engine_refused("docker exec", secret.err.strip())
         variables = libpq(release) | {"PGPASSWORD": secret.out}
-        yield Client(container, "", variables, data="", compression="zstd:2")
+        found = Client(container, "", variables, data="", compression="zstd:2")
+        _wait_until_let_in(found)
+        yield found
+
+
+def _wait_until_let_in(client: Client) -> None:
+    """A network that a container has just joined may know no names yet; who is not let in for
+    another reason is told so by what comes next."""
+    deadline = time.monotonic() + NAMES_SECONDS
+    while not process.mode.dry and client.script("select 1", client.database).code:
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.3)
 
 
 def libpq(release: Release) -> dict[str, str]:

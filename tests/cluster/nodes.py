@@ -77,7 +77,7 @@ class Cluster:
             states = sorted(done.stdout.splitlines())
             return states == ["Ready Leader", "Ready Reachable", "Ready Reachable"]
 
-        eventually(whole, 60, "all nodes are ready")
+        eventually(whole, 180, "all nodes are ready")
 
     def mend(self) -> None:
         """Whatever a test has left: every node runs, and is linked to the others."""

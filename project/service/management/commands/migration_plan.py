@@ -5,9 +5,13 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError
+from django.db import connection
 
 from service.additive import blocking
 from service.migrations_state import read_migrations
+from service.wait import wait_for
+
+SECONDS = 10  # a container's network may know no names in its first moments
 
 
 class Command(BaseCommand):
@@ -17,6 +21,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        wait_for(connection, SECONDS, self.stderr.write)
         state = read_migrations()
         if state.refusal:
             raise CommandError(f"Cannot migrate: {state.refusal}.")

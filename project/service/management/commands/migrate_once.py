@@ -1,0 +1,24 @@
+"""Wait for the database and migrate it: the job of a deploy, before any replica is replaced."""
+
+import os
+from typing import Any
+
+from django.core.management import BaseCommand
+from django.db import connection
+
+from config.env import integer
+from service import exits
+from service.migrating import migrate
+from service.wait import NoDatabase, wait_for
+
+
+class Command(BaseCommand):
+    help = "Waits for the database and migrates it; what fails is said in a sentence."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        seconds = integer(os.environ, "DB_WAIT_SECONDS", 60, low=0, high=86400)
+        try:
+            wait_for(connection, seconds, self.stdout.write)
+        except NoDatabase as error:
+            exits.end(exits.NO_DATABASE, str(error))
+        migrate(options["verbosity"])
