@@ -162,7 +162,7 @@ def _checked(settings: Settings, stack: str, chosen: Mapping[str, str]) -> Produ
 
 def _values(stack: str, chosen: Mapping[str, str]) -> dict[str, str]:
     values = {key: chosen[key] for key in PLAIN_KEYS}
-    values |= {"STACK": stack, "DOMAIN": ", ".join(names_of(chosen["DOMAIN"]))}
+    values |= {"STACK": stack, "DOMAIN": " ".join(names_of(chosen["DOMAIN"]))}
     values["ALLOWED_HOSTS"] = ",".join(_allowed(name) for name in names_of(chosen["DOMAIN"]))
     values["ACME_ACCOUNT"] = f"email {chosen['EMAIL']}" if chosen["EMAIL"] else ""
     values |= port_values(chosen["HTTP_PORT"], chosen["HTTPS_PORT"])

@@ -25,7 +25,7 @@ def refuse_not_ready(release: Release, swarm: Swarm) -> None:
 
 
 def _ask(release: Release, container: str) -> str:
-    name = release.values["DOMAIN"].split(",")[0].replace("*", "www")
+    name = release.names[0].replace("*", "www")
     command = ["python", "-", name, release.values["HTTPS_PORT"]]
     argv = ["docker", "exec", "--interactive", container, *command]
     done = process.run(argv, stdin=SCRIPT.read_text())

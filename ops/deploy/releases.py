@@ -14,7 +14,7 @@ from typing import Any
 
 from ops import ROOT, docker
 from ops.deploy import objects, stack
-from ops.deploy.production import Production
+from ops.deploy.production import Production, names_of
 
 COMPOSE = ROOT / "compose"
 ROLE = "release"
@@ -54,9 +54,13 @@ class Release:
         return "prod/db.yaml" in self.files
 
     @property
+    def names(self) -> list[str]:
+        """Of the site, as they are typed: `*.example.org` too."""
+        return names_of(self.values["DOMAIN"])
+
+    @property
     def url(self) -> str:
-        host = self.values["DOMAIN"].split(",")[0]
-        return f"https://{host}{self.values['HTTPS_SUFFIX']}/"
+        return f"https://{self.names[0]}{self.values['HTTPS_SUFFIX']}/"
 
     def filled_in(self) -> dict[str, str]:
         """The variables of the compose files."""

@@ -144,7 +144,8 @@ def _remove_rest(host: list[str], stack: str) -> None:
     """Containers, volumes and images of a node."""
     label = ("--filter", f"label=com.docker.stack.namespace={stack}")
     if ids := docker(*host, "ps", "--all", "--quiet", *label).stdout.split():
-        docker(*host, "rm", "--force", *ids, check=False)  # nobody is to wait for them to end
+        # Nobody is to wait for them to end.
+        docker(*host, "rm", "--force", "--volumes", *ids, check=False)
 
     def without_volumes() -> bool:
         names = docker(*host, "volume", "ls", "--quiet", *label).stdout.split()

@@ -116,9 +116,11 @@ def test_own_certificates_are_secrets(tmp_path: Path) -> None:
 
 
 def test_names_of_the_site() -> None:
-    found = made(DOMAIN="*.shop.example.org shop.example.org")
+    found = made(DOMAIN="*.shop.example.org, shop.example.org")
+    assert found.values["DOMAIN"] == "*.shop.example.org shop.example.org"
     assert found.values["ALLOWED_HOSTS"] == ".shop.example.org,shop.example.org"
-    assert release(DOMAIN="a.example", HTTPS_PORT="8443").url == "https://a.example:8443/"
+    both = release(DOMAIN="a.example,b.example", HTTPS_PORT="8443")
+    assert both.url == "https://a.example:8443/"
 
 
 def test_another_scale_is_no_other_version() -> None:
