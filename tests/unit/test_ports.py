@@ -235,7 +235,7 @@ def test_an_engine_that_does_not_answer(
     docker_says(no_engine, script)
     begin = time.monotonic()
     assert f"process {os.getpid()}" in ports.holder(listener.getsockname()[1]).words
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 30
 
 
 def test_no_docker_at_all(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
