@@ -208,8 +208,7 @@ def migrate(release: Release) -> None:
 
 
 def _apply(release: Release, nodes: Swarm) -> None:
-    stack.apply(release)
-    stack.wait(release.stack)
+    stack.roll(release)
     proxy.refuse_not_ready(release, nodes)
 
 
@@ -221,8 +220,7 @@ def _gone_back(before: Release | None, release: Release, problem: Problem, nodes
     console.say(f"going back to release {before.number}")
     try:
         data.hand_password_over(release, before, nodes)
-        stack.apply(before)
-        stack.wait(before.stack)
+        stack.roll(before)
     except Problem as another:
         problem.what += f" Going back failed as well: {another.what}"
         return problem

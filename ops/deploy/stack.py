@@ -68,15 +68,25 @@ class Service:
         return self.running == self.replicas and not olds and self.update in ("", *GOOD)
 
 
+def roll(release: "Release") -> None:
+    """Hand a release to Swarm and wait until it serves. Services that it has not end only then:
+    containers of before need their pooler as long as they answer."""
+    apply(release)
+    names = [f"{release.stack}_{name}" for name in rendered(release)]
+    wait(release.stack, names)
+    if others := [one.name for one in services(release.stack) if one.name not in names]:
+        docker.ask("service", "rm", *others)
+
+
 def apply(release: "Release") -> None:
-    """Hand a release to Swarm, which rolls to it; services that it has not are removed."""
+    """Hand a release to Swarm, which rolls to it."""
     known = set(env.known_keys())
     inherited = {key: value for key, value in os.environ.items() if key not in known}
     with release.written_out() as paths:
         files = [word for path in paths for word in ("--compose-file", path)]
         # A name without a slash is an image of this one node.
         resolve = "changed" if "/" in release.image else "never"
-        flags = ["--detach", "--prune", "--with-registry-auth", "--resolve-image", resolve]
+        flags = ["--detach", "--with-registry-auth", "--resolve-image", resolve]
         argv = ["docker", "stack", "deploy", *files, *flags, release.stack]
         code = process.attach(argv, env=inherited | release.filled_in(), progress=True)
     process.stop_if_interrupted(code)

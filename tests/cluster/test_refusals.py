@@ -45,6 +45,16 @@ def test_a_setting_that_cannot_be(site: Site, key: str, value: str, code: str) -
         site.refused(code)
 
 
+@pytest.mark.fault("DEP24", "docker")
+def test_a_certificate_that_swarm_does_not_take(site: Site) -> None:
+    with site.taken_back():
+        text = "-----BEGIN CERTIFICATE-----\n" + "A" * 600_000
+        (site.stack.root / ".state/large.pem").write_text(text)
+        for key, value in {"TLS": "certificate", "TLS_CERT": "", "TLS_KEY": ""}.items():
+            site.stack.set(key, value or ".state/large.pem")
+        assert "docker secret create" in site.refused("DEP24")
+
+
 @pytest.mark.fault("DEP18", "docker")
 def test_a_stack_that_is_nowhere(site: Site) -> None:
     with site.taken_back():

@@ -97,5 +97,5 @@ def test_a_migration_that_the_code_before_could_not_bear(site: Site) -> None:
     said = held_back(site, "DEP13", "a migration that interrupts")
     assert "notes.0002_next" in said
     site.deploy("--allow-downtime")
-    assert site.release() == release + 1
+    assert site.release() > release  # numbers of those that were gone back from are not used again
     assert f"release {release} " in site.refused("DEP20", "deploy.rollback")

@@ -54,11 +54,14 @@ class Session:
         assert self.child.stdin and self.child.stdout
         self.child.stdin.write(f"{script}\n\\echo over\n")
         self.child.stdin.flush()
-        lines = iter(self.child.stdout.readline, "")
-        return "".join(iter(lambda: next(lines), "over\n")).strip()
+        said = ""
+        while (line := self.child.stdout.readline()) != "over\n":
+            assert line, f"psql has ended: {self.child.communicate()[1]}"
+            said += line
+        return said.strip()
 
     def until(self, question: str) -> None:
-        eventually(lambda: self.ask(question) != "0", 20, question)
+        eventually(lambda: int(self.ask(question)) > 0, 20, question)
 
     def end(self) -> None:
         with suppress(BrokenPipeError):

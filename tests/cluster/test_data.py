@@ -1,0 +1,60 @@
+"""A backup of a deployed site, put back; and back again what that has replaced."""
+
+import re
+from pathlib import Path
+
+import pytest
+from deployed import Site, one_node
+from stacks import docker, eventually
+
+NOTES = "select text from notes_note order by text"
+
+
+@one_node
+@pytest.mark.fault("DEP27", "docker")
+def test_a_backup_takes_the_place_of_the_data_and_gives_it_back(site: Site) -> None:
+    with site.visited("notes are written") as traffic:
+        eventually(lambda: len(traffic.written) > 5, 30, "some are there")
+    notes = site.sql(NOTES)
+    backup = Path(site.inv("deploy.backup").stdout.strip())
+    assert (site.stack.root / backup).is_file()
+    site.sql("delete from notes_note")
+    assert "Nothing was changed" in site.refused("DEP27", "deploy.restore", backup.stem)
+    assert site.sql(NOTES) == ""
+    kept = put_back(site, backup.stem)
+    assert site.sql(NOTES) == notes
+    assert put_back(site, kept) and site.sql(NOTES) == ""
+    put_back(site, backup.stem)
+    site.assert_nothing_lost()
+
+
+def put_back(site: Site, which: str) -> str:
+    """Under which name the database that was there is kept."""
+    done = site.inv("deploy.restore", which, "--yes")
+    found = re.search(r"the database is kept: inv deploy.restore (\S+)", done.stdout + done.stderr)
+    assert found, done
+    eventually(lambda: site.heading() != "", 20, "the site is well")
+    return found[1]
+
+
+@one_node
+@pytest.mark.fault("DEP21", "docker")
+def test_a_node_that_takes_no_tasks(site: Site) -> None:
+    node = docker("info", "--format", "{{.Swarm.NodeID}}").stdout.strip()
+    docker("node", "update", "--availability", "pause", node)
+    try:
+        said = site.refused("DEP21", "deploy.psql", "--", "-c", "select 1")
+        assert "1 node not available for new tasks" in said
+    finally:
+        docker("node", "update", "--availability", "active", node)
+    assert site.sql("select 1") == "1"
+
+
+@one_node
+def test_down_and_served_again_with_all_data(site: Site) -> None:
+    notes = site.sql(NOTES)
+    site.inv("deploy.down")
+    site.refused("DEP18", "deploy.status")
+    site.deploy("--yes")
+    assert site.release() == 1 and site.sql(NOTES) == notes
+    site.assert_nothing_lost()
