@@ -116,6 +116,9 @@ class ThisMachine:
         if not _is_swarm():
             return
         _remove_stack([], stack)
+        # Swarm removes their volumes along with them, unless it is left before.
+        tools = ("ps", "--all", "--quiet", "--filter", f"name={stack}_tools")
+        eventually(lambda: not docker(*tools).stdout, 30, "the last tools are gone")
         if not self.in_a_swarm and not docker("service", "ls", "--quiet").stdout.strip():
             docker("swarm", "leave", "--force")
         _remove_rest([], stack)

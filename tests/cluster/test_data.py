@@ -31,7 +31,9 @@ def test_a_backup_takes_the_place_of_the_data_and_gives_it_back(site: Site) -> N
 def put_back(site: Site, which: str) -> str:
     """Under which name the database that was there is kept."""
     done = site.inv("deploy.restore", which, "--yes")
-    found = re.search(r"the database is kept: inv deploy.restore (\S+)", done.stdout + done.stderr)
+    found = re.search(
+        r"the database is kept: inv deploy.restore (?:--local )?(\S+)", done.stdout + done.stderr
+    )
     assert found, done
     eventually(lambda: site.heading() != "", 20, "the site is well")
     return found[1]
