@@ -84,7 +84,8 @@ class Site:
 
     def remove(self) -> None:
         self.it.run("./inv", "deploy.down", "--local")
-        time.sleep(5)
+        while docker("ps", "-aq", "--filter", f"name={self.stack}"):  # they hold the volumes
+            time.sleep(1)
         node = docker("info", "--format", "{{.Swarm.NodeID}}")
         for kind in ("db", "proxy"):
             docker("node", "update", "--label-rm", f"{kind}.{self.stack}", node)
