@@ -4,6 +4,7 @@ For those on real stacks: the runtimes. The contract and the faults run on every
 on their own; `--runtime` takes one alone.
 """
 
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Begun in the background of a script, a runner ignores Ctrl-C, and so would all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "fault(code, *runtimes): makes this problem for real")
 
 

@@ -166,8 +166,8 @@ def test_a_restore_that_is_killed_while_it_swaps(stack: Checkout, gated: str) ->
         child = stack.start("db.restore", gated)
         other.until(LOADING)
         way.ask(LOCKS["databases"])
-        other.ask("create role gate;")
-        other.until(WAITING)
+        other.ask("create role gate;")  # its own connection ends with the swap
+        way.until(WAITING)
         ended(child, kill)
     now = state(stack)["text"]  # which of the two it is, is the server's own: never between
     assert now in ("kept", "changed")
