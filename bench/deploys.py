@@ -84,7 +84,9 @@ class Site:
 
     def remove(self) -> None:
         self.it.run("./inv", "deploy.down", "--local")
-        while docker("ps", "-aq", "--filter", f"name={self.stack}"):  # they hold the volumes
+        for _ in range(60):  # its containers hold the volumes
+            if not docker("ps", "-aq", "--filter", f"name={self.stack}"):
+                break
             time.sleep(1)
         node = docker("info", "--format", "{{.Swarm.NodeID}}")
         for kind in ("db", "proxy"):

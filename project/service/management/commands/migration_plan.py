@@ -9,7 +9,7 @@ from django.db import connection
 
 from service.additive import blocking
 from service.migrations_state import read_migrations
-from service.wait import wait_for
+from service.wait import NoDatabase, wait_for
 
 SECONDS = 10  # a container's network may know no names in its first moments
 
@@ -21,7 +21,10 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        wait_for(connection, SECONDS, self.stderr.write)
+        try:
+            wait_for(connection, SECONDS, self.stderr.write)
+        except NoDatabase as error:
+            raise CommandError(str(error)) from error
         state = read_migrations()
         if state.refusal:
             raise CommandError(f"Cannot migrate: {state.refusal}.")
