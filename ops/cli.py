@@ -1,5 +1,6 @@
 """Between Invoke and `ops`: tasks that obey --dry and end with a sentence, and a grouped list."""
 
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -79,10 +80,20 @@ class Tasks(Program):
         try:
             super().parse_tasks()
         except ParseError as error:
-            raise ParseError(f"{error}\n{HINT}", error.context) from error
+            raise ParseError(f"{error}{self._meant(error)}\n{HINT}", error.context) from error
         first, *others = [context.name for context in self.tasks] or [""]
         if first in ESCAPES and others:
             raise ParseError(f"{first} and {others[0]} would be two tasks here.\n{HINT}")
+
+    def _meant(self, error: ParseError) -> str:
+        """A task or a flag that looks like the one that is not known."""
+        from difflib import get_close_matches
+
+        unknown = re.search("No idea what '(.+)' is", str(error))
+        flags = error.context.flags if error.context else ()
+        names = [*flags, *self.scoped_collection.task_names]
+        close = get_close_matches(unknown[1], names, n=1) if unknown else []
+        return f" Did you mean {close[0]}?" if close else ""
 
     def no_tasks_given(self) -> NoReturn:
         self.list_tasks()

@@ -39,6 +39,16 @@ FIELDS = {
 }
 
 
+@dataclass
+class Target:
+    """The engine that a deploy was told to go to: an address, or the name of a context."""
+
+    name: str = ""
+
+
+target = Target()
+
+
 @dataclass(frozen=True)
 class Container:
     """A container of this project: its state as `docker ps` words it, and its labels.
@@ -83,12 +93,16 @@ def ask(*arguments: str, seconds: float = ENGINE_SECONDS) -> str:
 
 def diagnose(command: str, reason: str = "") -> Problem:
     """Why a docker command failed: no command, no engine, no Compose, or its own reason."""
+    if "does not have a leader" in reason:
+        return problems.swarm_without_leader()
     question = ["docker", "version", "--format", "{{.Server.Version}}"]
     engine = process.run(question, timeout=DIAGNOSIS_SECONDS)
     if engine.code in (126, 127):
         return problems.docker_missing()
     if "permission denied" in engine.err:
         return problems.engine_forbidden()
+    if engine.code and target.name:
+        return problems.target_silent(target.name, _last_line(engine.err).rpartition("stderr=")[2])
     if engine.code:
         chosen_by, host = endpoint()
         # A context's own socket that is silent means an engine, such as Docker Desktop's, to start.

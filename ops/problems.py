@@ -224,7 +224,9 @@ def compose_missing() -> Problem:
 def docker_failed(command: str, reason: str) -> Problem:
     """A docker command failed for a reason of its own"""
     return Problem(
-        "DOCKER05", f"`{command}` failed: {reason}", "correct what it names, then type: inv up"
+        "DOCKER05",
+        f"`{command}` failed: {reason}",
+        "correct what it names, then type the same command again",
     )
 
 
@@ -247,6 +249,26 @@ def engine_elsewhere(chosen_by: str, host: str, answers: bool) -> Problem:
         "DOCKER07",
         f"the engine at {host}, where {chosen_by} points, {fact}.",
         f"{mend}  then: inv up",
+    )
+
+
+def swarm_without_leader() -> Problem:
+    """The managers of the Swarm have no leader"""
+    return Problem(
+        "DOCKER08",
+        "the managers of the Swarm have no leader, and so nothing can be asked or changed.",
+        "wait half a minute, then type the same command again; if it stays so, start the managers "
+        "that are gone: more than half of them have to run.",
+    )
+
+
+def target_silent(where: str, reason: str) -> Problem:
+    """The engine to deploy to does not answer"""
+    flag = "--host" if "://" in where else "--context"
+    return Problem(
+        "DOCKER09",
+        f"the engine to deploy to ({where}) does not answer: {reason}",
+        f"correct DEPLOY_TO in .env or --context; docker {flag} {where} version  has to answer.",
     )
 
 

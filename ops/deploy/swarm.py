@@ -51,7 +51,7 @@ def lead_to(settings: Settings, context: str, *, local: bool) -> str:
         return _as_it_is(local)
     os.environ.pop(ADDRESS, None)
     os.environ.pop(CONTEXT, None)
-    os.environ[ADDRESS if "://" in wanted else CONTEXT] = wanted
+    os.environ[ADDRESS if "://" in wanted else CONTEXT] = docker.target.name = wanted
     return wanted
 
 
@@ -100,7 +100,8 @@ def _make(where: str, yes: bool) -> None:
 
 
 def _nodes() -> list[Node]:
-    names = docker.ask("node", "ls", "--quiet").split()
+    # The engine itself waits that long for a leader.
+    names = docker.ask("node", "ls", "--quiet", seconds=30).split()
     found = json.loads(docker.ask("node", "inspect", *names))
     return [_node(entry) for entry in found]
 

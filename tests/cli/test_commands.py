@@ -362,6 +362,8 @@ def test_open_uses_the_browser_of_the_user(toolkit: Toolkit) -> None:
         ("manage migrate", 1, "would be two tasks"),
         ("compose down", 1, "would be two tasks"),
         ("up --nosuch", 1, "nosuch"),
+        ("migrat", 1, "Did you mean migrate?"),
+        ("deploy --lokal", 1, "Did you mean --local?"),
         ("logs --lines many", 1, "many"),
     ],
 )

@@ -35,7 +35,7 @@ def cluster() -> Iterator[Cluster]:
     nodes = Cluster()
     with nodes.to_ourselves(), way_outside():
         nodes.act("up")
-        nodes.wait_until_whole(1)
+        nodes.mend()
         nodes.remove(NAME)
         yield nodes
         nodes.mend()

@@ -47,14 +47,24 @@ class Cluster:
         return docker("--host", self.socket(number), *arguments, **options).stdout.strip()
 
     def leader(self, asked: int) -> int:
-        """The number of the node that leads the managers, as one of them says."""
+        """The number of the node that leads the managers, as one of them says; 0 for none yet."""
         format = "{{.Hostname}} {{.ManagerStatus}}"
-        lines = self.docker(asked, "node", "ls", "--format", format).splitlines()
-        return next(int(line[4]) for line in lines if line.endswith(" Leader"))
+        lines = self.docker(asked, "node", "ls", "--format", format, check=False).splitlines()
+        return next((int(line[4]) for line in lines if line.endswith(" Leader")), 0)
 
     def not_leading(self) -> int:
         """The number of a node that does not lead: where the database goes to."""
         return next(number for number in reversed(NUMBERS) if number != self.leader(1))
+
+    def lead_elsewhere(self, number: int) -> None:
+        """Have another node than this one lead the managers; that moves with every lost link."""
+        if self.leader(1) != number:
+            return
+        other = next(n for n in NUMBERS if n != number)
+        self.docker(other, "node", "demote", f"node{number}")
+        eventually(lambda: self.leader(other) not in (0, number), 60, "another node leads")
+        self.promote(other)
+        self.wait_until_whole(other)
 
     def labelled(self, asked: int, label: str) -> list[int]:
         """The numbers of the nodes that bear a label."""
@@ -80,11 +90,21 @@ class Cluster:
         eventually(whole, 180, "all nodes are ready")
 
     def mend(self) -> None:
-        """Whatever a test has left: every node runs, and is linked to the others."""
+        """Whatever a test has left: every node runs, is linked to the others, and a manager."""
         for number in NUMBERS:
             self.act("mend", str(number))
         self.act("up")
+        self.promote(1)
         self.wait_until_whole(1)
+
+    def promote(self, asked: int) -> None:
+        """All are managers again; one that is only just demoted refuses at first."""
+        promotion = ("node", "promote", *(f"node{number}" for number in NUMBERS))
+
+        def promoted() -> bool:
+            return not docker("--host", self.socket(asked), *promotion, check=False).returncode
+
+        eventually(promoted, 60, "all nodes are managers")
 
     def label(self, stack: str, database: int) -> None:
         """A proxy on every node, the database on one."""

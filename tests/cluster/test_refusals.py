@@ -86,7 +86,7 @@ def test_a_node_that_is_no_manager(site: Site) -> None:
         eventually(lambda: _is_worker(3), 20, "it is a worker")
         site.stack.refused("DEP04", "deploy", "--context", Cluster.socket(3))
     finally:
-        site.cluster.docker(1, "node", "promote", "node3")
+        site.cluster.promote(1)
     site.cluster.wait_until_whole(1)
 
 

@@ -252,6 +252,27 @@ def test_an_engine_elsewhere_that_answers(stack: Checkout, monkeypatch: pytest.M
     stack.inv("up")
 
 
+@pytest.mark.fault("DOCKER09", "docker")
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        ("nowhere", "context not found"),
+        ("tcp://127.0.0.1:9", "Is the docker daemon running?"),
+        pytest.param(
+            *("ssh://nobody@127.0.0.1:9", "Connection refused"),
+            marks=pytest.mark.skipif(not shutil.which("ssh"), reason="there is no ssh"),
+        ),
+    ],
+    ids=["context", "tcp", "ssh"],
+)
+def test_an_engine_to_deploy_to_that_is_silent(stack: Checkout, where: str, reason: str) -> None:
+    said = stack.refused("DOCKER09", "deploy.status", "--context", where)
+    assert f"({where})" in said and reason in said
+    stack.set("DEPLOY_TO", where)
+    assert f"({where})" in stack.refused("DOCKER09", "deploy.status")
+    assert stack.inv("up").stdout == f"{stack.url}\n"
+
+
 @contextmanager
 def proxied_engine() -> Iterator[str]:
     """This engine by TCP, on an address of this machine that only its containers reach."""
