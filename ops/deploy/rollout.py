@@ -65,7 +65,8 @@ def run(settings: Settings, asked: Asked) -> None:
     only_shown = asked.plan or process.mode.dry
     wanted = production.local(settings) if asked.local else _production(settings, only_shown)
     if only_shown and not swarm.is_one(where):
-        console.answer(f"{where} is in no Swarm: inv deploy makes it one, for a first release")
+        fact = f"{where} is in no Swarm: inv deploy makes it one, for a first release"
+        console.answer(console.as_typed(fact))
         return
     nodes = swarm.find(where, asked.yes)
     if asked.local:
