@@ -24,6 +24,7 @@ FAILED = ("failed", "rejected", "orphaned", "complete")  # a service is not mean
 UNHEALTHY = "its health check did not pass in time"  # then Swarm stops it, and it ends well
 POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 240  # without any task that came to run
+NETWORKS_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,16 @@ def scale(stack: str, name: str, replicas: int) -> None:
     argv = ["docker", "service", "scale", "--detach", f"{stack}_{name}={replicas}"]
     if code := process.attach(argv, progress=True):
         raise problems.engine_refused("docker service scale", f"it ended with {code}")
+
+
+def remove(stack: str) -> None:
+    """End the services. Their networks go a moment later: who deployed meanwhile would find them
+    there, and then no more."""
+    process.attach_or_fail(["docker", "stack", "rm", "--detach=false", stack], progress=True)
+    deadline = time.monotonic() + NETWORKS_SECONDS
+    networks = ("network", "ls", *label_filter(stack), "--quiet")
+    while not process.mode.dry and docker.ask(*networks).strip() and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
 
 
 def last_lines(task: str, count: int = 20) -> str:

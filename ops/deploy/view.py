@@ -100,9 +100,7 @@ def _confirm(release: Release) -> None:
 def down(settings: Settings, context: str, *, local: bool) -> None:
     """Remove the services; the volumes stay, and what was released is forgotten."""
     _, release, _ = deployed(settings, context, local=local)
-    process.attach_or_fail(
-        ["docker", "stack", "rm", "--detach=false", release.stack], progress=True
-    )
+    stack.remove(release.stack)
     if not process.mode.dry:
         console.say(
             f"the data stay on their node, in the volume {release.stack}_postgres_data; "

@@ -164,20 +164,23 @@ def _remove_stack(host: list[str], stack: str) -> None:
 
 
 def _remove_rest(host: list[str], stack: str) -> None:
-    """Containers, volumes and images of a node."""
-    label = ("--filter", f"label=com.docker.stack.namespace={stack}")
-    if ids := docker(*host, "ps", "--all", "--quiet", *label).stdout.split():
-        # Nobody is to wait for them to end.
-        docker(*host, "rm", "--force", "--volumes", *ids, check=False)
+    """Containers, volumes and images of a node; Swarm may be about to end, or to begin, some."""
+    ours = ("--quiet", "--filter", f"label=com.docker.stack.namespace={stack}")
+    image = ("image", "ls", "--quiet", "--filter", f"label=deploy.stack={stack}")
+    kinds = (
+        (("ps", "--all", *ours), ("rm", "--force", "--volumes")),
+        (("volume", "ls", *ours), ("volume", "rm")),
+        (image, ("image", "rm", "--force")),
+    )
 
-    def without_volumes() -> bool:
-        names = docker(*host, "volume", "ls", "--quiet", *label).stdout.split()
-        return not names or not docker(*host, "volume", "rm", *names, check=False).returncode
+    def nothing_left() -> bool:
+        found = [(docker(*host, *listing).stdout.split(), act) for listing, act in kinds]
+        for names, act in found:
+            if names:
+                docker(*host, *act, *set(names), check=False)
+        return not any(names for names, _ in found)
 
-    eventually(without_volumes, 60, f"the volumes of {stack} are removed")
-    images = docker(*host, "image", "ls", "--quiet", "--filter", f"label=deploy.stack={stack}")
-    if ids := list(set(images.stdout.split())):
-        docker(*host, "image", "rm", "--force", *ids)
+    eventually(nothing_left, 60, f"all of {stack} is removed")
 
 
 @contextmanager
