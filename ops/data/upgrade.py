@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import IO
 
 from ops import (
     clusters,
@@ -23,13 +24,14 @@ from ops import (
     removal,
     runtimes,
 )
-from ops.client import Client, last_error
+from ops.client import MAINTENANCE, Client, last_error
 from ops.clusters import KEY, Cluster
 from ops.data import contents, new_server, restore, undo
 from ops.data.new_server import NewServer
 from ops.docker import Container
 from ops.env import Settings
 from ops.lock import one_at_a_time
+from ops.process import Result
 from ops.progress import bar
 
 FINISH = "db.upgrade --finish"
@@ -47,27 +49,8 @@ WHERE datname <> 'template0' AND NOT starts_with(datname, :'live' || '@part-');
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() \g /dev/null
 """
-# In the new server's container: the old one is at 127.0.0.1, the new one at the socket. Of the
-# roles the one that initdb has made is there.
-FILL = r"""
-set -eu
-main() {
-  roles() { pg_dumpall --roles-only | grep -v -e '^--' -e '^\\'; }
-  theirs=$(PGHOST=127.0.0.1 roles)
-  printf '%s\n' "$theirs" | grep -vxF "CREATE ROLE $1;" |
-    psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set VERBOSITY=terse --dbname postgres
-  shift
-  for database; do
-    by=postgres; [ "$database" != postgres ] || by=template1
-    { PGHOST=127.0.0.1 PGDATABASE="$database" pg_dump --format=custom --compress=0 ||
-      touch /tmp/broken; } |
-      pg_restore --create --clean --if-exists --exit-on-error --dbname="$by"
-    [ ! -e /tmp/broken ]
-  done
-  [ "$theirs" = "$(roles)" ] || { echo "error: the roles differ" >&2; exit 1; }
-}
-main "$@" </dev/null >/dev/null
-"""
+OLD_ONE = "--host=127.0.0.1"  # as seen from the new server's container, which is at its socket
+SQL = ("--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse")
 
 
 @dataclass(frozen=True)
@@ -270,14 +253,50 @@ def _facts(old: Client, plan: Plan) -> Facts:
 
 def _fill(old: Client, new: NewServer, facts: Facts) -> None:
     """Dump, restore, compare."""
-    argv = ("-s", "--", facts.role, *facts.databases)
+    roles = _roles(new, OLD_ONE)
+    missing = "".join(line for line in roles if line != f"CREATE ROLE {facts.role};\n")
+    psql = ("psql", *SQL, f"--dbname={MAINTENANCE}")
+    _refuse_failed(new, new.client.send(lambda stdin: stdin.write(missing.encode()), *psql))
     with bar("restoring", new.filled, facts.bytes):
-        done = new.client.send(lambda stdin: stdin.write(FILL.encode()), "sh", *argv)
-    if done.code:
-        raise problems.upgrade_failed(new.image, last_error(done.err), new.old_image)
+        for database in facts.databases:
+            _copy(old, new, database)
+    if _roles(new) != roles:
+        raise _failed(new, "the roles differ.")
     if found := _compared(old, new.client, facts.databases):
-        reason = "what came out differs from what went in."
-        raise problems.upgrade_failed(new.image, reason, new.old_image, "\n".join(found[:8]))
+        raise _failed(new, "what came out differs from what went in.", "\n".join(found[:8]))
+
+
+def _roles(new: NewServer, *where: str) -> list[str]:
+    """The statements, a line each, that make a server's roles, as the new version writes them."""
+    done = new.client.run("pg_dumpall", "--roles-only", *where)
+    _refuse_failed(new, done)
+    lines = done.out.splitlines(keepends=True)
+    return [line for line in lines if not line.startswith(("--", "\\"))]
+
+
+def _copy(old: Client, new: NewServer, database: str) -> None:
+    """By the old server's own pg_dump, which leaves out what its system has added to the catalog:
+    Debian's 17.12 notes something with each column, and 18 would refuse it."""
+    dumped: list[Result] = []
+
+    def feed(pipe: IO[bytes]) -> None:
+        argv = ("pg_dump", "--format=custom", "--compress=0")
+        dumped.append(old.receive(pipe.write, *argv, database=database))
+
+    into = "template1" if database == MAINTENANCE else MAINTENANCE
+    argv = ("pg_restore", "--create", "--clean", "--if-exists", "--exit-on-error")
+    restored = new.client.send(feed, *argv, f"--dbname={into}")
+    _refuse_failed(new, *dumped, restored)
+
+
+def _refuse_failed(new: NewServer, *done: Result) -> None:
+    for one in done:
+        if one.code:
+            raise _failed(new, last_error(one.err))
+
+
+def _failed(new: NewServer, reason: str, evidence: str = "") -> problems.Problem:
+    return problems.upgrade_failed(new.image, reason, new.old_image, evidence)
 
 
 def _compared(old: Client, new: Client, databases: Sequence[str]) -> list[str]:

@@ -153,7 +153,7 @@ def at_work(stack: Checkout) -> bool:
 
 
 def test_killed_while_it_dumps(old: Checkout) -> None:
-    kill(start_until(old, "sh -s -- "))
+    kill(start_until(old, "pg_dump --format"))
     old.inv("up")
     assert_on(old, 17)
     assert clusters(old) == {"17"}
