@@ -1,7 +1,8 @@
-"""The doors to other programs: `run` captures, `attach` hands over the terminal; `receive` and
-`send` stream bytes in constant memory, `talk` holds a conversation."""
+"""The doors to other programs: `run` captures, `attach` hands over the terminal, `relay` passes on;
+`receive` and `send` stream bytes in constant memory, `talk` holds a conversation."""
 
 import os
+import select
 import shlex
 import shutil
 import signal
@@ -31,13 +32,14 @@ class Mode:
 
 
 mode = Mode()
+SILENT = 124
 INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a child that was
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a captured command came to; as in a shell 127 is no such
-    program, 126 one that cannot be run; 124 is no answer in time."""
+    """What a captured command came to; as in a shell 127 is no such program, 126 one that cannot be
+    run; 124 (SILENT) is no answer in time, and `out` what came until then."""
 
     code: int
     out: str
@@ -80,8 +82,9 @@ def run(
         )
     except OSError as error:
         return Result(_cannot_run(error), "", f"{argv[0]}: {error.strerror}")
-    except subprocess.TimeoutExpired:
-        return Result(124, "", f"{argv[0]}: no answer within {timeout} s")
+    except subprocess.TimeoutExpired as late:
+        came = (late.stdout or b"").decode(errors="replace")  # bytes even of a text
+        return Result(SILENT, came, f"{argv[0]}: no answer within {timeout} s")
     return Result(exit_code(done.returncode), done.stdout, done.stderr or "")
 
 
@@ -131,6 +134,22 @@ def attach_or_fail(
 
 
 PIECE = 1 << 20  # bytes; what a pipe can hold at most
+
+
+def relay(argv: Sequence[str], silence: float) -> int:
+    """Show and run `argv`, and pass on to our stdout whatever it writes, as it comes; its exit
+    code, or SILENT where it does not end and has said nothing for so many seconds."""
+    show(argv)
+    if mode.dry:
+        return 0
+    with _ended(_open(argv, None, subprocess.DEVNULL, subprocess.STDOUT)) as child:
+        assert child.stdout
+        while select.select([child.stdout], [], [], silence)[0]:
+            if not (piece := os.read(child.stdout.fileno(), PIECE)):
+                return exit_code(child.wait())
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+        return SILENT
 
 
 def receive(
@@ -223,7 +242,7 @@ def _open(
     argv: Sequence[str],
     env: Mapping[str, str] | None,
     stdin: int,
-    err: IO[bytes],
+    err: IO[bytes] | int,
     out: IO[bytes] | int = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
     # Of a session of its own, so that it is we who end it: after Ctrl-C there is more to undo.

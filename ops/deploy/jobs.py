@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ops import docker, process
-from ops.deploy import problems
+from ops.deploy import problems, stack
 from ops.deploy.objects import KIND
 from ops.deploy.production import CA
 from ops.deploy.releases import Release
@@ -109,9 +109,9 @@ def _create(stack: str, name: str, role: str, words: Sequence[str]) -> None:
 
 def _finish(service: str) -> Outcome:
     errors = _wait(service)
-    said = process.run(["docker", "service", "logs", "--raw", service], timeout=30, merged=True)
+    said = stack.logs(service)
     _remove(service)
-    return Outcome(not errors, said.out.rstrip(), "; ".join(dict.fromkeys(errors)))
+    return Outcome(not errors, said, "; ".join(dict.fromkeys(errors)))
 
 
 def _wait(service: str) -> list[str]:

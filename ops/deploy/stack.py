@@ -25,6 +25,7 @@ UNHEALTHY = "its health check did not pass in time"  # then Swarm stops it, and 
 POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 240  # without any task that came to run
 NETWORKS_SECONDS = 60
+LOGS_SECONDS = 10  # after which `docker service logs` is taken to be silent for ever
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,13 @@ def remove(stack: str) -> None:
 
 def last_lines(task: str, count: int = 20) -> str:
     """The end of what a task wrote, on whatever node."""
-    argv = ["docker", "service", "logs", "--raw", "--tail", str(count), task]
-    return process.run(argv, timeout=20, merged=True).out.rstrip()
+    return logs("--tail", str(count), task)
+
+
+def logs(*what: str) -> str:
+    """What `docker service logs` tells; it may not end (docker/cli 4678), having said all."""
+    argv = ["docker", "service", "logs", "--raw", *what]
+    return process.run(argv, timeout=LOGS_SECONDS, merged=True).out.rstrip()
 
 
 def wait(stack: str, names: Sequence[str] = ()) -> None:

@@ -13,6 +13,7 @@ from ops.deploy.stack import Service
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
 from ops.lock import one_at_a_time
+from ops.process import ChildFailed
 from ops.volumes import age
 
 
@@ -49,7 +50,13 @@ def logs(
     names = [s.name.removeprefix(f"{release.stack}_") for s in stack.services(release.stack)]
     if service not in names:
         raise general.unknown_service(service, names)
-    process.attach_or_fail(["docker", "service", "logs", *tail, f"{release.stack}_{service}"])
+    argv = ["docker", "service", "logs", *tail, f"{release.stack}_{service}"]
+    if "--follow" in tail:
+        process.attach_or_fail(argv)
+    elif (code := process.relay(argv, stack.LOGS_SECONDS)) == process.SILENT:
+        console.say("docker does not end, and says no more: to see what comes, add --follow")
+    elif code:
+        raise ChildFailed(code)
 
 
 def manage(settings: Settings, context: str, *, local: bool, arguments: list[str]) -> None:

@@ -64,6 +64,25 @@ def test_run_survives_output_that_is_not_utf8() -> None:
     assert process.run(["printf", r"a\377b"]).out == "a\ufffdb"
 
 
+def test_run_that_is_given_up_has_what_came() -> None:
+    done = process.run(["sh", "-c", "echo said; sleep 9"], timeout=0.5)
+    assert (done.code, done.out) == (process.SILENT, "said\n")
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("for n in 1 2 3 4; do sleep 0.2; echo out; echo err >&2; done; exit 5", 5),
+        ("for n in 1 2 3 4; do echo out; echo err >&2; done; sleep 9", process.SILENT),
+    ],
+)
+def test_relay_ends_what_has_no_more_to_say(
+    script: str, code: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert process.relay(["sh", "-c", script], silence=0.6) == code
+    assert capfd.readouterr().out == "out\nerr\n" * 4
+
+
 def test_attach_shows_the_command_as_one_would_type_it(capfd: pytest.CaptureFixture[str]) -> None:
     process.attach(["echo", "a b", "it's", "$x"])
     out, err = capfd.readouterr()
