@@ -16,6 +16,8 @@ from ops.volumes import Volume
 
 ENGINE_SECONDS = 10
 DIAGNOSIS_SECONDS = 5
+# Of managers that have no leader, or one that is about to be none.
+NO_LEADER = ("does not have a leader", "code = DeadlineExceeded", "code = Unavailable")
 USAGE_SECONDS = 120  # it counts every file of every volume
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
@@ -93,7 +95,7 @@ def ask(*arguments: str, seconds: float = ENGINE_SECONDS) -> str:
 
 def diagnose(command: str, reason: str = "") -> Problem:
     """Why a docker command failed: no command, no engine, no Compose, or its own reason."""
-    if "does not have a leader" in reason:
+    if any(sign in reason for sign in NO_LEADER):
         return problems.swarm_without_leader()
     question = ["docker", "version", "--format", "{{.Server.Version}}"]
     engine = process.run(question, timeout=DIAGNOSIS_SECONDS)

@@ -21,6 +21,7 @@ from ops.env import SYSTEM
 
 ROLE = "tools"
 WAIT_SECONDS = 120  # for an image to be fetched
+NODE_SECONDS = 20  # for a node: a Swarm with a new leader has none to give at first
 NAMES_SECONDS = 8
 HOURS_12 = "43200"  # if its task is killed, it ends by itself
 PASSWORD = "/run/secrets/sql_password"
@@ -99,21 +100,23 @@ def attach(container: str, argv: Sequence[str], env: Mapping[str, str] | None = 
 
 def _container(service: str) -> str:
     """The container of a service on this node, once it runs."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    begun = time.monotonic()
     label = f"label=com.docker.swarm.service.name={service}"
     while not (found := docker.ask("ps", "--filter", label, "--format", "{{.Names}}").split()):
-        if error := _error(service):
-            raise problems.tools_failed(error)
-        if time.monotonic() > deadline:
-            raise problems.tools_failed(f"it does not run after {WAIT_SECONDS} s")
+        if obstacle := _obstacle(service, time.monotonic() - begun):
+            raise problems.tools_failed(obstacle)
         time.sleep(0.2)
     return found[0]
 
 
-def _error(service: str) -> str:
+def _obstacle(service: str, seconds: float) -> str:
+    """Why it will not run, of one that was made so many seconds ago; '' as long as it may."""
     lines = docker.ask("service", "ps", "--no-trunc", "--format", "{{json .}}", service)
-    errors = (json.loads(line)["Error"].strip('"') for line in lines.splitlines())
-    return next((error for error in errors if error), "")
+    for task in map(json.loads, lines.splitlines()):
+        waits = task["CurrentState"].startswith("Pending")
+        if task["Error"] and (seconds > NODE_SECONDS or not waits):
+            return str(task["Error"].strip('"'))
+    return f"it does not run after {WAIT_SECONDS} s" if seconds > WAIT_SECONDS else ""
 
 
 def _remove_ended(stack: str) -> None:
