@@ -1,7 +1,7 @@
 """The production server: gunicorn, with an end that loses no request."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,29 @@ class Log(Logger):
         self.error_log.propagate = True
 
 
+@dataclass(frozen=True)
+class Bodiless:
+    """An answer whose body stays unsent, and which ends as any other does."""
+
+    answer: Any
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
+
+    def close(self) -> None:
+        self.answer.close()
+
+
+def bodiless_to_head(application: Callable[..., Any]) -> Callable[..., Any]:
+    """Django makes a body for HEAD as well. No server sends it; gunicorn would warn of each."""
+
+    def answered(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        answer = application(environ, start_response)
+        return Bodiless(answer) if environ["REQUEST_METHOD"] == "HEAD" else answer
+
+    return answered
+
+
 class Server(BaseApplication):
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -77,7 +100,7 @@ class Server(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Callable[..., Any]:
-        return static_files.served_before(get_internal_wsgi_application())
+        return static_files.served_before(bodiless_to_head(get_internal_wsgi_application()))
 
     def run(self) -> None:
         DrainingArbiter(self, self.options.drain_seconds).run()

@@ -22,6 +22,7 @@ from tls import Authority
 from ops import ROOT, ports
 
 NAME, OTHER = NAMES = ("shop.example.org", "www.example.org")
+TRIAL = "localhost"
 HERE = "127.0.0.1"
 # An authority that gives certificates to those who answer for a name, as those of the world do.
 AUTHORITY = """
@@ -169,7 +170,7 @@ def _edge(folder: Path) -> Iterator[Edge]:
         http_port = ports.free_port(9080)
         https_port = ports.free_port(http_port + 1)
         values = {"HTTP_PORT": str(http_port), "HTTPS_PORT": str(https_port), "TLS": "internal"}
-        values["HTTPS_SUFFIX"] = f":{https_port}"
+        values |= {"HTTPS_SUFFIX": f":{https_port}", "DOMAIN": " ".join((*NAMES, TRIAL))}
         made = _proxy(network, http_port, https_port, values)
         eventually(lambda: _answers(made), 30, "the proxy answers")
         yield made
@@ -257,6 +258,12 @@ def test_the_headers_of_an_answer(edge: Edge) -> None:
     assert uuid.UUID(headers["x-request-id"])
     assert f'h3=":{edge.https}"' in headers["alt-svc"]
     assert not {"server", "via", "x-powered-by"} & headers.keys()
+
+
+@pytest.mark.parametrize("path", ["/", "/unavailable"])
+def test_a_trial_binds_no_other_port_of_localhost_to_https(edge: Edge, path: str) -> None:
+    headers = edge.ask(path, Host=TRIAL)[1]
+    assert "strict-transport-security" not in headers and headers["x-frame-options"]
 
 
 def test_modern_protocols_alone(edge: Edge) -> None:

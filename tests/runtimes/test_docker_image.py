@@ -43,10 +43,10 @@ class Answer:
     headers: dict[str, str]
 
 
-def get(url: str, **headers: str) -> Answer:
+def get(url: str, method: str = "GET", **headers: str) -> Answer:
     """The answer, whatever its status; headers have small letters, - for _."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(url, headers=PAGE | named)
+    request = urllib.request.Request(url, headers=PAGE | named, method=method)
     try:
         answer = opener.open(request, timeout=20)
     except urllib.error.HTTPError as error:
@@ -218,6 +218,13 @@ def test_a_page_behind_a_proxy(replica: Replica) -> None:
     assert get(replica.url, Host="elsewhere.example").status == 400
     form = get(f"{replica.url}admin/login/")
     assert re.search(r"csrftoken=.*; Secure", form.headers["set-cookie"])
+
+
+def test_head_is_nothing_to_warn_of(replica: Replica) -> None:
+    head = get(replica.url, "HEAD")
+    assert (head.status, head.text) == (200, "") and int(head.headers["content-length"]) > 1000
+    lines = [line for line in replica.log().splitlines() if "HEAD" in line]
+    assert [json.loads(line)["level"] for line in lines] == ["INFO"]
 
 
 def test_static_files_are_hashed_compressed_and_kept_for_ever(replica: Replica) -> None:
