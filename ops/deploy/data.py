@@ -11,7 +11,6 @@ from ops.deploy import toolbox
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
-from ops.lock import one_at_a_time
 
 SET_PASSWORD = "\\getenv password NEW_PASSWORD\nALTER ROLE CURRENT_USER PASSWORD :'password';"
 SECRET = "SQL_PASSWORD_SECRET"
@@ -26,10 +25,10 @@ def save(settings: Settings, release: Release, nodes: Swarm, reason: str) -> Bac
 
 def restore(settings: Settings, release: Release, nodes: Swarm, which: str) -> None:
     """Put a backup, a dump, or a database that was put aside there in the place of the stack's; the
-    one that was stays beside it, under a name that is said."""
+    one that was stays beside it, under a name that is said. The caller holds the lock."""
     named = settings.lending({"COMPOSE_PROJECT_NAME": release.stack})
     note = undo.kept_note("restore")
-    with one_at_a_time("deploy.restore"), toolbox.client(release, nodes) as client:
+    with toolbox.client(release, nodes) as client:
         aside = {one.name: one.database for one in databases.beside(client)}
         if which in aside:
             databases.swap_copy(named, client, aside[which], note)

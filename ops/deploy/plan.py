@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass, field
 
 from ops import console
-from ops.deploy import problems, stack, toolbox
+from ops.console import few
+from ops.deploy import problems, releases, stack, toolbox
 from ops.deploy.releases import SCALE, Release
 from ops.deploy.swarm import Swarm, proxy_label
 
@@ -14,11 +15,14 @@ QUESTION = ["python", "manage.py", "migration_plan"]
 
 @dataclass(frozen=True)
 class Migrations:
-    """Those that the database lacks (`app.name`), and of them the operations that the code before
-    cannot run beside, in words."""
+    """Those that the database lacks (`app.name`), those of them that the code before cannot run
+    beside, with their operations in words; and those that the database has, and that this code
+    lacks and cannot run on."""
 
     unapplied: tuple[str, ...] = ()
     blocking: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    ahead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,9 @@ class Plan:
         """What would keep requests from being answered, in words; none for a first deploy."""
         if self.before is None:
             return []
-        found = [f"migration {operation}" for operation in self.migrations.blocking]
+        found = [f"migration {operation}" for operation in self.migrations.operations]
+        if ahead := self.migrations.ahead:
+            found.append(f"the database has {few(ahead)}, which this code lacks and cannot run on")
         if self.before.values["DATABASE_HOST"] != self.release.values["DATABASE_HOST"]:
             found.append("the database is another one, with the rows that it has")
         if "db" in self.anew:
@@ -94,10 +100,14 @@ def migrations(plan: Plan, swarm: Swarm) -> Migrations:
     if found is None:
         lines = (done.out + done.err).strip().splitlines()[-20:]
         raise problems.migrations_unreadable("\n".join(lines))
-    blocking = (
-        f"{one['migration']}: {one['operation']} ({one['why']})" for one in found["blocking"]
+    blocking = found["blocking"]
+    unknown = found.get("unknown", [])  # code of before does not say
+    return Migrations(
+        unapplied=tuple(found["unapplied"]),
+        blocking=tuple(dict.fromkeys(one["migration"] for one in blocking)),
+        operations=tuple(f"{o['migration']}: {o['operation']} ({o['why']})" for o in blocking),
+        ahead=tuple(sorted(releases.breaking(asking.stack).intersection(unknown))),
     )
-    return Migrations(tuple(found["unapplied"]), tuple(blocking))
 
 
 def as_text(plan: Plan, where: str, nodes: int) -> str:
@@ -113,7 +123,7 @@ def as_text(plan: Plan, where: str, nodes: int) -> str:
         console.table(("  WHAT", "IS", "WILL BE"), rows) if rows else "  nothing changes",
     ]
     if plan.migrations.unapplied:
-        lines.append(f"  migrations to apply: {console.few(plan.migrations.unapplied)}")
+        lines.append(f"  migrations to apply: {few(plan.migrations.unapplied)}")
     return "\n".join([*lines, *(f"  interrupts: {reason}" for reason in plan.interruptions)])
 
 

@@ -189,11 +189,11 @@ def nothing_before(stack: str) -> Problem:
     )
 
 
-def schema_is_ahead(number: int) -> Problem:
+def schema_is_ahead(number: int, migrations: Sequence[str]) -> Problem:
     """The release before cannot run on the database as it is now"""
     return Problem(
         "DEP20",
-        f"release {number} was followed by migrations that its code cannot run beside.",
+        f"the database has {few(migrations)}, which the code of release {number} cannot run on.",
         "restore the data as well (docs/production.md#back), or go back all the same: "
         "inv deploy.rollback --allow-downtime",
     )

@@ -5,9 +5,9 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ SCALE = ("WEB_REPLICAS",)  # what may change without another version
 class Release:
     """A version of the stack: its number and that of the one before it (0: none), when (ISO 8601)
     and by whom it was made, from which commit, its compose files by name, the values that they are
-    filled in with, and whether the code before it can run on its database."""
+    filled in with, and the migrations so far (`app.name`) that code without them cannot bear."""
 
     number: int
     before: int
@@ -35,7 +35,7 @@ class Release:
     commit: str
     files: Mapping[str, str]
     values: Mapping[str, str]
-    additive: bool = True
+    breaking: Sequence[str] = ()
 
     @property
     def stack(self) -> str:
@@ -120,6 +120,11 @@ def by_number(name: str, number: int) -> Release | None:
     return next((one for one in all_of(name) if one.number == number), None)
 
 
+def breaking(name: str) -> set[str]:
+    """The migrations that some code of this stack, without them, could not bear."""
+    return {migration for one in all_of(name) for migration in one.breaking}
+
+
 def last_number(name: str) -> int:
     """The highest that there was; 0 if there was none."""
     return max((one.number for one in all_of(name)), default=0)
@@ -151,9 +156,12 @@ def _name(stack: str, number: int) -> str:
 
 
 def _decoded(entry: dict[str, Any]) -> Release | None:
+    """Kept by whatever version of this toolkit: what it does not know is passed over."""
+    known = {field.name for field in fields(Release)}
     try:
-        return Release(**json.loads(base64.b64decode(entry["Spec"]["Data"])))
-    except (ValueError, TypeError, KeyError):
+        found = json.loads(base64.b64decode(entry["Spec"]["Data"])).items()
+        return Release(**{key: value for key, value in found if key in known})
+    except (AttributeError, ValueError, TypeError, KeyError):
         return None
 
 

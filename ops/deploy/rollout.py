@@ -18,7 +18,7 @@ from ops.deploy import (
     view,
 )
 from ops.deploy.lock import one_deploy
-from ops.deploy.plan import Migrations, Plan
+from ops.deploy.plan import Plan
 from ops.deploy.production import Production
 from ops.deploy.releases import Release
 from ops.deploy.source import Commit
@@ -114,10 +114,17 @@ def _planned(deploy: Deploy, image: str) -> Plan:
 
 
 def _show(deploy: Deploy) -> None:
-    found = _planned(deploy, f"{deploy.wanted.image_name}:{deploy.commit.id}")
+    found = _planned(deploy, _image_to_be(deploy))
     console.answer(plan.as_text(found, deploy.where, len(deploy.nodes.nodes)))
     for path in source.new_migrations(found.before.commit if found.before else ""):
         console.answer(f"  new migration: {path}")
+
+
+def _image_to_be(deploy: Deploy) -> str:
+    """The image of the commit, which has no content yet: that of before, if it is the same."""
+    tag = source.tag(deploy.wanted, deploy.commit)
+    before = releases.current(deploy.wanted.stack)
+    return before.image if before and source.is_of(before.image, tag) else tag
 
 
 def _deploy(deploy: Deploy) -> None:
@@ -130,7 +137,7 @@ def _deploy(deploy: Deploy) -> None:
     found = _planned(deploy, image)
     _fetch(found, deploy)
     if found.before:
-        found = _with_migrations(found, plan.migrations(found, deploy.nodes))
+        found = _with_migrations(found, deploy.nodes)
     console.say(plan.as_text(found, deploy.where, len(deploy.nodes.nodes)))
     if found.interruptions and not deploy.asked.allow_downtime:
         raise problems.interrupts(found.interruptions)
@@ -138,10 +145,11 @@ def _deploy(deploy: Deploy) -> None:
     view.finish(found.release, local=deploy.asked.local)
 
 
-def _with_migrations(found: Plan, migrations: Migrations) -> Plan:
-    """The plan with what the new code says; the way back depends on it."""
-    additive = found.release.additive and not migrations.blocking
-    release = replace(found.release, additive=additive)
+def _with_migrations(found: Plan, nodes: Swarm) -> Plan:
+    """The plan with what the new code says; every later way back depends on it."""
+    migrations = plan.migrations(found, nodes)
+    breaking = releases.breaking(found.release.stack).union(migrations.blocking)
+    release = replace(found.release, breaking=sorted(breaking))
     return replace(found, release=release, migrations=migrations)
 
 
@@ -243,16 +251,18 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
     before = releases.by_number(now.stack, now.before)
     if before is None:
         raise problems.nothing_before(now.stack)
-    if not now.additive and not allow_downtime:
-        raise problems.schema_is_ahead(before.number)
     target = before.with_values(WEB_REPLICAS=now.values["WEB_REPLICAS"])
     found = plan.make(now, target, nodes)
-    console.say(plan.as_text(found, where, len(nodes.nodes)))
-    if found.interruptions and not allow_downtime:
-        raise problems.interrupts(found.interruptions)
     if process.mode.dry:
+        console.say(plan.as_text(found, where, len(nodes.nodes)))
         return
     with one_at_a_time("deploy.rollback"), one_deploy(now.stack):
+        found = replace(found, migrations=plan.migrations(found, nodes))
+        console.say(plan.as_text(found, where, len(nodes.nodes)))
+        if found.migrations.ahead and not allow_downtime:
+            raise problems.schema_is_ahead(target.number, found.migrations.ahead)
+        if found.interruptions and not allow_downtime:
+            raise problems.interrupts(found.interruptions)
         try:
             data.hand_password_over(now, target, nodes)
             _apply(target, nodes)

@@ -50,9 +50,20 @@ def new_migrations(before: str) -> list[str]:
     return _git("diff", "--name-only", "--diff-filter=A", before, "--", MIGRATIONS).out.split()
 
 
+def tag(production: Production, found: Commit) -> str:
+    """What the tag of a commit's image begins with."""
+    return f"{production.image_name}:{found.id}{'-dirty' if found.changes else ''}"
+
+
+def is_of(image: str, tag: str) -> bool:
+    """Whether an image is one of a commit, without changes of its own."""
+    return image.startswith(f"{tag}-") and "-dirty" not in image
+
+
 def build(settings: Settings, production: Production, found: Commit) -> str:
-    """Build the image of a commit on the engine that is deployed to; its tag."""
-    tag = f"{production.image_name}:{found.id}"
+    """Build the image of a commit on the engine that is deployed to; its tag, which tells the
+    content too: the same commit on another base image is another version."""
+    building = tag(production, found)
     with _context(found) as folder:
         argv = [
             *("docker", "build", "--target", "prod", "--file", str(folder / DOCKERFILE)),
@@ -63,13 +74,14 @@ def build(settings: Settings, production: Production, found: Commit) -> str:
                 "--label",
                 f"deploy.commit={found.id}",
             ),
-            *("--tag", tag, str(folder)),
+            *("--tag", building, str(folder)),
         ]
-        code, said = images.run_build(argv, dict(os.environ))
+        # They have the time of the build in them: the same content would be another each time.
+        code, said = images.run_build(argv, {**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"})
     process.stop_if_interrupted(code)
     if code:
         raise _build_failed(said)
-    return _tag_of_content(tag) if found.changes else tag
+    return _tag_content(building)
 
 
 def push(tag: str) -> None:
@@ -104,11 +116,11 @@ def _context(found: Commit) -> Iterator[Path]:
         yield Path(folder, "tree")
 
 
-def _tag_of_content(tag: str) -> str:
-    """A tree with changes has no name of its own: its image's tag tells the content."""
-    digest = docker.ask("image", "inspect", "--format", "{{.Id}}", tag).strip()
-    own = f"{tag}-dirty-{digest.removeprefix('sha256:')[:12]}"
-    docker.ask("image", "tag", tag, own)
+def _tag_content(building: str) -> str:
+    digest = docker.ask("image", "inspect", "--format", "{{.Id}}", building).strip()
+    own = f"{building}-{digest.removeprefix('sha256:')[:12]}"
+    docker.ask("image", "tag", building, own)
+    docker.ask("image", "rm", building)
     return own
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from ops import console, process
 from ops import problems as general
 from ops.deploy import data, problems, production, proxy, releases, stack, swarm, toolbox
+from ops.deploy.lock import one_deploy
 from ops.deploy.releases import Release
 from ops.deploy.stack import Service
 from ops.deploy.swarm import Swarm
@@ -93,7 +94,8 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
         return
     if not yes:
         _confirm(release)
-    data.restore(settings, release, nodes, which)
+    with one_at_a_time("deploy.restore"), one_deploy(release.stack):
+        data.restore(settings, release, nodes, which)
 
 
 def _confirm(release: Release) -> None:
@@ -107,7 +109,8 @@ def _confirm(release: Release) -> None:
 def down(settings: Settings, context: str, *, local: bool) -> None:
     """Remove the services; the volumes stay, and what was released is forgotten."""
     _, release, _ = deployed(settings, context, local=local)
-    stack.remove(release.stack)
+    with one_at_a_time("deploy.down"), one_deploy(release.stack):
+        stack.remove(release.stack)
     if not process.mode.dry:
         console.say(
             f"the data stay on their node, in the volume {release.stack}_postgres_data; "

@@ -86,14 +86,14 @@ def load_migrations() -> MigrationsState:
 
 def unknown(loader: MigrationLoader) -> list[str]:
     """Of the apps that this code has; of others the database may hold whatever it likes."""
+    return [dotted(*key) for key in strangers(loader) if key[0] in loader.migrated_apps]
+
+
+def strangers(loader: MigrationLoader) -> list[tuple[str, str]]:
+    """What is applied and not in this code, of whatever app; nothing that it has squashed."""
     squashed = {key for migration in loader.replacements.values() for key in migration.replaces}
-    return sorted(
-        dotted(*key)
-        for key in loader.applied_migrations or ()
-        if key[0] in loader.migrated_apps
-        and key not in squashed
-        and key not in loader.disk_migrations
-    )
+    applied = set(loader.applied_migrations or ())
+    return sorted(applied - squashed - loader.disk_migrations.keys())
 
 
 def inconsistency(loader: MigrationLoader) -> str:

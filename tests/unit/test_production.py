@@ -133,7 +133,8 @@ def test_a_release_comes_back_as_it_was_kept(monkeypatch: pytest.MonkeyPatch) ->
     import base64
     from dataclasses import asdict
 
-    data = base64.b64encode(json.dumps(asdict(release(7))).encode()).decode()
+    kept = {**asdict(release(7)), "of_another_version": True}
+    data = base64.b64encode(json.dumps(kept).encode()).decode()
     entries: list[dict[str, Any]] = [{"Spec": {"Data": data}}, {"Spec": {"Data": "bm90IG91cnM="}}]
     monkeypatch.setattr(releases.objects, "names", lambda *_: ["shop_release_7", "other"])
     monkeypatch.setattr(releases.objects, "read", lambda *_: entries)
@@ -150,9 +151,12 @@ def test_the_plan_names_what_changes() -> None:
 
 
 def test_what_interrupts() -> None:
-    migrations = plan.Migrations(("a.0002",), ("a.0002: Remove field x (it is read)",))
+    operation = "a.0002: Remove field x (it is read)"
+    migrations = plan.Migrations(("a.0002",), ("a.0002",), (operation,))
     one = plan.Plan(release(1), release(2), ("db", "proxy", "web"), migrations, proxies=1)
     assert len(one.interruptions) == 3 and "a.0002: Remove field x" in one.interruptions[0]
     several = plan.Plan(release(1), release(2), ("proxy", "web"), proxies=2)
     assert several.interruptions == []
     assert plan.Plan(None, release(1), ("db",), migrations).interruptions == []
+    older = plan.Plan(release(1), release(2), migrations=plan.Migrations(ahead=("a.0003",)))
+    assert "the database has a.0003" in older.interruptions[0]

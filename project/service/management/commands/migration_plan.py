@@ -7,17 +7,19 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError
 from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 
 from config.env import integer
 from service.additive import blocking
-from service.migrations_state import read_migrations
+from service.migrations_state import dotted, read_migrations, strangers
 from service.wait import NoDatabase, wait_for
 
 
 class Command(BaseCommand):
     help = (
-        'Prints JSON: "unapplied", the migrations that the database lacks, and "blocking", those '
-        "operations in them that cannot run beside the code of before, each with the reason."
+        'Prints JSON: "unapplied", the migrations that the database lacks; "blocking", those '
+        "operations in them that cannot run beside the code of before, each with the reason; "
+        '"unknown", the migrations that the database has and this code lacks.'
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,4 +33,6 @@ class Command(BaseCommand):
         if state.refusal:
             raise CommandError(f"Cannot migrate: {state.refusal}.")
         found = [asdict(one) for one in blocking(state.waiting)]
-        self.stdout.write(json.dumps({"unapplied": state.unapplied, "blocking": found}))
+        unknown = [dotted(*key) for key in strangers(MigrationLoader(connection))]
+        plan = {"unapplied": state.unapplied, "blocking": found, "unknown": unknown}
+        self.stdout.write(json.dumps(plan))
