@@ -51,6 +51,12 @@ class Target:
 target = Target()
 
 
+def as_typed(words: str) -> str:
+    """A docker command as it reaches the engine that is deployed to."""
+    flag = "--host" if "://" in target.name else "--context"
+    return f"docker {flag} {target.name} {words}" if target.name else f"docker {words}"
+
+
 @dataclass(frozen=True)
 class Container:
     """A container of this project: its state as `docker ps` words it, and its labels.

@@ -28,6 +28,11 @@ def main() -> None:
 
 
 def _end(signum: int, frame: FrameType | None) -> None:
+    if signum == signal.SIGHUP:  # the terminal is gone: a word to it would end what cleans up
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):
+            if os.isatty(stream):
+                os.dup2(nowhere, stream)
     sys.exit(128 + signum)
 
 

@@ -246,28 +246,29 @@ def _check(settings: Settings) -> None:
         raise problems.env_bad_value("SQL_PORT", "5432 while SQL_HOST is empty")
     for key in ("APP_UID", "APP_GID"):
         check_number(settings.values, key, 0, 2**31)
-    _check_tls(settings)
+    check_tls(settings.values)
 
 
-def _check_tls(settings: Settings) -> None:
+def check_tls(values: Mapping[str, str], prefix: str = "") -> None:
     """libpq itself would take some of these for a connection that nobody checks."""
-    mode, root = settings.values["SQL_SSLMODE"], settings.values["SQL_SSLROOTCERT"]
+    mode, root = values["SQL_SSLMODE"], values["SQL_SSLROOTCERT"]
+
+    def refuse(key: str, allowed: str) -> NoReturn:
+        in_url = f"{database_url.TLS[key]} in {prefix}DATABASE_URL"
+        by_url = values["DATABASE_URL"] and f" (or {in_url})"
+        raise problems.env_bad_value(f"{prefix}{key}{by_url}", allowed)
+
     for key in database_url.TLS:
-        if settings.values[key] and settings.has_own_database:
-            raise problems.env_bad_value(key, "empty while SQL_HOST is")
+        if values[key] and not values["SQL_HOST"]:
+            raise problems.env_bad_value(f"{prefix}{key}", f"empty while {prefix}SQL_HOST is")
     if mode and mode not in SSLMODES:
-        _refuse_tls(settings, "SQL_SSLMODE", f"one of {', '.join(SSLMODES)}")
+        refuse("SQL_SSLMODE", f"one of {', '.join(SSLMODES)}")
     if root and mode not in (CHECKING[-1:] if root == SYSTEM else CHECKING):
-        _refuse_tls(settings, "SQL_SSLMODE", "verify-full while SQL_SSLROOTCERT is set")
+        refuse("SQL_SSLMODE", f"verify-full while {prefix}SQL_SSLROOTCERT is set")
     if mode in CHECKING[1:] and not root:
-        _refuse_tls(settings, "SQL_SSLROOTCERT", f"set while SQL_SSLMODE is {mode}")
+        refuse("SQL_SSLROOTCERT", f"set while {prefix}SQL_SSLMODE is {mode}")
     if Path(root).is_absolute() or ".." in Path(root).parts:
-        _refuse_tls(settings, "SQL_SSLROOTCERT", "the path of a file within project/")
-
-
-def _refuse_tls(settings: Settings, key: str, allowed: str) -> NoReturn:
-    by_url = settings.values["DATABASE_URL"] and f" (or {database_url.TLS[key]} in DATABASE_URL)"
-    raise problems.env_bad_value(f"{key}{by_url}", allowed)
+        refuse("SQL_SSLROOTCERT", "the path of a file within project/")
 
 
 def check_number(values: Mapping[str, str], key: str, low: int, high: int) -> None:

@@ -13,6 +13,7 @@ from ops.deploy.swarm import Swarm
 from ops.env import Settings
 
 SET_PASSWORD = "\\getenv password NEW_PASSWORD\nALTER ROLE CURRENT_USER PASSWORD :'password';"
+USED = "select to_regclass('django_migrations') is not null"
 SECRET = "SQL_PASSWORD_SECRET"
 
 
@@ -21,6 +22,13 @@ def save(settings: Settings, release: Release, nodes: Swarm, reason: str) -> Bac
     named = settings.lending({"COMPOSE_PROJECT_NAME": release.stack})
     with toolbox.client(release, nodes) as client:
         return backup.make(named, client, reason)
+
+
+def save_used(settings: Settings, release: Release, nodes: Swarm, reason: str) -> Backup | None:
+    """The same of a database that some Django has used; None of a new one."""
+    with toolbox.client(release, nodes) as client:
+        used = client.ask(USED, client.database) == "t"
+    return save(settings, release, nodes, reason) if used else None
 
 
 def restore(settings: Settings, release: Release, nodes: Swarm, which: str) -> None:
@@ -58,14 +66,29 @@ def _from_dump(settings: Settings, client: Client, path: Path, note: Note) -> No
 
 def hand_password_over(old: Release, new: Release, nodes: Swarm) -> None:
     """Give the stack's own database the password of another release, where that has another."""
-    both_own = old.has_own_database and new.has_own_database
-    if not both_own or old.values[SECRET] == new.values[SECRET]:
+    if not _differ(old, new):
         return
     with toolbox.client(new, nodes) as theirs:
         if not _lets_in(theirs):
             with toolbox.client(old, nodes) as ours:
                 ours.ask(SET_PASSWORD, NEW_PASSWORD=theirs.variables["PGPASSWORD"])
             console.say("the database has the other password now")
+
+
+def with_its_password(release: Release, other: Release, nodes: Swarm) -> Release:
+    """The release with the password that the stack's own database has: its own or that of the
+    other. A deploy that was killed may have handed over the new one."""
+    if not _differ(release, other):
+        return release
+    with toolbox.client(release, nodes) as client:
+        if _lets_in(client):
+            return release
+    return release.with_values(**{SECRET: other.values[SECRET]})
+
+
+def _differ(one: Release, other: Release) -> bool:
+    both_own = one.has_own_database and other.has_own_database
+    return both_own and one.values[SECRET] != other.values[SECRET]
 
 
 def _lets_in(client: Client) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ops import docker, process
-from ops.deploy import problems, stack
+from ops.deploy import problems, stack, swarm
 from ops.deploy.objects import KIND
 from ops.deploy.production import CA
 from ops.deploy.releases import Release
@@ -59,15 +59,18 @@ def create(
     image: str,
     flags: Sequence[str],
     command: Sequence[str],
+    *,
+    temporary: str = "tmpfs",
 ) -> None:
-    """Make such a service: the web's environment and secrets, its rights, its networks."""
+    """Make such a service: the web's environment and secrets, its rights, its networks. What is
+    temporary lies in memory (tmpfs), or on disk (volume)."""
     secrets = [_secret(release, secret) for secret in SECRETS]
     words = [
         *(word for secret in secrets for word in ("--secret", secret)),
         *("--config", f"source={release.values['CA_CONFIG']},target={CA}"),
         *(word for pair in environment(release).items() for word in ("--env", "=".join(pair))),
         *("--network", f"{release.stack}_front", "--network", f"{release.stack}_back"),
-        *("--read-only", "--cap-drop", "ALL", "--mount", "type=tmpfs,target=/tmp"),
+        *("--read-only", "--cap-drop", "ALL", "--mount", f"type={temporary},target=/tmp"),
         *("--user", USER, "--no-healthcheck", "--restart-condition", "none"),
         *("--with-registry-auth", "--stop-grace-period", "1s"),
     ]
@@ -108,9 +111,11 @@ def _create(stack: str, name: str, role: str, words: Sequence[str]) -> None:
 
 
 def _finish(service: str) -> Outcome:
-    errors = _wait(service)
-    said = stack.logs(service)
-    _remove(service)
+    try:
+        errors = _wait(service)
+        said = stack.logs(service)
+    finally:  # broken off, it is not to go on behind our back
+        _remove(service)
     return Outcome(not errors, said, "; ".join(dict.fromkeys(errors)))
 
 
@@ -119,7 +124,7 @@ def _wait(service: str) -> list[str]:
     that failed. A migration may take as long as it takes."""
     begun = time.monotonic()
     while True:
-        tasks = _tasks(service)
+        tasks = swarm.patiently(lambda: _tasks(service))
         if tasks and all(state in ENDED for state, _ in tasks):
             return [error or state for state, error in tasks if state != "complete"]
         waits = [error or "no node takes it" for state, error in tasks if state in WAITING]

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ops import process
+from ops import docker, process
 from ops.deploy import objects, problems
 
 ROLE = "lock"
@@ -24,8 +24,10 @@ def one_deploy(stack: str) -> Iterator[None]:
     labels = ["--label", f"{objects.NAMESPACE}={stack}", "--label", f"{objects.KIND}={ROLE}"]
     labels += [w for key, value in holder.items() for w in ("--label", f"deploy.{key}={value}")]
     made = process.run(["docker", "config", "create", *labels, name, "-"], stdin="1")
-    if made.code:
+    if made.code and name in objects.names("config", stack, ROLE):
         raise problems.deploy_runs(stack, _by(name), name)
+    if made.code:
+        raise docker.diagnose("docker config create", made.err)
     try:
         yield
     finally:

@@ -1,11 +1,13 @@
 """What a deploy would change, and what of it would interrupt the service."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from ops import console
 from ops.console import few
-from ops.deploy import problems, releases, stack, toolbox
+from ops.deploy import data, problems, releases, stack, toolbox
 from ops.deploy.releases import SCALE, Release
 from ops.deploy.swarm import Swarm, proxy_label
 
@@ -53,6 +55,12 @@ class Plan:
         return found
 
     @property
+    def starts_database(self) -> bool:
+        """Whether there is no database of the stack's own yet, and is to be one."""
+        has_one = self.before is not None and self.before.has_own_database
+        return self.release.has_own_database and not has_one
+
+    @property
     def changes_something(self) -> bool:
         return self.before is None or bool(
             changes(self.before, self.release) or self.migrations.unapplied
@@ -86,28 +94,41 @@ def changes(before: Release, after: Release) -> dict[str, tuple[str, str]]:
 
 
 def migrations(plan: Plan, swarm: Swarm) -> Migrations:
-    """What the new code says of the database as it is, with the password that this still has."""
+    """What the new code says of the database as it is, with the password that this has."""
     assert plan.before
-    asking = plan.release
-    if asking.has_own_database and plan.before.has_own_database:
-        asking = asking.with_values(SQL_PASSWORD_SECRET=plan.before.values["SQL_PASSWORD_SECRET"])
-    with toolbox.toolbox(asking, swarm) as container:
-        done = toolbox.run(container, QUESTION)
-    try:
-        found = json.loads(done.out) if not done.code else None
-    except ValueError:
-        found = None
-    if found is None:
-        lines = (done.out + done.err).strip().splitlines()[-20:]
-        raise problems.migrations_unreadable("\n".join(lines))
+    if plan.starts_database:
+        return Migrations()  # nobody can ask yet
+    found = _asked(data.with_its_password(plan.release, plan.before, swarm), swarm)
     blocking = found["blocking"]
-    unknown = found.get("unknown", [])  # code of before does not say
     return Migrations(
         unapplied=tuple(found["unapplied"]),
         blocking=tuple(dict.fromkeys(one["migration"] for one in blocking)),
         operations=tuple(f"{o['migration']}: {o['operation']} ({o['why']})" for o in blocking),
-        ahead=tuple(sorted(releases.breaking(asking.stack).intersection(unknown))),
+        ahead=_ahead(plan.release, found),
     )
+
+
+def ahead(release: Release, swarm: Swarm, now: Release | None = None) -> tuple[str, ...]:
+    """Which migrations the database has that this release lacks and cannot run on; the password of
+    `now` is tried too."""
+    asking = data.with_its_password(release, now or release, swarm)
+    return _ahead(release, _asked(asking, swarm))
+
+
+def _ahead(release: Release, found: dict[str, Any]) -> tuple[str, ...]:
+    unknown = found.get("unknown", [])  # code of earlier versions does not say
+    return tuple(sorted(releases.breaking(release.stack).intersection(unknown)))
+
+
+def _asked(release: Release, swarm: Swarm) -> dict[str, Any]:
+    """What the code of a release says of the database."""
+    with toolbox.toolbox(release, swarm) as container:
+        done = toolbox.run(container, QUESTION)
+    with suppress(ValueError):
+        if not done.code:
+            return dict(json.loads(done.out))
+    lines = (done.out + done.err).strip().splitlines()[-20:]
+    raise problems.migrations_unreadable("\n".join(lines))
 
 
 def as_text(plan: Plan, where: str, nodes: int) -> str:

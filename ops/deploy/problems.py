@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ops import docker
 from ops.console import few
 from ops.problems import Problem
 
@@ -88,7 +89,7 @@ def deploy_runs(stack: str, by: str, lock: str) -> Problem:
     return Problem(
         "DEP09",
         f"another deploy of {stack} runs: {by}.",
-        f"wait for it; if it was killed: docker config rm {lock}, then type: inv deploy",
+        f"wait for it; if it was killed: {docker.as_typed(f'config rm {lock}')}, {AGAIN}",
     )
 
 
@@ -208,13 +209,13 @@ def tools_failed(error: str) -> Problem:
     )
 
 
-def acme_on_several_nodes(nodes: Sequence[str]) -> Problem:
+def acme_on_several_nodes(nodes: Sequence[str], label: str) -> Problem:
     """Several proxies would ask for certificates of their own"""
     return Problem(
         "DEP22",
         f"the proxy is to run on {few(nodes)}, and TLS=acme answers on one node alone.",
         "take a certificate of your own (TLS=certificate in .env), or one proxy: "
-        "docker node update --label-rm (docs/production.md#the-proxy)",
+        f"{docker.as_typed(f'node update --label-rm {label} {nodes[-1]}')}, {AGAIN}",
     )
 
 
@@ -251,10 +252,11 @@ def restore_unasked(stack: str) -> Problem:
     )
 
 
-def several_databases(nodes: Sequence[str]) -> Problem:
+def several_databases(nodes: Sequence[str], label: str) -> Problem:
     """Several nodes are marked as the database's"""
     return Problem(
         "DEP26",
         f"{few(nodes)} are all labelled as the node of the database, whose volume is on one.",
-        "docker node update --label-rm (docs/production.md#nodes), then type: inv deploy",
+        "leave it to the one that has the data: "
+        f"{docker.as_typed(f'node update --label-rm {label} NODE')}, {AGAIN}",
     )

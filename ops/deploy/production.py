@@ -23,7 +23,7 @@ ELSEWHERE_KEYS = ("SQL_HOST", "SQL_SSLMODE", "SQL_SSLROOTCERT", "DATABASE_URL")
 # What the compose files are filled in with, word for word as it stands in `.env`.
 PLAIN_KEYS = (
     *("SQL_ENGINE", "SQL_DATABASE", "SQL_USER"),
-    *("POSTGRES_IMAGE", "CADDY_IMAGE", "TLS", "MAX_BODY"),
+    *("PYTHON_IMAGE", "POSTGRES_IMAGE", "CADDY_IMAGE", "TLS", "MAX_BODY"),
     *("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS", "WEB_MEMORY"),
 )
 PORTS = ("HTTP_PORT", "HTTPS_PORT")
@@ -178,7 +178,10 @@ def _way_to_database(chosen: Mapping[str, str]) -> dict[str, str]:
     server["DATABASE_CA"] = CA if _is_file(tls["SSLROOTCERT"]) else SYSTEM_CA
     if not chosen["POOL_SIZE"]:
         return server | {f"SQL_{key}": value for key, value in way.items()} | {"SQL_POOLED": ""}
-    return server | {key: chosen[key] for key in POOL_KEYS} | POOLER
+    # libpq looks at the authority then, PgBouncer would not.
+    looks = tls["SSLMODE"] == "require" and _is_file(tls["SSLROOTCERT"])
+    mode = {"POOLER_SSLMODE": "verify-ca" if looks else tls["SSLMODE"]}
+    return server | {key: chosen[key] for key in POOL_KEYS} | mode | POOLER
 
 
 def _is_file(root_certificate: str) -> bool:
@@ -263,6 +266,7 @@ def digest(text: str) -> str:
 def _check(stack: str, chosen: Mapping[str, str]) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", stack):
         raise general.env_bad_value("STACK", "at most 40 of a-z, 0-9, _ and -, first no _ or -")
+    env.check_tls(chosen, PREFIX)
     if not chosen["SECRET_KEY"] or not chosen["SQL_PASSWORD"]:
         key = "SECRET_KEY" if not chosen["SECRET_KEY"] else "SQL_PASSWORD"
         raise general.env_key_missing(PREFIX + key)

@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -14,10 +14,10 @@ from typing import Any
 
 from ops import ROOT, docker
 from ops.deploy import objects, stack
-from ops.deploy.production import Production, names_of
+from ops.deploy.production import Production, digest, names_of
 
 COMPOSE = ROOT / "compose"
-ROLE = "release"
+ROLE, BREAKING = "release", "breaking"
 KEPT = 10
 SCALE = ("WEB_REPLICAS",)  # what may change without another version
 
@@ -26,7 +26,7 @@ SCALE = ("WEB_REPLICAS",)  # what may change without another version
 class Release:
     """A version of the stack: its number and that of the one before it (0: none), when (ISO 8601)
     and by whom it was made, from which commit, its compose files by name, the values that they are
-    filled in with, and the migrations so far (`app.name`) that code without them cannot bear."""
+    filled in with."""
 
     number: int
     before: int
@@ -35,7 +35,6 @@ class Release:
     commit: str
     files: Mapping[str, str]
     values: Mapping[str, str]
-    breaking: Sequence[str] = ()
 
     @property
     def stack(self) -> str:
@@ -64,7 +63,7 @@ class Release:
 
     def filled_in(self) -> dict[str, str]:
         """The variables of the compose files."""
-        return {**self.values, "RELEASE": str(self.number)}
+        return {**self.values, "RELEASE": str(self.number), "BEFORE": str(self.before)}
 
     def with_values(self, **values: str) -> "Release":
         """The same with other values."""
@@ -99,9 +98,14 @@ def new(production: Production, image: str, commit: str, repository: str, number
 
 def all_of(stack: str) -> list[Release]:
     """Those that the Swarm has, the newest first."""
-    found = objects.read("config", objects.names("config", stack, ROLE))
-    releases = (_decoded(entry) for entry in found)
-    return sorted((r for r in releases if r), key=lambda r: r.number, reverse=True)
+    return sorted(_kept(stack).values(), key=lambda one: one.number, reverse=True)
+
+
+def _kept(stack: str) -> dict[str, Release]:
+    """The same by the names of their configs."""
+    entries = objects.read("config", objects.names("config", stack, ROLE))
+    found = ((entry["Spec"]["Name"], _decoded(entry)) for entry in entries)
+    return {name: release for name, release in found if release}
 
 
 def current(name: str) -> Release | None:
@@ -109,10 +113,12 @@ def current(name: str) -> Release | None:
     web = stack.find(name, "web")
     if web is None:
         return None
-    found = all_of(name)
-    at = (one for one in found if str(one.number) == web.labels.get(stack.RELEASE))
+    found = {str(one.number): one for one in all_of(name)}
     # A deploy that was killed may have left a number that was never kept.
-    return next(at, found[0] if found else None)
+    for label in (stack.RELEASE, stack.BEFORE):
+        if at := found.get(web.labels.get(label, "")):
+            return at
+    return next(iter(found.values()), None)
 
 
 def by_number(name: str, number: int) -> Release | None:
@@ -121,8 +127,17 @@ def by_number(name: str, number: int) -> Release | None:
 
 
 def breaking(name: str) -> set[str]:
-    """The migrations that some code of this stack, without them, could not bear."""
-    return {migration for one in all_of(name) for migration in one.breaking}
+    """The migrations (`app.name`) that the code of this stack, without them, could not bear."""
+    found = objects.read("config", objects.names("config", name, BREAKING))
+    return {word for entry in found for word in _data(entry).split()}
+
+
+def note_breaking(name: str, migrations: Iterable[str]) -> None:
+    """Note such migrations, for every later way back; before they are applied."""
+    text = "\n".join(sorted(migrations))
+    full = f"{name}_breaking_{digest(text)}"
+    if text and full not in objects.names("config", name, BREAKING):
+        objects.create("config", name, full, BREAKING, text)
 
 
 def last_number(name: str) -> int:
@@ -132,37 +147,39 @@ def last_number(name: str) -> int:
 
 def keep(release: Release) -> None:
     """Note it in the Swarm, for good; one of its number is replaced, as after another scale."""
-    name = _name(release.stack, release.number)
-    if name in objects.names("config", release.stack, ROLE):
-        _remove(name)
-    objects.create("config", release.stack, name, ROLE, json.dumps(asdict(release)))
+    text = json.dumps(asdict(release), sort_keys=True)
+    name = f"{release.stack}_release_{release.number}_{digest(text)}"
+    there = _kept(release.stack)
+    if name not in there:
+        objects.create("config", release.stack, name, ROLE, text)
+    for other, one in there.items():
+        if one.number == release.number and other != name:
+            docker.ask("config", "rm", other)
 
 
 def prune(current: Release) -> None:
     """Keep the newest, the current one among them, and what they refer to."""
-    found = all_of(current.stack)
-    kept = [one for one in found if one in found[:KEPT] or one.number == current.number]
-    for old in (one for one in found if one not in kept):
-        _remove(_name(old.stack, old.number))
-    objects.prune(current.stack, {name for one in kept for name in objects.named_in(one.values)})
-
-
-def _remove(name: str) -> None:
-    docker.ask("config", "rm", name)
-
-
-def _name(stack: str, number: int) -> str:
-    return f"{stack}_release_{number}"
+    there = _kept(current.stack)
+    newest = sorted((one.number for one in there.values()), reverse=True)[:KEPT]
+    kept = {name: r for name, r in there.items() if r.number in (*newest, current.number)}
+    for old in there.keys() - kept.keys():
+        docker.ask("config", "rm", old)
+    used = {name for one in kept.values() for name in objects.named_in(one.values)}
+    objects.prune(current.stack, used)
 
 
 def _decoded(entry: dict[str, Any]) -> Release | None:
     """Kept by whatever version of this toolkit: what it does not know is passed over."""
     known = {field.name for field in fields(Release)}
     try:
-        found = json.loads(base64.b64decode(entry["Spec"]["Data"])).items()
+        found = json.loads(_data(entry)).items()
         return Release(**{key: value for key, value in found if key in known})
     except (AttributeError, ValueError, TypeError, KeyError):
         return None
+
+
+def _data(entry: dict[str, Any]) -> str:
+    return base64.b64decode(entry["Spec"]["Data"]).decode()
 
 
 def _version(values: Mapping[str, str]) -> dict[str, str]:

@@ -4,30 +4,28 @@ from dataclasses import dataclass, replace
 
 from ops import console, process
 from ops.deploy import (
-    data,
+    attempt,
     jobs,
     objects,
     plan,
     problems,
     production,
-    proxy,
     releases,
     source,
     stack,
     swarm,
     view,
 )
+from ops.deploy.attempt import Attempt
 from ops.deploy.lock import one_deploy
-from ops.deploy.plan import Plan
+from ops.deploy.plan import Migrations, Plan
 from ops.deploy.production import Production
 from ops.deploy.releases import Release
 from ops.deploy.source import Commit
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
 from ops.lock import one_at_a_time
-from ops.problems import Problem
 
-MIGRATE = ("python", "manage.py", "migrate_once")
 IMAGES = ("WEB_IMAGE", "CADDY_IMAGE", "POSTGRES_IMAGE", "PGBOUNCER_IMAGE")
 
 
@@ -95,17 +93,19 @@ def _refuse(deploy: Deploy) -> None:
         raise problems.other_repository(name)
     proxies = [node.name for node in nodes.labelled(swarm.proxy_label(name))]
     if len(proxies) > 1 and deploy.wanted.values["TLS"] == "acme":
-        raise problems.acme_on_several_nodes(proxies)
+        raise problems.acme_on_several_nodes(proxies, swarm.proxy_label(name))
     databases = [node.name for node in nodes.labelled(swarm.db_label(name))]
     if len(databases) > 1:
-        raise problems.several_databases(databases)
+        raise problems.several_databases(databases, swarm.db_label(name))
 
 
 def _planned(deploy: Deploy, image: str) -> Plan:
     """The plan as far as it is known without asking the new code."""
     before = releases.current(deploy.wanted.stack)
     commit, last = deploy.commit, releases.last_number(deploy.wanted.stack)
-    release = releases.new(deploy.wanted, image, commit.id, commit.repository, last + 1)
+    # A shallow clone does not know its repository: it is taken for the one that is there.
+    repository = commit.repository or (before.values["REPOSITORY"] if before else "")
+    release = releases.new(deploy.wanted, image, commit.id, repository, last + 1)
     if before and release.is_like(before):  # another scale is no other version
         release = before.with_values(WEB_REPLICAS=release.values["WEB_REPLICAS"])
     elif before:
@@ -129,7 +129,7 @@ def _image_to_be(deploy: Deploy) -> str:
 
 def _deploy(deploy: Deploy) -> None:
     """Prepare all that changes nothing yet, plan to the end, decide, act."""
-    image = source.build(deploy.settings, deploy.wanted, deploy.commit)
+    image = source.build(deploy.wanted, deploy.commit)
     if deploy.wanted.registry:
         source.push(image)
     objects.make(deploy.wanted)
@@ -137,20 +137,17 @@ def _deploy(deploy: Deploy) -> None:
     found = _planned(deploy, image)
     _fetch(found, deploy)
     if found.before:
-        found = _with_migrations(found, deploy.nodes)
+        found = replace(found, migrations=plan.migrations(found, deploy.nodes))
     console.say(plan.as_text(found, deploy.where, len(deploy.nodes.nodes)))
     if found.interruptions and not deploy.asked.allow_downtime:
         raise problems.interrupts(found.interruptions)
-    _act(found, deploy)
+    settings, backup = deploy.settings, deploy.asked.backup
+    if found.before is None:
+        attempt.make_first(found.release, deploy.nodes, settings, backup=backup)
+    else:
+        Attempt(found, found.before, deploy.nodes, settings, backup=backup).make()
+    _keep(found.release, deploy)
     view.finish(found.release, local=deploy.asked.local)
-
-
-def _with_migrations(found: Plan, nodes: Swarm) -> Plan:
-    """The plan with what the new code says; every later way back depends on it."""
-    migrations = plan.migrations(found, nodes)
-    breaking = releases.breaking(found.release.stack).union(migrations.blocking)
-    release = replace(found.release, breaking=sorted(breaking))
-    return replace(found, release=release, migrations=migrations)
 
 
 def _label(deploy: Deploy) -> Swarm:
@@ -176,67 +173,6 @@ def _fetch(found: Plan, deploy: Deploy) -> None:
             raise problems.image_not_fetched(image, done.error)
 
 
-def _act(found: Plan, deploy: Deploy) -> None:
-    before, release = found.before, found.release
-    if before is None:
-        _begin(release)
-    elif deploy.asked.backup and found.changes_something:
-        data.save(deploy.settings, before, deploy.nodes, "before a deploy")
-    try:
-        if before:
-            _make_way(found, before, deploy.nodes)
-        if before is None or found.migrations.unapplied:
-            migrate(release)
-        _apply(release, deploy.nodes)
-    except Problem as problem:
-        raise _gone_back(before, release, problem, deploy.nodes) from problem
-    _keep(release, deploy)
-
-
-def _begin(release: Release) -> None:
-    """Of a first release: all but the web, which needs a migrated database."""
-    stack.apply(release.with_values(WEB_REPLICAS="0"))
-    if release.has_own_database:
-        stack.wait(release.stack, [f"{release.stack}_db"])
-
-
-def _make_way(found: Plan, before: Release, nodes: Swarm) -> None:
-    """For what the code before cannot run beside."""
-    if found.migrations.blocking:
-        stack.scale(before.stack, "web", 0)
-        stack.wait(before.stack, [f"{before.stack}_web"])
-    data.hand_password_over(before, found.release, nodes)
-
-
-def migrate(release: Release) -> None:
-    """Apply the migrations of a release, once."""
-    done = jobs.run(release, "migrate", MIGRATE)
-    if not done.good:
-        raise problems.migration_failed(jobs.last_lines(done.said), done.error)
-    console.say(done.said)
-
-
-def _apply(release: Release, nodes: Swarm) -> None:
-    stack.roll(release)
-    proxy.refuse_not_ready(release, nodes)
-
-
-def _gone_back(before: Release | None, release: Release, problem: Problem, nodes: Swarm) -> Problem:
-    """The problem, after everything is again as it was; it says so."""
-    if before is None:
-        problem.what += " It is the first release: there is none to go back to."
-        return problem
-    console.say(f"going back to release {before.number}")
-    try:
-        data.hand_password_over(release, before, nodes)
-        stack.roll(before)
-    except Problem as another:
-        problem.what += f" Going back failed as well: {another.what}"
-        return problem
-    problem.what += f" Release {before.number} serves."
-    return problem
-
-
 def _keep(release: Release, deploy: Deploy) -> None:
     """Note what is deployed, and remove what nobody goes back to."""
     releases.keep(release)
@@ -247,25 +183,30 @@ def _keep(release: Release, deploy: Deploy) -> None:
 
 def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool) -> None:
     """Go back to the release before, at the present scale."""
-    where, now, nodes = view.deployed(settings, context, local=local)
-    before = releases.by_number(now.stack, now.before)
-    if before is None:
-        raise problems.nothing_before(now.stack)
-    target = before.with_values(WEB_REPLICAS=now.values["WEB_REPLICAS"])
-    found = plan.make(now, target, nodes)
-    if process.mode.dry:
-        console.say(plan.as_text(found, where, len(nodes.nodes)))
-        return
-    with one_at_a_time("deploy.rollback"), one_deploy(now.stack):
-        found = replace(found, migrations=plan.migrations(found, nodes))
-        console.say(plan.as_text(found, where, len(nodes.nodes)))
-        if found.migrations.ahead and not allow_downtime:
-            raise problems.schema_is_ahead(target.number, found.migrations.ahead)
-        if found.interruptions and not allow_downtime:
-            raise problems.interrupts(found.interruptions)
-        try:
-            data.hand_password_over(now, target, nodes)
-            _apply(target, nodes)
-        except Problem as problem:
-            raise _gone_back(now, target, problem, nodes) from problem
+    at = view.target(settings, context, local=local)
+    with one_at_a_time("deploy.rollback"), one_deploy(at.stack):
+        now = at.release()
+        before = releases.by_number(now.stack, now.before)
+        if before is None:
+            raise problems.nothing_before(now.stack)
+        target = before.with_values(WEB_REPLICAS=now.values["WEB_REPLICAS"])
+        found = plan.make(now, target, at.nodes)
+        same_database = now.values["DATABASE_HOST"] == target.values["DATABASE_HOST"]
+        if same_database and not process.mode.dry:
+            found = replace(found, migrations=Migrations(ahead=plan.ahead(target, at.nodes, now)))
+        console.say(plan.as_text(found, at.where, len(at.nodes.nodes)))
+        _refuse_way_back(found, allow_downtime)
+        if process.mode.dry:
+            return
+        Attempt(found, now, at.nodes, settings, backup=False).make()
+        releases.keep(target)
     view.finish(target, local=local)
+
+
+def _refuse_way_back(found: Plan, allow_downtime: bool) -> None:
+    if allow_downtime:
+        return
+    if ahead := found.migrations.ahead:
+        raise problems.schema_is_ahead(found.release.number, ahead)
+    if found.interruptions:
+        raise problems.interrupts(found.interruptions)

@@ -12,7 +12,6 @@ from ops import ROOT, docker, images, process
 from ops import problems as general
 from ops.deploy import problems
 from ops.deploy.production import Production
-from ops.env import Settings
 
 DOCKERFILE = "compose/web/Dockerfile"
 MIGRATIONS = ":(glob)project/**/migrations/*.py"
@@ -60,14 +59,14 @@ def is_of(image: str, tag: str) -> bool:
     return image.startswith(f"{tag}-") and "-dirty" not in image
 
 
-def build(settings: Settings, production: Production, found: Commit) -> str:
+def build(production: Production, found: Commit) -> str:
     """Build the image of a commit on the engine that is deployed to; its tag, which tells the
     content too: the same commit on another base image is another version."""
     building = tag(production, found)
     with _context(found) as folder:
         argv = [
             *("docker", "build", "--target", "prod", "--file", str(folder / DOCKERFILE)),
-            *("--build-arg", f"PYTHON_IMAGE={settings.values['PYTHON_IMAGE']}"),
+            *("--build-arg", f"PYTHON_IMAGE={production.values['PYTHON_IMAGE']}"),
             *(
                 "--label",
                 f"deploy.stack={production.stack}",

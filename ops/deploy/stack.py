@@ -10,20 +10,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ops import docker, env, process
-from ops.deploy import problems
+from ops.deploy import problems, swarm
 from ops.deploy.objects import NAMESPACE
 from ops.problems import Problem
 
 if TYPE_CHECKING:
     from ops.deploy.releases import Release
 
-RELEASE = "deploy.release"  # labels of our services
+RELEASE, BEFORE = "deploy.release", "deploy.before"  # labels of our services
 REPOSITORY = "deploy.repository"
 GOOD, BAD = ("completed",), ("paused", "rollback_started", "rollback_paused", "rollback_completed")
 FAILED = ("failed", "rejected", "orphaned", "complete")  # a service is not meant to be complete
 UNHEALTHY = "its health check did not pass in time"  # then Swarm stops it, and it ends well
 POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 240  # without any task that came to run
+Nodes = dict[str, tuple[str, str]]  # id -> name, state
 NETWORKS_SECONDS = 60
 LOGS_SECONDS = 10  # after which `docker service logs` is taken to be silent for ever
 
@@ -31,7 +32,7 @@ LOGS_SECONDS = 10  # after which `docker service logs` is taken to be silent for
 @dataclass(frozen=True)
 class Task:
     """A task of a service: on which node, in which state (Swarm's own word, since when), why it
-    ended; `current` if it is of the service's present version."""
+    ended; `current` if it is of the service's present version, `reachable` if its node is there."""
 
     id: str
     name: str
@@ -42,10 +43,16 @@ class Task:
     wanted: str
     error: str
     current: bool
+    reachable: bool
 
     @property
     def runs(self) -> bool:
         return self.state == "running" and self.wanted == "running"
+
+    @property
+    def ends(self) -> bool:
+        """Whether it was told to end, and still answers; of a node that is gone nobody knows."""
+        return self.state == "running" and self.wanted != "running" and self.reachable
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Service:
     @property
     def settled(self) -> bool:
         """Whether it has what it is to have, and nothing of before is left."""
-        olds = [task for task in self.tasks if task.runs and not task.current]
+        olds = [task for task in self.tasks if task.ends or (task.runs and not task.current)]
         return self.running == self.replicas and not olds and self.update in ("", *GOOD)
 
 
@@ -102,7 +109,7 @@ def rendered(release: "Release") -> dict[str, str]:
     plain = release.with_values(WEB_REPLICAS="1", REPOSITORY="")
     with release.written_out() as paths:
         files = [word for path in paths for word in ("--compose-file", path)]
-        env = os.environ | plain.filled_in() | {"RELEASE": "0"}
+        env = os.environ | plain.filled_in() | {"RELEASE": "0", "BEFORE": "0"}
         done = process.run(["docker", "stack", "config", *files], env=env)
     if done.code:
         raise problems.engine_refused("docker stack config", done.err.strip())
@@ -124,7 +131,7 @@ def services(stack: str) -> list[Service]:
     if not ids:
         return []
     found = json.loads(docker.ask("service", "inspect", *ids))
-    tasks, nodes = _tasks(stack), _node_names()
+    tasks, nodes = _tasks(stack), _nodes()
     services = (_service(entry, tasks, nodes) for entry in found)
     return sorted(services, key=lambda service: service.name)
 
@@ -167,7 +174,8 @@ def wait(stack: str, names: Sequence[str] = ()) -> None:
     lines where one has not."""
     began, progress, running = time.time(), time.monotonic(), -1
     while True:
-        found = [s for s in services(stack) if not names or s.name in names]
+        known = swarm.patiently(lambda: services(stack))
+        found = [one for one in known if not names or one.name in names]
         if all(service.settled for service in found):
             return
         if problem := _failure(found, began):
@@ -208,7 +216,7 @@ def _after(task: Task, began: float) -> bool:
     return datetime.fromisoformat(task.since).timestamp() > began - 1
 
 
-def _service(entry: dict[str, Any], found: list[dict[str, Any]], nodes: dict[str, str]) -> Service:
+def _service(entry: dict[str, Any], found: list[dict[str, Any]], nodes: Nodes) -> Service:
     spec = entry["Spec"]
     tasks = tuple(_task(one, spec, nodes) for one in found if one["ServiceID"] == entry["ID"])
     return Service(
@@ -230,16 +238,24 @@ def _replicas(spec: dict[str, Any], tasks: Sequence[Task]) -> int:
 
 def _tasks(stack: str) -> list[dict[str, Any]]:
     """The tasks of the stack; one may be gone between the list and the look at it."""
-    ids = process.run(["docker", "stack", "ps", "--quiet", "--no-trunc", stack]).out.split()
+    ids = _asked("nothing found", "stack", "ps", "--quiet", "--no-trunc", stack).split()
     if not ids:
         return []
-    found = process.run(["docker", "inspect", "--type", "task", "--format", "{{json .}}", *ids])
-    return [json.loads(line) for line in found.out.splitlines()]
+    look = ("inspect", "--type", "task", "--format", "{{json .}}", *ids)
+    return [json.loads(line) for line in _asked("no such task", *look).splitlines()]
 
 
-def _task(found: dict[str, Any], service: dict[str, Any], nodes: dict[str, str]) -> Task:
+def _asked(unless: str, *arguments: str) -> str:
+    """As `docker.ask`, for a command that also fails where there is nothing, and then says so."""
+    done = process.run(["docker", *arguments], timeout=docker.ENGINE_SECONDS)
+    if done.code and unless not in done.err.lower():
+        raise docker.diagnose(" ".join(("docker", *arguments[:2])), done.err)
+    return done.out
+
+
+def _task(found: dict[str, Any], service: dict[str, Any], nodes: Nodes) -> Task:
     spec, status = found["Spec"]["ContainerSpec"], found["Status"]
-    node = nodes.get(found.get("NodeID", ""), "")
+    node, state = nodes.get(found.get("NodeID", ""), ("", ""))
     return Task(
         id=found["ID"],
         name=f"{service['Name']}.{found.get('Slot') or node}",
@@ -250,6 +266,7 @@ def _task(found: dict[str, Any], service: dict[str, Any], nodes: dict[str, str])
         wanted=found["DesiredState"],
         error=status.get("Err", ""),
         current=_essence(found["Spec"]) == _essence(service["TaskTemplate"]),
+        reachable=state == "Ready",
     )
 
 
@@ -263,9 +280,9 @@ def _essence(template: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _node_names() -> dict[str, str]:
-    lines = docker.ask("node", "ls", "--format", "{{.ID}} {{.Hostname}}").splitlines()
-    return dict(line.split(" ", 1) for line in lines)
+def _nodes() -> Nodes:
+    lines = docker.ask("node", "ls", "--format", "{{.ID}} {{.Hostname}} {{.Status}}").splitlines()
+    return {id: (name, state) for id, name, state in (line.split(" ") for line in lines)}
 
 
 def _without_digest(image: str) -> str:

@@ -5,10 +5,11 @@ Whoever calls `lead_to` has every docker command of this process go there.
 
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ops import console, docker, process
 from ops import problems as general
@@ -17,6 +18,8 @@ from ops.env import Settings
 
 ADDRESS, CONTEXT = "DOCKER_HOST", "DOCKER_CONTEXT"
 THIS_MACHINE = "this machine"
+PATIENCE_SECONDS = 60
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,19 @@ def _make(where: str, yes: bool) -> None:
     if code:
         raise problems.engine_refused("docker swarm init", "the reason stands above")
     console.say(f"the engine ({where}) is a Swarm of one node now; docker swarm leave ends that")
+
+
+def patiently(ask: Callable[[], Answer]) -> Answer:
+    """The answer to a question, which is asked again for a while: an engine may be busy, and
+    managers without a leader, and both well in a moment."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return ask()
+        except general.Problem:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
 
 
 def _nodes() -> list[Node]:

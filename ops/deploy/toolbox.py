@@ -28,7 +28,9 @@ PASSWORD = "/run/secrets/sql_password"
 
 
 @contextmanager
-def toolbox(release: Release, swarm: Swarm, image: str = "") -> Iterator[str]:
+def toolbox(
+    release: Release, swarm: Swarm, image: str = "", *, temporary: str = "tmpfs"
+) -> Iterator[str]:
     """The container's name; of the web's image, or of another one with the same secrets."""
     if process.mode.dry:
         yield f"{release.stack}_tools"
@@ -36,7 +38,8 @@ def toolbox(release: Release, swarm: Swarm, image: str = "") -> Iterator[str]:
     _remove_ended(release.stack)
     name = f"{release.stack}_tools_{secrets.token_hex(4)}"
     here = ["--constraint", f"node.id=={swarm.here}"]
-    jobs.create(release, name, ROLE, image or release.image, here, ["sleep", HOURS_12])
+    sleep = ["sleep", HOURS_12]
+    jobs.create(release, name, ROLE, image or release.image, here, sleep, temporary=temporary)
     try:
         yield _container(name)
     finally:
@@ -46,7 +49,9 @@ def toolbox(release: Release, swarm: Swarm, image: str = "") -> Iterator[str]:
 @contextmanager
 def client(release: Release, swarm: Swarm) -> Iterator[Client]:
     """PostgreSQL's programs, which find the stack's database past any pooler."""
-    with toolbox(release, swarm, release.values["POSTGRES_IMAGE"]) as container:
+    image = release.values["POSTGRES_IMAGE"]
+    # A dump that is put back waits in there, and may be larger than the memory.
+    with toolbox(release, swarm, image, temporary="volume") as container:
         secret = run(container, ["cat", PASSWORD])
         if secret.code and not process.mode.dry:
             raise problems.engine_refused("docker exec", secret.err.strip())

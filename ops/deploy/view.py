@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ops import console, process
@@ -18,27 +18,44 @@ from ops.process import ChildFailed
 from ops.volumes import age
 
 
-def deployed(settings: Settings, context: str, *, local: bool) -> tuple[str, Release, Swarm]:
-    """Where to, the release that is there, and its Swarm; a Problem where there is none."""
+@dataclass(frozen=True)
+class Target:
+    """Where a stack is, or is not: the engine in words, the stack's name, its Swarm."""
+
+    where: str
+    stack: str
+    nodes: Swarm
+
+    def release(self) -> Release:
+        """What is deployed there; a Problem where nothing is."""
+        if found := releases.current(self.stack):
+            return found
+        raise problems.nothing_deployed(self.stack, self.where)
+
+    def services(self) -> list[Service]:
+        """What runs there, also of a first deploy that has failed; a Problem where nothing does."""
+        if found := stack.services(self.stack):
+            return found
+        raise problems.nothing_deployed(self.stack, self.where)
+
+
+def target(settings: Settings, context: str, *, local: bool) -> Target:
+    """Have docker speak to the engine that is meant; a Problem where that is in no Swarm."""
     where = swarm.lead_to(settings, context, local=local)
     name = production.stack_name(settings, local=local)
     if not swarm.is_one(where):
         raise problems.nothing_deployed(name, where)
-    nodes = swarm.find(where, yes=False)
-    found = releases.current(name)
-    if found is None:
-        raise problems.nothing_deployed(name, where)
-    return where, found, nodes
+    return Target(where, name, swarm.find(where, yes=False))
 
 
 def status(settings: Settings, context: str, *, local: bool, as_json: bool) -> None:
     """What runs where."""
-    where, release, _ = deployed(settings, context, local=local)
-    services = stack.services(release.stack)
+    found = target(settings, context, local=local)
+    release, services = found.release(), found.services()
     if as_json:
         console.answer(console.as_json(_record(release, services)))
         return
-    console.answer(_head(release, where))
+    console.answer(_head(release, found.where))
     console.answer(table(services))
     console.answer(release.url)
 
@@ -47,11 +64,11 @@ def logs(
     settings: Settings, context: str, *, local: bool, service: str, tail: Sequence[str]
 ) -> None:
     """What the tasks of a service wrote, on whatever node."""
-    _, release, _ = deployed(settings, context, local=local)
-    names = [s.name.removeprefix(f"{release.stack}_") for s in stack.services(release.stack)]
+    found = target(settings, context, local=local)
+    names = [one.name.removeprefix(f"{found.stack}_") for one in found.services()]
     if service not in names:
         raise general.unknown_service(service, names)
-    argv = ["docker", "service", "logs", *tail, f"{release.stack}_{service}"]
+    argv = ["docker", "service", "logs", *tail, f"{found.stack}_{service}"]
     if "--follow" in tail:
         process.attach_or_fail(argv)
     elif (code := process.relay(argv, stack.LOGS_SECONDS)) == process.SILENT:
@@ -62,31 +79,32 @@ def logs(
 
 def manage(settings: Settings, context: str, *, local: bool, arguments: list[str]) -> None:
     """Django's manage.py in the deployed version, beside its database."""
-    _, release, nodes = deployed(settings, context, local=local)
-    with toolbox.toolbox(release, nodes) as container:
+    found = target(settings, context, local=local)
+    with toolbox.toolbox(found.release(), found.nodes) as container:
         toolbox.attach(container, ["python", "manage.py", *arguments])
 
 
 def psql(settings: Settings, context: str, *, local: bool, arguments: list[str]) -> None:
     """psql on the stack's database, on our own terminal."""
-    _, release, nodes = deployed(settings, context, local=local)
-    with toolbox.client(release, nodes) as client:
+    found = target(settings, context, local=local)
+    with toolbox.client(found.release(), found.nodes) as client:
         toolbox.attach(client.container, ["psql", *arguments], client.variables)
 
 
 def backup(settings: Settings, context: str, *, local: bool) -> None:
     """Dump the stack's database into backups/ of this checkout."""
-    _, release, nodes = deployed(settings, context, local=local)
+    found = target(settings, context, local=local)
     if process.mode.dry:
-        console.say(f"would dump the database of {release.stack} into backups/")
+        console.say(f"would dump the database of {found.release().stack} into backups/")
         return
     with one_at_a_time("deploy.backup"):
-        console.answer(str(data.save(settings, release, nodes, "asked for").dump))
+        console.answer(str(data.save(settings, found.release(), found.nodes, "asked for").dump))
 
 
 def restore(settings: Settings, context: str, *, local: bool, which: str, yes: bool) -> None:
     """Put a backup in place; asks for the stack's name before."""
-    _, release, nodes = deployed(settings, context, local=local)
+    found = target(settings, context, local=local)
+    release = found.release()
     if process.mode.dry:
         console.say(
             f"would restore {which} beside the database of {release.stack}, and swap the two"
@@ -95,7 +113,7 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
     if not yes:
         _confirm(release)
     with one_at_a_time("deploy.restore"), one_deploy(release.stack):
-        data.restore(settings, release, nodes, which)
+        data.restore(settings, found.release(), found.nodes, which)
 
 
 def _confirm(release: Release) -> None:
@@ -108,12 +126,13 @@ def _confirm(release: Release) -> None:
 
 def down(settings: Settings, context: str, *, local: bool) -> None:
     """Remove the services; the volumes stay, and what was released is forgotten."""
-    _, release, _ = deployed(settings, context, local=local)
-    with one_at_a_time("deploy.down"), one_deploy(release.stack):
-        stack.remove(release.stack)
+    found = target(settings, context, local=local)
+    found.services()
+    with one_at_a_time("deploy.down"), one_deploy(found.stack):
+        stack.remove(found.stack)
     if not process.mode.dry:
         console.say(
-            f"the data stay on their node, in the volume {release.stack}_postgres_data; "
+            f"the data stay on their node, in the volume {found.stack}_postgres_data; "
             "inv deploy serves them again"
         )
 

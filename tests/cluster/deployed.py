@@ -74,6 +74,12 @@ class Site:
         listing = ("ps", "--quiet", "--filter", label)
         return {host: docker("--host", host, *listing).stdout.split() for host in hosts}
 
+    def is_updating(self) -> bool:
+        """Whether Swarm is about to replace the web's containers."""
+        asked = ("service", "inspect", "--format", "{{json .UpdateStatus}}", f"{self.name}_web")
+        found = docker("--host", self.engines.hosts[0], *asked).stdout
+        return (json.loads(found) or {}).get("State") == "updating"
+
     def sql(self, statement: str) -> str:
         flags = ("--no-align", "--tuples-only", "-v", "ON_ERROR_STOP=1", "--quiet")
         return self.inv("deploy.psql", "--", *flags, "-c", statement).stdout.strip()

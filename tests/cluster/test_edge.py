@@ -57,12 +57,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.connection.shutdown(socket.SHUT_RDWR)
         if self.path == "/stream":
             return self.stream()
-        status = 503 if self.path in ("/readyz", "/unavailable") else 200
+        status = {"/readyz": 503, "/unavailable": 503, "/away": 302}.get(self.path, 200)
         told = {"headers": self.headers.items(), "body": len(body), "by": socket.gethostname()}
         answer = json.dumps(told).encode() + b" " * 2000
         self.send_response(status)
         self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", str(len(answer)))
+        if status == 302:
+            self.send_header("Location", "/there/?q=private")
         if status == 503:
             self.send_header("Retry-After", "7")
         self.end_headers()
@@ -279,6 +281,8 @@ def test_what_a_client_says_of_itself_does_not_reach_the_web(edge: Edge) -> None
         "X__Forwarded__For": "6.6.6.6",
         "X__Forwarded__Proto": "http",
         "X__Forwarded__Host": "evil.example",
+        "X__Forwarded__Prefix": "/evil.example",
+        "X__Forwarded__Ssl": "mine",
         "Forwarded": "for=6.6.6.6;host=evil.example",
         "X__Real__Ip": "6.6.6.6",
         "X__Request__Id": "mine",
@@ -288,6 +292,10 @@ def test_what_a_client_says_of_itself_does_not_reach_the_web(edge: Edge) -> None
         "6.6.6.6" not in str(told) and "evil.example" not in str(told) and "mine" not in str(told)
     )
     assert told["x-forwarded-proto"] == "https"
+    assert {name for name in told if "forwarded" in name} == {
+        "x-forwarded-for",
+        "x-forwarded-proto",
+    }
     assert told["host"] == edge.told(Host=f"{NAME}:6666")["host"] == f"{NAME}:{edge.https}"
     assert uuid.UUID(told["x-request-id"])
     assert not [name for name in told if "_" in name], "WSGI would take it for the one with hyphens"
@@ -431,6 +439,8 @@ def test_the_log_has_the_id_and_no_question(edge: Edge) -> None:
     lines = [line for line in edge.logs(edge.proxy).splitlines() if "/logged" in line]
     assert headers["x-request-id"] in lines[0] and "private" not in "".join(lines)
     assert json.loads(lines[0])["request"]["headers"]["Cookie"] == ["REDACTED"]
+    assert edge.ask("/away")[1]["location"] == "/there/?q=private"
+    assert "private" not in edge.logs(edge.proxy)
 
 
 def test_whether_and_not_why(edge: Edge) -> None:

@@ -116,7 +116,7 @@ def test_a_deploy_beside_another_and_one_after_a_killed_one(site: Site, other: C
     site.show("Page that was cut off")
     with site.visited("a deploy that is killed, and the next one") as traffic:
         running = site.stack.start("deploy")
-        eventually(lambda: _is_updating(site), 90, "the web is being updated")
+        eventually(site.is_updating, 90, "the web is being updated")
         assert f"process {running.pid} " in same.refused("DEP09")
         os.killpg(running.pid, signal.SIGKILL)
         running.communicate()
@@ -125,10 +125,3 @@ def test_a_deploy_beside_another_and_one_after_a_killed_one(site: Site, other: C
     assert_none_failed(traffic)
     assert site.heading() == "Page after it"
     site.assert_nothing_lost()
-
-
-def _is_updating(site: Site) -> bool:
-    format = "{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}"
-    return site.cluster.docker(1, "service", "inspect", "--format", format, f"{site.name}_web") == (
-        "updating"
-    )

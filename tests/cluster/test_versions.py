@@ -1,9 +1,13 @@
 """Versions that are no good: the one before never stops answering, and the cause is said."""
 
+import os
+import re
+import signal
 from collections.abc import Iterator
 
 import pytest
-from deployed import Site, assert_none_failed, three_nodes
+from deployed import Site, assert_none_failed, one_node, three_nodes
+from stacks import eventually
 
 PROBES, WSGI = "project/service/probes.py", "project/config/wsgi.py"
 MIGRATION = "project/notes/migrations/0002_next.py"
@@ -23,6 +27,11 @@ TABLE_THAT_IS_THERE = (
         )
     ]
 """
+)
+AS_IT_WAS = "select count(*) from notes_note where text = 'changed'"
+CHANGES_ALL = HEAD + """[migrations.RunSQL("update notes_note set text = 'changed'")]\n"""
+THEN_FAILS = (HEAD + """[migrations.RunSQL("select nothing")]\n""").replace(
+    "0001_initial", "0002_next"
 )
 ANY_SQL = HEAD + """[migrations.RunSQL("select 1", "select 1")]\n"""
 
@@ -64,6 +73,50 @@ def test_one_whose_migration_fails(site: Site) -> None:
     site.add(MIGRATION, TABLE_THAT_IS_THERE)
     said = held_back(site, "DEP14", "a migration that fails")
     assert 'relation "notes_note" already exists' in said
+
+
+@one_node
+def test_a_migration_that_fails_after_another_that_the_code_before_could_not_bear(
+    site: Site,
+) -> None:
+    """The data of before are put back: nobody has written since the web was stopped."""
+    site.add(MIGRATION, CHANGES_ALL)
+    site.add(MIGRATION.replace("0002_next", "0003_fails"), THEN_FAILS)
+    release, heading = site.release(), site.heading()
+    said = site.refused("DEP14", "deploy", "--allow-downtime")
+    assert 'column "nothing" does not exist' in said and f"Release {release} serves." in said
+    assert site.release() == release and site.heading() == heading
+    assert site.sql(AS_IT_WAS) == "0"
+    site.assert_nothing_lost()
+
+
+@one_node
+def test_one_that_fails_where_the_code_before_cannot_go_on(site: Site) -> None:
+    """Visitors may have written by the new code: the backup is named, and nothing is put back."""
+    site.add(MIGRATION, CHANGES_ALL)
+    site.change(WSGI, "application =", 'raise RuntimeError("planted crash")\napplication =')
+    said = site.refused("DEP15", "deploy", "--allow-downtime")
+    found = re.search(r"notes.0002_next.*not put back.*inv deploy.restore (?:--local )?(\S+)", said)
+    assert found, said
+    site.inv("deploy.restore", found[1], "--yes")
+    site.git("reset", "--quiet", "--hard", "HEAD~2")
+    site.deploy()
+    assert site.sql(AS_IT_WAS) == "0" and site.heading()
+    site.assert_nothing_lost()
+
+
+@one_node
+def test_a_deploy_that_is_broken_off(site: Site) -> None:
+    before, release = site.heading(), site.release()
+    site.show("Page that is not to be")
+    with site.visited("a deploy that is broken off") as traffic:
+        running = site.stack.start("deploy", *site.target)
+        eventually(site.is_updating, 90, "the web is being updated")
+        os.killpg(running.pid, signal.SIGINT)
+        said = running.communicate(timeout=120)[1]
+    assert running.returncode == 130 and f"broken off. Release {release} serves." in said, said
+    assert_none_failed(traffic)
+    assert site.heading() == before and site.release() == release
 
 
 @three_nodes

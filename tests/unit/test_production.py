@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ops import env
-from ops.deploy import plan, production, releases
+from ops.deploy import plan, production, releases, stack
 from ops.deploy.releases import Release
 from ops.problems import Problem
 
@@ -135,7 +135,11 @@ def test_a_release_comes_back_as_it_was_kept(monkeypatch: pytest.MonkeyPatch) ->
 
     kept = {**asdict(release(7)), "of_another_version": True}
     data = base64.b64encode(json.dumps(kept).encode()).decode()
-    entries: list[dict[str, Any]] = [{"Spec": {"Data": data}}, {"Spec": {"Data": "bm90IG91cnM="}}]
+    theirs = {"Name": "shop_release_7", "Data": data}
+    entries: list[dict[str, Any]] = [
+        {"Spec": theirs},
+        {"Spec": {"Name": "other", "Data": "bm90IG91cnM="}},
+    ]
     monkeypatch.setattr(releases.objects, "names", lambda *_: ["shop_release_7", "other"])
     monkeypatch.setattr(releases.objects, "read", lambda *_: entries)
     found = releases.all_of("shop")
@@ -160,3 +164,43 @@ def test_what_interrupts() -> None:
     assert plan.Plan(None, release(1), ("db",), migrations).interruptions == []
     older = plan.Plan(release(1), release(2), migrations=plan.Migrations(ahead=("a.0003",)))
     assert "the database has a.0003" in older.interruptions[0]
+
+
+def task(state: str = "running", wanted: str = "running", *, reachable: bool = True) -> stack.Task:
+    words = {"id": "1", "name": "web.1", "node": "a", "image": "", "since": "", "error": ""}
+    return stack.Task(**words, state=state, wanted=wanted, current=True, reachable=reachable)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "tasks", "settled"),
+    [
+        (1, [task()], True),
+        (1, [task("starting")], False),
+        (0, [task(wanted="remove")], False),
+        (0, [task("shutdown", "remove")], True),
+        (1, [task(), task(wanted="shutdown")], False),
+        (1, [task(), task(wanted="shutdown", reachable=False)], True),
+    ],
+)
+def test_what_was_told_to_end_and_still_answers_is_waited_for(
+    replicas: int, tasks: list[stack.Task], settled: bool
+) -> None:
+    assert stack.Service("web", replicas, {}, "", "", tuple(tasks)).settled is settled
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"PROD_SQL_SSLROOTCERT": "certs/a.pem"}, "PROD_SQL_SSLMODE"),
+        ({"PROD_SQL_SSLMODE": "verify-full"}, "PROD_SQL_SSLROOTCERT"),
+    ],
+)
+def test_a_connection_that_nobody_would_check(values: dict[str, str], named: str) -> None:
+    with pytest.raises(Problem, match=named):
+        made(PROD_SQL_HOST="db.example.org", **values)
+
+
+def test_a_base_image_of_production_alone() -> None:
+    assert (
+        made(PROD_PYTHON_IMAGE="python:3.15-alpine").values["PYTHON_IMAGE"] == "python:3.15-alpine"
+    )

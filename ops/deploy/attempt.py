@@ -1,0 +1,139 @@
+"""A release in the place of another: the database first, then the web; and the way back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ops import console, process
+from ops.console import few
+from ops.data.backups import Backup
+from ops.deploy import data, jobs, plan, problems, proxy, releases, stack
+from ops.deploy.plan import Plan
+from ops.deploy.releases import Release
+from ops.deploy.swarm import Swarm
+from ops.env import Settings
+from ops.problems import Problem
+from ops.process import ChildFailed
+
+MIGRATE = ("python", "manage.py", "migrate_once")
+REASON = "before a deploy"
+BROKEN_OFF = (ChildFailed, KeyboardInterrupt, SystemExit)  # Ctrl-C, SIGTERM, a closed terminal
+
+
+def make_first(release: Release, nodes: Swarm, settings: Settings, *, backup: bool) -> None:
+    """Where nothing serves yet; the database may have been used all the same, by a stack that was
+    taken down, or elsewhere."""
+    try:
+        _begin(release)
+        if backup:
+            data.save_used(settings, release, nodes, REASON)
+        _migrate(release)
+        releases.keep(release)
+        _roll(release, nodes)
+    except (Problem, *BROKEN_OFF) as cause:
+        _tell(cause, "It is the first release: there is none to go back to.")
+        raise
+
+
+@dataclass
+class Attempt:
+    """To do what is planned where `before` serves; if it fails, that serves again.
+
+    `saved` is the backup that was made on the way; once it `rolls`, somebody may have written
+    something by the new code.
+    """
+
+    found: Plan
+    before: Release
+    nodes: Swarm
+    settings: Settings
+    backup: bool
+    saved: Backup | None = None
+    rolls: bool = False
+
+    def make(self) -> None:
+        if not self.found.migrations.blocking:
+            self._save()
+        try:
+            self._prepare()
+            self.rolls = True
+            _roll(self.found.release, self.nodes)
+        except (Problem, *BROKEN_OFF) as cause:
+            process.mode.interrupted = False
+            _tell(cause, self._go_back())
+            raise
+
+    def _save(self) -> None:
+        if self.backup and self.found.changes_something:
+            there = data.with_its_password(self.before, self.found.release, self.nodes)
+            self.saved = data.save(self.settings, there, self.nodes, REASON)
+
+    def _prepare(self) -> None:
+        """The database as the release needs it."""
+        migrations, release = self.found.migrations, self.found.release
+        if migrations.blocking:
+            self._stop_web()
+        data.hand_password_over(self.before, release, self.nodes)
+        if self.found.starts_database:
+            _begin(release)
+        if migrations.unapplied or self.found.starts_database:
+            _migrate(release)
+
+    def _stop_web(self) -> None:
+        """For what the code before cannot run beside; saved after that, so that nothing is written
+        in between."""
+        releases.note_breaking(self.before.stack, self.found.migrations.blocking)
+        stack.scale(self.before.stack, "web", 0)
+        stack.wait(self.before.stack, [f"{self.before.stack}_web"])
+        self._save()
+
+    def _go_back(self) -> str:
+        """How that went, as a sentence."""
+        console.say(f"going back to release {self.before.number}")
+        try:
+            data.hand_password_over(self.found.release, self.before, self.nodes)
+            blocking = self.found.migrations.blocking
+            if blocking and (ahead := plan.ahead(self.before, self.nodes)):
+                if self.rolls or not self.saved:
+                    return self._stays(ahead)
+                data.restore(self.settings, self.before, self.nodes, self.saved.name)
+            stack.roll(self.before)
+        except Problem as another:
+            return f"Going back failed as well: {another.what}"
+        return f"Release {self.before.number} serves."
+
+    def _stays(self, ahead: Sequence[str]) -> str:
+        """What there is to do where only the user can tell which rows are to live on."""
+        said = (
+            f"The database has {few(ahead)}, which release {self.before.number} cannot run on, so "
+            "it was not put back; inv deploy.status shows what runs."
+        )
+        if self.saved:
+            said += f" The data of before: inv deploy.restore {self.saved.name}"
+        return said
+
+
+def _tell(cause: BaseException, outcome: str) -> None:
+    """What has become of the stack: as part of the problem, or by itself."""
+    if isinstance(cause, Problem):
+        cause.what += f" {outcome}"
+    else:
+        console.say(f"broken off. {outcome}")
+
+
+def _begin(release: Release) -> None:
+    """All but the web, which needs a migrated database."""
+    stack.apply(release.with_values(WEB_REPLICAS="0"))
+    if release.has_own_database:
+        stack.wait(release.stack, [f"{release.stack}_db"])
+
+
+def _migrate(release: Release) -> None:
+    done = jobs.run(release, "migrate", MIGRATE)
+    if not done.good:
+        raise problems.migration_failed(jobs.last_lines(done.said), done.error)
+    console.say(done.said)
+
+
+def _roll(release: Release, nodes: Swarm) -> None:
+    stack.roll(release)
+    proxy.refuse_not_ready(release, nodes)
