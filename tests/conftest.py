@@ -31,14 +31,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what belongs to the other runtime: a scenario by its file, the rest by its id."""
+    """Leave out what belongs to the other runtime: a scenario by its file, the rest by its id, or
+    by the runtime that it asks for."""
     chosen = config.getoption("--runtime")
     others = [name for name in RUNTIMES if chosen and name != chosen]
     items[:] = [
         item
         for item in items
-        if _applies(item, chosen) and not any(other in item.nodeid for other in others)
+        if _applies(item, chosen) and not any(_belongs_to(item, other) for other in others)
     ]
+
+
+def _belongs_to(item: pytest.Item, runtime: str) -> bool:
+    return runtime in item.nodeid or f"{runtime}_runtime" in getattr(item, "fixturenames", ())
 
 
 def _applies(item: pytest.Item, chosen: str | None) -> bool:
