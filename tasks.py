@@ -494,7 +494,7 @@ def deploy_down(c: Context, context: str = "", local: bool = False) -> None:
     group=CODE,
     rest=True,
     help={
-        "suite": "one alone: unit, cli, app, embedded, docker, faults, browser, cluster or engine",
+        "suite": "one alone, such as unit or app; README.md has the list",
         "strict": "a suite that cannot run here is a failure",
     },
 )

@@ -44,16 +44,25 @@ def run(only: str, strict: bool, arguments: Sequence[str]) -> None:
 
 
 def _all_outcomes(arguments: Sequence[str]) -> dict[str, str]:
-    """The longest, which waits for its engine most of the time, runs beside the others."""
     # All at first: nothing is installed while a suite runs.
-    if {name: _obstacle(suite) for name, suite in SUITES.items()}[LONGEST] or process.mode.dry:
-        return {name: _outcome(suite, arguments) for name, suite in SUITES.items()}
-    argv = [*SUITES[LONGEST].argv, *arguments]
+    obstacles = {name: _obstacle(suite) for name, suite in SUITES.items()}
+    outcomes: dict[str, str] = {}
+    for longest, others in ROUNDS.items():
+        beside = bool(others) and not obstacles[longest] and not process.mode.dry
+        outcomes |= _round(longest, others, arguments, beside=beside)
+    return outcomes
+
+
+def _round(
+    longest: str, others: Sequence[str], arguments: Sequence[str], *, beside: bool
+) -> dict[str, str]:
+    """Some suites one after the other, and the longest, which mostly waits, beside them."""
+    if not beside:
+        return {name: _outcome(SUITES[name], arguments) for name in (*others, longest)}
+    argv = [*SUITES[longest].argv, *arguments]
     with process.beside(argv, env={**os.environ, "FIRST_PORT": BESIDE_PORT}) as finish:
-        others = [name for name in SUITES if name not in (LONGEST, *LAST)]
         outcomes = {name: _outcome(SUITES[name], arguments) for name in others}
-        outcomes[LONGEST] = _worded(finish())
-    return outcomes | {name: _outcome(SUITES[name], arguments) for name in LAST}
+        return outcomes | {longest: _worded(finish())}
 
 
 def _obstacle(suite: Suite) -> str:
@@ -121,11 +130,15 @@ def _django_variables(server: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-LONGEST = "faults"
-# One needs the machine to itself, to tell a slow node from a dead one; the other kills the engine
-# under whatever runs.
-LAST = ("cluster", "engine")
+# What runs beside what: nodes need a quiet machine, to tell a slow one from a dead one, and what
+# kills the engine does so under whatever runs.
+ROUNDS = {
+    "faults": ("unit", "cli", "app", "embedded", "docker", "browser"),
+    "cluster": ("deploy",),
+    "engine": (),
+}
 BESIDE_PORT = "8700"  # from here on, so that two that look for a free one do not find the same
+DEPLOYS = ("tests/cluster", "-k")  # by the site: on three nodes, or on one
 STACKS = ("tests/runtimes", "tests/faults")
 KILLED = "tests/faults/test_docker_killed.py"
 DOCKER = "--runtime=docker"
@@ -145,6 +158,7 @@ SUITES = {
     "browser": Suite(
         _pytest("tests/browser"), locks=("test", "embedded", "browser"), lacks=_lacks_browser
     ),
-    "cluster": Suite(_pytest("tests/cluster"), locks=("test", "zstd"), lacks=_lacks_engine),
+    "deploy": Suite(_pytest(*DEPLOYS, "not three"), locks=("test", "zstd"), lacks=_lacks_engine),
+    "cluster": Suite(_pytest(*DEPLOYS, "three"), locks=("test", "zstd"), lacks=_lacks_engine),
     "engine": Suite(_pytest(KILLED, DOCKER), lacks=_lacks_engine),
 }
