@@ -278,6 +278,20 @@ def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None
         time.sleep(0.2)
 
 
+@contextmanager
+def cut_off(container: str) -> Iterator[None]:
+    """The network of a container is down, and nothing says so; only root may do that."""
+    index = docker("exec", container, "cat", "/sys/class/net/eth0/iflink").stdout.strip()
+    links = Path("/sys/class/net").iterdir()
+    name = next(one.name for one in links if (one / "ifindex").read_text().strip() == index)
+    subprocess.run(["ip", "link", "set", name, "down"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may take a link down")
 Make = Callable[..., Checkout]
 
 

@@ -23,6 +23,14 @@ SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 SCHEMES = ("postgres", "postgresql", "sqlite")
 CONNECT_SECONDS = 3
 REUSE_SECONDS = 600
+# Of a server whose machine is gone nothing comes any more, not even the end of a connection.
+# Without these (libpq's, in seconds and ms) a thread would wait for a quarter of an hour.
+ALIVE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 
 
 def database(environ: Environ, debug: bool) -> dict[str, Any]:
@@ -99,7 +107,7 @@ def server(environ: Environ, engine: str) -> dict[str, Any]:
 def options(environ: Environ, given: dict[str, Any]) -> dict[str, Any]:
     """libpq's parameters besides the address; those `given` go before."""
     tls = {name: value for name, key in TLS.items() if (value := environ.get(key, ""))}
-    chosen = {"connect_timeout": CONNECT_SECONDS, **tls, **given}
+    chosen = {"connect_timeout": CONNECT_SECONDS, **ALIVE, **tls, **given}
     if (mode := chosen.get("sslmode", SSLMODES[0])) not in SSLMODES:
         raise ImproperlyConfigured(
             f"SQL_SSLMODE is {mode!r}: it must be one of {', '.join(SSLMODES)}."

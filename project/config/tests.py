@@ -12,7 +12,7 @@ from django.test import SimpleTestCase
 from service import exits
 
 from . import env
-from .database import BASE_DIR, KEYS, SQLITE, connections, database
+from .database import ALIVE, BASE_DIR, KEYS, SQLITE, connections, database
 
 STRONG = "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz"
 SERVER = {
@@ -134,7 +134,7 @@ class DatabaseTests(SimpleTestCase):
             "PASSWORD": " sp ace$ ",
             "HOST": "db",
             "PORT": "5432",
-            "OPTIONS": {"connect_timeout": 3},
+            "OPTIONS": {"connect_timeout": 3, **ALIVE},
         }
         self.assertEqual(database(SERVER, debug=False), expected)
 
@@ -180,6 +180,7 @@ class DatabaseTests(SimpleTestCase):
         tls = {"SQL_SSLMODE": "verify-full", "SQL_SSLROOTCERT": "manage.py"}
         expected = {
             "connect_timeout": 3,
+            **ALIVE,
             "sslmode": "verify-full",
             "sslrootcert": str(BASE_DIR / "manage.py"),
         }

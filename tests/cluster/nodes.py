@@ -66,6 +66,26 @@ class Cluster:
         self.promote(other)
         self.wait_until_whole(other)
 
+    @contextmanager
+    def as_worker(self, number: int, asked: int) -> Iterator[None]:
+        """A node manages nothing meanwhile."""
+        self.docker(asked, "node", "demote", f"node{number}")
+        eventually(lambda: not self._manages(number), 20, "it is a worker")
+        try:
+            yield
+        finally:
+            self.promote(asked)
+            self.wait_until_whole(asked)
+
+    def _manages(self, number: int) -> bool:
+        format = "{{.Swarm.ControlAvailable}}"
+        return self.docker(number, "info", "--format", format, check=False) != "false"
+
+    def wait_until_ready(self, number: int, asked: int) -> None:
+        """Until the managers know that a node is there."""
+        look = ("node", "inspect", "--format", "{{.Status.State}}", f"node{number}")
+        eventually(lambda: self.docker(asked, *look) == "ready", 120, "it is ready")
+
     def labelled(self, asked: int, label: str) -> list[int]:
         """The numbers of the nodes that bear a label."""
         listing = ("node", "ls", "--format", "{{.Hostname}}", "--filter", f"node.label={label}")

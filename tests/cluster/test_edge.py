@@ -2,10 +2,8 @@
 
 import http.client
 import json
-import os
 import socket
 import ssl
-import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stacks import docker, eventually
+from stacks import cut_off, docker, eventually, needs_root
 from tls import Authority
 
 from ops import ROOT, ports
@@ -219,22 +217,6 @@ def _answers(edge: Edge) -> bool:
     with suppress(OSError, http.client.HTTPException):
         return edge.ask()[0] == 200
     return False
-
-
-@contextmanager
-def _cut_off(container: str) -> Iterator[None]:
-    """The network of a container is down, and nothing says so."""
-    index = docker("exec", container, "cat", "/sys/class/net/eth0/iflink").stdout.strip()
-    found = [p for p in Path("/sys/class/net").iterdir() if _index(p) == index]
-    subprocess.run(["ip", "link", "set", found[0].name, "down"], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["ip", "link", "set", found[0].name, "up"], check=True)
-
-
-def _index(interface: Path) -> str:
-    return (interface / "ifindex").read_text().strip()
 
 
 def _seconds(succeeds: Callable[[], bool]) -> float:
@@ -453,10 +435,10 @@ def test_the_webs_own_503_passes(edge: Edge) -> None:
     assert (status, headers["retry-after"]) == (503, "7") and "headers" in body
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may take a link down")
+@needs_root
 def test_an_address_that_does_not_answer(edge: Edge) -> None:
     """As on a node that was cut off: it is still in the names."""
-    with _cut_off(edge.webs[0]):
+    with cut_off(edge.webs[0]):
         took = [_seconds(lambda: edge.ask()[0] == 200) for _ in range(10)]
     assert max(took) < 5
     assert sum(took) / len(took) < 1.5, "it is given up soon"

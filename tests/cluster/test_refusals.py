@@ -7,7 +7,7 @@ import signal
 import pytest
 from deployed import Site, assert_none_failed, three_nodes
 from nodes import Cluster
-from stacks import Checkout, Docker, Make, docker, eventually
+from stacks import Checkout, Docker, Make, eventually
 
 pytestmark = three_nodes
 
@@ -81,19 +81,8 @@ def test_two_nodes_of_the_database(site: Site) -> None:
 
 @pytest.mark.fault("DEP04", "docker")
 def test_a_node_that_is_no_manager(site: Site) -> None:
-    site.cluster.docker(1, "node", "demote", "node3")
-    try:
-        eventually(lambda: _is_worker(3), 20, "it is a worker")
+    with site.cluster.as_worker(3, asked=1):
         site.stack.refused("DEP04", "deploy", "--context", Cluster.socket(3))
-    finally:
-        site.cluster.promote(1)
-    site.cluster.wait_until_whole(1)
-
-
-def _is_worker(number: int) -> bool:
-    format = "{{.Swarm.ControlAvailable}}"
-    host = ("--host", Cluster.socket(number))
-    return docker(*host, "info", "--format", format, check=False).stdout.strip() == "false"
 
 
 @pytest.mark.fault("DEP06", "docker")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import checkout
 import pytest
-from stacks import Docker, docker, eventually
+from stacks import Docker, cut_off, docker, eventually, needs_root
 
 from ops.causes.web import NO_DATABASE, NOT_MIGRATED, SETTINGS
 
@@ -43,12 +43,12 @@ class Answer:
     headers: dict[str, str]
 
 
-def get(url: str, method: str = "GET", **headers: str) -> Answer:
+def get(url: str, method: str = "GET", timeout: float = 20, **headers: str) -> Answer:
     """The answer, whatever its status; headers have small letters, - for _."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(url, headers=PAGE | named, method=method)
     try:
-        answer = opener.open(request, timeout=20)
+        answer = opener.open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         answer = error
     with answer:
@@ -319,6 +319,36 @@ def test_ready_once_it_lives_on_without_the_database(stack: Production) -> None:
         eventually(lambda: get(replica.url).status == 200, 20, "the page is back")
 
 
+def test_busy_is_not_dead(stack: Production) -> None:
+    """One whose only thread waits for a row; ended is who has not answered for a minute."""
+    with stack.replica(WEB_WORKERS="1", WEB_THREADS="1") as replica:
+        slow = Slow(stack, replica.until_ready().url, seconds=9)
+        slow.start()
+        time.sleep(1)
+        assert replica.healthy(), "the thread waits"
+        docker("exec", replica.name, "touch", "-d", "2026-01-01 00:00", "/tmp/web-late")
+        assert not replica.healthy()
+        slow.join()
+        assert slow.found == 200 and replica.healthy()
+        assert docker("exec", replica.name, "ls", "/tmp/web-late", check=False).returncode
+
+
+@needs_root
+def test_a_database_of_which_nothing_comes_any_more(stack: Production) -> None:
+    """As where its machine lost power. Kept connections are given up, and no replica ends."""
+    with stack.replica() as replica:
+        url = replica.until_ready().url
+        for _ in range(20):
+            assert get(url).status == 200
+        with cut_off(f"{stack.name}-db"):
+            for most in (22, 22, 22, 22, 5):
+                began = time.monotonic()
+                assert get(url, timeout=most).status == 503
+            assert time.monotonic() - began < 5, "nobody waits any more"
+            assert replica.healthy()
+        eventually(lambda: get(url).status == 200, 20, "the page is back")
+
+
 def test_sigterm_loses_no_request(stack: Production) -> None:
     """One that waits for a row all along, and many new ones while the proxies still send them."""
     with stack.replica() as replica:
@@ -353,13 +383,13 @@ def test_ctrl_c_ends_it(stack: Production) -> None:
 
 
 class Slow(threading.Thread):
-    """A page that reads a table which another session has locked for five seconds."""
+    """A page that reads a table which another session has locked for some seconds."""
 
     found = 0
 
-    def __init__(self, stack: Production, url: str) -> None:
+    def __init__(self, stack: Production, url: str, seconds: int = 5) -> None:
         super().__init__()
-        lock = "begin; lock notes_note; select pg_sleep(5); commit"
+        lock = f"begin; lock notes_note; select pg_sleep({seconds}); commit"
         argv = ("exec", f"{stack.name}-db", "psql", "--username=app", f"--command={lock}")
         self.url, self.locker = url, threading.Thread(target=docker, args=argv)
 
