@@ -147,7 +147,7 @@ def last_number(name: str) -> int:
 
 def keep(release: Release) -> None:
     """Note it in the Swarm, for good; one of its number is replaced, as after another scale."""
-    text = json.dumps(asdict(release), sort_keys=True)
+    text = json.dumps(asdict(release))  # in its order: of compose files the last one counts
     name = f"{release.stack}_release_{release.number}_{digest(text)}"
     there = _kept(release.stack)
     if name not in there:

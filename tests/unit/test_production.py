@@ -144,6 +144,15 @@ def test_a_release_comes_back_as_it_was_kept(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(releases.objects, "read", lambda *_: entries)
     found = releases.all_of("shop")
     assert len(found) == 1 and found[0].number == 7 and found[0].is_like(release(8))
+    assert [*found[0].files] == [*release(7).files], "of two files the later one counts"
+
+
+def test_a_release_is_kept_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[str] = []
+    monkeypatch.setattr(releases, "_kept", lambda _: {})
+    monkeypatch.setattr(releases.objects, "create", lambda *words: kept.append(words[-1]))
+    releases.keep(release(7))
+    assert [*json.loads(kept[0])["files"]][:3] == ["db.yaml", "web.yaml", "prod.yaml"]
 
 
 def test_the_plan_names_what_changes() -> None:
