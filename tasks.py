@@ -481,12 +481,16 @@ def deploy_restore(
     view.restore(env.load(), context, local=local, which=which, yes=yes)
 
 
-@task(name="down", group=PRODUCTION, help=TARGET)
-def deploy_down(c: Context, context: str = "", local: bool = False) -> None:
+@task(
+    name="down",
+    group=PRODUCTION,
+    help={**TARGET, "yes": "do not ask for the stack's name (a trial is not asked for)"},
+)
+def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = False) -> None:
     """Remove the deployed services; all data stay."""
     from ops.deploy import view
 
-    view.down(env.load(), context, local=local)
+    view.down(env.load(), context, local=local, yes=yes)
 
 
 @task(

@@ -11,7 +11,7 @@ from typing import Any
 
 from ops import ROOT
 
-DEPLOY = re.compile(r"\binv deploy(?:\.\w+)?(?![\w.])(?! --)")
+DEPLOY = re.compile(r"\binv deploy(?:\.\w+)?(?![\w.])(?! --(?:local|context))")
 COMMAND = re.compile(r"(?<![\w./-])inv (?=[a-z-])")
 
 
@@ -27,9 +27,11 @@ def answer(text: str) -> None:
 
 @dataclass
 class Typed:
-    """What the user has typed to say where to deploy to, such as `--local`."""
+    """What the user has typed to say where to deploy to, such as `--local`; whether it is a deploy
+    at all, which a mend for any task is to end with then."""
 
     target: str = ""
+    deploys: bool = False
 
 
 typed = Typed()
@@ -38,6 +40,8 @@ typed = Typed()
 def as_typed(text: str) -> str:
     """`inv up` as it can be typed here: ./inv up, where no inv is on PATH, and with the target of a
     deploy."""
+    if typed.deploys:
+        text = text.replace("then type: inv up", "then type: inv deploy")
     if typed.target:
         text = DEPLOY.sub(rf"\g<0> {typed.target}", text)
     if "inv " not in text or shutil.which("inv"):

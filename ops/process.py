@@ -88,6 +88,22 @@ def run(
     return Result(exit_code(done.returncode), done.stdout, done.stderr or "")
 
 
+def clean_up(argv: Sequence[str]) -> None:
+    """Run `argv`, whatever it comes to; Ctrl-C, which strikes while one cleans up, waits."""
+    held: list[int] = []
+    signums = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {n: signal.signal(n, lambda signum, _: held.append(signum)) for n in signums}
+    try:  # of a session of its own: Ctrl-C reaches all of this one
+        subprocess.run(argv, cwd=ROOT, capture_output=True, start_new_session=True)
+    except OSError:
+        pass
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+    if held:
+        signal.raise_signal(held[0])
+
+
 def attach(
     argv: Sequence[str],
     *,

@@ -19,11 +19,15 @@ REASON = "before a deploy"
 BROKEN_OFF = (ChildFailed, KeyboardInterrupt, SystemExit)  # Ctrl-C, SIGTERM, a closed terminal
 
 
-def make_first(release: Release, nodes: Swarm, settings: Settings, *, backup: bool) -> None:
+def make_first(
+    release: Release, nodes: Swarm, settings: Settings, *, backup: bool, bears: bool
+) -> None:
     """Where nothing serves yet; the database may have been used all the same, by a stack that was
-    taken down, or elsewhere."""
+    taken down, or elsewhere. Whether one `bears` migrations that this code cannot run on."""
     try:
         _begin(release)
+        if not bears and (ahead := plan.ahead(release, nodes)):
+            raise problems.schema_is_ahead(release.number, ahead, "inv deploy")
         if backup:
             data.save_used(settings, release, nodes, REASON)
         _migrate(release)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ops import docker, process
 from ops.deploy import problems, stack, swarm
-from ops.deploy.objects import KIND
+from ops.deploy.objects import KIND, STACK
 from ops.deploy.production import CA
 from ops.deploy.releases import Release
 
@@ -19,7 +19,6 @@ WAITING, WAIT_SECONDS = ("new", "pending"), 60
 PLAIN = ("SQL_ENGINE", "SQL_DATABASE", "SQL_USER")
 WAY = ("HOST", "PORT", "SSLMODE", "SSLROOTCERT")
 JOB = "job"
-STACK = "deploy.stack"  # not the label of the stack's own, which every deploy prunes by
 
 
 @dataclass(frozen=True)
@@ -90,9 +89,9 @@ def environment(release: Release) -> dict[str, str]:
     return {**fixed, **files, **database, **{key: values[key] for key in PLAIN}}
 
 
-def names(stack: str, role: str) -> list[str]:
-    """Those of a stack in one role."""
-    labels = (f"label={STACK}={stack}", f"label={KIND}={role}")
+def names(stack: str, role: str = "") -> list[str]:
+    """Those of a stack, or of them those in one role."""
+    labels = [f"label={STACK}={stack}", *([f"label={KIND}={role}"] if role else [])]
     flags = [word for label in labels for word in ("--filter", label)]
     return docker.ask("service", "ls", *flags, "--format", "{{.Name}}").split()
 
@@ -151,7 +150,13 @@ def _tasks(service: str) -> list[tuple[str, str]]:
 
 
 def _remove(service: str) -> None:
-    process.run(["docker", "service", "rm", service])
+    process.clean_up(["docker", "service", "rm", service])
+
+
+def remove_left(stack: str) -> None:
+    """Remove whatever a killed task has left, jobs and tools: they hold the stack's networks."""
+    for name in names(stack):
+        _remove(name)
 
 
 def last_lines(said: str) -> str:

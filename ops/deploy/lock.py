@@ -31,7 +31,7 @@ def one_deploy(stack: str) -> Iterator[None]:
     try:
         yield
     finally:
-        process.run(["docker", "config", "rm", name])
+        process.clean_up(["docker", "config", "rm", name])
 
 
 def _let_go_of_killed(stack: str, name: str) -> None:

@@ -9,6 +9,7 @@ from ops.deploy import problems
 from ops.deploy.production import Production
 
 NAMESPACE = "com.docker.stack.namespace"  # `docker stack rm` takes what bears it along
+STACK = "deploy.stack"  # and not this one
 KIND = "deploy.kind"
 CONTENT = "content"  # the kind of those that a release refers to
 
@@ -24,9 +25,11 @@ def make(production: Production) -> None:
                 create(kind, production.stack, full, CONTENT, text)
 
 
-def create(kind: str, stack: str, name: str, role: str, text: str, **labels: str) -> None:
-    """Make one; a problem if there is one of that name."""
-    given = {NAMESPACE: stack, KIND: role, **labels}
+def create(
+    kind: str, stack: str, name: str, role: str, text: str, *, label: str = NAMESPACE
+) -> None:
+    """Make one, which its label tells to be the stack's; a problem if there is one of that name."""
+    given = {label: stack, KIND: role}
     flags = [word for key, value in given.items() for word in ("--label", f"{key}={value}")]
     argv = ["docker", kind, "create", *flags, name, "-"]
     done = process.send(argv, lambda pipe: pipe.write(text.encode()))
@@ -34,9 +37,9 @@ def create(kind: str, stack: str, name: str, role: str, text: str, **labels: str
         raise problems.engine_refused(f"docker {kind} create", done.err.strip())
 
 
-def names(kind: str, stack: str, role: str) -> list[str]:
+def names(kind: str, stack: str, role: str, *, label: str = NAMESPACE) -> list[str]:
     """The names of those of a stack in one role."""
-    labels = (f"label={NAMESPACE}={stack}", f"label={KIND}={role}")
+    labels = (f"label={label}={stack}", f"label={KIND}={role}")
     flags = [word for label in labels for word in ("--filter", label)]
     return docker.ask(kind, "ls", *flags, "--format", "{{.Name}}").split()
 

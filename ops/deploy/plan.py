@@ -99,6 +99,8 @@ def migrations(plan: Plan, swarm: Swarm) -> Migrations:
     if plan.starts_database:
         return Migrations()  # nobody can ask yet
     found = _asked(data.with_its_password(plan.release, plan.before, swarm), swarm)
+    if unmade := found.get("unmade"):
+        raise problems.migrations_unmade(unmade)
     blocking = found["blocking"]
     return Migrations(
         unapplied=tuple(found["unapplied"]),
@@ -111,8 +113,15 @@ def migrations(plan: Plan, swarm: Swarm) -> Migrations:
 def ahead(release: Release, swarm: Swarm, now: Release | None = None) -> tuple[str, ...]:
     """Which migrations the database has that this release lacks and cannot run on; the password of
     `now` is tried too."""
+    if not releases.breaking(release.stack):
+        return ()
     asking = data.with_its_password(release, now or release, swarm)
     return _ahead(release, _asked(asking, swarm))
+
+
+def unapplied(release: Release, swarm: Swarm) -> tuple[str, ...]:
+    """Which migrations of a release the database lacks."""
+    return tuple(_asked(release, swarm)["unapplied"])
 
 
 def _ahead(release: Release, found: dict[str, Any]) -> tuple[str, ...]:

@@ -98,7 +98,8 @@ def image_not_built(step: str, log: str) -> Problem:
     return Problem(
         "DEP10",
         "the production image was not built. Nothing was changed.",
-        "correct the Dockerfile or requirements/ accordingly, then type: inv deploy",
+        "correct what it names (the project, the Dockerfile or requirements/), commit, then type: "
+        "inv deploy",
         step,
         log,
     )
@@ -122,12 +123,12 @@ def image_not_fetched(image: str, error: str) -> Problem:
     )
 
 
-def interrupts(reasons: Sequence[str]) -> Problem:
+def interrupts(reasons: Sequence[str], task: str) -> Problem:
     """The deploy would interrupt the service"""
     return Problem(
         "DEP13",
         f"this deploy would interrupt the service: {'; '.join(reasons)}. Nothing was changed.",
-        "make it in two steps (docs/production.md#migrations), or: inv deploy --allow-downtime",
+        f"do without (docs/production.md#migrations says how), or: {task} --allow-downtime",
     )
 
 
@@ -190,13 +191,13 @@ def nothing_before(stack: str) -> Problem:
     )
 
 
-def schema_is_ahead(number: int, migrations: Sequence[str]) -> Problem:
-    """The release before cannot run on the database as it is now"""
+def schema_is_ahead(number: int, migrations: Sequence[str], task: str) -> Problem:
+    """A release cannot run on the database as it is now"""
     return Problem(
         "DEP20",
         f"the database has {few(migrations)}, which the code of release {number} cannot run on.",
-        "restore the data as well (docs/production.md#back), or go back all the same: "
-        "inv deploy.rollback --allow-downtime",
+        "restore the data as well (docs/production.md#back), or do it all the same, with pages "
+        f"that fail: {task} --allow-downtime",
     )
 
 
@@ -223,7 +224,7 @@ def certificate_missing(key: str, name: str) -> Problem:
     """A certificate, or its key, is no PEM file"""
     return Problem(
         "DEP23",
-        f"{key} in .env must name a PEM file, and {name or 'nothing'} is none.",
+        f"{key} in .env must name a PEM file, and {f'{name} is none' if name else 'is empty'}.",
         f"correct {key} in .env, then type: inv deploy",
     )
 
@@ -243,11 +244,11 @@ def migrations_unreadable(lines: str) -> Problem:
     )
 
 
-def restore_unasked(stack: str) -> Problem:
-    """A restore into production was not confirmed"""
+def unasked(stack: str, what: str) -> Problem:
+    """What changes or ends production was not confirmed"""
     return Problem(
         "DEP27",
-        f"the database of {stack} is replaced only if you type {stack}. Nothing was changed.",
+        f"this {what}, but only if you type {stack}. Nothing was changed.",
         "the same command on a terminal, or with --yes",
     )
 
@@ -259,4 +260,22 @@ def several_databases(nodes: Sequence[str], label: str) -> Problem:
         f"{few(nodes)} are all labelled as the node of the database, whose volume is on one.",
         "leave it to the one that has the data: "
         f"{docker.as_typed(f'node update --label-rm {label} NODE')}, {AGAIN}",
+    )
+
+
+def migrations_unmade(apps: Sequence[str]) -> Problem:
+    """Models have changes that no migration makes"""
+    return Problem(
+        "DEP28",
+        f"models of {few(apps)} have changes that no migration makes. Nothing was changed.",
+        "inv makemigrations, commit, then type: inv deploy",
+    )
+
+
+def secrets_missing(stack: str, keys: Sequence[str], by: str) -> Problem:
+    """The stack has secrets that this .env lacks"""
+    return Problem(
+        "DEP29",
+        f"{stack} runs with a {' and a '.join(keys)} that this .env lacks. Nothing was changed.",
+        f"copy the lines from the .env of who deployed it ({by}), or write new ones, {AGAIN}.",
     )

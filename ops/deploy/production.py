@@ -30,6 +30,7 @@ PORTS = ("HTTP_PORT", "HTTPS_PORT")
 POOL_KEYS = ("POOL_SIZE", "PGBOUNCER_IMAGE")
 TLS_MODES = ("acme", "internal", "certificate")
 NO_FILE = "# none\n"
+SHORTEST_KEY = 50  # as project/config/env.py has it
 CA, SYSTEM_CA = "/etc/ca.pem", "/etc/ssl/certs/ca-certificates.crt"  # in the containers
 OWN_DATABASE = ("db", "5432")
 POOLER = {
@@ -73,14 +74,14 @@ def of(settings: Settings) -> Production:
         chosen |= database_url.values(chosen["DATABASE_URL"])
     if not chosen["DOMAIN"]:
         raise problems.domain_missing()
-    return _checked(settings, stack_name(settings, local=False), chosen)
+    return _checked(settings, stack_name(settings, local=False), chosen, PREFIX)
 
 
 def local(settings: Settings) -> Production:
     """The same on this machine, for a trial: on localhost, with a database of its own."""
     chosen = dict(settings.values) | dict.fromkeys(ELSEWHERE_KEYS, "")
     chosen |= {"DOMAIN": "localhost", "TLS": "internal", "REGISTRY": ""}
-    return _checked(settings, stack_name(settings, local=True), chosen)
+    return _checked(settings, stack_name(settings, local=True), chosen, "")
 
 
 def with_ports(trial: Production, before: "Release | None") -> Production:
@@ -144,8 +145,8 @@ def names_of(domains: str) -> list[str]:
     return [name for name in re.split(r"[,\s]+", domains) if name]
 
 
-def _checked(settings: Settings, stack: str, chosen: Mapping[str, str]) -> Production:
-    _check(stack, chosen)
+def _checked(settings: Settings, stack: str, chosen: Mapping[str, str], prefix: str) -> Production:
+    _check(stack, chosen, prefix)
     secrets = {
         "secret_key": chosen["SECRET_KEY"],
         "sql_password": chosen["SQL_PASSWORD"],
@@ -263,13 +264,15 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def _check(stack: str, chosen: Mapping[str, str]) -> None:
+def _check(stack: str, chosen: Mapping[str, str], prefix: str) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", stack):
         raise general.env_bad_value("STACK", "at most 40 of a-z, 0-9, _ and -, first no _ or -")
-    env.check_tls(chosen, PREFIX)
+    env.check_tls(chosen, prefix)
     if not chosen["SECRET_KEY"] or not chosen["SQL_PASSWORD"]:
         key = "SECRET_KEY" if not chosen["SECRET_KEY"] else "SQL_PASSWORD"
-        raise general.env_key_missing(PREFIX + key)
+        raise general.env_key_missing(prefix + key)
+    if len(chosen["SECRET_KEY"]) < SHORTEST_KEY:
+        raise general.env_bad_value(f"{prefix}SECRET_KEY", f"{SHORTEST_KEY} characters or more")
     if chosen["TLS"] not in TLS_MODES:
         raise general.env_bad_value("TLS", f"one of {', '.join(TLS_MODES)}")
     for key, low, high in (

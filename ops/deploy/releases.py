@@ -121,6 +121,13 @@ def current(name: str) -> Release | None:
     return next(iter(found.values()), None)
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a deploy was killed on its way: the web is of a release that was never kept."""
+    web = stack.find(name, "web")
+    number = web.labels.get(stack.RELEASE) if web else None
+    return number is not None and by_number(name, int(number)) is None
+
+
 def by_number(name: str, number: int) -> Release | None:
     """One of those that the Swarm has."""
     return next((one for one in all_of(name) if one.number == number), None)
@@ -128,16 +135,21 @@ def by_number(name: str, number: int) -> Release | None:
 
 def breaking(name: str) -> set[str]:
     """The migrations (`app.name`) that the code of this stack, without them, could not bear."""
-    found = objects.read("config", objects.names("config", name, BREAKING))
+    found = objects.read("config", _of_breaking(name))
     return {word for entry in found for word in _data(entry).split()}
 
 
 def note_breaking(name: str, migrations: Iterable[str]) -> None:
-    """Note such migrations, for every later way back; before they are applied."""
+    """Note such migrations, for every later way back; before they are applied, and for as long as
+    the data may be there: not even `deploy.down` forgets them."""
     text = "\n".join(sorted(migrations))
     full = f"{name}_breaking_{digest(text)}"
-    if text and full not in objects.names("config", name, BREAKING):
-        objects.create("config", name, full, BREAKING, text)
+    if text and full not in _of_breaking(name):
+        objects.create("config", name, full, BREAKING, text, label=objects.STACK)
+
+
+def _of_breaking(name: str) -> list[str]:
+    return objects.names("config", name, BREAKING, label=objects.STACK)
 
 
 def last_number(name: str) -> int:

@@ -61,7 +61,9 @@ def run(settings: Settings, asked: Asked) -> None:
     if commit.changes and not asked.dirty:
         raise problems.tree_dirty(commit.changes)
     only_shown = asked.plan or process.mode.dry
-    wanted = production.local(settings) if asked.local else _production(settings, only_shown)
+    if not asked.local:
+        settings = _with_secrets(settings, where, only_shown)
+    wanted = production.local(settings) if asked.local else production.of(settings)
     if only_shown and not swarm.is_one(where):
         fact = f"{where} is in no Swarm: inv deploy makes it one, for a first release"
         console.answer(console.as_typed(fact))
@@ -78,9 +80,13 @@ def run(settings: Settings, asked: Asked) -> None:
         _deploy(deploy)
 
 
-def _production(settings: Settings, only_shown: bool) -> Production:
-    """As `.env` asks for it, where production's own secrets are made if they are not there."""
-    return production.of(production.with_secrets(settings, keep=not only_shown))
+def _with_secrets(settings: Settings, where: str, only_shown: bool) -> Settings:
+    """The settings with production's own secrets, which are made for a first deploy alone."""
+    missing = production.missing_secrets(settings)
+    name = production.stack_name(settings, local=False)
+    if missing and swarm.is_one(where) and (there := releases.current(name)):
+        raise problems.secrets_missing(name, missing, there.by)
+    return production.with_secrets(settings, keep=not only_shown)
 
 
 def _refuse(deploy: Deploy) -> None:
@@ -139,15 +145,16 @@ def _deploy(deploy: Deploy) -> None:
     if found.before:
         found = replace(found, migrations=plan.migrations(found, deploy.nodes))
     console.say(plan.as_text(found, deploy.where, len(deploy.nodes.nodes)))
-    if found.interruptions and not deploy.asked.allow_downtime:
-        raise problems.interrupts(found.interruptions)
+    if not deploy.asked.allow_downtime:
+        _refuse_interruptions(found, "inv deploy")
     settings, backup = deploy.settings, deploy.asked.backup
     if found.before is None:
-        attempt.make_first(found.release, deploy.nodes, settings, backup=backup)
+        bears = deploy.asked.allow_downtime
+        attempt.make_first(found.release, deploy.nodes, settings, backup=backup, bears=bears)
     else:
         Attempt(found, found.before, deploy.nodes, settings, backup=backup).make()
     _keep(found.release, deploy)
-    view.finish(found.release, local=deploy.asked.local)
+    view.finish(found, local=deploy.asked.local)
 
 
 def _label(deploy: Deploy) -> Swarm:
@@ -187,6 +194,8 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
     with one_at_a_time("deploy.rollback"), one_deploy(at.stack):
         now = at.release()
         before = releases.by_number(now.stack, now.before)
+        if releases.is_unfinished(now.stack):  # what is before that one
+            before = now
         if before is None:
             raise problems.nothing_before(now.stack)
         target = before.with_values(WEB_REPLICAS=now.values["WEB_REPLICAS"])
@@ -195,18 +204,17 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
         if same_database and not process.mode.dry:
             found = replace(found, migrations=Migrations(ahead=plan.ahead(target, at.nodes, now)))
         console.say(plan.as_text(found, at.where, len(at.nodes.nodes)))
-        _refuse_way_back(found, allow_downtime)
+        if not allow_downtime:
+            _refuse_interruptions(found, "inv deploy.rollback")
         if process.mode.dry:
             return
         Attempt(found, now, at.nodes, settings, backup=False).make()
         releases.keep(target)
-    view.finish(target, local=local)
+    view.finish(found, local=local)
 
 
-def _refuse_way_back(found: Plan, allow_downtime: bool) -> None:
-    if allow_downtime:
-        return
+def _refuse_interruptions(found: Plan, task: str) -> None:
     if ahead := found.migrations.ahead:
-        raise problems.schema_is_ahead(found.release.number, ahead)
+        raise problems.schema_is_ahead(found.release.number, ahead, task)
     if found.interruptions:
-        raise problems.interrupts(found.interruptions)
+        raise problems.interrupts(found.interruptions, task)

@@ -49,6 +49,7 @@ class Swarm:
 def lead_to(settings: Settings, context: str, *, local: bool) -> str:
     """Have docker speak to the engine that was asked for; its name for a sentence."""
     console.typed.target = "--local" if local else f"--context {context}" if context else ""
+    console.typed.deploys = True
     wanted = context or ("" if local else settings.values["DEPLOY_TO"])
     if not wanted:
         return _as_it_is(local)
@@ -99,7 +100,9 @@ def _make(where: str, yes: bool) -> None:
     process.stop_if_interrupted(code)
     if code:
         raise problems.engine_refused("docker swarm init", "the reason stands above")
-    console.say(f"the engine ({where}) is a Swarm of one node now; docker swarm leave ends that")
+    console.say(
+        f"the engine ({where}) is a Swarm of one node now; docker swarm leave --force ends that"
+    )
 
 
 def patiently(ask: Callable[[], Answer]) -> Answer:

@@ -43,7 +43,7 @@ def toolbox(
     try:
         yield _container(name)
     finally:
-        process.run(["docker", "service", "rm", name])
+        process.clean_up(["docker", "service", "rm", name])
 
 
 @contextmanager

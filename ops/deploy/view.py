@@ -1,5 +1,6 @@
 """What is deployed: its release, its services, where their tasks run, what they write."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,8 +8,20 @@ from typing import Any
 
 from ops import console, process
 from ops import problems as general
-from ops.deploy import data, problems, production, proxy, releases, stack, swarm, toolbox
+from ops.deploy import (
+    data,
+    jobs,
+    plan,
+    problems,
+    production,
+    proxy,
+    releases,
+    stack,
+    swarm,
+    toolbox,
+)
 from ops.deploy.lock import one_deploy
+from ops.deploy.plan import Plan
 from ops.deploy.releases import Release
 from ops.deploy.stack import Service
 from ops.deploy.swarm import Swarm
@@ -16,6 +29,8 @@ from ops.env import Settings
 from ops.lock import one_at_a_time
 from ops.process import ChildFailed
 from ops.volumes import age
+
+UNFINISHED = "the deploy after it was killed: inv deploy goes on, inv deploy.rollback comes back"
 
 
 @dataclass(frozen=True)
@@ -56,6 +71,8 @@ def status(settings: Settings, context: str, *, local: bool, as_json: bool) -> N
         console.answer(console.as_json(_record(release, services)))
         return
     console.answer(_head(release, found.where))
+    if releases.is_unfinished(release.stack):
+        console.answer(console.as_typed(UNFINISHED))
     console.answer(table(services))
     console.answer(release.url)
 
@@ -81,14 +98,17 @@ def manage(settings: Settings, context: str, *, local: bool, arguments: list[str
     """Django's manage.py in the deployed version, beside its database."""
     found = target(settings, context, local=local)
     with toolbox.toolbox(found.release(), found.nodes) as container:
-        toolbox.attach(container, ["python", "manage.py", *arguments])
+        # As createsuperuser --noinput has it.
+        env = {k: v for k, v in os.environ.items() if k.startswith("DJANGO_SUPERUSER_")}
+        toolbox.attach(container, ["python", "manage.py", *arguments], env)
 
 
 def psql(settings: Settings, context: str, *, local: bool, arguments: list[str]) -> None:
     """psql on the stack's database, on our own terminal."""
     found = target(settings, context, local=local)
     with toolbox.client(found.release(), found.nodes) as client:
-        toolbox.attach(client.container, ["psql", *arguments], client.variables)
+        history = {"PSQL_HISTORY": "/tmp/history"}  # nothing else in there can be written to
+        toolbox.attach(client.container, ["psql", *arguments], {**client.variables, **history})
 
 
 def backup(settings: Settings, context: str, *, local: bool) -> None:
@@ -111,24 +131,30 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
         )
         return
     if not yes:
-        _confirm(release)
+        _confirm(release.stack, f"replaces the database of {release.url}")
     with one_at_a_time("deploy.restore"), one_deploy(release.stack):
         data.restore(settings, found.release(), found.nodes, which)
+        waiting = plan.unapplied(found.release(), found.nodes)
+    if waiting:
+        console.say(f"it lacks {console.few(waiting)}, which the code needs: type inv deploy")
 
 
-def _confirm(release: Release) -> None:
-    if not sys.stdin.isatty():
-        raise problems.restore_unasked(release.stack)
-    console.say(f"This replaces the database of {release.url} To go on, type: {release.stack}")
-    if sys.stdin.readline().strip() != release.stack:
-        raise problems.restore_unasked(release.stack)
+def _confirm(name: str, what: str) -> None:
+    if sys.stdin.isatty():
+        console.say(f"This {what}. To go on, type: {name}")
+        if sys.stdin.readline().strip() == name:
+            return
+    raise problems.unasked(name, what)
 
 
-def down(settings: Settings, context: str, *, local: bool) -> None:
+def down(settings: Settings, context: str, *, local: bool, yes: bool) -> None:
     """Remove the services; the volumes stay, and what was released is forgotten."""
     found = target(settings, context, local=local)
     found.services()
+    if not (local or yes or process.mode.dry):
+        _confirm(found.stack, f"ends {found.stack} on {found.where}, and forgets its releases")
     with one_at_a_time("deploy.down"), one_deploy(found.stack):
+        jobs.remove_left(found.stack)
         stack.remove(found.stack)
     if not process.mode.dry:
         console.say(
@@ -137,14 +163,20 @@ def down(settings: Settings, context: str, *, local: bool) -> None:
         )
 
 
-def finish(release: Release, *, local: bool) -> None:
-    """What runs where, the URL, and on a trial how to trust it."""
+def finish(done: Plan, *, local: bool) -> None:
+    """What runs where, and the URL; on a trial how to trust it; and what is wrong all the same."""
+    release = done.release
     console.say(table(stack.services(release.stack)))
     console.say(f"release {release.number} of {release.stack} serves commit {release.commit}")
     if local and (file := proxy.save_root_certificate(release.stack)):
         console.say(
             f"the certificate is Caddy's own: a browser warns, curl --cacert {file} does not; "
             "inv deploy.down --local ends it"
+        )
+    if ahead := done.migrations.ahead:
+        console.say(
+            f"but the database has {console.few(ahead)}: what was changed by that fails until the "
+            "data of before are put back (inv db.backups, then inv deploy.restore NAME)"
         )
     console.answer(release.url)
 

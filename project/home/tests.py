@@ -3,12 +3,13 @@ from unittest import skipUnless
 from django.apps import apps
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
-from django.test import TestCase
+from django.test import TestCase, override_settings
 
 from service.tests.broken import database_down
 
 
 class HomeTests(TestCase):
+    @override_settings(DEBUG=True)
     def test_shows_what_was_read_from_the_database(self) -> None:
         page = self.client.get("/")
         version = ".".join(map(str, connection.get_database_version()))
@@ -17,6 +18,13 @@ class HomeTests(TestCase):
         self.assertContains(page, f"{applied} applied")
         self.assertContains(page, "inv manage -- createsuperuser")
         self.assertNotContains(page, "inv migrate")
+
+    def test_tells_the_public_nothing_of_how_it_is_developed(self) -> None:
+        self.assertNotContains(self.client.get("/"), "inv ")
+
+    def test_a_page_that_is_not_there_leads_on(self) -> None:
+        page = self.client.get("/nowhere")
+        self.assertContains(page, 'href="/"', status_code=404)
 
     def test_names_what_is_not_migrated(self) -> None:
         MigrationRecorder(connection).record_unapplied("sessions", "0001_initial")

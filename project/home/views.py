@@ -3,6 +3,7 @@ from typing import Any
 
 import django
 from django.apps import apps
+from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -18,6 +19,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "database": database(),
         "migrations": migrations,
         "notes": notes(migrations.unapplied),
+        "debug": settings.DEBUG,  # what there is to type is for who develops it
     }
     return render(request, "home/index.html", context)
 

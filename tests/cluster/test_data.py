@@ -26,6 +26,12 @@ def test_a_backup_takes_the_place_of_the_data_and_gives_it_back(site: Site) -> N
     assert put_back(site, kept) and site.sql(NOTES) == ""
     put_back(site, backup.stem)
     site.assert_nothing_lost()
+    site.sql("delete from django_migrations where app = 'sessions'")
+    lacking = Path(site.inv("deploy.backup").stdout.strip())
+    assert (
+        "it lacks sessions.0001_initial" in site.inv("deploy.restore", lacking.stem, "--yes").stderr
+    )
+    put_back(site, backup.stem)
 
 
 def put_back(site: Site, which: str) -> str:

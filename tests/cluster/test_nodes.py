@@ -81,8 +81,8 @@ def test_a_node_that_is_cut_off_and_comes_back(site: Site) -> None:
     leader, _, third = roles(site)
     with (
         site.cluster.as_worker(third, asked=leader),
-        site.visited("a node is cut off") as traffic,
         site.asked_from(leader),
+        site.visited("a node is cut off") as traffic,
     ):
         site.cluster.act("cut", str(third))
         until_elsewhere(site, third)

@@ -28,6 +28,7 @@ def other(site: Site, lasting_make: Make, docker_runtime: Docker) -> Checkout:
 @pytest.mark.fault("DEP11", "docker")
 @pytest.mark.fault("DEP22", "docker")
 @pytest.mark.fault("DEP23", "docker")
+@pytest.mark.fault("DEP29", "docker")
 @pytest.mark.parametrize(
     "key, value, code",
     [
@@ -37,6 +38,8 @@ def other(site: Site, lasting_make: Make, docker_runtime: Docker) -> Checkout:
         ("REGISTRY", "127.0.0.1:1/team", "DEP11"),
         ("TLS", "acme", "DEP22"),
         ("TLS", "certificate", "DEP23"),
+        ("PROD_SECRET_KEY", "", "DEP29"),
+        ("PROD_SECRET_KEY", "short", "ENV06"),
     ],
 )
 def test_a_setting_that_cannot_be(site: Site, key: str, value: str, code: str) -> None:

@@ -142,6 +142,13 @@ def test_migrations_that_contradict_each_other(site: Site) -> None:
 
 
 @three_nodes
+@pytest.mark.fault("DEP28", "docker")
+def test_a_change_of_a_model_that_no_migration_makes(site: Site) -> None:
+    site.change("project/notes/models.py", "max_length=200", "max_length=300")
+    assert "models of notes have changes" in site.refused("DEP28")
+
+
+@three_nodes
 @pytest.mark.fault("DEP13", "docker")
 @pytest.mark.fault("DEP20", "docker")
 def test_a_migration_that_the_code_before_could_not_bear(site: Site) -> None:
@@ -154,7 +161,7 @@ def test_a_migration_that_the_code_before_could_not_bear(site: Site) -> None:
     refused = site.refused("DEP20", "deploy.rollback")
     assert "notes.0002_next" in refused and f"release {release} " in refused
     site.git("reset", "--quiet", "--hard", "HEAD~1")
-    assert "the database has notes.0002_next" in site.refused("DEP13")
+    assert "the database has notes.0002_next" in site.refused("DEP20")
     site.sql("delete from django_migrations where name = '0002_next'")  # as after a restore
     site.inv("deploy.rollback")
     assert site.release() == release

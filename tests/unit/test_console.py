@@ -110,3 +110,20 @@ def test_status_as_text_has_the_volume_and_no_empty_column() -> None:
     lines = status.as_text(replace(DOWN, volumes=held)).splitlines()
     assert "shop_data  48MB" in lines
     assert "SERVICE  STATE" in lines, "no service has an image"
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("or: inv deploy --allow-downtime", "or: inv deploy --local --allow-downtime"),
+        ("inv deploy.manage -- check", "inv deploy.manage --local -- check"),
+        ("try it here: inv deploy --local", "try it here: inv deploy --local"),
+        ("correct it, then type: inv up", "correct it, then type: inv deploy --local"),
+    ],
+)
+def test_a_mend_of_a_trial_never_leads_to_production(
+    text: str, typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "typed", console.Typed("--local", deploys=True))
+    monkeypatch.setattr(console.shutil, "which", lambda _: "/bin/inv")
+    assert console.as_typed(text) == typed

@@ -55,7 +55,7 @@ def test_production_is_filled_in_by_deploy() -> None:
     """`docker stack` reads no .env: each reference is one that `inv deploy` has a value for."""
     settings = env.settings_from(
         "COMPOSE_PROJECT_NAME=shop\nSECRET_KEY=x\nSQL_PASSWORD=x\nDOMAIN=a.example\n"
-        "PROD_SECRET_KEY=x\nPROD_SQL_PASSWORD=x\nPOOL_SIZE=20\n"
+        f"PROD_SECRET_KEY={'x' * 50}\nPROD_SQL_PASSWORD=x\nPOOL_SIZE=20\n"
     )
     given = {*production.of(settings).values, "RELEASE", "BEFORE", "WEB_IMAGE", "REPOSITORY"}
     found = [found for text in PRODUCTION for found in REFERENCE.findall(text)]

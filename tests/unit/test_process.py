@@ -211,6 +211,21 @@ def test_ctrl_c_at_any_moment(script: str, expected: dict[int, int]) -> None:
     assert done.stdout == f"{expected}\n"
 
 
+CLEANS_UP = """
+from ops import process
+try:
+    process.clean_up(["sh", "-c", "kill -INT $PPID; kill -INT 0; sleep 0.3; touch {done}"])
+except KeyboardInterrupt:
+    print("interrupted after it")
+"""
+
+
+def test_ctrl_c_waits_for_what_cleans_up(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", CLEANS_UP.format(done=tmp_path / "done")]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, start_new_session=True)
+    assert done.stdout == "interrupted after it\n"
+
+
 # Terminals
 
 

@@ -11,12 +11,13 @@ from ops.deploy import plan, production, releases, stack
 from ops.deploy.releases import Release
 from ops.problems import Problem
 
+LONG = "0123456789-" * 4
 BASE = {
     "COMPOSE_PROJECT_NAME": "shop-1a2b3c",
-    "SECRET_KEY": "of-development",
+    "SECRET_KEY": f"of-development-{LONG}",
     "SQL_PASSWORD": "of-development",
     "DOMAIN": "shop.example.org, www.shop.example.org",
-    "PROD_SECRET_KEY": "of-production-1",
+    "PROD_SECRET_KEY": f"of-production-{LONG}",
     "PROD_SQL_PASSWORD": "of-production-2",
 }
 
@@ -35,7 +36,7 @@ def release(number: int = 1, **values: str) -> Release:
 
 def test_secrets_are_production_s_own_and_no_value() -> None:
     found = made(STRIPE_KEY="test", PROD_STRIPE_KEY="live", EXTRA="x")
-    assert found.secrets["secret_key"] == "of-production-1"
+    assert found.secrets["secret_key"] == f"of-production-{LONG}"
     assert found.secrets["sql_password"] == "of-production-2"
     assert json.loads(found.secrets["settings"]) == {"STRIPE_KEY": "live", "EXTRA": "x"}
     for text in ("of-production", "of-development", "live"):
@@ -44,7 +45,7 @@ def test_secrets_are_production_s_own_and_no_value() -> None:
 
 
 def test_another_content_is_another_name() -> None:
-    before, after = made().values, made(PROD_SECRET_KEY="another").values
+    before, after = made().values, made(PROD_SECRET_KEY=f"another-{LONG}").values
     assert {key for key in before if before[key] != after[key]} == {"SECRET_KEY_SECRET"}
 
 
@@ -78,7 +79,7 @@ def test_a_pooler_lies_between_the_web_alone_and_the_database() -> None:
 def test_a_trial_has_nothing_of_production() -> None:
     found = production.local(settings(PROD_SQL_HOST="pg.example.org", REGISTRY="r.example.org"))
     assert found.stack == "shop-1a2b3c-local" and found.registry == ""
-    assert found.secrets["secret_key"] == "of-development"
+    assert found.secrets["secret_key"] == f"of-development-{LONG}"
     assert (found.values["DOMAIN"], found.values["TLS"]) == ("localhost", "internal")
     assert found.has_own_database
 
@@ -126,7 +127,7 @@ def test_names_of_the_site() -> None:
 def test_another_scale_is_no_other_version() -> None:
     assert release().is_like(release(WEB_REPLICAS="8"))
     assert not release().is_like(release(WEB_THREADS="8"))
-    assert not release().is_like(release(PROD_SECRET_KEY="another"))
+    assert not release().is_like(release(PROD_SECRET_KEY=f"another-{LONG}"))
 
 
 def test_a_release_comes_back_as_it_was_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +157,9 @@ def test_a_release_is_kept_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_plan_names_what_changes() -> None:
-    found = plan.changes(release(1), release(2, WEB_REPLICAS="8", PROD_SECRET_KEY="another"))
+    found = plan.changes(
+        release(1), release(2, WEB_REPLICAS="8", PROD_SECRET_KEY=f"another-{LONG}")
+    )
     assert set(found) == {"WEB_REPLICAS", "SECRET_KEY_SECRET"}
     assert found["WEB_REPLICAS"] == ("2", "8")
     text = plan.as_text(plan.Plan(release(1), release(2, WEB_REPLICAS="8")), "there", 3)

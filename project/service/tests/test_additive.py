@@ -314,6 +314,7 @@ class JudgedTests(Plans):
             "unapplied": ["shop.0002_x"],
             "blocking": [removal],
             "unknown": ["gone.0001_initial"],
+            "unmade": [],
         }
         self.assertEqual(json.loads(printed.getvalue()), wanted)
 

@@ -3,12 +3,17 @@
 import json
 import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.core.management import BaseCommand, CommandError
 from django.db import connection
+from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ProjectState
 
+from config.database import BASE_DIR
 from config.env import integer
 from service.additive import blocking
 from service.migrations_state import dotted, read_migrations, strangers
@@ -19,7 +24,8 @@ class Command(BaseCommand):
     help = (
         'Prints JSON: "unapplied", the migrations that the database lacks; "blocking", those '
         "operations in them that cannot run beside the code of before, each with the reason; "
-        '"unknown", the migrations that the database has and this code lacks.'
+        '"unknown", the migrations that the database has and this code lacks; "unmade", the apps '
+        "of this project whose models have changes that no migration makes."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,6 +39,18 @@ class Command(BaseCommand):
         if state.refusal:
             raise CommandError(f"Cannot migrate: {state.refusal}.")
         found = [asdict(one) for one in blocking(state.waiting)]
-        unknown = [dotted(*key) for key in strangers(MigrationLoader(connection))]
-        plan = {"unapplied": state.unapplied, "blocking": found, "unknown": unknown}
+        loader = MigrationLoader(connection)
+        plan = {
+            "unapplied": state.unapplied,
+            "blocking": found,
+            "unknown": [dotted(*key) for key in strangers(loader)],
+            "unmade": unmade(loader),
+        }
         self.stdout.write(json.dumps(plan))
+
+
+def unmade(loader: MigrationLoader) -> list[str]:
+    """Those of packages are not ours to make."""
+    ours = {a.label for a in apps.get_app_configs() if Path(a.path).is_relative_to(BASE_DIR)}
+    to_be = MigrationAutodetector(loader.project_state(), ProjectState.from_apps(apps))
+    return sorted(ours & to_be.changes(graph=loader.graph).keys())
