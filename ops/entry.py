@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import sys
 from types import FrameType, ModuleType
 
@@ -31,7 +32,7 @@ def _end(signum: int, frame: FrameType | None) -> None:
     if signum == signal.SIGHUP:  # the terminal is gone: a word to it would end what cleans up
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (1, 2):
-            if os.isatty(stream):
+            if stat.S_ISCHR(os.fstat(stream).st_mode):  # one that is gone is no tty any more
                 os.dup2(nowhere, stream)
     sys.exit(128 + signum)
 

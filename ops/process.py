@@ -33,6 +33,7 @@ class Mode:
 
 mode = Mode()
 SILENT = 124
+CLEAN_UP_SECONDS = 60
 INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a child that was
 
 
@@ -90,13 +91,21 @@ def run(
 
 def clean_up(argv: Sequence[str]) -> None:
     """Run `argv`, whatever it comes to; Ctrl-C, which strikes while one cleans up, waits."""
+    if mode.dry:
+        show(argv)
+        return
     held: list[int] = []
     signums = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {n: signal.signal(n, lambda signum, _: held.append(signum)) for n in signums}
-    try:  # of a session of its own: Ctrl-C reaches all of this one
-        subprocess.run(argv, cwd=ROOT, capture_output=True, start_new_session=True)
-    except OSError:
-        pass
+    try:
+        with suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(
+                argv,
+                cwd=ROOT,
+                timeout=CLEAN_UP_SECONDS,
+                capture_output=True,
+                start_new_session=True,  # Ctrl-C reaches all of this one
+            )
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)

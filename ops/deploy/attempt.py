@@ -12,11 +12,9 @@ from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
 from ops.problems import Problem
-from ops.process import ChildFailed
 
 MIGRATE = ("python", "manage.py", "migrate_once")
 REASON = "before a deploy"
-BROKEN_OFF = (ChildFailed, KeyboardInterrupt, SystemExit)  # Ctrl-C, SIGTERM, a closed terminal
 
 
 def make_first(
@@ -33,7 +31,7 @@ def make_first(
         _migrate(release)
         releases.keep(release)
         _roll(release, nodes)
-    except (Problem, *BROKEN_OFF) as cause:
+    except BaseException as cause:
         _tell(cause, "It is the first release: there is none to go back to.")
         raise
 
@@ -61,7 +59,7 @@ class Attempt:
             self._prepare()
             self.rolls = True
             _roll(self.found.release, self.nodes)
-        except (Problem, *BROKEN_OFF) as cause:
+        except BaseException as cause:  # a full disk, Ctrl-C, SIGTERM, a closed terminal
             process.mode.interrupted = False
             _tell(cause, self._go_back())
             raise
@@ -95,15 +93,21 @@ class Attempt:
         console.say(f"going back to release {self.before.number}")
         try:
             data.hand_password_over(self.found.release, self.before, self.nodes)
-            blocking = self.found.migrations.blocking
-            if blocking and (ahead := plan.ahead(self.before, self.nodes)):
-                if self.rolls or not self.saved:
+            if ahead := plan.ahead(self.before, self.nodes):
+                if self.rolls or not self._saved_before(ahead):
                     return self._stays(ahead)
-                data.restore(self.settings, self.before, self.nodes, self.saved.name)
+                data.restore(self.settings, self.before, self.nodes, self._saved_before(ahead))
             stack.roll(self.before)
         except Problem as another:
             return f"Going back failed as well: {another.what}"
+        except OSError as another:
+            return f"Going back failed as well: {another}"
         return f"Release {self.before.number} serves."
+
+    def _saved_before(self, ahead: Sequence[str]) -> str:
+        """The backup from before these migrations; '' if there is none, or they are older."""
+        ours = set(ahead) <= set(self.found.migrations.blocking)
+        return self.saved.name if self.saved and ours else ""
 
     def _stays(self, ahead: Sequence[str]) -> str:
         """What there is to do where only the user can tell which rows are to live on."""
@@ -111,8 +115,8 @@ class Attempt:
             f"The database has {few(ahead)}, which release {self.before.number} cannot run on, so "
             "it was not put back; inv deploy.status shows what runs."
         )
-        if self.saved:
-            said += f" The data of before: inv deploy.restore {self.saved.name}"
+        if name := self._saved_before(ahead):
+            said += f" The data of before: inv deploy.restore {name}"
         return said
 
 

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ops import docker, process
@@ -37,8 +38,9 @@ def run(release: Release, name: str, command: Sequence[str]) -> Outcome:
         _wait(service)
         _remove(service)
     mode = ["--mode", "replicated-job"]
-    create(release, service, JOB, release.image, mode, command)
-    return _finish(service)
+    with _removed(service):
+        create(release, service, JOB, release.image, mode, command)
+        return _outcome(service)
 
 
 def fetch(release: Release, image: str) -> Outcome:
@@ -47,8 +49,9 @@ def fetch(release: Release, image: str) -> Outcome:
     if service in names(release.stack, JOB):
         _remove(service)
     flags = ["--mode", "global-job", "--restart-condition", "none", "--with-registry-auth"]
-    _create(release.stack, service, JOB, [*flags, "--entrypoint", "true", image])
-    return _finish(service)
+    with _removed(service):
+        _create(release.stack, service, JOB, [*flags, "--entrypoint", "true", image])
+        return _outcome(service)
 
 
 def create(
@@ -109,13 +112,18 @@ def _create(stack: str, name: str, role: str, words: Sequence[str]) -> None:
         raise problems.engine_refused("docker service create", done.err.strip())
 
 
-def _finish(service: str) -> Outcome:
+@contextmanager
+def _removed(service: str) -> Iterator[None]:
+    """In the end it is, also where it was only just made: it is not to go on behind our back."""
     try:
-        errors = _wait(service)
-        said = stack.logs(service)
-    finally:  # broken off, it is not to go on behind our back
+        yield
+    finally:
         _remove(service)
-    return Outcome(not errors, said, "; ".join(dict.fromkeys(errors)))
+
+
+def _outcome(service: str) -> Outcome:
+    errors = _wait(service)
+    return Outcome(not errors, stack.logs(service), "; ".join(dict.fromkeys(errors)))
 
 
 def _wait(service: str) -> list[str]:

@@ -238,7 +238,7 @@ def migrations_unreadable(lines: str) -> Problem:
     """The new code cannot say which migrations it has"""
     return Problem(
         "DEP25",
-        "the new image does not start, or cannot read its migrations. Nothing was changed.",
+        "the image does not start, or cannot read its migrations.",
         "correct what it says, commit, then type: inv deploy",
         lines,
     )

@@ -122,10 +122,12 @@ def current(name: str) -> Release | None:
 
 
 def is_unfinished(name: str) -> bool:
-    """Whether a deploy was killed on its way: the web is of a release that was never kept."""
+    """Whether a deploy was killed on its way: the web is of a release that was never kept, or was
+    stopped for migrations."""
     web = stack.find(name, "web")
-    number = web.labels.get(stack.RELEASE) if web else None
-    return number is not None and by_number(name, int(number)) is None
+    if web is None:
+        return False
+    return not web.replicas or by_number(name, int(web.labels.get(stack.RELEASE, 0))) is None
 
 
 def by_number(name: str, number: int) -> Release | None:

@@ -84,8 +84,10 @@ def _with_secrets(settings: Settings, where: str, only_shown: bool) -> Settings:
     """The settings with production's own secrets, which are made for a first deploy alone."""
     missing = production.missing_secrets(settings)
     name = production.stack_name(settings, local=False)
-    if missing and swarm.is_one(where) and (there := releases.current(name)):
-        raise problems.secrets_missing(name, missing, there.by)
+    if missing and swarm.is_one(where):
+        swarm.find(where, yes=False)  # of a worker nothing else can be asked
+        if there := releases.current(name):
+            raise problems.secrets_missing(name, missing, there.by)
     return production.with_secrets(settings, keep=not only_shown)
 
 

@@ -144,7 +144,9 @@ def find(stack: str, name: str) -> Service | None:
 def scale(stack: str, name: str, replicas: int) -> None:
     """Have a service of the stack run as many tasks."""
     argv = ["docker", "service", "scale", "--detach", f"{stack}_{name}={replicas}"]
-    if code := process.attach(argv, progress=True):
+    code = process.attach(argv, progress=True)
+    process.stop_if_interrupted(code)
+    if code:
         raise problems.engine_refused("docker service scale", f"it ended with {code}")
 
 
@@ -238,17 +240,17 @@ def _replicas(spec: dict[str, Any], tasks: Sequence[Task]) -> int:
 
 def _tasks(stack: str) -> list[dict[str, Any]]:
     """The tasks of the stack; one may be gone between the list and the look at it."""
-    ids = _asked("nothing found", "stack", "ps", "--quiet", "--no-trunc", stack).split()
+    ids = _asked(("nothing found",), "stack", "ps", "--quiet", "--no-trunc", stack).split()
     if not ids:
         return []
     look = ("inspect", "--type", "task", "--format", "{{json .}}", *ids)
-    return [json.loads(line) for line in _asked("no such task", *look).splitlines()]
+    return [json.loads(line) for line in _asked(("no such task", "not found"), *look).splitlines()]
 
 
-def _asked(unless: str, *arguments: str) -> str:
+def _asked(unless: Sequence[str], *arguments: str) -> str:
     """As `docker.ask`, for a command that also fails where there is nothing, and then says so."""
     done = process.run(["docker", *arguments], timeout=docker.ENGINE_SECONDS)
-    if done.code and unless not in done.err.lower():
+    if done.code and not any(word in done.err.lower() for word in unless):
         raise docker.diagnose(" ".join(("docker", *arguments[:2])), done.err)
     return done.out
 

@@ -140,7 +140,9 @@ def _node(entry: dict[str, Any]) -> Node:
 def label(node: str, name: str) -> None:
     """Put a label on a node, by its id."""
     argv = ["docker", "node", "update", "--label-add", f"{name}=true", node]
-    if code := process.attach(argv, progress=True):
+    code = process.attach(argv, progress=True)
+    process.stop_if_interrupted(code)
+    if code:
         raise problems.engine_refused("docker node update", f"it ended with {code}")
 
 

@@ -39,8 +39,8 @@ def toolbox(
     name = f"{release.stack}_tools_{secrets.token_hex(4)}"
     here = ["--constraint", f"node.id=={swarm.here}"]
     sleep = ["sleep", HOURS_12]
-    jobs.create(release, name, ROLE, image or release.image, here, sleep, temporary=temporary)
     try:
+        jobs.create(release, name, ROLE, image or release.image, here, sleep, temporary=temporary)
         yield _container(name)
     finally:
         process.clean_up(["docker", "service", "rm", name])

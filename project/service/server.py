@@ -66,7 +66,8 @@ class Bodiless:
         return iter(())
 
     def close(self) -> None:
-        self.answer.close()
+        if close := getattr(self.answer, "close", None):
+            close()
 
 
 def bodiless_to_head(application: Callable[..., Any]) -> Callable[..., Any]:

@@ -320,7 +320,7 @@ def test_ready_once_it_lives_on_without_the_database(stack: Production) -> None:
 
 
 def test_busy_is_not_dead(stack: Production) -> None:
-    """One whose only thread waits for a row; ended is who has not answered for a minute."""
+    """One whose only thread waits for a row; ended is who has not answered for minutes."""
     with stack.replica(WEB_WORKERS="1", WEB_THREADS="1") as replica:
         slow = Slow(stack, replica.until_ready().url, seconds=9)
         slow.start()
