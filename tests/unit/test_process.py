@@ -226,6 +226,34 @@ def test_ctrl_c_waits_for_what_cleans_up(tmp_path: Path) -> None:
     assert done.stdout == "interrupted after it\n"
 
 
+HANGS_UP = """
+import fcntl, signal, sys, termios, time
+from pathlib import Path
+from ops import entry
+fcntl.ioctl(0, termios.TIOCSCTTY)
+signal.signal(signal.SIGHUP, entry._end)
+try:
+    print("begun", flush=True)
+    time.sleep(20)
+except SystemExit:
+    print("going back", flush=True)
+    print("going back", file=sys.stderr, flush=True)
+    Path({done!r}).touch()
+"""
+
+
+def test_who_closes_the_terminal_does_not_end_what_cleans_up(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    argv = [sys.executable, "-c", HANGS_UP.format(done=str(tmp_path / "done"))]
+    streams = {"stdin": slave, "stdout": slave, "stderr": slave}
+    child = subprocess.Popen(argv, cwd=ROOT, start_new_session=True, **streams)
+    os.close(slave)
+    assert b"begun" in os.read(master, 100)
+    os.close(master)
+    child.wait(10)
+    assert (tmp_path / "done").exists()
+
+
 # Terminals
 
 
