@@ -18,15 +18,8 @@ class Migration(migrations.Migration):
     dependencies = [("notes", "0001_initial")]
     operations = """
 TABLE_THAT_IS_THERE = (
-    HEAD
-    + """[
-        migrations.CreateModel(
-            name="Twin",
-            fields=[("id", models.BigAutoField(primary_key=True))],
-            options={"db_table": "notes_note"},
-        )
-    ]
-"""
+    HEAD.replace("operations", "beside_old_code = True\n    operations")
+    + """[migrations.RunSQL("create table notes_note ()")]\n"""
 )
 AS_IT_WAS = "select count(*) from notes_note where text = 'changed'"
 CHANGES_ALL = HEAD + """[migrations.RunSQL("update notes_note set text = 'changed'")]\n"""
