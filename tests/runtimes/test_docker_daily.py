@@ -16,7 +16,7 @@ OWNER = 12345
 # What the three readers have to agree on; here it has to open the database as well.
 PASSWORD = r"""a b#c$d"e'f\g $HOME ${SQL_USER}"""
 SPELLED = r"""'a b#c$d"e\'f\g $HOME ${SQL_USER}'"""
-SECRET = "of-production-alone"
+SECRET = "of-production-alone-" * 3
 MEGABYTE = 1_000_000
 
 
@@ -180,7 +180,7 @@ def production_values() -> dict[str, str]:
     given |= dict.fromkeys(("PROD_SECRET_KEY", "PROD_SQL_PASSWORD"), SECRET)
     text = "".join(f"{key}={value}\n" for key, value in given.items())
     values = production.of(env.settings_from(text)).values
-    return {**values, "RELEASE": "1", "WEB_IMAGE": "shop-web:1"}
+    return {**values, "RELEASE": "2", "BEFORE": "1", "WEB_IMAGE": "shop-web:1"}
 
 
 def test_the_page_is_on_the_loopback_interface_alone(stack: Checkout) -> None:
