@@ -67,11 +67,13 @@ class Site:
         release but another image."""
         image = f"{self.stack}-web:raw-{time.time_ns()}"
         names = docker("config", "ls", "--format", "{{.Name}}").split()
+        # STACK_release_NUMBER_CONTENT
         found = [name for name in names if name.startswith(f"{self.stack}_release_")]
-        newest = max(found, key=lambda name: int(name.rpartition("_")[2]))
+        newest = max(found, key=lambda name: int(name.split("_")[-2]))
         kept = json.loads(docker("config", "inspect", newest, "--format", "{{json .Spec.Data}}"))
         release = json.loads(base64.b64decode(kept))
         values = {**release["values"], "WEB_IMAGE": image, "RELEASE": str(release["number"])}
+        values["BEFORE"] = str(release["before"])
         flags = [word for name in release["files"] for word in ("-c", f"compose/{name}")]
         build = ("docker", "build", "-q", "--target=prod", "-f", "compose/web/Dockerfile")
         roll = ("docker", "stack", "deploy", "--detach=false", "--resolve-image=never", *flags)
