@@ -118,14 +118,16 @@ def failures(said: str) -> str:
 
 def main() -> None:
     was_swarm = docker("info", "--format", "{{.Swarm.LocalNodeState}}") != "inactive"
-    with checkout("docker") as it:
-        site = Site(it)
-        try:
-            bench(site)
-        finally:
-            site.remove()
-    if not was_swarm:
-        docker("swarm", "leave", "--force")
+    try:
+        with checkout("docker") as it:
+            site = Site(it)
+            try:
+                bench(site)
+            finally:
+                site.remove()
+    finally:
+        if not was_swarm:
+            docker("swarm", "leave", "--force")
 
 
 def bench(site: Site) -> None:
@@ -133,10 +135,13 @@ def bench(site: Site) -> None:
     for number in range(1, DEPLOYS + 1):
         site.commit(number)
         load = Load(site.url, 600)
-        ours.append(site.deploy())
-        said = load.ended()
-        requests += int(re.search(r"(\d+) requests in", said)[1])  # type: ignore[index]
-        failed.append(failures(said))
+        try:
+            ours.append(site.deploy())
+        finally:  # of one that fails it matters most
+            said = load.ended()
+            requests += int(re.search(r"(\d+) requests in", said)[1])  # type: ignore[index]
+            failed.append(failures(said))
+            print(f"deploy {number}: {requests} requests so far, failed: {failed[-1]}", flush=True)
         if number <= 3:
             site.commit(-number)
             raws.append(site.raw())

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from nodes import Cluster, Engines
-from stacks import Checkout, docker
+from stacks import Checkout, docker, eventually
 from traffic import Place, Traffic, Visitor, visitors
 
 FIGURES: list[str] = []  # what was counted, for the end of the run
 one_node = pytest.mark.parametrize("site", ["one"], indirect=True)
 three_nodes = pytest.mark.parametrize("site", ["three"], indirect=True)
+ENOUGH = 25  # answers, however soon what is done meanwhile ends
 TEMPLATE = "project/home/templates/home/index.html"
 
 
@@ -123,6 +124,7 @@ class Site:
         self.rounds += 1
         with visitors(self.place, f"{self.name} round {self.rounds}") as traffic:
             yield traffic
+            eventually(lambda: len(traffic.answers) >= ENOUGH, 30, "enough was asked to tell")
         self.written += traffic.written
         FIGURES.append(f"{self.name}, {what}: {traffic.in_words()}")
 
@@ -154,6 +156,6 @@ class Site:
 
 
 def assert_none_failed(traffic: Traffic) -> None:
-    assert len(traffic.answers) > 20 and traffic.written
+    assert traffic.written
     assert not traffic.failed, f"{traffic.in_words()}: {traffic.failed[:5]}"
     assert not traffic.again, "a kept connection was closed"
