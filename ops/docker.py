@@ -110,7 +110,8 @@ def diagnose(command: str, reason: str = "") -> Problem:
     if "permission denied" in engine.err:
         return problems.engine_forbidden()
     if engine.code and target.name:
-        return problems.target_silent(target.name, _last_line(engine.err).rpartition("stderr=")[2])
+        reason = _last_line(engine.err).rpartition("stderr=")[2]
+        return problems.target_silent(target.name, as_typed("version"), reason)
     if engine.code:
         chosen_by, host = endpoint()
         # A context's own socket that is silent means an engine, such as Docker Desktop's, to start.

@@ -262,13 +262,12 @@ def swarm_without_leader() -> Problem:
     )
 
 
-def target_silent(where: str, reason: str) -> Problem:
+def target_silent(where: str, question: str, reason: str) -> Problem:
     """The engine to deploy to does not answer"""
-    flag = "--host" if "://" in where else "--context"
     return Problem(
         "DOCKER09",
         f"the engine to deploy to ({where}) does not answer: {reason}",
-        f"correct DEPLOY_TO in .env or --context; docker {flag} {where} version  has to answer.",
+        f"correct DEPLOY_TO in .env or --context; {question}  has to answer.",
     )
 
 

@@ -74,9 +74,9 @@ class Elsewhere:
         words = [word for key, value in given.items() for word in ("--env", f"{key}={value}")]
         docker("exec", *words, self.container, "sh", "-c", REPLACE)
 
-    def sql(self, statement: str) -> str:
+    def sql(self, statement: str, database: str = DATABASE) -> str:
         """The answer, asked from within as its superuser."""
-        argv = ("psql", "-U", USER, "-d", DATABASE, "-Atc", statement)
+        argv = ("psql", "-U", USER, "-d", database, "-Atc", statement)
         return docker("exec", self.container, *argv).stdout.strip()
 
 

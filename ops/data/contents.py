@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from ops.client import Client, Session
 
 # A table of an extension is the extension's; a partitioned one holds no rows itself.
-COUNTS = r"""
-SELECT format('SELECT json_build_object(''table'', %L, ''rows'', count(*)) FROM ONLY %s', c, c)
-FROM (SELECT format('%I.%I', n.nspname, r.relname) AS c
+TABLES = r"""
       FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace
       WHERE r.relkind IN ('r', 'm') AND r.relispopulated AND r.relpersistence <> 't'
         AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
         AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = r.oid AND d.deptype = 'e')
+"""
+ANY_TABLE = f"SELECT EXISTS (SELECT {TABLES});"
+COUNTS = rf"""
+SELECT format('SELECT json_build_object(''table'', %L, ''rows'', count(*)) FROM ONLY %s', c, c)
+FROM (SELECT format('%I.%I', n.nspname, r.relname) AS c {TABLES}
       ORDER BY 1) AS tables \gexec
 """
 SEQUENCES = r"""
@@ -51,6 +54,11 @@ class Contents:
     @property
     def rows(self) -> int:
         return sum(self.tables.values())
+
+
+def is_empty(client: Client) -> bool:
+    """Whether the project's database has no table yet."""
+    return client.ask(ANY_TABLE, client.database) == "f"
 
 
 def read(client: Client, database: str) -> Contents:

@@ -14,6 +14,8 @@ from ops.data.dumps import Dump, Scan, recognise, scan
 from ops.process import Result
 from ops.progress import bar
 
+WITHOUT_ROLES = ("--no-owner", "--no-privileges")  # all is ours then, as it is in the end anyhow
+
 
 def into(client: Client, dump: Dump, part: str, expected: int = 0) -> None:
     """Load a dump of any kind into the database `part`; `expected` is its size there in bytes."""
@@ -41,9 +43,11 @@ def feed(path: Path) -> Feed:
 def _archive(client: Client, dump: Dump, part: str, expected: int) -> None:
     with _in_reach(client, dump) as name:
         wanted = _roles_of_archive(client, dump, name)
+        flags = [f"--jobs={min(4, os.cpu_count() or 1)}"] if dump.parallel else []
+        if not roles.can_be_had(client, wanted):
+            flags, wanted = [*flags, *WITHOUT_ROLES], set()
         with roles.borrowed(client, wanted, part), _growth(client, part, expected):
-            jobs = [f"--jobs={min(4, os.cpu_count() or 1)}"] if dump.parallel else []
-            argv = ["--exit-on-error", *jobs, named(part), name]
+            argv = ["--exit-on-error", *flags, named(part), name]
             done = client.load(lambda stdin: None, "pg_restore", *argv, database=part)
             _succeed(done, dump)
 

@@ -33,14 +33,25 @@ FROM pg_roles, unnest(ARRAY['REASSIGN OWNED BY %1$I TO CURRENT_USER', 'DROP OWNE
 WHERE shobj_description(oid, 'pg_authid') = :'part'
 ORDER BY n, rolname \gexec
 """
+MAY_LEND = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = CURRENT_USER"
+
+
+def can_be_had(client: Client, wanted: set[str]) -> bool:
+    """Whether they are ours, or can be lent; the user of a managed database may make none."""
+    return _ours(client, wanted) or client.ask(MAY_LEND) == "t"
 
 
 @contextmanager
 def borrowed(client: Client, wanted: set[str], part: str) -> Iterator[None]:
     """Have the roles there while the block fills the database `part`."""
-    if wanted <= {client.variables["PGUSER"]}:  # as in every dump of our own: nothing to ask for
+    if _ours(client, wanted):
         yield
         return
     client.ask(LEND, WANTED=json.dumps(sorted(wanted)), PART=part)
     yield
     client.ask(TAKE_BACK, database=part, PART=part)
+
+
+def _ours(client: Client, wanted: set[str]) -> bool:
+    """As in every dump of our own: there is nothing to ask for."""
+    return wanted <= {client.variables["PGUSER"]}

@@ -40,8 +40,8 @@ def make_first(
 class Attempt:
     """To do what is planned where `before` serves; if it fails, that serves again.
 
-    `saved` is the backup that was made on the way; once it `rolls`, somebody may have written
-    something by the new code.
+    `saved` is the backup that was made on the way, `filled` whether another database has its rows;
+    once it `rolls`, somebody may have written something by the new code.
     """
 
     found: Plan
@@ -50,10 +50,18 @@ class Attempt:
     settings: Settings
     backup: bool
     saved: Backup | None = None
+    filled: bool = False
     rolls: bool = False
 
+    @property
+    def stops_web(self) -> bool:
+        """Whether nothing may be written meanwhile: what the code before cannot run beside is done,
+        or rows are taken to another database."""
+        moves_rows = self.found.moves and self.backup
+        return bool(self.found.migrations.blocking) or moves_rows
+
     def make(self) -> None:
-        if not self.found.migrations.blocking:
+        if not self.stops_web:
             self._save()
         try:
             self._prepare()
@@ -72,17 +80,18 @@ class Attempt:
     def _prepare(self) -> None:
         """The database as the release needs it."""
         migrations, release = self.found.migrations, self.found.release
-        if migrations.blocking:
+        if self.stops_web:
             self._stop_web()
         data.hand_password_over(self.before, release, self.nodes)
         if self.found.starts_database:
             _begin(release)
+        if self.found.moves and self.saved:
+            self.filled = data.fill(self.settings, release, self.nodes, self.saved)
         if migrations.unapplied or self.found.starts_database:
             _migrate(release)
 
     def _stop_web(self) -> None:
-        """For what the code before cannot run beside; saved after that, so that nothing is written
-        in between."""
+        """Saved after that, so that nothing is written in between."""
         releases.note_breaking(self.before.stack, self.found.migrations.blocking)
         stack.scale(self.before.stack, "web", 0)
         stack.wait(self.before.stack, [f"{self.before.stack}_web"])
@@ -91,6 +100,7 @@ class Attempt:
     def _go_back(self) -> str:
         """How that went, as a sentence."""
         console.say(f"going back to release {self.before.number}")
+        aside = self._empty_again() if self.filled else ""
         try:
             data.hand_password_over(self.found.release, self.before, self.nodes)
             if ahead := plan.ahead(self.before, self.nodes):
@@ -102,7 +112,15 @@ class Attempt:
             return f"Going back failed as well: {another.what}"
         except OSError as another:
             return f"Going back failed as well: {another}"
-        return f"Release {self.before.number} serves."
+        return f"Release {self.before.number} serves.{aside}"
+
+    def _empty_again(self) -> str:
+        """Have the other database as it was, for the next deploy; what it holds is kept."""
+        try:
+            name = data.put_aside(self.settings, self.found.release, self.nodes)
+        except Problem as another:
+            return f" The rows are still in the other database: {another.what}"
+        return f" What the other database held is kept there as {name}."
 
     def _saved_before(self, ahead: Sequence[str]) -> str:
         """The backup from before these migrations; '' if there is none, or they are older."""
@@ -123,7 +141,7 @@ class Attempt:
 def _tell(cause: BaseException, outcome: str) -> None:
     """What has become of the stack: as part of the problem, or by itself."""
     if isinstance(cause, Problem):
-        cause.what += f" {outcome}"
+        cause.what = f"{cause.what.rstrip('.')}. {outcome}"
     else:
         console.say(f"broken off. {outcome}")
 

@@ -1,19 +1,20 @@
 """The data of a stack: backups to this machine, and the password of the database."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from ops import console, problems
 from ops.client import Client
-from ops.data import backup, backups, databases, dumps, load, undo
+from ops.data import backup, backups, contents, databases, dumps, load, undo
 from ops.data.backups import Backup
 from ops.data.databases import Note
 from ops.deploy import toolbox
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
+from ops.problems import Problem
 
 SET_PASSWORD = "\\getenv password NEW_PASSWORD\nALTER ROLE CURRENT_USER PASSWORD :'password';"
-USED = "select to_regclass('django_migrations') is not null"
 SECRET = "SQL_PASSWORD_SECRET"
 
 
@@ -25,10 +26,37 @@ def save(settings: Settings, release: Release, nodes: Swarm, reason: str) -> Bac
 
 
 def save_used(settings: Settings, release: Release, nodes: Swarm, reason: str) -> Backup | None:
-    """The same of a database that some Django has used; None of a new one."""
+    """The same of a database that was used before; None of a new one."""
     with toolbox.client(release, nodes) as client:
-        used = client.ask(USED, client.database) == "t"
-    return save(settings, release, nodes, reason) if used else None
+        new = contents.is_empty(client)
+    return None if new else save(settings, release, nodes, reason)
+
+
+def fill(settings: Settings, release: Release, nodes: Swarm, saved: Backup) -> bool:
+    """Bring rows along into another database, if that has no table yet; whether it had none."""
+    named = settings.lending({"COMPOSE_PROJECT_NAME": release.stack})
+    note = undo.kept_note("deploy")
+    with toolbox.client(release, nodes) as client:
+        if not contents.is_empty(client):
+            console.say(
+                "the other database has tables, and is left as it is; the rows of before: "
+                f"inv deploy.restore {saved.name}"
+            )
+            return False
+        _from_dump(named, client, saved.dump, note)
+        with suppress(Problem):  # what was there, and is empty
+            databases.drop(client, databases.named(client, note.name))
+    console.say(f"the other database was empty: it has the rows of {saved.name} now")
+    return True
+
+
+def put_aside(settings: Settings, release: Release, nodes: Swarm) -> str:
+    """Have an empty database in the place of one that was filled; under which name that is kept."""
+    named = settings.lending({"COMPOSE_PROJECT_NAME": release.stack})
+    note = undo.kept_note("going-back")
+    with toolbox.client(release, nodes) as client, databases.new_part(named, client) as part:
+        databases.swap(client, part, note)
+    return note.name
 
 
 def restore(settings: Settings, release: Release, nodes: Swarm, which: str) -> None:

@@ -1,8 +1,9 @@
 """What a deploy would change, and what of it would interrupt the service."""
 
 import json
+import math
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ops import console
@@ -12,6 +13,9 @@ from ops.deploy.releases import SCALE, Release
 from ops.deploy.swarm import Swarm, proxy_label
 
 QUIET = ("REPOSITORY",)
+THREADS = ("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS")
+DATABASE = ("DATABASE_HOST", "DATABASE_PORT", "SQL_DATABASE")
+OTHERS = 10  # connections of migrations, backups, psql and health checks
 QUESTION = ["python", "manage.py", "migration_plan"]
 
 
@@ -30,13 +34,15 @@ class Migrations:
 @dataclass(frozen=True)
 class Plan:
     """From which release to which, with which migrations; `anew` are the services whose containers
-    will be others, `proxies` is how many nodes have one."""
+    will be others, `proxies` is how many nodes have one, `connections` how many the database takes
+    (0: it is not known)."""
 
     before: Release | None
     release: Release
     anew: tuple[str, ...] = ()
     migrations: Migrations = field(default_factory=Migrations)
     proxies: int = 1
+    connections: int = 0
 
     @property
     def interruptions(self) -> list[str]:
@@ -46,13 +52,32 @@ class Plan:
         found = [f"migration {operation}" for operation in self.migrations.operations]
         if ahead := self.migrations.ahead:
             found.append(f"the database has {few(ahead)}, which this code lacks and cannot run on")
-        if self.before.values["DATABASE_HOST"] != self.release.values["DATABASE_HOST"]:
-            found.append("the database is another one, with the rows that it has")
+        if self.moves:
+            found.append(
+                "the database is another one, with the rows that it has; if it has no table, the "
+                "backup of this one is put into it"
+            )
         if "db" in self.anew:
             found.append("the database gets another container")
         if "proxy" in self.anew and self.proxies < 2:
             found.append("the one proxy gets another container")
         return found
+
+    @property
+    def crowd(self) -> int:
+        """How many connections there may be in a rollback, when both releases run, if that is more
+        than the database takes; else 0."""
+        values = self.release.values
+        factors = ("POOL_SIZE",) if values["SQL_POOLED"] else THREADS
+        most = 2 * math.prod(int(values[key]) for key in factors) + OTHERS
+        return most if 0 < self.connections < most else 0
+
+    @property
+    def moves(self) -> bool:
+        """Whether the database is to be another one."""
+        if self.before is None:
+            return False
+        return any(self.before.values[key] != self.release.values[key] for key in DATABASE)
 
     @property
     def starts_database(self) -> bool:
@@ -93,21 +118,21 @@ def changes(before: Release, after: Release) -> dict[str, tuple[str, str]]:
     return {key: pair for key, pair in found.items() if pair[0] != pair[1]}
 
 
-def migrations(plan: Plan, swarm: Swarm) -> Migrations:
-    """What the new code says of the database as it is, with the password that this has."""
-    assert plan.before
-    if plan.starts_database:
-        return Migrations()  # nobody can ask yet
+def completed(plan: Plan, swarm: Swarm) -> Plan:
+    """With what the new code says of the database as it is, with the password that this has."""
+    if plan.before is None or plan.starts_database:
+        return plan  # nobody can ask yet
     found = _asked(data.with_its_password(plan.release, plan.before, swarm), swarm)
     if unmade := found.get("unmade"):
         raise problems.migrations_unmade(unmade)
     blocking = found["blocking"]
-    return Migrations(
+    migrations = Migrations(
         unapplied=tuple(found["unapplied"]),
         blocking=tuple(dict.fromkeys(one["migration"] for one in blocking)),
         operations=tuple(f"{o['migration']}: {o['operation']} ({o['why']})" for o in blocking),
         ahead=_ahead(plan.release, found),
     )
+    return replace(plan, migrations=migrations, connections=found.get("connections", 0))
 
 
 def ahead(release: Release, swarm: Swarm, now: Release | None = None) -> tuple[str, ...]:
@@ -154,7 +179,13 @@ def as_text(plan: Plan, where: str, nodes: int) -> str:
     ]
     if plan.migrations.unapplied:
         lines.append(f"  migrations to apply: {few(plan.migrations.unapplied)}")
-    return "\n".join([*lines, *(f"  interrupts: {reason}" for reason in plan.interruptions)])
+    lines += [f"  interrupts: {reason}" for reason in plan.interruptions]
+    if plan.crowd:
+        lines.append(
+            f"  beware: there may be {plan.crowd} connections, the database takes "
+            f"{plan.connections}: docs/growth.md#the-arithmetic"
+        )
+    return "\n".join(lines)
 
 
 def _rows(plan: Plan) -> list[tuple[str, str, str]]:

@@ -144,8 +144,7 @@ def _deploy(deploy: Deploy) -> None:
     deploy = replace(deploy, nodes=_label(deploy))
     found = _planned(deploy, image)
     _fetch(found, deploy)
-    if found.before:
-        found = replace(found, migrations=plan.migrations(found, deploy.nodes))
+    found = plan.completed(found, deploy.nodes)
     console.say(plan.as_text(found, deploy.where, len(deploy.nodes.nodes)))
     if not deploy.asked.allow_downtime:
         _refuse_interruptions(found, "inv deploy")
@@ -202,8 +201,7 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
             raise problems.nothing_before(now.stack)
         target = before.with_values(WEB_REPLICAS=now.values["WEB_REPLICAS"])
         found = plan.make(now, target, at.nodes)
-        same_database = now.values["DATABASE_HOST"] == target.values["DATABASE_HOST"]
-        if same_database and not process.mode.dry:
+        if not found.moves and not process.mode.dry:
             found = replace(found, migrations=Migrations(ahead=plan.ahead(target, at.nodes, now)))
         console.say(plan.as_text(found, at.where, len(at.nodes.nodes)))
         if not allow_downtime:

@@ -1,4 +1,4 @@
-"""What is known about a database connection that failed."""
+"""What is known about connections to the database: why one failed, and how many there may be."""
 
 import re
 import sqlite3
@@ -23,6 +23,17 @@ HOPELESS = re.compile(
     r"|certificate verify failed|server certificate for .* does not match host name"
     r"|root certificate file"
 )
+
+# Superusers may go further, but an operator is to get in beside the web.
+MOST = """
+SELECT least(
+    current_setting('max_connections')::int
+        - current_setting('superuser_reserved_connections')::int
+        - coalesce(current_setting('reserved_connections', true)::int, 0),
+    (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
+    (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())
+)
+"""
 
 
 def unreachable(error: BaseException) -> bool:
@@ -53,3 +64,12 @@ def address(db: BaseDatabaseWrapper = connection) -> str:
     """`HOST port PORT`, or the path of an SQLite file."""
     settings = db.settings_dict
     return f"{settings['HOST']} port {settings['PORT']}" if settings["HOST"] else settings["NAME"]
+
+
+def most_connections(db: BaseDatabaseWrapper = connection) -> int:
+    """How many this user may have at the same time; 0 where nobody counts them."""
+    if db.vendor != "postgresql":
+        return 0
+    with db.cursor() as cursor:
+        cursor.execute(MOST)
+        return int(cursor.fetchone()[0])

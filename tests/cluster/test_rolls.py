@@ -48,8 +48,9 @@ def log_in(boss: Visitor) -> None:
 
 @three_nodes
 def test_from_two_to_eight_containers_and_back(site: Site) -> None:
-    scale(site, 8)
-    scale(site, 2)
+    said = scale(site, 8)
+    assert "beware: there may be 138 connections, the database takes 97" in said
+    assert "beware" not in scale(site, 2)
 
 
 @three_nodes
@@ -68,12 +69,13 @@ def test_back_to_the_release_before_which_stays_at_the_present_scale(site: Site)
     site.assert_nothing_lost()
 
 
-def scale(site: Site, replicas: int) -> None:
-    """Without a failed request, and without another container for those that stay."""
+def scale(site: Site, replicas: int) -> str:
+    """Without a failed request, and without another container for those that stay; what is said."""
     was = site.tasks()
     site.stack.set("WEB_REPLICAS", str(replicas))
     with site.visited(f"from {len(was)} to {replicas} containers") as traffic:
-        site.deploy()
+        said = site.deploy().stderr
     assert_none_failed(traffic)
     now = site.tasks()
     assert len(now) == replicas and len(was.keys() & now.keys()) == min(len(was), replicas)
+    return said

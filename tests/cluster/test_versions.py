@@ -119,14 +119,14 @@ def test_an_image_of_the_proxy_that_is_nowhere(site: Site) -> None:
     assert "caddy:no-such" in held_back(site, "DEP12", "a proxy's image that is nowhere")
 
 
-@three_nodes
+@one_node
 @pytest.mark.fault("DEP10", "docker")
 def test_a_base_image_that_is_nowhere(site: Site) -> None:
     site.stack.set("PYTHON_IMAGE", "python:no-such")
     assert "python:no-such" in held_back(site, "DEP10", "a base image that is nowhere")
 
 
-@three_nodes
+@one_node
 @pytest.mark.fault("DEP25", "docker")
 def test_migrations_that_contradict_each_other(site: Site) -> None:
     site.add(MIGRATION, ANY_SQL)
@@ -134,14 +134,14 @@ def test_migrations_that_contradict_each_other(site: Site) -> None:
     assert "0002_next" in site.refused("DEP25")
 
 
-@three_nodes
+@one_node
 @pytest.mark.fault("DEP28", "docker")
 def test_a_change_of_a_model_that_no_migration_makes(site: Site) -> None:
     site.change("project/notes/models.py", "max_length=200", "max_length=300")
     assert "models of notes have changes" in site.refused("DEP28")
 
 
-@three_nodes
+@one_node
 @pytest.mark.fault("DEP13", "docker")
 @pytest.mark.fault("DEP20", "docker")
 def test_a_migration_that_the_code_before_could_not_bear(site: Site) -> None:

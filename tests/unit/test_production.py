@@ -166,6 +166,26 @@ def test_the_plan_names_what_changes() -> None:
     assert "release 1 -> 2" in text and "3 nodes" in text and "WEB_REPLICAS" in text
 
 
+@pytest.mark.parametrize(
+    ("connections", "values", "crowd"),
+    [
+        (97, {"WEB_REPLICAS": "5"}, 0),
+        (97, {"WEB_REPLICAS": "6"}, 106),
+        (20, {}, 42),
+        (0, {"WEB_REPLICAS": "500"}, 0),
+        (97, {"WEB_REPLICAS": "500", "POOL_SIZE": "43", "PGBOUNCER_IMAGE": "x"}, 0),
+        (97, {"POOL_SIZE": "44", "PGBOUNCER_IMAGE": "x"}, 98),
+    ],
+)
+def test_more_connections_than_the_database_takes(
+    connections: int, values: dict[str, str], crowd: int
+) -> None:
+    found = plan.Plan(release(1), release(2, **values), connections=connections)
+    assert found.crowd == crowd
+    text = plan.as_text(found, "there", 3)
+    assert (f"beware: there may be {crowd} connections" in text) is bool(crowd)
+
+
 def test_what_interrupts() -> None:
     operation = "a.0002: Remove field x (it is read)"
     migrations = plan.Migrations(("a.0002",), ("a.0002",), (operation,))

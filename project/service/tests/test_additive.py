@@ -315,6 +315,7 @@ class JudgedTests(Plans):
             "blocking": [removal],
             "unknown": ["gone.0001_initial"],
             "unmade": [],
+            "connections": 97 if connection.vendor == "postgresql" else 0,
         }
         self.assertEqual(json.loads(printed.getvalue()), wanted)
 

@@ -1,4 +1,5 @@
-"""Print which migrations are to be applied, and which of them the running code would not bear."""
+"""Print what a deploy has to know of the database: above all, which migrations are to be applied,
+and which of them the running code would not bear."""
 
 import json
 import os
@@ -16,6 +17,7 @@ from django.db.migrations.state import ProjectState
 from config.database import BASE_DIR
 from config.env import integer
 from service.additive import blocking
+from service.database import most_connections
 from service.migrations_state import dotted, read_migrations, strangers
 from service.wait import NoDatabase, wait_for
 
@@ -25,7 +27,8 @@ class Command(BaseCommand):
         'Prints JSON: "unapplied", the migrations that the database lacks; "blocking", those '
         "operations in them that cannot run beside the code of before, each with the reason; "
         '"unknown", the migrations that the database has and this code lacks; "unmade", the apps '
-        "of this project whose models have changes that no migration makes."
+        'of this project whose models have changes that no migration makes; "connections", how '
+        "many the database takes of this user, 0 where there is no such limit."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -45,6 +48,7 @@ class Command(BaseCommand):
             "blocking": found,
             "unknown": [dotted(*key) for key in strangers(loader)],
             "unmade": unmade(loader),
+            "connections": most_connections(),
         }
         self.stdout.write(json.dumps(plan))
 

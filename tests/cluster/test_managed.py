@@ -1,0 +1,111 @@
+"""From the stack's own database to a managed one, and back; the rows come along by a backup."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from deployed import Site
+from nodes import ThisMachine
+from stacks import Docker, Make, eventually
+from tls import PASSWORD, Elsewhere, elsewhere
+
+NAME = "moves"
+DATABASE = "sold"
+SETTINGS = {
+    "DEPLOY_TO": ThisMachine.hosts[0],
+    "STACK": NAME,
+    "DOMAIN": "moves.example.org",
+    "TLS": "internal",
+    "HTTP_PORT": "8680",
+    "HTTPS_PORT": "8643",
+}
+AUTHORITY = "authorities/ca.pem"
+WSGI = "project/config/wsgi.py"
+OWNER = "shop"  # may make databases, and is no superuser, as with the hosts
+TABLES = "select count(*) from pg_tables where schemaname = 'public'"
+NOTES = "select text from notes_note"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Elsewhere]:
+    assert shutil.which("openssl"), "no openssl; type: sudo apt-get install openssl"
+    with elsewhere(tmp_path) as running:
+        password = PASSWORD.replace("'", "''")
+        running.sql(f"create role {OWNER} login createdb password '{password}'")
+        running.sql(f"create database {DATABASE} owner {OWNER}")
+        yield running
+
+
+@pytest.fixture
+def site(make: Make, docker_runtime: Docker, server: Elsewhere) -> Iterator[Site]:
+    """Deployed with a database of its own; the managed one's authority is in its files."""
+    stack = make(docker_runtime, name=NAME, **SETTINGS)
+    made = Site(stack, ThisMachine(), NAME, ())
+    (stack.root / "project" / AUTHORITY).parent.mkdir()
+    stack.write(f"project/{AUTHORITY}", server.authority.certificate)
+    made.git("init", "--quiet")
+    made.commit()
+    try:
+        made.deploy("--yes")
+        yield made
+    finally:
+        made.engines.remove(NAME)
+
+
+def managed(server: Elsewhere) -> dict[str, str]:
+    return {
+        "PROD_SQL_HOST": server.host,
+        "PROD_SQL_PORT": str(server.port),
+        "PROD_SQL_USER": OWNER,
+        "PROD_SQL_PASSWORD": "'" + PASSWORD.replace("'", r"\'") + "'",
+        "PROD_SQL_DATABASE": DATABASE,
+        "PROD_SQL_SSLMODE": "verify-full",
+        "PROD_SQL_SSLROOTCERT": AUTHORITY,
+    }
+
+
+def write_some(site: Site, what: str) -> None:
+    with site.visited(what) as traffic:
+        eventually(lambda: len(traffic.written) > 3, 30, "notes are written")
+
+
+def lead_to(site: Site, values: dict[str, str]) -> None:
+    """Name another database in .env; who deploys to it says so by --allow-downtime."""
+    for key, value in values.items():
+        site.stack.set(key, value)
+    assert "the database is another one" in site.refused("DEP13")
+
+
+def services(site: Site) -> set[str]:
+    return {service["name"] for service in site.status()["services"]}
+
+
+def test_to_a_managed_database_and_back(site: Site, server: Elsewhere) -> None:
+    own = {key: site.stack.values.get(key, "") for key in managed(server)}
+    with site.taken_back():
+        site.change(WSGI, "application =", 'raise RuntimeError("planted crash")\napplication =')
+        lead_to(site, managed(server))
+        with site.visited("a move that fails"):
+            said = site.refused("DEP15", "deploy", "--allow-downtime")
+    assert "Release 1 serves. What the other database held is kept there" in said
+    assert server.sql(TABLES, DATABASE) == "0"
+    lead_to(site, managed(server))
+    with site.visited("to a managed database") as traffic:
+        site.deploy("--allow-downtime")
+        eventually(lambda: traffic.calm_seconds() > 2, 30, "the site is well")
+    assert services(site) == {f"{NAME}_proxy", f"{NAME}_web"}
+    asked = "select current_user, ssl from pg_stat_ssl where pid = pg_backend_pid()"
+    assert site.sql(asked) == f"{OWNER}|t"
+    site.assert_nothing_lost()
+    before = set(site.sql(NOTES).splitlines())
+    write_some(site, "the managed database serves")
+    lead_to(site, own)
+    said = site.deploy("--allow-downtime").stderr
+    found = re.search(r"left as it is; the rows of before: inv deploy.restore (\S+)", said)
+    assert found, said
+    assert f"{NAME}_db" in services(site)
+    assert set(site.sql(NOTES).splitlines()) < before, "its volume is as it was"
+    site.inv("deploy.restore", found[1], "--yes")
+    site.assert_nothing_lost()
