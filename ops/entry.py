@@ -1,10 +1,10 @@
 """The `inv` command: what the launcher starts."""
 
-import os
 import signal
-import stat
 import sys
 from types import FrameType, ModuleType
+
+from ops import terminal
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     except KeyboardInterrupt:  # before a task had begun
         sys.exit(130)
     except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        terminal.let_go(sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except ModuleNotFoundError as error:
         if error.name not in ("invoke", "dotenv"):
@@ -29,11 +29,9 @@ def main() -> None:
 
 
 def _end(signum: int, frame: FrameType | None) -> None:
-    if signum == signal.SIGHUP:  # the terminal is gone: a word to it would end what cleans up
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (1, 2):
-            if stat.S_ISCHR(os.fstat(stream).st_mode):  # one that is gone is no tty any more
-                os.dup2(nowhere, stream)
+    terminal.hear(signum)
+    if signum == signal.SIGHUP:  # a shell and the kernel both send it: once is enough
+        signal.signal(signum, lambda *_: None)
     sys.exit(128 + signum)
 
 

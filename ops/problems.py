@@ -848,7 +848,7 @@ def restore_failed(path: str, reason: str) -> Problem:
     """A restore stopped at an error"""
     return Problem(
         "BAK07",
-        f"{path} cannot be restored: {reason} The database is as it was.",
+        f"{path} cannot be restored: {reason.rstrip('.')}. The database is as it was.",
         "mend what it names, in the dump or in the image (an extension, say), and type it again.",
     )
 

@@ -16,19 +16,21 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from ops import ROOT
+from ops import ROOT, terminal
 
 
 @dataclass
 class Mode:
     """Invoke's --dry (show commands, run none that change something) and --echo (show all).
 
-    `interrupted` tells a task of several commands that one of them was meant to be the last.
+    `interrupted` tells a task of several commands that one of them was meant to be the last,
+    `unbroken` that none may be broken off.
     """
 
     dry: bool = False
     echo: bool = False
     interrupted: bool = False
+    unbroken: bool = False
 
 
 mode = Mode()
@@ -80,6 +82,7 @@ def run(
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             text=True,
             errors="replace",
+            start_new_session=mode.unbroken,
         )
     except OSError as error:
         return Result(_cannot_run(error), "", f"{argv[0]}: {error.strerror}")
@@ -89,26 +92,34 @@ def run(
     return Result(exit_code(done.returncode), done.stdout, done.stderr or "")
 
 
+@contextmanager
+def unbroken() -> Iterator[list[int]]:
+    """Ctrl-C, SIGTERM and the end of the terminal wait: neither we nor the children that the block
+    starts hear of them. Yields those that came, for whoever wants to obey them after."""
+    held: list[int] = []
+
+    def hold(signum: int, frame: FrameType | None) -> None:
+        held.append(signum)
+        terminal.hear(signum)
+
+    was = mode.unbroken
+    before = {n: signal.signal(n, hold) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    mode.unbroken = True
+    try:
+        yield held
+    finally:
+        mode.unbroken = was
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
 def clean_up(argv: Sequence[str]) -> None:
     """Run `argv`, whatever it comes to; Ctrl-C, which strikes while one cleans up, waits."""
     if mode.dry:
         show(argv)
         return
-    held: list[int] = []
-    signums = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {n: signal.signal(n, lambda signum, _: held.append(signum)) for n in signums}
-    try:
-        with suppress(OSError, subprocess.TimeoutExpired):
-            subprocess.run(
-                argv,
-                cwd=ROOT,
-                timeout=CLEAN_UP_SECONDS,
-                capture_output=True,
-                start_new_session=True,  # Ctrl-C reaches all of this one
-            )
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+    with unbroken() as held:
+        run(argv, timeout=CLEAN_UP_SECONDS)
     if held:
         signal.raise_signal(held[0])
 
@@ -139,6 +150,7 @@ def attach(
                 env=env,
                 stdout=out or (sys.stderr if progress else None),
                 stderr=err,
+                start_new_session=mode.unbroken,
             )
         except OSError as error:
             print(f"{argv[0]}: {error.strerror}", file=sys.stderr)
@@ -340,6 +352,9 @@ def _signals_left_to_the_child() -> Iterator[Callable[[subprocess.Popen[bytes]],
     Handlers, and set before the child is there: an exception may strike between the child's end and
     the note of its exit code, or before we know of the child at all.
     """
+    if mode.unbroken:
+        yield lambda process: None
+        return
     child: subprocess.Popen[bytes] | None = None
     stopping = False
 

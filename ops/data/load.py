@@ -44,7 +44,7 @@ def _archive(client: Client, dump: Dump, part: str, expected: int) -> None:
     with _in_reach(client, dump) as name:
         wanted = _roles_of_archive(client, dump, name)
         flags = [f"--jobs={min(4, os.cpu_count() or 1)}"] if dump.parallel else []
-        if not roles.can_be_had(client, wanted):
+        if not roles.may_own(client, wanted):
             flags, wanted = [*flags, *WITHOUT_ROLES], set()
         with roles.borrowed(client, wanted, part), _growth(client, part, expected):
             argv = ["--exit-on-error", *flags, named(part), name]

@@ -33,12 +33,13 @@ FROM pg_roles, unnest(ARRAY['REASSIGN OWNED BY %1$I TO CURRENT_USER', 'DROP OWNE
 WHERE shobj_description(oid, 'pg_authid') = :'part'
 ORDER BY n, rolname \gexec
 """
-MAY_LEND = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = CURRENT_USER"
+IS_SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER"
 
 
-def can_be_had(client: Client, wanted: set[str]) -> bool:
-    """Whether they are ours, or can be lent; the user of a managed database may make none."""
-    return _ours(client, wanted) or client.ask(MAY_LEND) == "t"
+def may_own(client: Client, wanted: set[str]) -> bool:
+    """Whether they can be the owners of what is restored: ourselves, or whoever if we are superuser,
+    as no user of a managed database is."""
+    return _ours(client, wanted) or client.ask(IS_SUPERUSER) == "t"
 
 
 @contextmanager

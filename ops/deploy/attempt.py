@@ -1,17 +1,19 @@
 """A release in the place of another: the database first, then the web; and the way back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from ops import console, process
+from ops import console, process, terminal
 from ops.console import few
 from ops.data.backups import Backup
-from ops.deploy import data, jobs, plan, problems, proxy, releases, stack
+from ops.data.databases import Note
+from ops.deploy import data, jobs, plan, problems, proxy, releases, stack, swarm
 from ops.deploy.plan import Plan
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
 from ops.problems import Problem
+from ops.process import ChildFailed
 
 MIGRATE = ("python", "manage.py", "migrate_once")
 REASON = "before a deploy"
@@ -19,29 +21,34 @@ REASON = "before a deploy"
 
 def make_first(
     release: Release, nodes: Swarm, settings: Settings, *, backup: bool, bears: bool
-) -> None:
+) -> Plan:
     """Where nothing serves yet; the database may have been used all the same, by a stack that was
-    taken down, or elsewhere. Whether one `bears` migrations that this code cannot run on."""
+    taken down, or elsewhere. Whether one `bears` migrations that this code cannot run on. What was
+    done."""
     try:
         _begin(release)
-        if not bears and (ahead := plan.ahead(release, nodes)):
+        found = plan.asked(Plan(None, release), nodes)
+        if (ahead := found.migrations.ahead) and not bears:
             raise problems.schema_is_ahead(release.number, ahead, "inv deploy")
         if backup:
             data.save_used(settings, release, nodes, REASON)
-        _migrate(release)
+        _migrate(found)
         releases.keep(release)
         _roll(release, nodes)
     except BaseException as cause:
         _tell(cause, "It is the first release: there is none to go back to.")
         raise
+    return found
 
 
 @dataclass
 class Attempt:
     """To do what is planned where `before` serves; if it fails, that serves again.
 
-    `saved` is the backup that was made on the way, `filled` whether another database has its rows;
-    once it `rolls`, somebody may have written something by the new code.
+    `saved` is the backup that was made on the way; `empty` the note of a database that had no table
+    and was put aside for another with the rows of `saved`; `borne` are the migrations that `before`
+    already served beside, though it could not bear them. Once it `rolls`, somebody may have written
+    something by the new code.
     """
 
     found: Plan
@@ -50,7 +57,8 @@ class Attempt:
     settings: Settings
     backup: bool
     saved: Backup | None = None
-    filled: bool = False
+    empty: Note | None = None
+    borne: Collection[str] = ()
     rolls: bool = False
 
     @property
@@ -60,17 +68,21 @@ class Attempt:
         moves_rows = self.found.moves and self.backup
         return bool(self.found.migrations.blocking) or moves_rows
 
-    def make(self) -> None:
+    def make(self) -> Plan:
+        """What was done."""
+        self.borne = self._ahead() if not releases.is_unfinished(self.before.stack) else ()
         if not self.stops_web:
             self._save()
         try:
             self._prepare()
             self.rolls = True
             _roll(self.found.release, self.nodes)
+            releases.keep(self.found.release)
         except BaseException as cause:  # a full disk, Ctrl-C, SIGTERM, a closed terminal
-            process.mode.interrupted = False
-            _tell(cause, self._go_back())
+            with process.unbroken():
+                _tell(cause, self._go_back())
             raise
+        return self.found
 
     def _save(self) -> None:
         if self.backup and self.found.changes_something:
@@ -79,48 +91,75 @@ class Attempt:
 
     def _prepare(self) -> None:
         """The database as the release needs it."""
-        migrations, release = self.found.migrations, self.found.release
         if self.stops_web:
             self._stop_web()
-        data.hand_password_over(self.before, release, self.nodes)
+        data.hand_password_over(self.before, self.found.release, self.nodes)
         if self.found.starts_database:
-            _begin(release)
-        if self.found.moves and self.saved:
-            self.filled = data.fill(self.settings, release, self.nodes, self.saved)
-        if migrations.unapplied or self.found.starts_database:
-            _migrate(release)
+            _begin(self.found.release)
+        if self.found.moves:
+            self._take_rows_along()
+            self.found = plan.asked(self.found, self.nodes)  # of the rows that it has now
+        _migrate(self.found)
 
     def _stop_web(self) -> None:
         """Saved after that, so that nothing is written in between."""
-        releases.note_breaking(self.before.stack, self.found.migrations.blocking)
         stack.scale(self.before.stack, "web", 0)
         stack.wait(self.before.stack, [f"{self.before.stack}_web"])
         self._save()
 
+    def _take_rows_along(self) -> None:
+        """Into another database, if that has no table."""
+        if not self.saved:
+            return
+        if not data.is_empty(self.found.release, self.nodes):
+            console.say(
+                "the other database has tables, and is left as it is; the rows of before: "
+                f"inv deploy.restore {self.saved.name}"
+            )
+            return
+        self.empty = data.note_of_aside()
+        data.fill(self.settings, self.found.release, self.nodes, self.saved, self.empty)
+
+    def _ahead(self) -> Sequence[str]:
+        """What the release before cannot run on; another database than its own is none to it."""
+        return () if self.found.moves else plan.ahead(self.before, self.nodes)
+
     def _go_back(self) -> str:
         """How that went, as a sentence."""
-        console.say(f"going back to release {self.before.number}")
-        aside = self._empty_again() if self.filled else ""
+        process.mode.interrupted = False
         try:
-            data.hand_password_over(self.found.release, self.before, self.nodes)
-            if ahead := plan.ahead(self.before, self.nodes):
-                if self.rolls or not self._saved_before(ahead):
-                    return self._stays(ahead)
-                data.restore(self.settings, self.before, self.nodes, self._saved_before(ahead))
-            stack.roll(self.before)
+            console.say(f"going back to release {self.before.number}")
+        except OSError:  # who read our words is gone, or their disk is full
+            terminal.let_go(1, 2)
+        try:
+            return swarm.patiently(self._put_back)
         except Problem as another:
             return f"Going back failed as well: {another.what}"
-        except OSError as another:
+        except (OSError, ChildFailed) as another:
             return f"Going back failed as well: {another}"
+
+    def _put_back(self) -> str:
+        if self.found.moves and self.rolls and stack.serves(self.before.stack):
+            return _STAYS_ELSEWHERE.format(self.found.release.number)
+        data.hand_password_over(self.found.release, self.before, self.nodes)
+        if ahead := [name for name in self._ahead() if name not in self.borne]:
+            if self.rolls or not self._saved_before(ahead):
+                return self._stays(ahead)
+            data.restore(self.settings, self.before, self.nodes, self._saved_before(ahead))
+        stack.roll(self.before)
+        aside = self._empty_again()
+        stack.end_others(self.before)
         return f"Release {self.before.number} serves.{aside}"
 
     def _empty_again(self) -> str:
         """Have the other database as it was, for the next deploy; what it holds is kept."""
+        if not self.empty:
+            return ""
         try:
-            name = data.put_aside(self.settings, self.found.release, self.nodes)
+            name = data.empty_again(self.found.release, self.nodes, self.empty)
         except Problem as another:
             return f" The rows are still in the other database: {another.what}"
-        return f" What the other database held is kept there as {name}."
+        return f" What the other database held is kept there as {name}." if name else ""
 
     def _saved_before(self, ahead: Sequence[str]) -> str:
         """The backup from before these migrations; '' if there is none, or they are older."""
@@ -138,6 +177,12 @@ class Attempt:
         return said
 
 
+_STAYS_ELSEWHERE = (
+    "Release {} has answered from the other database, where visitors may have written, so nothing "
+    "was put back; inv deploy.status shows what runs. To go back all the same: inv deploy.rollback"
+)
+
+
 def _tell(cause: BaseException, outcome: str) -> None:
     """What has become of the stack: as part of the problem, or by itself."""
     if isinstance(cause, Problem):
@@ -153,8 +198,12 @@ def _begin(release: Release) -> None:
         stack.wait(release.stack, [f"{release.stack}_db"])
 
 
-def _migrate(release: Release) -> None:
-    done = jobs.run(release, "migrate", MIGRATE)
+def _migrate(found: Plan) -> None:
+    """What the code before cannot bear is noted first, for every later way back."""
+    if not found.migrations.unapplied:
+        return
+    releases.note_breaking(found.release.stack, found.migrations.blocking)
+    done = jobs.run(found.release, "migrate", MIGRATE)
     if not done.good:
         raise problems.migration_failed(jobs.last_lines(done.said), done.error)
     console.say(done.said)

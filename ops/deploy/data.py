@@ -1,6 +1,5 @@
 """The data of a stack: backups to this machine, and the password of the database."""
 
-from contextlib import suppress
 from pathlib import Path
 
 from ops import console, problems
@@ -12,7 +11,6 @@ from ops.deploy import toolbox
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
-from ops.problems import Problem
 
 SET_PASSWORD = "\\getenv password NEW_PASSWORD\nALTER ROLE CURRENT_USER PASSWORD :'password';"
 SECRET = "SQL_PASSWORD_SECRET"
@@ -20,50 +18,48 @@ SECRET = "SQL_PASSWORD_SECRET"
 
 def save(settings: Settings, release: Release, nodes: Swarm, reason: str) -> Backup:
     """Dump the stack's database into backups/ of this checkout; the caller holds the lock."""
-    named = settings.lending({"COMPOSE_PROJECT_NAME": release.stack})
     with toolbox.client(release, nodes) as client:
-        return backup.make(named, client, reason)
+        return backup.make(_named(settings, release), client, reason)
 
 
 def save_used(settings: Settings, release: Release, nodes: Swarm, reason: str) -> Backup | None:
     """The same of a database that was used before; None of a new one."""
+    return None if is_empty(release, nodes) else save(settings, release, nodes, reason)
+
+
+def is_empty(release: Release, nodes: Swarm) -> bool:
+    """Whether the database of a release has no table yet."""
     with toolbox.client(release, nodes) as client:
-        new = contents.is_empty(client)
-    return None if new else save(settings, release, nodes, reason)
+        return contents.is_empty(client)
 
 
-def fill(settings: Settings, release: Release, nodes: Swarm, saved: Backup) -> bool:
-    """Bring rows along into another database, if that has no table yet; whether it had none."""
-    named = settings.lending({"COMPOSE_PROJECT_NAME": release.stack})
-    note = undo.kept_note("deploy")
+def note_of_aside() -> Note:
+    """The note of a database that is about to be put aside for another."""
+    return undo.kept_note("deploy")
+
+
+def fill(settings: Settings, release: Release, nodes: Swarm, saved: Backup, empty: Note) -> None:
+    """Put a backup in the place of a database that has no table, which is kept as `empty` says."""
     with toolbox.client(release, nodes) as client:
-        if not contents.is_empty(client):
-            console.say(
-                "the other database has tables, and is left as it is; the rows of before: "
-                f"inv deploy.restore {saved.name}"
-            )
-            return False
-        _from_dump(named, client, saved.dump, note)
-        with suppress(Problem):  # what was there, and is empty
-            databases.drop(client, databases.named(client, note.name))
-    console.say(f"the other database was empty: it has the rows of {saved.name} now")
-    return True
+        _from_dump(_named(settings, release), client, saved.dump, empty)
+    console.say(f"the other database had no table: it has the rows of {saved.name} now")
 
 
-def put_aside(settings: Settings, release: Release, nodes: Swarm) -> str:
-    """Have an empty database in the place of one that was filled; under which name that is kept."""
-    named = settings.lending({"COMPOSE_PROJECT_NAME": release.stack})
-    note = undo.kept_note("going-back")
-    with toolbox.client(release, nodes) as client, databases.new_part(named, client) as part:
-        databases.swap(client, part, note)
-    return note.name
+def empty_again(release: Release, nodes: Swarm, empty: Note) -> str:
+    """Have that one in its place again; under which name the filled one is kept, '' if it never was
+    filled."""
+    aside = note_of_aside()
+    with toolbox.client(release, nodes) as client:
+        if empty.name not in {one.name for one in databases.beside(client)}:
+            return ""
+        databases.swap(client, databases.named(client, empty.name), aside)
+    return aside.name
 
 
 def restore(settings: Settings, release: Release, nodes: Swarm, which: str) -> None:
     """Put a backup, a dump, or a database that was put aside there in the place of the stack's; the
     one that was stays beside it, under a name that is said. The caller holds the lock."""
-    named = settings.lending({"COMPOSE_PROJECT_NAME": release.stack})
-    note = undo.kept_note("restore")
+    named, note = _named(settings, release), undo.kept_note("restore")
     with toolbox.client(release, nodes) as client:
         aside = {one.name: one.database for one in databases.beside(client)}
         if which in aside:
@@ -73,6 +69,11 @@ def restore(settings: Settings, release: Release, nodes: Swarm, which: str) -> N
     console.say(
         f"restored {which}; as it was, the database is kept: inv deploy.restore {note.name}"
     )
+
+
+def _named(settings: Settings, release: Release) -> Settings:
+    """So that backups and databases bear the name of the stack."""
+    return settings.lending({"COMPOSE_PROJECT_NAME": release.stack})
 
 
 def _dump(which: str, aside: list[str]) -> Path:

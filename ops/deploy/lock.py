@@ -21,10 +21,10 @@ def one_deploy(stack: str) -> Iterator[None]:
     name = f"{stack}_deploying"
     _let_go_of_killed(stack, name)
     holder = {"host": socket.gethostname(), "pid": os.getpid()}
-    labels = ["--label", f"{objects.NAMESPACE}={stack}", "--label", f"{objects.KIND}={ROLE}"]
+    labels = ["--label", f"{objects.STACK}={stack}", "--label", f"{objects.KIND}={ROLE}"]
     labels += [w for key, value in holder.items() for w in ("--label", f"deploy.{key}={value}")]
     made = process.run(["docker", "config", "create", *labels, name, "-"], stdin="1")
-    if made.code and name in objects.names("config", stack, ROLE):
+    if made.code and name in _held(stack):
         raise problems.deploy_runs(stack, _by(name), name)
     if made.code:
         raise docker.diagnose("docker config create", made.err)
@@ -37,12 +37,17 @@ def one_deploy(stack: str) -> Iterator[None]:
 def _let_go_of_killed(stack: str, name: str) -> None:
     import psutil  # slow to load
 
-    if name not in objects.names("config", stack, ROLE):
+    if name not in _held(stack):
         return
     found = _labels(name)
     gone = not psutil.pid_exists(int(found.get("deploy.pid", 0)))
     if found.get("deploy.host") == socket.gethostname() and gone:
         process.run(["docker", "config", "rm", name])
+
+
+def _held(stack: str) -> list[str]:
+    """The lock, if somebody holds it; `docker stack rm` does not take it along."""
+    return objects.names("config", stack, ROLE, label=objects.STACK)
 
 
 def _by(name: str) -> str:

@@ -16,6 +16,11 @@ QUIET = ("REPOSITORY",)
 THREADS = ("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS")
 DATABASE = ("DATABASE_HOST", "DATABASE_PORT", "SQL_DATABASE")
 OTHERS = 10  # connections of migrations, backups, psql and health checks
+OTHER = {
+    True: ", which has no table: the rows of this one are put into it",
+    False: ", with the rows that it has: those of this one stay behind, and in a backup",
+    None: " (docs/growth.md#a-managed-database)",
+}
 QUESTION = ["python", "manage.py", "migration_plan"]
 
 
@@ -35,7 +40,8 @@ class Migrations:
 class Plan:
     """From which release to which, with which migrations; `anew` are the services whose containers
     will be others, `proxies` is how many nodes have one, `connections` how many the database takes
-    (0: it is not known)."""
+    (0: it is not known), `other_is_empty` whether rows can be taken along into another database
+    (None: nobody can tell yet, or they are not to be)."""
 
     before: Release | None
     release: Release
@@ -43,6 +49,7 @@ class Plan:
     migrations: Migrations = field(default_factory=Migrations)
     proxies: int = 1
     connections: int = 0
+    other_is_empty: bool | None = None
 
     @property
     def interruptions(self) -> list[str]:
@@ -53,10 +60,7 @@ class Plan:
         if ahead := self.migrations.ahead:
             found.append(f"the database has {few(ahead)}, which this code lacks and cannot run on")
         if self.moves:
-            found.append(
-                "the database is another one, with the rows that it has; if it has no table, the "
-                "backup of this one is put into it"
-            )
+            found.append(f"the database is another one{OTHER[self.other_is_empty]}")
         if "db" in self.anew:
             found.append("the database gets another container")
         if "proxy" in self.anew and self.proxies < 2:
@@ -118,11 +122,16 @@ def changes(before: Release, after: Release) -> dict[str, tuple[str, str]]:
     return {key: pair for key, pair in found.items() if pair[0] != pair[1]}
 
 
-def completed(plan: Plan, swarm: Swarm) -> Plan:
+def look_at_other(plan: Plan, swarm: Swarm) -> Plan:
+    """With what is known of another database that rows are to be taken to."""
+    if not plan.moves or plan.starts_database:
+        return plan  # or nobody can ask yet
+    return replace(plan, other_is_empty=data.is_empty(plan.release, swarm))
+
+
+def asked(plan: Plan, swarm: Swarm) -> Plan:
     """With what the new code says of the database as it is, with the password that this has."""
-    if plan.before is None or plan.starts_database:
-        return plan  # nobody can ask yet
-    found = _asked(data.with_its_password(plan.release, plan.before, swarm), swarm)
+    found = _asked(data.with_its_password(plan.release, plan.before or plan.release, swarm), swarm)
     if unmade := found.get("unmade"):
         raise problems.migrations_unmade(unmade)
     blocking = found["blocking"]

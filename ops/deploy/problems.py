@@ -84,6 +84,16 @@ def other_repository(stack: str) -> Problem:
     )
 
 
+def other_stack(stack: str, services: Sequence[str]) -> Problem:
+    """The stack of this name has services that were not deployed by this toolkit"""
+    return Problem(
+        "DEP30",
+        f"{few(services)} of the stack {stack} there were not deployed by inv deploy, which leaves "
+        "them alone.",
+        "give this one another name: STACK=… in .env, then type: inv deploy",
+    )
+
+
 def deploy_runs(stack: str, by: str, lock: str) -> Problem:
     """Another deploy of this stack runs"""
     return Problem(
@@ -127,7 +137,8 @@ def interrupts(reasons: Sequence[str], task: str) -> Problem:
     """The deploy would interrupt the service"""
     return Problem(
         "DEP13",
-        f"this deploy would interrupt the service: {'; '.join(reasons)}. Nothing was changed.",
+        f"this deploy would interrupt the service: {'; '.join(reasons)}. Nothing that runs was "
+        "changed.",
         f"do without (docs/production.md#migrations says how), or: {task} --allow-downtime",
     )
 
@@ -239,7 +250,7 @@ def migrations_unreadable(lines: str) -> Problem:
     return Problem(
         "DEP25",
         "the image does not start, or cannot read its migrations.",
-        "correct what it says, commit, then type: inv deploy",
+        "correct what it says (the code, and commit; or .env), then type: inv deploy",
         lines,
     )
 

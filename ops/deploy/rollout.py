@@ -25,6 +25,7 @@ from ops.deploy.source import Commit
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
 from ops.lock import one_at_a_time
+from ops.problems import Problem
 
 IMAGES = ("WEB_IMAGE", "CADDY_IMAGE", "POSTGRES_IMAGE", "PGBOUNCER_IMAGE")
 
@@ -93,6 +94,8 @@ def _with_secrets(settings: Settings, where: str, only_shown: bool) -> Settings:
 
 def _refuse(deploy: Deploy) -> None:
     name, nodes = deploy.wanted.stack, deploy.nodes
+    if strangers := stack.strangers(name):
+        raise problems.other_stack(name, strangers)
     if len(nodes.nodes) > 1 and not deploy.wanted.registry:
         raise problems.registry_missing(len(nodes.nodes))
     web = stack.find(name, "web")
@@ -144,18 +147,21 @@ def _deploy(deploy: Deploy) -> None:
     deploy = replace(deploy, nodes=_label(deploy))
     found = _planned(deploy, image)
     _fetch(found, deploy)
-    found = plan.completed(found, deploy.nodes)
+    if deploy.asked.backup:
+        found = plan.look_at_other(found, deploy.nodes)
+    if found.before and not found.starts_database:
+        found = plan.asked(found, deploy.nodes)
     console.say(plan.as_text(found, deploy.where, len(deploy.nodes.nodes)))
     if not deploy.asked.allow_downtime:
         _refuse_interruptions(found, "inv deploy")
     settings, backup = deploy.settings, deploy.asked.backup
     if found.before is None:
         bears = deploy.asked.allow_downtime
-        attempt.make_first(found.release, deploy.nodes, settings, backup=backup, bears=bears)
+        done = attempt.make_first(found.release, deploy.nodes, settings, backup=backup, bears=bears)
     else:
-        Attempt(found, found.before, deploy.nodes, settings, backup=backup).make()
-    _keep(found.release, deploy)
-    view.finish(found, local=deploy.asked.local)
+        done = Attempt(found, found.before, deploy.nodes, settings, backup=backup).make()
+    _tidy(done.release)
+    view.finish(done, local=deploy.asked.local)
 
 
 def _label(deploy: Deploy) -> Swarm:
@@ -181,12 +187,15 @@ def _fetch(found: Plan, deploy: Deploy) -> None:
             raise problems.image_not_fetched(image, done.error)
 
 
-def _keep(release: Release, deploy: Deploy) -> None:
-    """Note what is deployed, and remove what nobody goes back to."""
-    releases.keep(release)
-    releases.prune(release)
-    kept = [one.image for one in releases.all_of(release.stack)]
-    source.drop_old(deploy.wanted.image_name, kept)
+def _tidy(release: Release) -> None:
+    """End and remove what nobody goes back to; the release serves, whatever comes of this."""
+    try:
+        stack.end_others(release)
+        releases.prune(release)
+        kept = [one.image for one in releases.all_of(release.stack)]
+        source.drop_old(release.stack, kept)
+    except Problem as problem:
+        console.say(f"not all that is old could be removed: {problem.what}")
 
 
 def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool) -> None:
@@ -201,15 +210,17 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
             raise problems.nothing_before(now.stack)
         target = before.with_values(WEB_REPLICAS=now.values["WEB_REPLICAS"])
         found = plan.make(now, target, at.nodes)
-        if not found.moves and not process.mode.dry:
+        if found.moves and not process.mode.dry:
+            found = plan.look_at_other(found, at.nodes)
+        elif not process.mode.dry:
             found = replace(found, migrations=Migrations(ahead=plan.ahead(target, at.nodes, now)))
         console.say(plan.as_text(found, at.where, len(at.nodes.nodes)))
         if not allow_downtime:
             _refuse_interruptions(found, "inv deploy.rollback")
         if process.mode.dry:
             return
-        Attempt(found, now, at.nodes, settings, backup=False).make()
-        releases.keep(target)
+        found = Attempt(found, now, at.nodes, settings, backup=found.moves).make()
+        _tidy(target)
     view.finish(found, local=local)
 
 

@@ -91,10 +91,10 @@ def push(tag: str) -> None:
         raise problems.image_not_pushed(tag)
 
 
-def drop_old(name: str, kept: Sequence[str]) -> None:
+def drop_old(stack: str, kept: Sequence[str]) -> None:
     """Remove this engine's images of releases that nobody goes back to; those in use stay."""
-    tags = docker.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name).split()
-    for tag in set(tags) - set(kept):
+    ours = ("--filter", f"label=deploy.stack={stack}", "--format", "{{.Repository}}:{{.Tag}}")
+    for tag in set(docker.ask("image", "ls", *ours).split()) - set(kept):
         process.run(["docker", "image", "rm", tag])
 
 

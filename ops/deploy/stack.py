@@ -78,13 +78,29 @@ class Service:
 
 
 def roll(release: "Release") -> None:
-    """Hand a release to Swarm and wait until it serves. Services that it has not end only then:
-    containers of before need their pooler as long as they answer."""
+    """Hand a release to Swarm and wait until it serves."""
     apply(release)
-    names = [f"{release.stack}_{name}" for name in rendered(release)]
-    wait(release.stack, names)
-    if others := [one.name for one in services(release.stack) if one.name not in names]:
-        docker.ask("service", "rm", *others)
+    wait(release.stack, [f"{release.stack}_{name}" for name in rendered(release)])
+
+
+def end_others(release: "Release") -> None:
+    """End the services of ours that it has not. Only when it serves: until then the containers of
+    before need their pooler, and the way back their database."""
+    names = {f"{release.stack}_{name}" for name in rendered(release)}
+    left = [one for one in services(release.stack) if one.name not in names]
+    if ours := [one.name for one in left if RELEASE in one.labels]:
+        docker.ask("service", "rm", *ours)
+
+
+def serves(stack: str) -> bool:
+    """Whether the web answers in the version that it was last given."""
+    web = find(stack, "web")
+    return bool(web and web.running)
+
+
+def strangers(stack: str) -> list[str]:
+    """Services in this name that were never a release of ours."""
+    return [one.name for one in services(stack) if RELEASE not in one.labels]
 
 
 def apply(release: "Release") -> None:

@@ -151,6 +151,8 @@ def down(settings: Settings, context: str, *, local: bool, yes: bool) -> None:
     """Remove the services; the volumes stay, and what was released is forgotten."""
     found = target(settings, context, local=local)
     found.services()
+    if strangers := stack.strangers(found.stack):
+        raise problems.other_stack(found.stack, strangers)
     if not (local or yes or process.mode.dry):
         _confirm(found.stack, f"ends {found.stack} on {found.where}, and forgets its releases")
     with one_at_a_time("deploy.down"), one_deploy(found.stack):

@@ -59,6 +59,23 @@ def test_a_node_that_takes_no_tasks(site: Site) -> None:
 
 
 @one_node
+@pytest.mark.fault("DEP30", "docker")
+def test_services_of_somebody_else_in_the_same_name(site: Site) -> None:
+    theirs = f"{site.name}_theirs"
+    label = f"com.docker.stack.namespace={site.name}"
+    image = next(s["image"] for s in site.status()["services"] if s["name"] == f"{site.name}_web")
+    docker(
+        "service", "create", "--detach", "--name", theirs, "--label", label, image, "sleep", "1d"
+    )
+    try:
+        assert theirs in site.refused("DEP30")
+        assert theirs in site.refused("DEP30", "deploy.down")
+        assert theirs in docker("service", "ls", "--format", "{{.Name}}").stdout.split()
+    finally:
+        docker("service", "rm", theirs)
+
+
+@one_node
 def test_down_and_served_again_with_all_data(site: Site) -> None:
     notes = site.sql(NOTES)
     site.inv("deploy.down")

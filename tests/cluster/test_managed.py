@@ -3,7 +3,6 @@
 import re
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from deployed import Site
@@ -22,23 +21,32 @@ SETTINGS = {
     "HTTPS_PORT": "8643",
 }
 AUTHORITY = "authorities/ca.pem"
+PROBES = "project/service/probes.py"
+BEHIND_A_PROXY = (
+    """state.obstacle or ("planted" if "HTTP_X_FORWARDED_FOR" in request.META else ""))"""
+)
 WSGI = "project/config/wsgi.py"
-OWNER = "shop"  # may make databases, and is no superuser, as with the hosts
+OWNER = "shop"  # may make databases and roles, and is no superuser, as with the hosts
 TABLES = "select count(*) from pg_tables where schemaname = 'public'"
 NOTES = "select text from notes_note"
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Elsewhere]:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     assert shutil.which("openssl"), "no openssl; type: sudo apt-get install openssl"
-    with elsewhere(tmp_path) as running:
+    with elsewhere(tmp_path_factory.mktemp("elsewhere")) as running:
         password = PASSWORD.replace("'", "''")
-        running.sql(f"create role {OWNER} login createdb password '{password}'")
-        running.sql(f"create database {DATABASE} owner {OWNER}")
+        running.sql(f"create role {OWNER} login createdb createrole password '{password}'")
+        new_database(running)
         yield running
 
 
-@pytest.fixture
+def new_database(server: Elsewhere) -> None:
+    server.sql(f"drop database if exists {DATABASE} with (force)")
+    server.sql(f"create database {DATABASE} owner {OWNER}")
+
+
+@pytest.fixture(scope="module")
 def site(make: Make, docker_runtime: Docker, server: Elsewhere) -> Iterator[Site]:
     """Deployed with a database of its own; the managed one's authority is in its files."""
     stack = make(docker_runtime, name=NAME, **SETTINGS)
@@ -109,3 +117,23 @@ def test_to_a_managed_database_and_back(site: Site, server: Elsewhere) -> None:
     assert set(site.sql(NOTES).splitlines()) < before, "its volume is as it was"
     site.inv("deploy.restore", found[1], "--yes")
     site.assert_nothing_lost()
+
+
+@pytest.mark.fault("DEP16", "docker")
+def test_a_version_that_has_answered_from_another_database_stays(
+    site: Site, server: Elsewhere
+) -> None:
+    """What visitors have written there would be gone; who goes back all the same says so."""
+    new_database(server)
+    before = site.release()
+    with site.taken_back():
+        site.change(PROBES, "state.obstacle)", BEHIND_A_PROXY)
+        lead_to(site, managed(server))
+        said = site.refused("DEP16", "deploy", "--allow-downtime")
+    assert "has answered from the other database" in said and "inv deploy.rollback" in said
+    with site.visited("what is not undone") as traffic:
+        eventually(lambda: len(traffic.written) > 3, 30, "notes are written")
+    assert set(traffic.written) <= set(server.sql(NOTES, DATABASE).splitlines())
+    site.inv("deploy.rollback")
+    assert site.release() == before and f"{NAME}_db" in services(site)
+    assert not set(traffic.written) & set(site.sql(NOTES).splitlines())

@@ -19,6 +19,14 @@ from stacks import Docker, cut_off, docker, eventually, needs_root
 
 from ops.causes.web import NO_DATABASE, NOT_MIGRATED, SETTINGS
 
+SLOW_MIGRATION = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("notes", "0001_initial")]
+    operations = [migrations.RunSQL("select pg_sleep(600)")]
+"""
 MEGABYTES_OVER_BASE = 46
 READY_SECONDS = 3  # one, on a machine with nothing else to do
 PLANTED = "planted-secret-8c1f"
@@ -123,6 +131,12 @@ class Production:
             yield Replica(f"{self.name}-{role}")
         finally:
             docker("rm", "--force", "--volumes", f"{self.name}-{role}")
+
+    def sleeping(self) -> int:
+        """How many sessions of the database's are in pg_sleep()."""
+        asked = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
+        argv = ("psql", "--username=app", "--no-align", "--tuples-only", f"--command={asked}")
+        return int(docker("exec", f"{self.name}-db", *argv).stdout)
 
     def database(self, verb: str) -> None:
         docker(verb, f"{self.name}-db")
@@ -259,6 +273,21 @@ def test_djangos_own_check_of_a_deployment(stack: Production) -> None:
     checks = ("python", "manage.py", "check", "--deploy", "--fail-level", "WARNING")
     done = stack.once(*checks)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_migration_ends_with_its_container(stack: Production, tmp_path: Path) -> None:
+    """The server would go on with it, and with its locks."""
+    name, slow = f"{stack.name}-migration", tmp_path / "0002_slow.py"
+    slow.write_text(SLOW_MIGRATION)
+    slow.chmod(0o644)
+    mount = f"--volume={slow}:/srv/project/notes/migrations/0002_slow.py:ro"
+    flags = ("--detach", f"--name={name}", f"--network={stack.name}", *stack.flags({}), mount)
+    docker("run", *flags, stack.image, "python", "manage.py", "migrate_once")
+    try:
+        eventually(lambda: stack.sleeping() == 1, 20, "it is at work")
+    finally:
+        docker("rm", "--force", name)
+    eventually(lambda: stack.sleeping() == 0, 10, "the server has given it up")
 
 
 def test_it_is_ready_soon(stack: Production) -> None:

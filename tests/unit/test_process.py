@@ -226,6 +226,24 @@ def test_ctrl_c_waits_for_what_cleans_up(tmp_path: Path) -> None:
     assert done.stdout == "interrupted after it\n"
 
 
+GOES_ON = """
+import os, signal, threading
+from ops import process
+with process.unbroken() as held:
+    for signum, seconds in ((signal.SIGINT, 0.1), (signal.SIGTERM, 0.2), (signal.SIGHUP, 0.3)):
+        threading.Timer(seconds, os.killpg, (os.getpgrp(), signum)).start()
+    print(process.attach(["sh", "-c", "sleep 0.5; exit 7"]))
+    print(process.run(["sh", "-c", "sleep 0.1; echo asked"]).out.strip())
+print(sorted(map(int, held)), process.mode.interrupted)
+"""
+
+
+def test_what_is_not_to_be_broken_off_nor_its_children() -> None:
+    argv = [sys.executable, "-c", GOES_ON]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, start_new_session=True)
+    assert done.stdout == "7\nasked\n[1, 2, 15] False\n", done
+
+
 HANGS_UP = """
 import fcntl, signal, sys, termios, time
 from pathlib import Path
@@ -236,6 +254,7 @@ try:
     print("begun", flush=True)
     time.sleep(20)
 except SystemExit:
+    signal.raise_signal(signal.SIGHUP)  # a shell sends one, and the kernel another
     print("going back", flush=True)
     print("going back", file=sys.stderr, flush=True)
     Path({done!r}).touch()
