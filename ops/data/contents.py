@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from ops.client import Client, Session
 
 # A table of an extension is the extension's; a partitioned one holds no rows itself.
-TABLES = r"""
+OF_TABLES = r"""
       FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace
       WHERE r.relkind IN ('r', 'm') AND r.relispopulated AND r.relpersistence <> 't'
         AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
         AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = r.oid AND d.deptype = 'e')
 """
-ANY_TABLE = f"SELECT EXISTS (SELECT {TABLES});"
+ANY_TABLE = f"SELECT EXISTS (SELECT {OF_TABLES});"
 COUNTS = rf"""
 SELECT format('SELECT json_build_object(''table'', %L, ''rows'', count(*)) FROM ONLY %s', c, c)
-FROM (SELECT format('%I.%I', n.nspname, r.relname) AS c {TABLES}
+FROM (SELECT format('%I.%I', n.nspname, r.relname) AS c {OF_TABLES}
       ORDER BY 1) AS tables \gexec
 """
 SEQUENCES = r"""

@@ -37,8 +37,8 @@ IS_SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER"
 
 
 def may_own(client: Client, wanted: set[str]) -> bool:
-    """Whether they can be the owners of what is restored: ourselves, or whoever if we are superuser,
-    as no user of a managed database is."""
+    """Whether they can be the owners of what is restored: we ourselves, or whoever if we are
+    superuser, as no user of a managed database is."""
     return _ours(client, wanted) or client.ask(IS_SUPERUSER) == "t"
 
 

@@ -68,13 +68,11 @@ class Plan:
         return found
 
     @property
-    def crowd(self) -> int:
-        """How many connections there may be in a rollback, when both releases run, if that is more
-        than the database takes; else 0."""
+    def most_connections(self) -> int:
+        """How many there may be at worst: in a rollback, when both releases run."""
         values = self.release.values
         factors = ("POOL_SIZE",) if values["SQL_POOLED"] else THREADS
-        most = 2 * math.prod(int(values[key]) for key in factors) + OTHERS
-        return most if 0 < self.connections < most else 0
+        return 2 * math.prod(int(values[key]) for key in factors) + OTHERS
 
     @property
     def moves(self) -> bool:
@@ -189,9 +187,9 @@ def as_text(plan: Plan, where: str, nodes: int) -> str:
     if plan.migrations.unapplied:
         lines.append(f"  migrations to apply: {few(plan.migrations.unapplied)}")
     lines += [f"  interrupts: {reason}" for reason in plan.interruptions]
-    if plan.crowd:
+    if 0 < plan.connections < plan.most_connections:
         lines.append(
-            f"  beware: there may be {plan.crowd} connections, the database takes "
+            f"  beware: there may be {plan.most_connections} connections, the database takes "
             f"{plan.connections}: docs/growth.md#the-arithmetic"
         )
     return "\n".join(lines)

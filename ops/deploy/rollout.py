@@ -147,10 +147,7 @@ def _deploy(deploy: Deploy) -> None:
     deploy = replace(deploy, nodes=_label(deploy))
     found = _planned(deploy, image)
     _fetch(found, deploy)
-    if deploy.asked.backup:
-        found = plan.look_at_other(found, deploy.nodes)
-    if found.before and not found.starts_database:
-        found = plan.asked(found, deploy.nodes)
+    found = _asked(found, deploy)
     console.say(plan.as_text(found, deploy.where, len(deploy.nodes.nodes)))
     if not deploy.asked.allow_downtime:
         _refuse_interruptions(found, "inv deploy")
@@ -162,6 +159,15 @@ def _deploy(deploy: Deploy) -> None:
         done = Attempt(found, found.before, deploy.nodes, settings, backup=backup).make()
     _tidy(done.release)
     view.finish(done, local=deploy.asked.local)
+
+
+def _asked(found: Plan, deploy: Deploy) -> Plan:
+    """The plan to its end: with what the databases and the new code say, as far as they can yet."""
+    if deploy.asked.backup:
+        found = plan.look_at_other(found, deploy.nodes)
+    if found.before and not found.starts_database:
+        found = plan.asked(found, deploy.nodes)
+    return found
 
 
 def _label(deploy: Deploy) -> Swarm:

@@ -24,8 +24,7 @@ HOPELESS = re.compile(
     r"|root certificate file"
 )
 
-# Superusers may go further, but an operator is to get in beside the web.
-MOST = """
+CONNECTIONS = """
 SELECT least(
     current_setting('max_connections')::int
         - current_setting('superuser_reserved_connections')::int
@@ -66,10 +65,11 @@ def address(db: BaseDatabaseWrapper = connection) -> str:
     return f"{settings['HOST']} port {settings['PORT']}" if settings["HOST"] else settings["NAME"]
 
 
-def most_connections(db: BaseDatabaseWrapper = connection) -> int:
-    """How many this user may have at the same time; 0 where nobody counts them."""
+def connections_allowed(db: BaseDatabaseWrapper = connection) -> int:
+    """How many this user may have at the same time, short of what is kept for superusers; 0 where
+    nobody counts them."""
     if db.vendor != "postgresql":
         return 0
     with db.cursor() as cursor:
-        cursor.execute(MOST)
+        cursor.execute(CONNECTIONS)
         return int(cursor.fetchone()[0])

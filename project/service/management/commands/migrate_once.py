@@ -27,8 +27,8 @@ class Command(BaseCommand):
 
 
 def end_with_us(db: BaseDatabaseWrapper) -> None:
-    """If this container is ended, as by a deploy that is broken off, so is its statement: the server
-    would finish it, with the table locked for the code that goes on."""
+    """If this container is ended, as by a deploy that is broken off, so is its statement: the
+    server would finish it, with the table locked for the code that goes on."""
     if db.vendor == "postgresql":
         with db.cursor() as cursor:
             cursor.execute("SET client_connection_check_interval = '1s'")

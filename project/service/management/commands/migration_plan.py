@@ -17,7 +17,7 @@ from django.db.migrations.state import ProjectState
 from config.database import BASE_DIR
 from config.env import integer
 from service.additive import blocking
-from service.database import most_connections
+from service.database import connections_allowed
 from service.migrations_state import dotted, read_migrations, strangers
 from service.wait import NoDatabase, wait_for
 
@@ -48,7 +48,7 @@ class Command(BaseCommand):
             "blocking": found,
             "unknown": [dotted(*key) for key in strangers(loader)],
             "unmade": unmade(loader),
-            "connections": most_connections(),
+            "connections": connections_allowed(),
         }
         self.stdout.write(json.dumps(plan))
 
