@@ -94,6 +94,16 @@ def other_stack(stack: str, services: Sequence[str]) -> Problem:
     )
 
 
+def services_unlabelled(services: Sequence[str]) -> Problem:
+    """A service of compose/prod.yaml does not say which release it is of"""
+    return Problem(
+        "DEP31",
+        f"{few(services)} in compose/ lacks the label deploy.release, by which inv deploy knows "
+        "its services. Nothing that runs was changed.",
+        "write  labels: *labels  under deploy: of that service, commit, then type: inv deploy",
+    )
+
+
 def deploy_runs(stack: str, by: str, lock: str) -> Problem:
     """Another deploy of this stack runs"""
     return Problem(

@@ -117,6 +117,7 @@ def _planned(deploy: Deploy, image: str) -> Plan:
     # A shallow clone does not know its repository: it is taken for the one that is there.
     repository = commit.repository or (before.values["REPOSITORY"] if before else "")
     release = releases.new(deploy.wanted, image, commit.id, repository, last + 1)
+    stack.refuse_unlabelled(release)
     if before and release.is_like(before):  # another scale is no other version
         release = before.with_values(WEB_REPLICAS=release.values["WEB_REPLICAS"])
     elif before:

@@ -98,6 +98,12 @@ def serves(stack: str) -> bool:
     return bool(web and web.running)
 
 
+def refuse_unlabelled(release: "Release") -> None:
+    """Raise if a service of the compose files would be none of ours later on."""
+    if bare := [name for name, text in rendered(release).items() if f"{RELEASE}:" not in text]:
+        raise problems.services_unlabelled(bare)
+
+
 def strangers(stack: str) -> list[str]:
     """Services in this name that were never a release of ours."""
     return [one.name for one in services(stack) if RELEASE not in one.labels]

@@ -7,6 +7,8 @@ import pytest
 from deployed import Site, one_node
 from stacks import docker, eventually
 
+from ops import ROOT
+
 NOTES = "select text from notes_note order by text"
 
 
@@ -73,6 +75,36 @@ def test_services_of_somebody_else_in_the_same_name(site: Site) -> None:
         assert theirs in docker("service", "ls", "--format", "{{.Name}}").stdout.split()
     finally:
         docker("service", "rm", theirs)
+
+
+NETWORKS = "networks:\n  front:"
+COUNT = "import time; from notes.models import Note; print('rows', Note.objects.count())"
+COMMAND = f"""["python", "manage.py", "shell", "-c", "{COUNT}; time.sleep(9999)"]"""
+
+
+def worker() -> str:
+    """The service that docs/production.md shows, with something to do."""
+    page = (ROOT / "docs/production.md").read_text()
+    found = re.search(r"(?ms)^```yaml\n(  worker:.*?)^```", page)
+    assert found and "[celery, --app=config, worker]" in found[1]
+    return found[1].replace("[celery, --app=config, worker]", COMMAND)
+
+
+@one_node
+@pytest.mark.fault("DEP31", "docker")
+def test_a_service_of_ones_own_comes_and_goes(site: Site) -> None:
+    with site.taken_back():
+        without_labels = worker().replace("      labels: *labels\n", "")
+        site.change("compose/prod.yaml", NETWORKS, f"{without_labels}\n{NETWORKS}")
+        assert "worker" in site.refused("DEP31")
+        site.git("reset", "--quiet", "--hard", "HEAD~1")
+        site.change("compose/prod.yaml", NETWORKS, f"{worker()}\n{NETWORKS}")
+        site.deploy()
+        rows = site.sql("select count(*) from notes_note")
+        said = site.inv("deploy.logs", "--service", "worker").stdout
+        assert f"rows {rows}" in said, said
+    site.deploy()
+    assert f"{site.name}_worker" not in {s["name"] for s in site.status()["services"]}
 
 
 @one_node
