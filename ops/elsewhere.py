@@ -20,6 +20,7 @@ from ops.process import ChildFailed
 CA = "/tmp/ca.pem"  # in the container
 CLIENT = "client"  # the service that those containers are called
 PEM = "CERTIFICATE-----"
+REMOVE = ("docker", "rm", "--force", "--volumes")  # those that the image asks for, and are empty
 DOCKER_FAILED = 125  # what `docker run` ends with where it could not run anything
 
 
@@ -81,13 +82,13 @@ def client(settings: Settings) -> Iterator[Client]:
         yield Client("", "", variables(settings), data="", compression="gzip")
         return
     for name in killed(docker.all_containers(settings)):
-        process.run(["docker", "rm", "--force", name])
+        process.clean_up([*REMOVE, name])
     name = f"{settings.project}-{CLIENT}-{os.getpid()}"
     try:
         _start(settings, name)
         yield Client(name, "", variables(settings, CA), data="", compression="zstd:2")
     finally:
-        process.run(["docker", "rm", "--force", name])
+        process.clean_up([*REMOVE, name])
 
 
 def killed(containers: Iterable[Container]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from stacks import Checkout, docker
+from stacks import Checkout, Docker, docker
 from tls import DATABASE, IMAGE, PASSWORD, USER, Authority, Elsewhere, elsewhere
 
 
@@ -110,8 +110,11 @@ def test_verified_by_a_url(stack: Checkout, server: Elsewhere, tmp_path: Path) -
     assert stack.get()[0] == 200 and stack.get("readyz")[0] == 200
     assert stack.sql("select current_database()") == DATABASE
     with left_behind(stack) as container:
+        names = "{{range .Mounts}}{{.Name}} {{end}}"
+        volumes = docker("inspect", "--format", names, container).stdout.split()
         stack.inv("db.backup", "--to", str(tmp_path / "shop.dump"))
         assert not docker("ps", "--quiet", "--filter", f"name={container}").stdout
+        assert volumes and not set(volumes) & Docker().all_volumes(), "those of the image are left"
     assert (tmp_path / "shop.dump").read_bytes().startswith(b"PGDMP")
     assert not docker("ps", "--all", "--quiet", *clients(stack)).stdout
     stack.set("DATABASE_URL", url(server, "s3cr3t"))
