@@ -28,6 +28,7 @@ needs_notes = pytest.mark.skipif(
     not (ROOT / "project" / "notes").exists(), reason="the example app is removed"
 )
 OUTSIDE = Path("/var/lib/embedded-postgres")
+INV_SECONDS = 240
 PROJECT_LABEL = "com.docker.compose.project"
 
 
@@ -179,9 +180,12 @@ class Checkout:
     ) -> subprocess.CompletedProcess[str]:
         """`./inv arguments`, which has to end with `code` (None for whatever it may be)."""
         argv = [self.root / "inv", *arguments]
-        done = subprocess.run(
-            argv, cwd=self.root, input=stdin, capture_output=True, text=True, timeout=240
-        )
+        options: dict[str, Any] = {"cwd": self.root, "capture_output": True, "text": True}
+        try:
+            done = subprocess.run(argv, input=stdin, timeout=INV_SECONDS, **options)
+        except subprocess.TimeoutExpired as late:
+            said = b"".join(part for part in (late.stdout, late.stderr) if part).decode()
+            raise AssertionError(f"inv {' '.join(arguments)} does not end:\n{said}") from None
         # As it is spelled where .venv is activated.
         done.stdout, done.stderr = (t.replace("./inv ", "inv ") for t in (done.stdout, done.stderr))
         said = f"inv {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"

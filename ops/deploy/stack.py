@@ -68,7 +68,9 @@ class Service:
 
     @property
     def running(self) -> int:
-        return sum(task.runs and task.current for task in self.tasks)
+        """For how many of its places a task of the present version runs: where one is started anew
+        while it is updated, Swarm may give a place two for good."""
+        return len({task.name for task in self.tasks if task.runs and task.current})
 
     @property
     def settled(self) -> bool:

@@ -212,6 +212,8 @@ def task(state: str = "running", wanted: str = "running", *, reachable: bool = T
         (0, [task("shutdown", "remove")], True),
         (1, [task(), task(wanted="shutdown")], False),
         (1, [task(), task(wanted="shutdown", reachable=False)], True),
+        (1, [task(), task()], True),
+        (2, [task(), task()], False),
     ],
 )
 def test_what_was_told_to_end_and_still_answers_is_waited_for(
