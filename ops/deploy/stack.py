@@ -68,8 +68,8 @@ class Service:
 
     @property
     def running(self) -> int:
-        """For how many of its places a task of the present version runs: where one is started anew
-        while it is updated, Swarm may give a place two for good."""
+        """For how many of its places a task of the present version runs: one that is started anew
+        while it is updated may get two for good (moby/swarmkit 2242)."""
         return len({task.name for task in self.tasks if task.runs and task.current})
 
     @property
