@@ -26,6 +26,11 @@ POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 240  # without any task that came to run
 Nodes = dict[str, tuple[str, str]]  # id -> name, state
 NETWORKS_SECONDS = 60
+SECOND = 1_000_000_000
+DEFAULTS = {
+    "ContainerSpec": {"StopGracePeriod": 10 * SECOND},
+    "RestartPolicy": {"Condition": "any", "Delay": 5 * SECOND},
+}
 LOGS_SECONDS = 10  # after which `docker service logs` is taken to be silent for ever
 
 
@@ -297,13 +302,16 @@ def _task(found: dict[str, Any], service: dict[str, Any], nodes: Nodes) -> Task:
 
 
 def _essence(template: dict[str, Any]) -> dict[str, Any]:
-    """Of a task's template what makes another container; nothing is spelled in several ways."""
-    left_out = ("Runtime", "Placement")
-    return {
+    """Of a task's template what makes another container, spelled in one way: of a service docker
+    tells the defaults as well, of a task it does not."""
+    parts = {key: part for key, part in template.items() if key not in ("Runtime", "Placement")}
+    for name, defaults in DEFAULTS.items():
+        parts[name] = {**defaults, **(parts.get(name) or {})}
+    found = {
         key: {k: v for k, v in part.items() if v} if isinstance(part, dict) else part
-        for key, part in template.items()
-        if key not in left_out and part
+        for key, part in parts.items()
     }
+    return {key: part for key, part in found.items() if part}
 
 
 def _nodes() -> Nodes:

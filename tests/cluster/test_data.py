@@ -78,8 +78,8 @@ def test_services_of_somebody_else_in_the_same_name(site: Site) -> None:
 
 
 NETWORKS = "networks:\n  front:"
-COUNT = "import time; from notes.models import Note; print('rows', Note.objects.count())"
-COMMAND = f"""["python", "manage.py", "shell", "-c", "{COUNT}; time.sleep(9999)"]"""
+COUNT = "from notes.models import Note; print('rows', Note.objects.count(), flush=True)"
+COMMAND = f"""["python", "manage.py", "shell", "-c", "import time; {COUNT}; time.sleep(9999)"]"""
 
 
 def worker() -> str:
@@ -101,8 +101,11 @@ def test_a_service_of_ones_own_comes_and_goes(site: Site) -> None:
         site.change("compose/prod.yaml", NETWORKS, f"{worker()}\n{NETWORKS}")
         site.deploy()
         rows = site.sql("select count(*) from notes_note")
-        said = site.inv("deploy.logs", "--service", "worker").stdout
-        assert f"rows {rows}" in said, said
+
+        def says_so() -> bool:
+            return f"rows {rows}" in site.inv("deploy.logs", "--service", "worker").stdout
+
+        eventually(says_so, 20, "it has read the database")
     site.deploy()
     assert f"{site.name}_worker" not in {s["name"] for s in site.status()["services"]}
 

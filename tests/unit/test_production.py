@@ -203,6 +203,19 @@ def task(state: str = "running", wanted: str = "running", *, reachable: bool = T
     return stack.Task(**words, state=state, wanted=wanted, current=True, reachable=reachable)
 
 
+def test_defaults_that_docker_tells_of_a_service_alone_are_no_other_version() -> None:
+    container = {"Image": "a", "ReadOnly": True}
+    told = {
+        "ContainerSpec": {**container, "StopGracePeriod": 10_000_000_000, "DNSConfig": {}},
+        "RestartPolicy": {"Condition": "any", "Delay": 5_000_000_000, "MaxAttempts": 0},
+        "Resources": {"Limits": {}, "Reservations": {}},
+        "Runtime": "container",
+    }
+    task = {"ContainerSpec": {**container, "Isolation": ""}, "ForceUpdate": 0}
+    assert stack._essence(told) == stack._essence(task)
+    assert stack._essence(told) != stack._essence({"ContainerSpec": {"Image": "b"}})
+
+
 @pytest.mark.parametrize(
     ("replicas", "tasks", "settled"),
     [
