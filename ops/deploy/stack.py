@@ -27,7 +27,7 @@ PATIENCE_SECONDS = 240  # without any task that came to run
 Nodes = dict[str, tuple[str, str]]  # id -> name, state
 NETWORKS_SECONDS = 60
 SECOND = 1_000_000_000
-DEFAULTS = {
+DEFAULTS: dict[str, dict[str, Any]] = {
     "ContainerSpec": {"StopGracePeriod": 10 * SECOND},
     "RestartPolicy": {"Condition": "any", "Delay": 5 * SECOND},
 }
