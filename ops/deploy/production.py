@@ -29,6 +29,8 @@ PLAIN_KEYS = (
 PORTS = ("HTTP_PORT", "HTTPS_PORT")
 POOL_KEYS = ("POOL_SIZE", "PGBOUNCER_IMAGE")
 TLS_MODES = ("acme", "internal", "certificate")
+NAME = re.compile(r"(\*\.)?\w[\w-]*(\.\w[\w-]*)*")
+SIZE = re.compile(r"\d+(\.\d+)?([kmgt]i?)?b?", re.IGNORECASE)
 NO_FILE = "# none\n"
 SHORTEST_KEY = 50  # as project/config/env.py has it
 CA, SYSTEM_CA = "/etc/ca.pem", "/etc/ssl/certs/ca-certificates.crt"  # in the containers
@@ -264,6 +266,16 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
+def _check_names_and_sizes(chosen: Mapping[str, str]) -> None:
+    """What Caddy and Swarm would find to be wrong only when the proxy has stopped for it."""
+    if wrong := [name for name in names_of(chosen["DOMAIN"]) if not NAME.fullmatch(name)]:
+        allowed = f"names such as shop.example.org, with commas between, and {wrong[0]} is none"
+        raise general.env_bad_value("DOMAIN", allowed)
+    for key in ("MAX_BODY", "WEB_MEMORY"):
+        if not SIZE.fullmatch(chosen[key]):
+            raise general.env_bad_value(key, "a size such as 512MB")
+
+
 def _check(stack: str, chosen: Mapping[str, str], prefix: str) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", stack):
         raise general.env_bad_value("STACK", "at most 40 of a-z, 0-9, _ and -, first no _ or -")
@@ -273,6 +285,7 @@ def _check(stack: str, chosen: Mapping[str, str], prefix: str) -> None:
         raise general.env_key_missing(prefix + key)
     if len(chosen["SECRET_KEY"]) < SHORTEST_KEY:
         raise general.env_bad_value(f"{prefix}SECRET_KEY", f"{SHORTEST_KEY} characters or more")
+    _check_names_and_sizes(chosen)
     if chosen["TLS"] not in TLS_MODES:
         raise general.env_bad_value("TLS", f"one of {', '.join(TLS_MODES)}")
     for key, low, high in (

@@ -93,6 +93,12 @@ def test_a_trial_has_nothing_of_production() -> None:
         ({"TLS": "certificate"}, "DEP23"),
         ({"TLS": "certificate", "TLS_CERT": "README.md", "TLS_KEY": "README.md"}, "DEP23"),
         ({"STACK": "A b"}, "ENV06"),
+        ({"DOMAIN": "https://shop.example.org/"}, "ENV06"),
+        ({"DOMAIN": "shop.example.org, -x"}, "ENV06"),
+        ({"DOMAIN": "shop.example.org:8443"}, "ENV06"),
+        ({"MAX_BODY": "much"}, "ENV06"),
+        ({"MAX_BODY": "10X"}, "ENV06"),
+        ({"WEB_MEMORY": "lots"}, "ENV06"),
         ({"WEB_REPLICAS": "0"}, "ENV06"),
         ({"WEB_THREADS": "many"}, "ENV06"),
         ({"POOL_SIZE": "0"}, "ENV06"),
@@ -106,6 +112,11 @@ def test_what_cannot_be(values: dict[str, str], code: str) -> None:
         made(**values)
     assert raised.value.code == code
     assert "of-production" not in str(raised.value)
+
+
+@pytest.mark.parametrize("size", ["512M", "10MB", "1.5GiB", "4096", "1g"])
+def test_a_size(size: str) -> None:
+    assert made(MAX_BODY=size, WEB_MEMORY=size).values["MAX_BODY"] == size
 
 
 def test_own_certificates_are_secrets(tmp_path: Path) -> None:
