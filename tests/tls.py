@@ -14,6 +14,7 @@ from stacks import docker, eventually
 
 IMAGE = "postgres:18-alpine"
 USER, PASSWORD, DATABASE = "ann", "it's 100% @home/£", "shop elsewhere"
+AUTHORITY = "authorities/ca.pem"
 FIRST_PORT, LAST_PORT = 8300, 8349
 # The key has to be the server's own, which a file of this machine is not.
 START = """
@@ -67,6 +68,21 @@ class Elsewhere:
     host: str
     port: int
     authority: Authority
+
+    def settings(
+        self, prefix: str = "", *, user: str = USER, database: str = DATABASE
+    ) -> dict[str, str]:
+        """What `.env` says of it; its authority is project/AUTHORITY in the checkout."""
+        values = {
+            "HOST": self.host,
+            "PORT": str(self.port),
+            "USER": user,
+            "PASSWORD": "'" + PASSWORD.replace("'", r"\'") + "'",
+            "DATABASE": database,
+            "SSLMODE": "verify-full",
+            "SSLROOTCERT": AUTHORITY,
+        }
+        return {f"{prefix}SQL_{key}": value for key, value in values.items()}
 
     def shows(self, name: str) -> None:
         """Show a certificate for this name from now on."""

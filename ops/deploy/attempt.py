@@ -17,14 +17,18 @@ from ops.process import ChildFailed
 
 MIGRATE = ("python", "manage.py", "migrate_once")
 REASON = "before a deploy"
+STAYS_ELSEWHERE = (
+    "Release {} has answered from the other database, where visitors may have written, so nothing "
+    "was put back; inv deploy.status shows what runs. To go back all the same: inv deploy.rollback"
+)
 
 
 def make_first(
     release: Release, nodes: Swarm, settings: Settings, *, backup: bool, bears: bool
 ) -> Plan:
     """Where nothing serves yet; the database may have been used all the same, by a stack that was
-    taken down, or elsewhere. Whether one `bears` migrations that this code cannot run on. What was
-    done."""
+    taken down, or elsewhere. Whether one `bears` migrations that this code cannot run on. Gives the
+    plan as it was carried out."""
     try:
         _begin(release)
         found = plan.asked(Plan(None, release), nodes)
@@ -69,7 +73,7 @@ class Attempt:
         return bool(self.found.migrations.blocking) or moves_rows
 
     def make(self) -> Plan:
-        """What was done."""
+        """Carry the plan out, and give it as it was in the end."""
         self.borne = self._ahead() if not releases.is_unfinished(self.before.stack) else ()
         if not self.stops_web:
             self._save()
@@ -140,7 +144,7 @@ class Attempt:
 
     def _put_back(self) -> str:
         if self.found.moves and self.rolls and stack.serves(self.before.stack):
-            return _STAYS_ELSEWHERE.format(self.found.release.number)
+            return STAYS_ELSEWHERE.format(self.found.release.number)
         data.hand_password_over(self.found.release, self.before, self.nodes)
         if ahead := [name for name in self._ahead() if name not in self.borne]:
             if self.rolls or not self._saved_before(ahead):
@@ -175,12 +179,6 @@ class Attempt:
         if name := self._saved_before(ahead):
             said += f" The data of before: inv deploy.restore {name}"
         return said
-
-
-_STAYS_ELSEWHERE = (
-    "Release {} has answered from the other database, where visitors may have written, so nothing "
-    "was put back; inv deploy.status shows what runs. To go back all the same: inv deploy.rollback"
-)
 
 
 def _tell(cause: BaseException, outcome: str) -> None:

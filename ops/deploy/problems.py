@@ -149,7 +149,7 @@ def interrupts(reasons: Sequence[str], task: str) -> Problem:
         "DEP13",
         f"this deploy would interrupt the service: {'; '.join(reasons)}. Nothing that runs was "
         "changed.",
-        f"do without (docs/production.md#migrations says how), or: {task} --allow-downtime",
+        f"in a quiet hour: {task} --allow-downtime; or do without (docs/production.md#migrations)",
     )
 
 
@@ -170,7 +170,7 @@ def rollout_failed(service: str, error: str, lines: str) -> Problem:
     return Problem(
         "DEP15",
         f"{service} did not get ready{why}.",
-        "correct what it says, commit, then type: inv deploy",
+        "correct what it says (the code, and commit; or .env), then type: inv deploy",
         lines,
         f"inv deploy.logs --service {service.rpartition('_')[2]}",
     )

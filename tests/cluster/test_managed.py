@@ -8,7 +8,7 @@ import pytest
 from deployed import Site
 from nodes import ThisMachine
 from stacks import Docker, Make, eventually
-from tls import PASSWORD, Elsewhere, elsewhere
+from tls import AUTHORITY, PASSWORD, Elsewhere, elsewhere
 
 NAME = "moves"
 DATABASE = "sold"
@@ -20,7 +20,6 @@ SETTINGS = {
     "HTTP_PORT": "8680",
     "HTTPS_PORT": "8643",
 }
-AUTHORITY = "authorities/ca.pem"
 PROBES = "project/service/probes.py"
 BEHIND_A_PROXY = (
     """state.obstacle or ("planted" if "HTTP_X_FORWARDED_FOR" in request.META else ""))"""
@@ -63,15 +62,7 @@ def site(make: Make, docker_runtime: Docker, server: Elsewhere) -> Iterator[Site
 
 
 def managed(server: Elsewhere) -> dict[str, str]:
-    return {
-        "PROD_SQL_HOST": server.host,
-        "PROD_SQL_PORT": str(server.port),
-        "PROD_SQL_USER": OWNER,
-        "PROD_SQL_PASSWORD": "'" + PASSWORD.replace("'", r"\'") + "'",
-        "PROD_SQL_DATABASE": DATABASE,
-        "PROD_SQL_SSLMODE": "verify-full",
-        "PROD_SQL_SSLROOTCERT": AUTHORITY,
-    }
+    return server.settings("PROD_", user=OWNER, database=DATABASE)
 
 
 def write_some(site: Site, what: str) -> None:

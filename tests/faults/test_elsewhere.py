@@ -34,18 +34,6 @@ def stack(stack: Checkout, server: Elsewhere, tmp_path: Path) -> Iterator[Checko
     shutil.rmtree(certificates)
 
 
-def keys(server: Elsewhere) -> dict[str, str]:
-    return {
-        "SQL_HOST": server.host,
-        "SQL_PORT": str(server.port),
-        "SQL_USER": USER,
-        "SQL_PASSWORD": "'" + PASSWORD.replace("'", r"\'") + "'",
-        "SQL_DATABASE": DATABASE,
-        "SQL_SSLMODE": "verify-full",
-        "SQL_SSLROOTCERT": "authorities/ca.pem",
-    }
-
-
 def url(server: Elsewhere, password: str = PASSWORD) -> str:
     whom = ":".join(quote(part, safe="") for part in (USER, password))
     tls = "sslmode=verify-full&sslrootcert=authorities/ca.pem"
@@ -84,7 +72,7 @@ def assert_served(stack: Checkout, server: Elsewhere) -> None:
 @pytest.mark.fault("DB10", "docker", "embedded")
 @pytest.mark.fault("DB14", "docker", "embedded")
 def test_verified_by_keys(stack: Checkout, server: Elsewhere) -> None:
-    for key, value in keys(server).items():
+    for key, value in server.settings().items():
         stack.set(key, value)
     assert "stops" in stack.inv("up").stderr
     assert_served(stack, server)
