@@ -1,21 +1,24 @@
-"""A start whose migrations fail, in a process of its own, on SQLite."""
+"""Starts whose migrations fail, each a process of its own on SQLite; two that migrate at once."""
 
 import contextlib
 import io
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from django.test import SimpleTestCase, TestCase
+from django.core.management import call_command
+from django.test import SimpleTestCase, TestCase, TransactionTestCase
 
 from config.database import SQLITE
 from service import exits
+from service.management.commands.migrate import alone
 from service.migrating import migrate
 
-from .broken import database_down
+from .broken import changed, database_down
 from .shop import FAILS, FIRST, NO_PARENT, TWO_LAST, migration, write_shop
-from .test_serve import serve
+from .test_serve import on_postgresql, serve
 
 CALLS_COMMAND = "[migrations.RunPython(lambda *_: management.call_command('loaddata'))]"
 AFTER_MIGRATING = """
@@ -129,3 +132,45 @@ class LostDatabaseTests(TestCase):
             migrate(verbosity=0)
         self.assertEqual(caught.exception.code, exits.NO_DATABASE)
         self.assertRegex(printed.getvalue(), r"^Lost the database at .* while migrating: .*\.\n$")
+
+
+@on_postgresql
+class OneAtATimeTests(TransactionTestCase):
+    """Two connections to the same server, each of which wants to migrate."""
+
+    def setUp(self) -> None:
+        self.first, self.second = changed(), changed()
+        self.addCleanup(self.first.close)
+        self.addCleanup(self.second.close)
+        self.first.inc_thread_sharing()
+        self.told: list[str] = []
+
+    def is_free(self) -> bool:
+        with alone(self.second, self.told.append):
+            return not self.told
+
+    def test_the_second_waits_for_the_first(self) -> None:
+        with alone(self.first, self.told.append):
+            threading.Timer(0.5, self.first.close).start()  # as its process is killed
+            self.assertFalse(self.is_free())
+        self.assertEqual(self.told, ["Waiting for another migrate on this database to end ..."])
+
+    def test_a_failed_one_lets_go(self) -> None:
+        with self.assertRaises(ZeroDivisionError), alone(self.first, self.told.append):
+            raise ZeroDivisionError
+        self.assertTrue(self.is_free())
+
+    def test_migrate_waits_and_its_plan_does_not(self) -> None:
+        with alone(self.first, self.told.append):
+            call_command("migrate", plan=True, verbosity=0, stdout=io.StringIO())
+            out = io.StringIO()
+            threading.Timer(0.5, self.first.close).start()
+            call_command("migrate", verbosity=0, stdout=out)
+        self.assertIn("Waiting for another migrate", out.getvalue())
+        self.assertTrue(self.is_free())
+
+    def test_behind_a_pooler_there_is_no_lock(self) -> None:
+        pooled = changed(DISABLE_SERVER_SIDE_CURSORS=True)
+        self.addCleanup(pooled.close)
+        with alone(pooled, self.told.append):
+            self.assertTrue(self.is_free())

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.core.management import BaseCommand
 from django.db import connection
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from config.env import integer
 from service import exits
@@ -22,13 +21,4 @@ class Command(BaseCommand):
             wait_for(connection, seconds, self.stdout.write)
         except NoDatabase as error:
             exits.end(exits.NO_DATABASE, str(error))
-        end_with_us(connection)
         migrate(options["verbosity"])
-
-
-def end_with_us(db: BaseDatabaseWrapper) -> None:
-    """If this container is ended, as by a deploy that is broken off, so is its statement: the
-    server would finish it, with the table locked for the code that goes on."""
-    if db.vendor == "postgresql":
-        with db.cursor() as cursor:
-            cursor.execute("SET client_connection_check_interval = '1s'")
