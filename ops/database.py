@@ -27,6 +27,10 @@ SET log_statement = 'none';
 SET log_min_error_statement = 'panic';
 SET log_min_duration_statement = -1;
 """
+# A task that was killed leaves a psql that goes on: the next one's waits for its end.
+ALONE = r"""
+SELECT pg_advisory_lock(hashtext('inv: roles and databases')) \g /dev/null
+"""
 FACTS = rf"""{NAMES}
 SELECT json_build_object(
   'roles', (SELECT array_agg(rolname::text ORDER BY rolname) FROM pg_roles WHERE rolcanlogin),
@@ -39,11 +43,11 @@ TIMES = rf"""{NAMES}
 SELECT json_build_object('clock', extract(epoch FROM clock_timestamp()),
   'zone', current_setting('TimeZone'), 'offset', extract(timezone FROM now()));
 """
-SET_PASSWORD = rf"""{NAMES}{UNLOGGED}
+SET_PASSWORD = rf"""{NAMES}{UNLOGGED}{ALONE}
 ALTER ROLE :"user" PASSWORD :'password';
 """
 # As the image does for a new volume: the user is a superuser, and the database is its own.
-CREATE = rf"""{NAMES}{UNLOGGED}
+CREATE = rf"""{NAMES}{UNLOGGED}{ALONE}
 SELECT format('CREATE ROLE %I SUPERUSER LOGIN PASSWORD %L', :'user', :'password')
   WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'user') \gexec
 SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', :'user', :'password')
@@ -131,9 +135,7 @@ def settle(settings: Settings) -> None:
 
 
 def _finish_password(settings: Settings) -> None:
-    done = runtimes.of(settings).superuser(settings, SET_PASSWORD)
-    if done.code:  # a killed task's psql may have changed the role in this very moment
-        _as_superuser(settings, SET_PASSWORD)
+    _as_superuser(settings, SET_PASSWORD)
     CHANGING.unlink(missing_ok=True)
 
 

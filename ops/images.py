@@ -107,15 +107,14 @@ def _of_build(settings: Settings, said: str, old_serves: bool) -> Problem:
 
 
 def failing_step(said: str) -> str:
-    """The step that failed and its last lines, which BuildKit puts between two dashed ones."""
-    lines = [line for line in said.splitlines() if line.strip()]
-    rules = [number for number, line in enumerate(lines) if line == "------"]
-    if len(rules) >= 2:
-        step, *output = lines[rules[-2] + 1 : rules[-1]]
-        said_last = [] if output else lines[-1:]  # as of a COPY, which says nothing by itself
-        return "\n".join([step, *output[-SHOWN:], *said_last])
-    told = [line for line in lines if line.strip(" -|0123456789")]
-    return "\n".join(told[-SHOWN:])
+    """The step that failed and its last lines, from BuildKit's progress: its summary lacks some."""
+    if not (failed := re.search(r"^#(\d+) ERROR: .*", said, re.MULTILINE)):
+        told = [line for line in said.splitlines() if line.strip(" -|0123456789")]
+        return "\n".join(told[-SHOWN:])
+    step, *lines = re.findall(rf"^#{failed[1]} (.*)", said, re.MULTILINE)
+    output = [found[1] for line in lines if (found := re.match(r"\d+\.\d+ (.*\S)", line))]
+    # A COPY says nothing by itself.
+    return "\n".join([step, *(output or [failed[0].partition(" ")[2]])[-SHOWN:]])
 
 
 def _of_pull(settings: Settings, key: str, image: str, said: str) -> Problem:
