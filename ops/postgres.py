@@ -189,8 +189,7 @@ def psql(server: Server) -> str:
 
 def _initialise(server: Server) -> None:
     """initdb into a folder beside, then a rename: a half-made cluster never looks like one."""
-    # Named by the process: the initdb of a killed task may still be at work on its own.
-    part = server.data.with_name(f"main.part{os.getpid()}")
+    part = _part(server.data)
     _make_private(server.home, server.account)
     _make_private(part.parent, server.account)
     for leftover in part.parent.glob("main.part*"):
@@ -201,6 +200,19 @@ def _initialise(server: Server) -> None:
         raise _failed("not initialised", done.stderr.strip())
     (part / "pg_hba.conf").write_text(ACCESS)
     part.rename(server.data)
+
+
+def remove(home: Path) -> None:
+    """Remove the data; a task that is ended on the way leaves nothing that looks like a cluster."""
+    for data in home.glob("*/main"):
+        data.rename(_part(data))
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def _part(data: Path) -> Path:
+    """Where a cluster is made and removed. Named by the process: the initdb of a killed task may
+    still be at work on its own."""
+    return data.with_name(f"main.part{os.getpid()}")
 
 
 def disk_full(log: str) -> Problem | None:

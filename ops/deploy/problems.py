@@ -7,6 +7,7 @@ from ops.console import few
 from ops.problems import Problem
 
 AGAIN = "then type the same command again"
+KILLED = "exit (137)"  # by the kernel
 
 
 def target_missing() -> Problem:
@@ -167,6 +168,8 @@ def migration_failed(lines: str, error: str) -> Problem:
 def rollout_failed(service: str, error: str, lines: str) -> Problem:
     """The new version does not get ready"""
     why = f": {error}" if error else ""
+    if KILLED in error:
+        why += ", as where a container needs more memory than it may have (WEB_MEMORY of the web)"
     return Problem(
         "DEP15",
         f"{service} did not get ready{why}.",

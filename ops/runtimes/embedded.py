@@ -1,7 +1,6 @@
 """The embedded runtime: no engine, no root. PostgreSQL from a wheel, Django's server beside it."""
 
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -204,7 +203,7 @@ def remove_all(settings: Settings) -> None:
     """Stop what runs, and remove the folders."""
     _stop(settings)
     for path in _folders(settings):
-        shutil.rmtree(path, ignore_errors=True)
+        postgres.remove(path)
 
 
 def data_that_stay(settings: Settings) -> list[str]:

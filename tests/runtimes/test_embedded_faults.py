@@ -221,6 +221,25 @@ def test_ctrl_c_in_the_middle_of_the_first_up(make: Make, embedded_runtime: Embe
     assert stack.get()[0] == 200
 
 
+def test_a_nuke_that_is_killed_while_it_removes(make: Make, embedded_runtime: Embedded) -> None:
+    """What is left of the data looks like none, and goes with the next start."""
+    stack = make(embedded_runtime, name="half removed")
+    stack.inv("up")
+    data = stack.root / ".data" / "18" / "main"
+    (data / "many").mkdir()
+    for name in range(20_000):
+        (data / "many" / str(name)).touch()
+    nuke = stack.start("nuke", "--yes", "--no-backup")
+    while data.exists():
+        assert nuke.poll() is None
+    nuke.kill()
+    nuke.communicate()
+    assert list(data.parent.glob("main.part*")), "it was killed in the middle"
+    stack.inv("up")
+    assert stack.get()[0] == 200
+    assert list(data.parent.iterdir()) == [data]
+
+
 def test_a_long_path_has_its_socket_elsewhere(make: Make, embedded_runtime: Embedded) -> None:
     stack = make(embedded_runtime, name="long-" + "x" * 110)
     stack.inv("up")
