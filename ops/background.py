@@ -9,8 +9,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,10 @@ class Background:
         if process.mode.dry:
             return
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        with self.lock.open("a+") as lock, self.log.open("wb") as log, _undisturbed():
+        with self.lock.open("a+") as lock, self.log.open("wb") as log:
             fcntl.flock(lock, fcntl.LOCK_EX)
             lock.truncate(0)  # the number of before, which may be another program's by now
-            child = subprocess.Popen(
+            subprocess.Popen(
                 argv,
                 cwd=cwd,
                 env=env,
@@ -86,9 +86,10 @@ class Background:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=[lock.fileno()],  # the lock goes on with the child, and ends with it
+                # By itself: whatever ends us, there is none that nobody can stop.
+                preexec_fn=lambda: os.write(lock.fileno(), str(os.getpid()).encode()),
                 **identity(account),
             )
-            lock.write(str(child.pid))
 
     def stop(self, signum: int, seconds: float) -> bool:
         """Send `signum` and wait for its end; whether it came within `seconds`."""
@@ -110,13 +111,3 @@ class Background:
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    # A Ctrl-C between the start and the note of its number would leave one that nobody can stop.
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -135,7 +135,9 @@ def settle(settings: Settings) -> None:
 
 
 def _finish_password(settings: Settings) -> None:
-    _as_superuser(settings, SET_PASSWORD)
+    done = runtimes.of(settings).superuser(settings, SET_PASSWORD)
+    if done.code:  # another session may have changed the role in this very moment
+        _as_superuser(settings, SET_PASSWORD)
     CHANGING.unlink(missing_ok=True)
 
 

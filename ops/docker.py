@@ -47,6 +47,11 @@ class Target:
 
     name: str = ""
 
+    @property
+    def seconds(self) -> float:
+        """How long it may take to answer: a Swarm whose leader is lost looks for another."""
+        return 30 if self.name else ENGINE_SECONDS
+
 
 target = Target()
 
@@ -93,7 +98,7 @@ class Container:
 
 def ask(*arguments: str, seconds: float = ENGINE_SECONDS) -> str:
     """The output of `docker ...`, or the problem that keeps it from answering."""
-    result = process.run(["docker", *arguments], timeout=seconds)
+    result = process.run(["docker", *arguments], timeout=max(seconds, target.seconds))
     if result.code:
         raise diagnose(" ".join(("docker", *arguments[:2])), result.err)
     return result.out

@@ -12,7 +12,8 @@ STATE = ROOT / ".state"
 
 @contextmanager
 def one_at_a_time(task: str) -> Iterator[None]:
-    """Hold the checkout's lock; the kernel lets go of it however this process ends."""
+    """Hold the checkout's lock; the kernel lets go of it however this process and the commands that
+    it has started end."""
     if process.mode.dry:
         yield
         return
@@ -23,12 +24,17 @@ def one_at_a_time(task: str) -> Iterator[None]:
         file.truncate(0)
         file.write(f"inv {task}, process {os.getpid()}")
         file.flush()
-        yield
+        process.mode.held = (file.fileno(),)
+        try:
+            yield
+        finally:
+            process.mode.held = ()
 
 
 def _acquire(handle: int, holder: str) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        console.say(f"waiting for {holder or 'another task'} in this checkout to end ...")
+        whom = f"{holder}, or what it has started," if holder else "another task"
+        console.say(f"waiting for {whom} in this checkout to end ...")
         fcntl.flock(handle, fcntl.LOCK_EX)

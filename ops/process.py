@@ -24,13 +24,15 @@ class Mode:
     """Invoke's --dry (show commands, run none that change something) and --echo (show all).
 
     `interrupted` tells a task of several commands that one of them was meant to be the last,
-    `unbroken` that none may be broken off.
+    `unbroken` that none may be broken off. `held` are descriptors that each command keeps open, so
+    that a lock on one lasts as long as what a killed task has begun.
     """
 
     dry: bool = False
     echo: bool = False
     interrupted: bool = False
     unbroken: bool = False
+    held: tuple[int, ...] = ()
 
 
 mode = Mode()
@@ -83,6 +85,7 @@ def run(
             text=True,
             errors="replace",
             start_new_session=mode.unbroken,
+            pass_fds=mode.held,
         )
     except OSError as error:
         return Result(_cannot_run(error), "", f"{argv[0]}: {error.strerror}")
@@ -151,6 +154,7 @@ def attach(
                 stdout=out or (sys.stderr if progress else None),
                 stderr=err,
                 start_new_session=mode.unbroken,
+                pass_fds=mode.held,
             )
         except OSError as error:
             print(f"{argv[0]}: {error.strerror}", file=sys.stderr)
@@ -292,6 +296,7 @@ def _open(
         stderr=err,
         pipesize=PIECE,
         start_new_session=True,
+        pass_fds=mode.held,
     )
 
 

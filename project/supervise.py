@@ -117,6 +117,7 @@ class Supervisor:
         """Wait for a file to differ from `before`; False if told to stop."""
         while not STOP & signal.sigpending():
             if snapshot() != before:
+                print("A file has changed: starting again.", file=sys.stderr, flush=True)
                 return True
             time.sleep(POLL_SECONDS)
         return False

@@ -225,9 +225,11 @@ def swap(client: Client, part: str, note: Note, live: str = "") -> None:
 
 
 def swap_copy(settings: Settings, client: Client, source: str, note: Note) -> None:
-    """The same with a copy of `source`."""
-    values = _swapping(client, part_of(settings, client), note)
-    _alone(client, COPY + SWAP, SOURCE=source, **values)
+    """The same with a copy of `source`. The psql of a killed task goes on to its end: to that of
+    the copy alone."""
+    part = part_of(settings, client)
+    _alone(client, COPY, SOURCE=source, PART=part)
+    swap(client, part, note)
 
 
 def _swapping(client: Client, part: str, note: Note) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ops import docker, process
+from ops import console, docker, process
 from ops.deploy import problems, stack, swarm
 from ops.deploy.objects import KIND, STACK
 from ops.deploy.production import CA
@@ -32,11 +32,8 @@ class Outcome:
 
 
 def run(release: Release, name: str, command: Sequence[str]) -> Outcome:
-    """Run a command once, in the web's image, on whatever node; a job of before is waited for."""
+    """Run a command once, in the web's image, on whatever node."""
     service = f"{release.stack}_job_{name}"
-    if service in names(release.stack, JOB):  # of a task that was killed
-        _wait(service)
-        _remove(service)
     mode = ["--mode", "replicated-job"]
     with _removed(service):
         create(release, service, JOB, release.image, mode, command)
@@ -46,12 +43,20 @@ def run(release: Release, name: str, command: Sequence[str]) -> Outcome:
 def fetch(release: Release, image: str) -> Outcome:
     """Have every node fetch an image: what cannot be had is known before anything is stopped."""
     service = f"{release.stack}_job_{FETCH}"
-    if service in names(release.stack, JOB):
-        _remove(service)
     flags = ["--mode", "global-job", "--restart-condition", "none", "--with-registry-auth"]
     with _removed(service):
         _create(release.stack, service, JOB, [*flags, "--entrypoint", "true", image])
         return _outcome(service)
+
+
+def finish_left(stack: str) -> None:
+    """Wait for what a killed deploy has left at work: a migration is not to be done behind the back
+    of who looks at the database now."""
+    for service in names(stack, JOB):
+        if not service.endswith(FETCH):
+            console.say(f"waiting for {service}, which a killed deploy has begun ...")
+            _wait(service)
+        _remove(service)
 
 
 def create(

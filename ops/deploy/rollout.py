@@ -78,6 +78,7 @@ def run(settings: Settings, asked: Asked) -> None:
         _show(deploy)
         return
     with one_at_a_time("deploy"), one_deploy(wanted.stack):
+        jobs.finish_left(wanted.stack)
         _deploy(deploy)
 
 
@@ -209,6 +210,7 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
     """Go back to the release before, at the present scale."""
     at = view.target(settings, context, local=local)
     with one_at_a_time("deploy.rollback"), one_deploy(at.stack):
+        jobs.finish_left(at.stack)
         now = at.release()
         before = releases.by_number(now.stack, now.before)
         if releases.is_unfinished(now.stack):  # what is before that one

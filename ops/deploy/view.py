@@ -133,6 +133,7 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
     if not yes:
         _confirm(release.stack, f"replaces the database of {release.url}")
     with one_at_a_time("deploy.restore"), one_deploy(release.stack):
+        jobs.finish_left(release.stack)
         data.restore(settings, found.release(), found.nodes, which)
         waiting = plan.unapplied(found.release(), found.nodes)
     if waiting:

@@ -35,6 +35,7 @@ from ops.volumes import Volume
 WAIT_SECONDS = 180
 DATABASE_SECONDS = 60
 POLL_SECONDS = 1.0
+REMOVAL_SECONDS = 20
 TELL_SECONDS = 10
 KINDS = ("container", "volume", "network", "image")
 DEAD = ("exited", "dead")
@@ -58,7 +59,7 @@ def up(settings: Settings) -> None:
     """Build what is stale, start what is not running, wait until all is healthy and migrated."""
     with one_at_a_time("up"):
         settings = clusters.finish_switch(settings)
-        found = docker.containers(settings)
+        found = _after_removals(settings)
         inputs = freshness.stack_inputs(settings)
         if not _is_up(settings, found, inputs):
             _start(settings, found, inputs)
@@ -271,6 +272,17 @@ def _migrate(settings: Settings) -> None:
     readiness.refuse(settings, answer)
 
 
+def _after_removals(settings: Settings) -> list[Container]:
+    """The containers, when none is on its way out: a task that was killed leaves that to the
+    engine."""
+    deadline = time.monotonic() + REMOVAL_SECONDS
+    while True:
+        found = docker.containers(settings)
+        if time.monotonic() > deadline or not any(c.state == "removing" for c in found):
+            return found
+        time.sleep(POLL_SECONDS)
+
+
 def _is_up(settings: Settings, found: Sequence[Container], inputs: str) -> bool:
     running = {c.service: c for c in found if c.running}
     if set(running) != set(settings.services):
@@ -389,7 +401,8 @@ def cause_of(settings: Settings, container: Container) -> Problem | None:
         return None
     if container.service == "db":  # once it fits .env, its next health check will see so
         return database.misfit(settings)
-    return web_cause.of_running(settings, readiness.ask(settings), web_log(settings) or "")
+    answer = readiness.ask(settings)  # its health check may lag behind
+    return None if answer.ready else web_cause.of_running(settings, answer, web_log(settings) or "")
 
 
 def _cause_of_death(settings: Settings, container: Container) -> Problem:

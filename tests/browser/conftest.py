@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from stacks import Checkout, Docker, Embedded, maker
 
 from ops import docker
@@ -18,6 +18,7 @@ QUIET = ["--disable-background-networking", "--disable-component-update", "--dis
 def browser() -> Iterator[Browser]:
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
+        expect.set_options(timeout=30_000)
         launched = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=[*QUIET, *sandbox]
         )
@@ -44,4 +45,5 @@ def page(browser: Browser, stack: Checkout) -> Iterator[Page]:
         opened.on("pageerror", lambda error: errors.append(str(error)))
         opened.on("requestfailed", lambda request: errors.append(request.url))
         yield opened
+        opened.wait_for_load_state()  # what is broken off by the end would count as failed
     assert errors == []

@@ -418,6 +418,7 @@ def test_what_comes_bit_by_bit_goes_on_so(edge: Edge, encoding: str) -> None:
 
 def test_the_log_has_the_id_and_no_question(edge: Edge) -> None:
     headers = edge.ask("/logged?q=private", Referer=f"https://{NAME}/?q=private", Cookie="a=b")[1]
+    eventually(lambda: "/logged" in edge.logs(edge.proxy), 5, "it is in the log")
     lines = [line for line in edge.logs(edge.proxy).splitlines() if "/logged" in line]
     assert headers["x-request-id"] in lines[0] and "private" not in "".join(lines)
     assert json.loads(lines[0])["request"]["headers"]["Cookie"] == ["REDACTED"]

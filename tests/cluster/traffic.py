@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 CONNECT_SECONDS = 2.0  # then the next address is tried, as browsers do
 ANSWER_SECONDS = 15.0
 PAUSE_SECONDS = 0.15
-MOST_REQUESTS, MOST_SECONDS = 4000, 300.0
+MOST_REQUESTS, MOST_SECONDS = 20_000, 1200.0
 WRITER = "writer"
 NAME = re.compile(r"<h1>(.*?)</h1>")
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
@@ -62,14 +62,15 @@ class Connection(http.client.HTTPSConnection):
         self.place, self.addresses, self.tls = place, addresses, context
 
     def connect(self) -> None:
-        for address in self.addresses:
+        *others, last = self.addresses
+        for address in others:
             with suppress(OSError):
-                self.sock = self._encrypted(address)
+                self.sock = self._encrypted(address, CONNECT_SECONDS)
                 return
-        raise ConnectionError("no address can be connected to")
+        self.sock = self._encrypted(last, ANSWER_SECONDS)
 
-    def _encrypted(self, address: str) -> ssl.SSLSocket:
-        plain = socket.create_connection((address, self.place.port), timeout=CONNECT_SECONDS)
+    def _encrypted(self, address: str, seconds: float) -> ssl.SSLSocket:
+        plain = socket.create_connection((address, self.place.port), timeout=seconds)
         try:
             encrypted = self.tls.wrap_socket(plain, server_hostname=self.place.name)
         except OSError:

@@ -20,7 +20,7 @@ MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 # The head of a program for arm64, so that starting it fails as starting any of them would.
 ARM_PROGRAM = bytes.fromhex("7f454c46020101" + "00" * 9 + "0200b700" + "01000000" + "00" * 4064)
-SECONDS = 10  # to pull nothing, or to see a build fail
+SECONDS = 40  # to pull nothing, or to see a build fail
 
 
 @pytest.fixture(scope="module")

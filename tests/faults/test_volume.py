@@ -40,7 +40,9 @@ def test_another_major_version(older: Checkout) -> None:
     older.inv("down")
     said, at = older.refused("DB05"), datetime.now(UTC)
     ended = ("inspect", "--format", "{{.State.FinishedAt}}", f"{older.project}-db-1")
-    assert (at - datetime.fromisoformat(docker(*ended).stdout.strip())).total_seconds() < 3
+    assert (
+        at - datetime.fromisoformat(docker(*ended).stdout.strip())
+    ).total_seconds() < 20  # not the 180 s that a start may take
     assert "the volume holds PostgreSQL 17; postgres:18-alpine is another" in said
     assert "DB05" in older.found_by_doctor()
     mend(older, said)

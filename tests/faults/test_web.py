@@ -19,7 +19,7 @@ ELSEWHERE = {
     "127.0.0.1": "Connection refused",
     "db.invalid": "could not translate host name",
 }
-SECONDS = 5  # from its death to the sentence
+SECONDS = 15  # from its death to the sentence; a start may take 120
 MOST_LINES = 24  # of everything on the screen: Compose's progress, evidence, sentence
 
 # The code, the file, what is added to it, and what the screen has to say.
@@ -96,7 +96,7 @@ def test_a_death_of_what_was_saved(stack: Checkout) -> None:
         eventually(lambda: stack.get()[0] == 0, 15, "its server ends")
         started = time.monotonic()
         said = stack.refused("WEB02")
-        assert time.monotonic() - started < SECONDS
+        assert time.monotonic() - started < 8  # a web that may yet get ready is given 10
         assert_short(said)
         assert "a syntax error in project/home/views.py line" in said
     stack.inv("up")

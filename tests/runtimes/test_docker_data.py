@@ -89,3 +89,18 @@ def test_two_at_once(idle: Checkout) -> None:
     assert [child.returncode for child in (first, second)] == [0, 0], ends
     assert sum("in this checkout to end" in err for _, err in ends) == 1
     assert [out for out, _ in ends] == [f"{idle.url}\n"] * 2
+
+
+def test_what_a_killed_task_has_begun_is_waited_for(idle: Checkout) -> None:
+    """Its docker goes on to end what the next one is to start."""
+    idle.inv("up")
+    down = idle.start("down")
+    assert down.stderr
+    while "docker compose down" not in down.stderr.readline():
+        assert down.poll() is None
+    time.sleep(0.2)  # it is at work
+    os.kill(down.pid, signal.SIGKILL)
+    again = idle.inv("up")
+    assert "in this checkout to end" in again.stderr
+    assert idle.get()[0] == 200
+    down.communicate()

@@ -134,7 +134,14 @@ class Production:
 
     def sleeping(self) -> int:
         """How many sessions of the database's are in pg_sleep()."""
-        asked = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
+        return self._sessions("wait_event = 'PgSleep'")
+
+    def waiting(self) -> int:
+        """How many wait for a lock of another."""
+        return self._sessions("wait_event_type = 'Lock'")
+
+    def _sessions(self, which: str) -> int:
+        asked = f"select count(*) from pg_stat_activity where {which}"
         argv = ("psql", "--username=app", "--no-align", "--tuples-only", f"--command={asked}")
         return int(docker("exec", f"{self.name}-db", *argv).stdout)
 
@@ -225,6 +232,7 @@ def test_a_page_behind_a_proxy(replica: Replica) -> None:
     assert page.status == 200 and "PostgreSQL 18" in page.text
     assert page.headers["x-request-id"] == "4f1c-9"
     assert "max-age=" in page.headers["strict-transport-security"]
+    eventually(lambda: '"path": "/"' in replica.log(), 5, "it is in the log")
     lines = [json.loads(line) for line in replica.log().splitlines() if '"path": "/"' in line]
     assert [(line["request_id"], line["status"]) for line in lines] == [("4f1c-9", 200)]
     plain = get(replica.url, X_Forwarded_Proto="http")
@@ -351,10 +359,10 @@ def test_ready_once_it_lives_on_without_the_database(stack: Production) -> None:
 def test_busy_is_not_dead(stack: Production) -> None:
     """One whose only thread waits for a row; ended is who has not answered for minutes."""
     with stack.replica(WEB_WORKERS="1", WEB_THREADS="1") as replica:
-        slow = Slow(stack, replica.until_ready().url, seconds=9)
+        slow = Slow(stack, replica.until_ready().url, seconds=12)
         slow.start()
-        time.sleep(1)
-        assert replica.healthy(), "the thread waits"
+        eventually(lambda: stack.waiting() == 1, 9, "the thread waits")
+        assert replica.healthy()
         docker("exec", replica.name, "touch", "-d", "2026-01-01 00:00", "/tmp/web-late")
         assert not replica.healthy()
         slow.join()
@@ -380,10 +388,11 @@ def test_a_database_of_which_nothing_comes_any_more(stack: Production) -> None:
 
 def test_sigterm_loses_no_request(stack: Production) -> None:
     """One that waits for a row all along, and many new ones while the proxies still send them."""
-    with stack.replica() as replica:
+    with stack.replica(DRAIN_SECONDS="6") as replica:
         url = replica.until_ready().url
-        slow = Slow(stack, url)
+        slow = Slow(stack, url, seconds=10)
         slow.start()
+        eventually(lambda: stack.waiting() == 1, 9, "a request waits for the row")
         clients = [Client(url) for _ in range(4)]
         for client in clients:
             client.start()
@@ -394,9 +403,11 @@ def test_sigterm_loses_no_request(stack: Production) -> None:
         replica.kill(signal.SIGTERM)  # a second one hurries nothing
         time.sleep(0.8)
         for client in clients:
-            client.stop()
+            client.stopping = True
+        for client in clients:
+            client.join()
         assert replica.status() == 0
-        assert 2 < time.monotonic() - told < 12
+        assert 6 < time.monotonic() - told < 30
         slow.join()
         assert slow.found == 200
         assert [fault for client in clients for fault in client.faults] == []
@@ -416,16 +427,17 @@ class Slow(threading.Thread):
 
     found = 0
 
-    def __init__(self, stack: Production, url: str, seconds: int = 5) -> None:
+    def __init__(self, stack: Production, url: str, seconds: int) -> None:
         super().__init__()
+        self.stack = stack
         lock = f"begin; lock notes_note; select pg_sleep({seconds}); commit"
         argv = ("exec", f"{stack.name}-db", "psql", "--username=app", f"--command={lock}")
         self.url, self.locker = url, threading.Thread(target=docker, args=argv)
 
     def run(self) -> None:
         self.locker.start()
-        time.sleep(0.4)
-        self.found = get(self.url).status
+        eventually(lambda: self.stack.sleeping() == 1, 20, "the table is locked")
+        self.found = get(self.url, timeout=60).status
         self.locker.join()
 
 
@@ -445,7 +457,3 @@ class Client(threading.Thread):
                 self.answers += 1
             except Exception as error:
                 self.faults.append(repr(error))
-
-    def stop(self) -> None:
-        self.stopping = True
-        self.join()

@@ -103,13 +103,13 @@ class SuperviseTests(SimpleTestCase):
         process = self.start()
         waiting = "Ended with status 1; waiting for a change in project/ ..."
         self.assertEqual(self.lines(process, 2), ["serve --reload true", waiting])
-        again = "serve --reload --no-migrate true"
+        again = ["A file has changed: starting again.", "serve --reload --no-migrate true"]
         (self.folder / "added.py").touch()
-        self.assertEqual(self.lines(process, 2), [again, waiting])
+        self.assertEqual(self.lines(process, 3), [*again, waiting])
         (self.folder / "added.py").unlink()
-        self.assertEqual(self.lines(process, 2), [again, waiting])
+        self.assertEqual(self.lines(process, 3), [*again, waiting])
         self.act(SERVE)
-        self.assertEqual(self.lines(process, 2), [again, "up"])
+        self.assertEqual(self.lines(process, 3), [*again, "up"])
 
     def test_a_change_made_while_the_child_ran_counts(self) -> None:
         self.act(

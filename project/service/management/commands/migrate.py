@@ -6,15 +6,20 @@ the server still serves. The second would apply what the first is about to commi
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from django.core.management.commands import migrate
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-LOCK = int.from_bytes(b"migrate")
+LOCK = int.from_bytes(b"migr")
 POLL_SECONDS = 0.2
+HOLDER = """
+    SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database
+    WHERE datname = current_database() AND locktype = 'advisory' AND granted
+    AND classid = 0 AND objid = %s
+"""
 # Whose client is gone, or its machine, the server is to end within seconds: it would go on with a
 # statement, and keep its locks, with the tables closed to the code that runs.
 END_WITH_US = """
@@ -26,44 +31,43 @@ END_WITH_US = """
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         db = connections[options["database"]]
-        if options["plan"] or options["check_unapplied"] or db.vendor != "postgresql":
+        only_reads = options["plan"] or options["check_unapplied"]
+        with nullcontext() if only_reads or not has_sessions(db) else alone(db, self.stdout.write):
             super().handle(*args, **options)
-            return
-        with db.cursor() as cursor:
-            cursor.execute(END_WITH_US)
-        with alone(db, self.stdout.write):
-            super().handle(*args, **options)
+
+
+def has_sessions(db: BaseDatabaseWrapper) -> bool:
+    """Whether the server knows us from one statement to the next; by a pooler it does not."""
+    pooled = db.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+    return db.vendor == "postgresql" and not pooled
 
 
 @contextmanager
 def alone(db: BaseDatabaseWrapper, tell: Callable[[str], object]) -> Iterator[None]:
-    """Hold the database's lock of migrations, for which one of another process is waited for.
-
-    Behind a pooler by transaction there is no session to hold it: then without.
-    """
-    if db.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
-        yield
-        return
+    """Hold the database's lock of migrations, for which one of another process is waited for."""
+    with db.cursor() as cursor:
+        cursor.execute(END_WITH_US)
     wait_for_lock(db, tell)
     try:
         yield
     finally:
         with suppress(Error):  # a connection that broke has let go of it
-            ask(db, "pg_advisory_unlock")
+            ask(db, "SELECT pg_advisory_unlock(%s)")
 
 
 def wait_for_lock(db: BaseDatabaseWrapper, tell: Callable[[str], object]) -> None:
-    told = False
+    told = None
     # Asked again and again: a CREATE INDEX CONCURRENTLY of the other would wait for a statement
     # that waits for its end.
-    while not ask(db, "pg_try_advisory_lock"):
-        if not told:
-            tell("Waiting for another migrate on this database to end ...")
-            told = True
+    while not ask(db, "SELECT pg_try_advisory_lock(%s)"):
+        if (holder := ask(db, HOLDER)) not in (None, told):
+            tell(f"Waiting for another migrate on this database to end (server process {holder})")
+            told = holder
         time.sleep(POLL_SECONDS)
 
 
-def ask(db: BaseDatabaseWrapper, function: str) -> bool:
+def ask(db: BaseDatabaseWrapper, question: str) -> int | None:
     with db.cursor() as cursor:
-        cursor.execute(f"SELECT {function}(%s)", [LOCK])
-        return bool(cursor.fetchone()[0])
+        cursor.execute(question, [LOCK])
+        found = cursor.fetchone()
+        return found[0] if found else None

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,11 @@ class Command(Runserver):
         # Runserver checks in its thread, whose death the process would outlive.
         if not options["skip_checks"]:
             self.check()
-        if options["migrate"]:
-            self.wait_and_migrate(options["verbosity"])
         if options["use_reloader"]:
             autoreload.autoreload_started.connect(reload_if_changed)
             end_with_supervisor()
+        if options["migrate"]:
+            self.wait_and_migrate(options["verbosity"])
         super().handle(*args, **{**options, "skip_checks": True, "insecure_serving": True})
 
     def wait_and_migrate(self, verbosity: int) -> None:
@@ -95,12 +96,20 @@ class Command(Runserver):
         self.stdout.flush()
 
 
-def reload_if_changed(**_: Any) -> None:
-    """Catch a file saved while this process was starting: the reloader only sees later ones."""
-    if supervise.FINGERPRINT in os.environ and (
-        os.environ[supervise.FINGERPRINT] != supervise.fingerprint(supervise.snapshot())
-    ):
-        autoreload.trigger_reload(str(supervise.HERE))
+def reload_if_changed(sender: autoreload.BaseReloader, **_: Any) -> None:
+    """Catch a file saved while this process was starting: the reloader sees those alone that are
+    saved after its first tick."""
+    ticks = sender.tick()
+
+    def tick() -> Iterator[None]:
+        next(ticks)
+        now = supervise.fingerprint(supervise.snapshot())
+        if os.environ.get(supervise.FINGERPRINT, now) != now:
+            autoreload.trigger_reload(str(supervise.HERE))
+        yield
+        yield from ticks
+
+    sender.tick = tick  # type: ignore[method-assign]
 
 
 def end_with_supervisor() -> None:
