@@ -232,15 +232,21 @@ def _start(settings: Settings, inputs: str) -> None:
         _fit_database(settings)
     if WEB.pid() and not is_served(settings):  # it moves: not before the new port is free
         ports.refuse_taken(settings.web_port)
-    # A web with other settings, or without its database, starts anew: it takes half a second.
-    _stop_web()
-    _refuse_taken_port(settings)
-    _launch_web(settings)
+    if not _is_starting(inputs):
+        # One with other settings, or without its database, starts anew: it takes half a second.
+        _stop_web()
+        _refuse_taken_port(settings)
+        freshness.remember(inputs, {})
+        _launch_web(settings)
     _wait_for_web(settings)
     if DB.pid() and not settings.has_own_database:
         console.say("the stack's own database is not used now: it stops, and its data stay")
         postgres.stop(DB)
-    freshness.remember(inputs, {})
+
+
+def _is_starting(inputs: str) -> bool:
+    """Whether the web of an `up` that was ended, or had waited long enough, still migrates."""
+    return bool(WEB.pid()) and freshness.is_current(inputs, {}) and not READY.exists()
 
 
 def _fit_database(settings: Settings) -> None:

@@ -50,8 +50,16 @@ def has(stack: Checkout, name: str) -> bool:
 
 
 def notices(stack: Checkout, words: str) -> None:
-    """Until the web serves the code as it is now."""
-    eventually(lambda: words in stack.get("readyz")[1], 15, f"/readyz tells {words}")
+    """Until the web serves the code as it is now, and goes on to: one that was started a moment ago
+    starts anew for whatever was saved meanwhile."""
+    told = 0
+
+    def steadily() -> bool:
+        nonlocal told
+        told = told + 1 if words in stack.get("readyz")[1] else 0
+        return told > 8
+
+    eventually(steadily, 15, f"/readyz tells {words}")
 
 
 def mend(stack: Checkout, said: str) -> list[str]:

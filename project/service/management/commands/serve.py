@@ -4,7 +4,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,19 +99,28 @@ class Command(Runserver):
 
 
 def reload_if_changed(sender: autoreload.BaseReloader, **_: Any) -> None:
-    """Catch a file saved while this process was starting: the reloader sees those alone that are
-    saved after its first tick."""
-    ticks = sender.tick()
+    """Catch a file saved while this process was starting, and while the reloader looks around for
+    the first time: it sees those alone that are saved after."""
+    began, ticks = time.time(), sender.tick()
+    now = supervise.fingerprint(supervise.snapshot())
+    if os.environ.get(supervise.FINGERPRINT, now) != now:
+        autoreload.trigger_reload(str(supervise.HERE))
 
     def tick() -> Iterator[None]:
         next(ticks)
-        now = supervise.fingerprint(supervise.snapshot())
-        if os.environ.get(supervise.FINGERPRINT, now) != now:
-            autoreload.trigger_reload(str(supervise.HERE))
+        for file in sender.watched_files():
+            if saved_since(began, file):
+                autoreload.trigger_reload(str(file))
         yield
         yield from ticks
 
     sender.tick = tick  # type: ignore[method-assign]
+
+
+def saved_since(began: float, file: Path) -> bool:
+    with suppress(OSError):  # it is gone
+        return file.stat().st_mtime > began
+    return False
 
 
 def end_with_supervisor() -> None:
