@@ -108,8 +108,7 @@ def diagnose(command: str, reason: str = "") -> Problem:
     """Why a docker command failed: no command, no engine, no Compose, or its own reason."""
     if any(sign in reason for sign in NO_LEADER):
         return problems.swarm_without_leader()
-    question = ["docker", "version", "--format", "{{.Server.Version}}"]
-    engine = process.run(question, timeout=DIAGNOSIS_SECONDS)
+    engine = _version()
     if engine.code in (126, 127):
         return problems.docker_missing()
     if "permission denied" in engine.err:
@@ -130,6 +129,17 @@ def diagnose(command: str, reason: str = "") -> Problem:
         if is_too_old(version, OLDEST[part]):
             return problems.docker_too_old(part, version.strip(), OLDEST[part])
     return problems.docker_failed(command, _last_line(reason))
+
+
+def _version() -> process.Result:
+    """What the engine says of its version. Over ssh, docker at times tells of its own broken pipe
+    alone, and not what ssh has said: then it is asked again."""
+    question = ["docker", "version", "--format", "{{.Server.Version}}"]
+    for _ in range(5):
+        answer = process.run(question, timeout=DIAGNOSIS_SECONDS)
+        if "broken pipe" not in answer.err:
+            break
+    return answer
 
 
 def engine_answers(seconds: float = ENGINE_SECONDS) -> bool:

@@ -6,7 +6,7 @@ import signal
 from stacks import Checkout, eventually
 
 CHANGING = ".state/password-changing"
-SLEEPING = "from pg_stat_activity where query like '%pg_sleep(20)%' and pid <> pg_backend_pid()"
+SLEEPING = "from pg_stat_activity where query like '%pg_sleep(8)%' and pid <> pg_backend_pid()"
 
 
 def test_both_get_a_new_one(kept: Checkout) -> None:
@@ -22,7 +22,7 @@ def test_both_get_a_new_one(kept: Checkout) -> None:
 def test_killed_between_the_two(kept: Checkout) -> None:
     """Another session holds the role, so the task waits, with `.env` written already."""
     before = kept.values["SQL_PASSWORD"]
-    hold = "begin; alter role current_user connection limit -1; select pg_sleep(20);"
+    hold = "begin; alter role current_user connection limit -1; select pg_sleep(8);"
     holder = kept.start("psql", "--", "-c", hold)
     eventually(lambda: sleepers(kept) == "1", 10, "the role is held")
     changing = kept.start("db.password", "--new")

@@ -4,9 +4,7 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,26 +99,20 @@ class Command(Runserver):
 def reload_if_changed(sender: autoreload.BaseReloader, **_: Any) -> None:
     """Catch a file saved while this process was starting, and while the reloader looks around for
     the first time: it sees those alone that are saved after."""
-    began, ticks = time.time(), sender.tick()
-    now = supervise.fingerprint(supervise.snapshot())
+    ticks, before = sender.tick(), supervise.snapshot()
+    now = supervise.fingerprint(before)
     if os.environ.get(supervise.FINGERPRINT, now) != now:
         autoreload.trigger_reload(str(supervise.HERE))
 
     def tick() -> Iterator[None]:
         next(ticks)
-        for file in sender.watched_files():
-            if saved_since(began, file):
+        for file, state in supervise.snapshot().items():
+            if before.get(file, state) != state:
                 autoreload.trigger_reload(str(file))
         yield
         yield from ticks
 
     sender.tick = tick  # type: ignore[method-assign]
-
-
-def saved_since(began: float, file: Path) -> bool:
-    with suppress(OSError):  # it is gone
-        return file.stat().st_mtime > began
-    return False
 
 
 def end_with_supervisor() -> None:
