@@ -169,7 +169,7 @@ def rollout_failed(service: str, error: str, lines: str) -> Problem:
     """The new version does not get ready"""
     why = f": {error}" if error else ""
     if KILLED in error:
-        why += ", as where a container needs more memory than it may have (WEB_MEMORY of the web)"
+        why += ", as one ends that needs more memory than it may have (WEB_MEMORY of the web)"
     return Problem(
         "DEP15",
         f"{service} did not get ready{why}.",
