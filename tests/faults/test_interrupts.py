@@ -38,10 +38,21 @@ def interrupt(stack: Checkout, seconds: float, end: End, *typed: str) -> None:
         child.wait(seconds)
     except subprocess.TimeoutExpired:
         end(child)
-    err = child.communicate(timeout=30)[1]
+    err = ended_by(child, end)
     if seconds > BEGUN:
         assert child.returncode in ENDED, f"{typed} after {seconds} s: {child.returncode}\n{err}"
         assert "Traceback" not in err, err
+
+
+def ended_by(child: Child, end: End) -> str:
+    """What it said. Compose at times hangs when it is interrupted in a build, until it is told
+    three times: as often as somebody would who sees it hang."""
+    for _ in range(2):
+        try:
+            return child.communicate(timeout=30)[1]
+        except subprocess.TimeoutExpired:
+            end(child)
+    return child.communicate(timeout=30)[1]
 
 
 def timed(stack: Checkout, *typed: str) -> float:
