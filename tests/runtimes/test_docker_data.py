@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
 import time
+from contextlib import suppress
 
+import psutil
 import pytest
 from stacks import Checkout, Docker, Make, eventually
 
@@ -92,15 +95,29 @@ def test_two_at_once(idle: Checkout) -> None:
 
 
 def test_what_a_killed_task_has_begun_is_waited_for(idle: Checkout) -> None:
-    """Its docker goes on to end what the next one is to start."""
+    """Its docker goes on to end what the next one is to start; it is held up meanwhile."""
     idle.inv("up")
     down = idle.start("down")
     assert down.stderr
     while "docker compose down" not in down.stderr.readline():
         assert down.poll() is None
-    time.sleep(0.2)  # it is at work
-    os.kill(down.pid, signal.SIGKILL)
-    again = idle.inv("up")
-    assert "in this checkout to end" in again.stderr
-    assert idle.get()[0] == 200
+    while not (found := compose_of(down)):
+        assert down.poll() is None
+    (compose,) = found
+    compose.suspend()
+    try:
+        down.kill()
+        again = idle.start("up")
+        assert again.stderr and "in this checkout to end" in again.stderr.readline()
+    finally:
+        compose.resume()
+    again.communicate(timeout=120)
+    assert again.returncode == 0 and idle.get()[0] == 200
     down.communicate()
+
+
+def compose_of(inv: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The `docker compose down` that it runs, if it does so now."""
+    with suppress(psutil.NoSuchProcess):  # another command of its ends meanwhile
+        return [one for one in psutil.Process(inv.pid).children() if "down" in one.cmdline()]
+    return []
