@@ -1,8 +1,10 @@
 """Between Invoke and `ops`: tasks that obey --dry and end with a sentence, and a grouped list."""
 
+import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NoReturn
 
@@ -29,6 +31,10 @@ class Command(Task[Callable[..., None]]):
         self.group, self.rest = group, rest
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with _by_itself():
+            self._run(*args, **kwargs)
+
+    def _run(self, *args: Any, **kwargs: Any) -> None:
         run = args[0].config.run
         process.mode.dry, process.mode.echo = run.dry, run.echo
         packages.dry = run.dry
@@ -52,6 +58,22 @@ class Command(Task[Callable[..., None]]):
             raise Exit("interrupted; the same command works again", code=130) from None
 
 
+@contextmanager
+def _by_itself() -> Iterator[None]:
+    """What a task sets for the process ends with it: the next one of the same command line speaks
+    to the engine that it would speak to alone, and words its problems as it would alone."""
+    states = [vars(process.mode), vars(console.typed)]
+    before, environment = [dict(state) for state in states], dict(os.environ)
+    try:
+        yield
+    finally:
+        for state, was in zip(states, before, strict=True):
+            state.update(was)
+        if environment != os.environ:
+            os.environ.clear()
+            os.environ.update(environment)
+
+
 def _end_with(problem: Problem) -> Exit:
     return Exit(console.as_typed(str(problem)), code=1)
 
@@ -70,6 +92,11 @@ def remainder() -> list[str]:
 
 class Tasks(Program):
     """Invoke's program with the task list in groups, and as the answer to a bare `inv`."""
+
+    def create_config(self) -> None:
+        super().create_config()
+        # Invoke would leave out, without a word, the second of two equal ones: inv down up down.
+        self.config.tasks.dedupe = False
 
     def print_version(self) -> None:
         from importlib.metadata import version

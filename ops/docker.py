@@ -41,25 +41,17 @@ FIELDS = {
 }
 
 
-@dataclass
-class Target:
-    """The engine that a deploy was told to go to: an address, or the name of a context."""
-
-    name: str = ""
-
-    @property
-    def seconds(self) -> float:
-        """How long it may take to answer: a Swarm whose leader is lost looks for another."""
-        return 30 if self.name else ENGINE_SECONDS
-
-
-target = Target()
+def patience() -> float:
+    """How many seconds the engine may take to answer: a Swarm whose leader is lost looks for
+    another."""
+    return 30 if process.mode.engine else ENGINE_SECONDS
 
 
 def as_typed(words: str) -> str:
     """A docker command as it reaches the engine that is deployed to."""
-    flag = "--host" if "://" in target.name else "--context"
-    return f"docker {flag} {target.name} {words}" if target.name else f"docker {words}"
+    engine = process.mode.engine
+    flag = "--host" if "://" in engine else "--context"
+    return f"docker {flag} {engine} {words}" if engine else f"docker {words}"
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ class Container:
 
 def ask(*arguments: str, seconds: float = ENGINE_SECONDS) -> str:
     """The output of `docker ...`, or the problem that keeps it from answering."""
-    result = process.run(["docker", *arguments], timeout=max(seconds, target.seconds))
+    result = process.run(["docker", *arguments], timeout=max(seconds, patience()))
     if result.code:
         raise diagnose(" ".join(("docker", *arguments[:2])), result.err)
     return result.out
@@ -113,9 +105,9 @@ def diagnose(command: str, reason: str = "") -> Problem:
         return problems.docker_missing()
     if "permission denied" in engine.err:
         return problems.engine_forbidden()
-    if engine.code and target.name:
+    if engine.code and process.mode.engine:
         reason = _last_line(engine.err).rpartition("stderr=")[2]
-        return problems.target_silent(target.name, as_typed("version"), reason)
+        return problems.target_silent(process.mode.engine, as_typed("version"), reason)
     if engine.code:
         chosen_by, host = endpoint()
         # A context's own socket that is silent means an engine, such as Docker Desktop's, to start.

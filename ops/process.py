@@ -25,7 +25,8 @@ class Mode:
 
     `interrupted` tells a task of several commands that one of them was meant to be the last,
     `unbroken` that none may be broken off. `held` are descriptors that each command keeps open, so
-    that a lock on one lasts as long as what a killed task has begun.
+    that a lock on one lasts as long as what a killed task has begun. `engine` is the one that a
+    deploy was told to go to: an address, or the name of a context.
     """
 
     dry: bool = False
@@ -33,6 +34,7 @@ class Mode:
     interrupted: bool = False
     unbroken: bool = False
     held: tuple[int, ...] = ()
+    engine: str = ""
 
 
 mode = Mode()

@@ -278,7 +278,7 @@ def _tasks(stack: str) -> list[dict[str, Any]]:
 
 def _asked(unless: Sequence[str], *arguments: str) -> str:
     """As `docker.ask`, for a command that also fails where there is nothing, and then says so."""
-    done = process.run(["docker", *arguments], timeout=docker.target.seconds)
+    done = process.run(["docker", *arguments], timeout=docker.patience())
     if done.code and not any(word in done.err.lower() for word in unless):
         raise docker.diagnose(" ".join(("docker", *arguments[:2])), done.err)
     return done.out

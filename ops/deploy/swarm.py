@@ -1,6 +1,6 @@
 """The Swarm that a stack goes to: which engine leads there, and which nodes there are.
 
-Whoever calls `lead_to` has every docker command of this process go there.
+Whoever calls `lead_to` has every docker command of the task go there; see ops/cli.py for its end.
 """
 
 import json
@@ -55,7 +55,7 @@ def lead_to(settings: Settings, context: str, *, local: bool) -> str:
         return _as_it_is(local)
     os.environ.pop(ADDRESS, None)
     os.environ.pop(CONTEXT, None)
-    os.environ[ADDRESS if "://" in wanted else CONTEXT] = docker.target.name = wanted
+    os.environ[ADDRESS if "://" in wanted else CONTEXT] = process.mode.engine = wanted
     return wanted
 
 
