@@ -28,6 +28,7 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
     """
     from ops import copies, database, options
 
+    copies.end_forgotten()
     settings = copies.settle(env.load_any())
     copies.tell_of_slips(settings)
     if port:

@@ -1,9 +1,20 @@
 """A checkout that was copied or moved with its `.env`: `inv up` makes it one of its own."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from ops import ROOT, console, env, mistyped, newenv, ports, problems, process
 from ops.env import Settings
+from ops.lock import STATE
+
+
+def end_forgotten() -> None:
+    """End what still runs here of an embedded stack whose notes are gone, as after a `git clean`,
+    before its port and its data folder are looked at."""
+    if not STATE.exists():
+        from ops import strays  # slow to load, and seldom needed
+
+        strays.end(strays.find(()))
 
 
 def settle(settings: Settings) -> Settings:
@@ -16,7 +27,18 @@ def settle(settings: Settings) -> Settings:
         port = ports.free_port(settings.web_port + 1)  # not the original's, even if that is down
         values = {"COMPOSE_PROJECT_NAME": name, "WEB_PORT": str(port), **here}
         return _write(settings, f".env was copied from {folder}, which keeps its own data", values)
+    _carry_data(Path(made_for))
     return _write(settings, f"this folder was {made_for} before", here)
+
+
+def _carry_data(before: Path) -> None:
+    """Data that root's server has outside are named by the folder's path: they follow it."""
+    from ops import postgres  # slow to load, and seldom needed
+
+    old, new = (postgres.OUTSIDE / newenv.project_name(root) for root in (before, ROOT))
+    if old.exists() and not new.exists() and not process.mode.dry:
+        console.say(f"its data move from {old} to {new}")
+        old.rename(new)
 
 
 def tell_of_slips(settings: Settings) -> None:

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import string
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from ops import ROOT, console, docker, env, ports, problems, process
 from ops.env import ENV, EXAMPLE
@@ -48,10 +49,12 @@ def add_from_example(keys: Collection[str]) -> None:
     _replace("\n\n".join((_current().rstrip(), *added)) + "\n")
 
 
-def project_name() -> str:
-    """The folder's name and a hash of its path: unlike that of any other checkout."""
-    folder = re.sub(r"[^a-z0-9]+", "-", ROOT.name.lower()).strip("-")[:32] or "project"
-    return f"{folder}-{hashlib.sha256(os.fsencode(ROOT)).hexdigest()[:6]}"
+def project_name(root: Path | None = None) -> str:
+    """This folder's name (or that of `root`) and a hash of its path: unlike that of any other
+    checkout."""
+    root = root or ROOT
+    folder = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).strip("-")[:32] or "project"
+    return f"{folder}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:6]}"
 
 
 def _own_values(runtime: str) -> dict[str, str]:

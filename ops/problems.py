@@ -731,6 +731,26 @@ def client_missing(program: str) -> Problem:
     )
 
 
+def strays(processes: Sequence[str]) -> Problem:
+    """Processes of this checkout were lost sight of"""
+    return Problem(
+        "EMB08",
+        f"still running since before this folder was moved, or .data or .state was deleted: "
+        f"{', '.join(processes)}.",
+        "inv up  (ends them and starts again on the data that are there). Or: inv down",
+    )
+
+
+def moved_server(pid: int, folder: str) -> Problem:
+    """The server of a checkout that was moved away still runs"""
+    return Problem(
+        "EMB09",
+        f"process {pid} is the database of {folder}, which was here before it was moved; "
+        "it would write into the data of this checkout.",
+        f"kill -QUIT {pid}  (all that was committed stays over there)  then: inv up",
+    )
+
+
 # Tasks
 
 

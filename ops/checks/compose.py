@@ -3,11 +3,12 @@
 from functools import partial
 from typing import Any
 
-from ops import docker, elsewhere, freshness, images, named_volume, problems, process
+from ops import docker, elsewhere, freshness, images, named_volume, problems, process, strays
 from ops.causes import web as web_cause
 from ops.checks import Finding, Fix, port, server
 from ops.docker import Container
 from ops.env import Settings
+from ops.lock import STATE
 from ops.problems import Problem
 from ops.runtimes import compose
 
@@ -30,6 +31,7 @@ def check(settings: Settings) -> list[Finding]:
         _image(settings, web, there.get(images.web_image(settings))),
         *_stack(settings, services),
         _leftovers(settings, found),
+        *_forgotten(),
         *(
             _data(settings, there.get(volume), services.get("db"))
             if settings.has_own_database
@@ -106,6 +108,12 @@ def _leftovers(settings: Settings, found: list[Container]) -> Finding:
         return Finding("containers", "none is left behind")
     fix = Fix(f"docker rm --force {' '.join(left)}", partial(docker.remove_containers, left))
     return Finding("containers", "some are left behind", problems.leftovers(left), fix)
+
+
+def _forgotten() -> list[Finding]:
+    """What still runs of an embedded stack whose `.env` and notes were deleted."""
+    found = [] if STATE.exists() else strays.find(())
+    return [Finding("processes", "lost sight of", strays.problem_of(found))] if found else []
 
 
 def _data(settings: Settings, volume: dict[str, Any] | None, db: Container | None) -> list[Finding]:

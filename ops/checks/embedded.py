@@ -5,7 +5,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from ops import ROOT, freshness, packages, postgres, problems
+from ops import ROOT, freshness, packages, postgres, problems, strays
 from ops.causes import web as web_cause
 from ops.checks import Finding, Fix, port, server
 from ops.env import Settings
@@ -15,9 +15,15 @@ from ops.runtimes import embedded
 
 def check(settings: Settings) -> list[Finding]:
     """Everything that can be told without starting anything."""
-    if not packages.is_installed("embedded"):
+    if not packages.is_installed("embedded") and not embedded.lost(settings):
         return [Finding("server", "inv up will install it", known=False), port.check(settings)]
     running = embedded.processes(settings)
+    if lost := embedded.lost(settings):
+        words = ", ".join(lost.values())
+        return [
+            Finding("processes", f"{words} lost sight of", problems.strays(list(lost.values())))
+        ]
+    strays.refuse_moved_away(embedded.home_of(settings), embedded.DB)
     return [
         *(_folder(settings) if settings.has_own_database else ()),
         *(_service(settings, name, running) for name in running),

@@ -22,6 +22,7 @@ from ops import (
     problems,
     process,
     readiness,
+    strays,
 )
 from ops.background import Background
 from ops.causes import web as web_cause
@@ -40,6 +41,7 @@ MANAGE = PROJECT / "manage.py"
 READY = STATE / "web.ready"
 WEB = Background("web")
 DB = Background("db")
+KNOWN = (DB, WEB)
 WEB_SECONDS = 120
 MIGRATE = ("migrate", "--no-input")
 PYTHON = str(packages.PYTHON)
@@ -108,7 +110,18 @@ def start_database(settings: Settings) -> None:
     home = home_of(settings)
     if home != HOME and not home.exists():
         console.say(f"{postgres.ACCOUNT} cannot enter this folder: the data go to {home}")
+    refuse_lost(settings)
     postgres.start(server_of(settings))
+
+
+def refuse_lost(settings: Settings) -> None:
+    """Raise where a database of this checkout runs that `up` has to end first."""
+    if is_lost(settings):
+        raise problems.strays([f"db (process {DB.pid()})"])
+    if DB.pid() is None:
+        found = [it for it in strays.find(KNOWN) if it.service == "db"]
+        if found:
+            raise strays.problem_of(found)
 
 
 def client(settings: Settings) -> AbstractContextManager[Client]:
@@ -176,7 +189,8 @@ def volumes(settings: Settings) -> list[Volume]:
 
 def status(settings: Settings) -> Status:
     """What runs, and whether the page is ready."""
-    services = [_service_status(name) for name in settings.services]
+    astray = lost(settings)
+    services = [_service_status(name, astray) for name in settings.services]
     answer = readiness.NOT_RUNNING
     if WEB.pid():
         served = is_served(settings)
@@ -189,7 +203,8 @@ def status(settings: Settings) -> Status:
 
 def inventory(settings: Settings) -> list[tuple[str, str, str]]:
     """What runs, and the folders of the data: kind, name and size."""
-    running = (name for name, pid in processes(settings).items() if pid)
+    running = dict.fromkeys(name for name, pid in processes(settings).items() if pid)
+    running |= dict.fromkeys(lost(settings))
     folders = ((str(path), _size(path)) for path in _folders(settings))
     return [*(("process", name, "") for name in running), *(("folder", *it) for it in folders)]
 
@@ -226,6 +241,7 @@ def _is_up(settings: Settings, inputs: str) -> bool:
 
 def _start(settings: Settings, inputs: str) -> None:
     elsewhere.refuse_missing_certificates(settings)
+    _end_lost(settings)
     # The database first: one that refuses leaves a web that runs as it was.
     if settings.has_own_database:
         start_database(settings)
@@ -294,9 +310,32 @@ def _wait_for_web(settings: Settings) -> None:
         time.sleep(0.02)
 
 
+def _end_lost(settings: Settings) -> None:
+    """End what runs on a folder that was moved or deleted, or what no note names any more."""
+    strays.end(strays.find(KNOWN))
+    if is_lost(settings):
+        _stop_lost()
+    if settings.has_own_database:
+        strays.refuse_moved_away(home_of(settings), DB)
+
+
+def is_lost(settings: Settings) -> bool:
+    """Whether the database that runs has lost its folder: that was moved, or deleted."""
+    pid = DB.pid()
+    return pid is not None and strays.is_lost(pid, home_of(settings))
+
+
+def _stop_lost() -> None:
+    # At once, without a last checkpoint: that would be written by the path of before.
+    DB.stop(signal.SIGQUIT, strays.SECONDS) or DB.stop(signal.SIGKILL, strays.SECONDS)
+
+
 def _stop(settings: Settings) -> None:
     _stop_web()
+    if is_lost(settings):
+        _stop_lost()
     postgres.stop(DB)
+    strays.end(strays.find(KNOWN))
     if not process.mode.dry:
         postgres.refuse_unknown_server(home_of(settings), postgres.account())
 
@@ -338,8 +377,8 @@ def _address(settings: Settings) -> str:
 
 
 def web_log(settings: Settings) -> str | None:
-    """The end of a running web's log; None where none runs."""
-    return WEB.last_lines(web_cause.LINES) if WEB.pid() else None
+    """The end of a running web's log; None where none runs, or its database is a lost one."""
+    return WEB.last_lines(web_cause.LINES) if WEB.pid() and not is_lost(settings) else None
 
 
 def _socket(home: Path) -> Path:
@@ -394,11 +433,23 @@ def _need_database(settings: Settings) -> None:
     packages.ensure("embedded")
     if settings.has_own_database and DB.pid() is None:
         raise problems.not_running("db")
+    if is_lost(settings):
+        raise problems.strays([f"db (process {DB.pid()})"])
     database.settle(settings)
 
 
-def _service_status(name: str) -> ServiceStatus:
+def lost(settings: Settings) -> dict[str, str]:
+    """What runs but was lost sight of: how each service is called."""
+    found = {}
+    if not all(processes(settings).values()):
+        found = {it.service: it.words for it in strays.find(KNOWN)}
+    return found | ({"db": f"db (process {DB.pid()})"} if is_lost(settings) else {})
+
+
+def _service_status(name: str, lost: Mapping[str, str]) -> ServiceStatus:
     pid = process_of(name).pid()
+    if name in lost:
+        return ServiceStatus(name, "lost", f"{lost[name]} was lost sight of", "")
     if pid is None:
         return ServiceStatus(name, "absent", "not running", "")
     return ServiceStatus(name, "running", f"process {pid}", "")

@@ -107,18 +107,6 @@ def test_dry_down_and_nuke_stop_nothing(stack: Checkout) -> None:
     assert f"kill -INT {number(stack, 'db')}" in stack.inv("--dry", "down").stderr, shown.stderr
 
 
-def test_a_server_whose_lock_was_deleted_is_not_lost_sight_of(stack: Checkout) -> None:
-    db = number(stack, "db")
-    lock = stack.root / ".state" / "db.lock"
-    lock.rename(lock.with_suffix(".away"))
-    for code, *typed in (("EMB03", "down"), ("BAK16", "nuke", "--yes")):
-        assert f"kill -INT {db}" in stack.refused(code, *typed)
-    assert is_alive(db)
-    lock.with_suffix(".away").rename(lock)
-    stack.inv("up")
-    assert stack.sql("select text from kept") == "kept"
-
-
 def test_what_is_exported_leads_nowhere_else(stack: Checkout, tmp_path: Path) -> None:
     service = tmp_path / "services"
     service.write_text("[elsewhere]\nhost=127.0.0.1\nport=1\n")
