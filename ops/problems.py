@@ -851,7 +851,7 @@ def dump_leaves(path: str, line: str) -> Problem:
     return Problem(
         "BAK05",
         f"{path} would leave the database that is restored, or run a program, with: {line}",
-        "have it made again by pg_dump without --create, and not by pg_dumpall.",
+        "have one database dumped, by pg_dump and not by pg_dumpall, and restore that file.",
     )
 
 
@@ -870,6 +870,17 @@ def restore_failed(path: str, reason: str) -> Problem:
         "BAK07",
         f"{path} cannot be restored: {reason.rstrip('.')}. The database is as it was.",
         "mend what it names, in the dump or in the image (an extension, say), and type it again.",
+    )
+
+
+def dump_too_new(path: str, why: str) -> Problem:
+    """An archive that this pg_restore cannot read"""
+    return Problem(
+        "BAK18",
+        f"{path} cannot be read by the pg_restore that is used here ({why}). "
+        "The database is as it was.",
+        "have it made again as plain SQL (pg_dump --format=plain), or with --compress=gzip; "
+        "or use a newer PostgreSQL (POSTGRES_IMAGE in .env; inv up --runtime docker).",
     )
 
 

@@ -1,13 +1,12 @@
 """Dumps as files: which format one has, what it holds unpacked, and what plain SQL asks for."""
 
 import gzip
-import re
 import sys
 import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -15,28 +14,11 @@ from typing import IO, Any
 
 from ops import packages, problems
 from ops.client import Feed
+from ops.data.scan import Scan
 
 PIECE = 1 << 20
-LONGEST_LINE = 1 << 16  # bytes of a line that are looked at
 TAR_END = 1024  # bytes of zeros
 GZIP, ZSTD, CUSTOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PGDMP"
-HEADER, FOOTER = b"-- PostgreSQL database dump\n", b"-- PostgreSQL database dump complete"
-
-COPY = re.compile(rb"COPY .* FROM stdin;\s*")
-COPY_END = re.compile(rb"\n\\\.\r?\n")
-# What would leave the database that is being restored, or run a program.
-LEAVES = re.compile(
-    rb"\\(?!restrict\b|unrestrict\b)\S.*|(?:CREATE|DROP|ALTER)\s+DATABASE\s.*", re.IGNORECASE
-)
-OF_ROLES = re.compile(
-    rb"(?:ALTER .* OWNER TO|GRANT|REVOKE|ALTER DEFAULT PRIVILEGES|CREATE POLICY|SET ROLE"
-    rb"|SET SESSION AUTHORIZATION)\s.*"
-)
-NAME = rb'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
-ROLES = re.compile(
-    rb"\b(?:OWNER TO|TO|FROM|FOR ROLE|SET ROLE|AUTHORIZATION)\s+(%b(?:\s*,\s*%b)*)" % (NAME, NAME)
-)
-NO_ROLES = {"PUBLIC", "CURRENT_USER", "SESSION_USER", "CURRENT_ROLE", "NONE", "DEFAULT"}
 
 
 @dataclass
@@ -114,66 +96,6 @@ def _last_bytes(dump: Dump, count: int) -> bytes:
     return last
 
 
-@dataclass
-class Scan:
-    """Reads plain SQL as it streams by: the roles it names, and whether it is whole."""
-
-    roles: set[str] = field(default_factory=set)
-    leaves: str = ""
-    has_header: bool = False
-    has_footer: bool = False
-    size: int = 0
-    in_copy: bool = False
-    rest: bytes = b""
-
-    def take(self, piece: bytes) -> None:
-        """Look at the next piece; what is left of it belongs to the one after."""
-        self.size += len(piece)
-        text = self.rest + piece
-        start: int | None = 0
-        begin = 0
-        while start is not None:
-            begin = start
-            start = self._skip_rows(text, begin) if self.in_copy else self._line(text, begin)
-        self.rest = _short(text[begin:], self.in_copy)
-
-    def end(self) -> None:
-        """There is no more."""
-        if self.rest and not self.in_copy:
-            self.take(b"\n")
-
-    @property
-    def cut_off(self) -> bool:
-        """Whether its end is missing: pg_dump writes a last line, and ends what it copies."""
-        return self.in_copy or (self.has_header and not self.has_footer)
-
-    def _skip_rows(self, text: bytes, begin: int) -> int | None:
-        """Where the rows that are copied end; None if that is not in this text."""
-        found = COPY_END.search(text, begin)
-        self.in_copy = not found
-        return found.end() if found else None
-
-    def _line(self, text: bytes, begin: int) -> int | None:
-        """Where the line ends that begins there; None if that is not in this text."""
-        end = text.find(b"\n", begin)
-        if end < 0:
-            return None
-        self._look_at(text[begin : min(end, begin + LONGEST_LINE)])
-        # The newline before an end of rows that follows at once is looked at again.
-        return end if self.in_copy else end + 1
-
-    def _look_at(self, line: bytes) -> None:
-        self.has_header |= line.rstrip() == HEADER.rstrip()
-        self.has_footer |= line.startswith(FOOTER)
-        if COPY.fullmatch(line):
-            self.in_copy = True
-        elif LEAVES.fullmatch(line.rstrip()):
-            self.leaves = self.leaves or line.rstrip()[:80].decode(errors="replace")
-        elif OF_ROLES.fullmatch(line.rstrip()):
-            for names in ROLES.findall(line):
-                self.roles |= {_role(name) for name in re.findall(NAME, names)} - NO_ROLES
-
-
 def scan(dump: Dump) -> Scan:
     """All of a plain dump, looked at."""
     found = Scan()
@@ -182,20 +104,6 @@ def scan(dump: Dump) -> Scan:
             found.take(piece)
     found.end()
     return found
-
-
-def _short(rest: bytes, in_copy: bool) -> bytes:
-    """As much of a text without its end as has to be kept, so that no line fills the memory."""
-    if in_copy:
-        return rest[-4:]
-    return rest if len(rest) <= 2 * LONGEST_LINE else rest[:LONGEST_LINE] + rest[-LONGEST_LINE:]
-
-
-def _role(name: bytes) -> str:
-    text = name.decode(errors="replace")
-    if text.startswith('"'):
-        return text[1:-1].replace('""', '"')
-    return text if text.upper() in NO_ROLES else text.lower()
 
 
 def _unpacked(path: Path, packed: str) -> Any:

@@ -1,19 +1,37 @@
 """A dump loaded into a new database: by pg_restore or psql, which stop at the first error."""
 
+import json
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from ops import problems
 from ops.client import MAINTENANCE, SCRIPT, Client, Feed, last_error, named
 from ops.data import backups, roles
-from ops.data.dumps import Dump, Scan, recognise, scan
+from ops.data.dumps import Dump, recognise, scan
+from ops.data.scan import Range, Scan, without
 from ops.process import Result
 from ops.progress import bar
 
+HEAD = 1 << 18  # bytes of SQL in which the settings are, and the schema public
+# Settings that a dump begins with, and every server since 13 has.
+EVERYWHERE = {
+    *("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "row_security"),
+    *("client_encoding", "standard_conforming_strings", "check_function_bodies", "xmloption"),
+    *("client_min_messages", "default_tablespace", "default_table_access_method"),
+}
+UNKNOWN = r"""
+\getenv names NAMES
+SELECT name FROM json_array_elements_text(:'names') AS name
+WHERE current_setting(name, true) IS NULL;
+"""
+# A newer pg_dump's archive, or one that is packed as this pg_restore does not know.
+UNREADABLE = re.compile(r"unsupported version \([\d.]+\)|does not support compression with \w+")
 WITHOUT_ROLES = ("--no-owner", "--no-privileges")  # all is ours then, as it is in the end anyhow
 
 
@@ -42,14 +60,77 @@ def feed(path: Path) -> Feed:
 
 def _archive(client: Client, dump: Dump, part: str, expected: int) -> None:
     with _in_reach(client, dump) as name:
-        wanted = _roles_of_archive(client, dump, name)
-        flags = [f"--jobs={min(4, os.cpu_count() or 1)}"] if dump.parallel else []
+        found = _looked_at(client, dump, name)
+        wanted, flags = found.roles, []
         if not roles.may_own(client, wanted):
-            flags, wanted = [*flags, *WITHOUT_ROLES], set()
+            flags, wanted = [*WITHOUT_ROLES], set()
+        unknown = _unknown(client, found)
+        as_sql = bool(unknown) or (found.makes_public and not _has_no_public(client, part))
         with roles.borrowed(client, wanted, part), _growth(client, part, expected):
-            argv = ["--exit-on-error", *flags, named(part), name]
-            done = client.load(lambda stdin: None, "pg_restore", *argv, database=part)
+            if as_sql:
+                done = _as_sql(client, unknown, part, [*flags, name])
+            else:
+                jobs = [f"--jobs={min(4, os.cpu_count() or 1)}"] if dump.parallel else []
+                argv = ["--exit-on-error", *jobs, *flags, named(part), name]
+                done = client.load(lambda stdin: None, "pg_restore", *argv, database=part)
             _succeed(done, dump)
+
+
+def _as_sql(client: Client, unknown: set[str], part: str, argv: Sequence[str]) -> Result:
+    """By way of SQL, less what this server does not take: pg_restore itself would send it all."""
+    dumped: list[Result] = []
+
+    def write(stdin: IO[bytes]) -> None:
+        head = Head(stdin, unknown)
+        dumped.append(client.receive(head.take, "pg_restore", *argv, "--file=-"))
+        head.end()
+
+    done = client.load(write, "psql", *SCRIPT, "--output=/dev/null", database=part)
+    return next((one for one in dumped if one.code), done)
+
+
+@dataclass
+class Head:
+    """Passes SQL on, less the `unknown` settings and the schema public, which come first."""
+
+    out: IO[bytes]
+    unknown: set[str]
+    held: bytes = b""
+    passed: bool = False
+
+    def take(self, piece: bytes) -> None:
+        """The next piece."""
+        if self.passed:
+            self.out.write(piece)
+            return
+        self.held += piece
+        if len(self.held) > HEAD:
+            self.end()
+
+    def end(self) -> None:
+        """There is no more that is looked at."""
+        found = Scan()
+        found.take(self.held)
+        cuts = sorted([*found.cuts, *_settings(found, self.unknown)])
+        self.out.write(without(self.held, 0, cuts))
+        self.held, self.passed = b"", True
+
+
+def _settings(found: Scan, unknown: set[str]) -> list[Range]:
+    return [place for name, place in found.settings.items() if name in unknown]
+
+
+def _unknown(client: Client, found: Scan) -> set[str]:
+    """The settings in a dump that the server does not have, as it is older than pg_dump."""
+    asked = found.settings.keys() - EVERYWHERE
+    if not asked:
+        return set()
+    return set(client.ask(UNKNOWN, NAMES=json.dumps(sorted(asked))).splitlines())
+
+
+def _has_no_public(client: Client, part: str) -> bool:
+    """Drop the schema that a dump makes itself; not everybody may."""
+    return not client.script("DROP SCHEMA public;", part).code
 
 
 @contextmanager
@@ -62,11 +143,12 @@ def _in_reach(client: Client, dump: Dump) -> Iterator[str]:
         yield name
 
 
-def _roles_of_archive(client: Client, dump: Dump, name: str) -> set[str]:
+def _looked_at(client: Client, dump: Dump, name: str) -> Scan:
+    """What an archive asks for, less the rows."""
     found = Scan()
     done = client.receive(found.take, "pg_restore", "--schema-only", "--file=-", name)
     _succeed(done, dump)
-    return found.roles
+    return found
 
 
 def _plain(client: Client, dump: Dump, part: str) -> None:
@@ -75,21 +157,27 @@ def _plain(client: Client, dump: Dump, part: str) -> None:
         raise problems.dump_leaves(str(dump.path), found.leaves)
     if found.cut_off:
         raise problems.dump_unreadable(str(dump.path), "its end is missing")
+    cuts, wanted = [*found.cuts, *_settings(found, _unknown(client, found))], found.roles
+    if not roles.may_own(client, wanted):
+        cuts, wanted = [*cuts, *found.rights], set()
+    cuts.sort()
     sent = 0
 
     def write(stdin: IO[bytes]) -> None:
         nonlocal sent
         with dump.opened() as file:
             while piece := file.read(backups.PIECE):
-                stdin.write(piece)
+                stdin.write(without(piece, sent, cuts))
                 sent += len(piece)
 
-    with roles.borrowed(client, found.roles, part), bar("restoring", lambda: sent, found.size):
+    with roles.borrowed(client, wanted, part), bar("restoring", lambda: sent, found.size):
         done = client.load(write, "psql", *SCRIPT, "--output=/dev/null", database=part)
         _succeed(done, dump)
 
 
 def _succeed(done: Result, dump: Dump) -> None:
+    if done.code and (what := UNREADABLE.search(done.err)):
+        raise problems.dump_too_new(str(dump.path), what[0])
     if done.code:
         raise problems.restore_failed(str(dump.path), last_error(done.err))
 

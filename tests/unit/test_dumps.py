@@ -2,7 +2,7 @@
 
 import pytest
 
-from ops.data.dumps import Scan
+from ops.data.scan import Scan
 
 DUMP = rb'''--
 -- PostgreSQL database dump
