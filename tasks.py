@@ -29,7 +29,7 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
     from ops import copies, database, options
 
     copies.end_forgotten()
-    settings = copies.settle(env.load_any())
+    settings = copies.settle(env.load_any(runtime))
     copies.tell_of_slips(settings)
     if port:
         settings = copies.move_to_port(settings, options.number("--port", port, "8080"))

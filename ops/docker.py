@@ -1,8 +1,11 @@
 """What the engine knows of this project, by Compose's labels: never by matching names."""
 
+import grp
 import json
 import os
+import pwd
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,10 +17,13 @@ from ops.env import Settings
 from ops.problems import Problem
 from ops.volumes import Volume
 
+SOCKET = "/var/run/docker.sock"
 ENGINE_SECONDS = 10
 DIAGNOSIS_SECONDS = 5
 # Of managers that have no leader, or one that is about to be none.
 NO_LEADER = ("does not have a leader", "code = DeadlineExceeded", "code = Unavailable")
+# Not merely "permission denied": docker says so of its own settings too, when they are root's.
+FORBIDDEN = "permission denied while trying to connect"
 USAGE_SECONDS = 120  # it counts every file of every volume
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
@@ -103,11 +109,11 @@ def diagnose(command: str, reason: str = "") -> Problem:
     engine = _version()
     if engine.code in (126, 127):
         return problems.docker_missing()
-    if "permission denied" in engine.err:
-        return problems.engine_forbidden()
     if engine.code and process.mode.engine:
         reason = _last_line(engine.err).rpartition("stderr=")[2]
         return problems.target_silent(process.mode.engine, as_typed("version"), reason)
+    if FORBIDDEN in engine.err:
+        return _forbidden()
     if engine.code:
         chosen_by, host = endpoint()
         # A context's own socket that is silent means an engine, such as Docker Desktop's, to start.
@@ -121,6 +127,45 @@ def diagnose(command: str, reason: str = "") -> Problem:
         if is_too_old(version, OLDEST[part]):
             return problems.docker_too_old(part, version.strip(), OLDEST[part])
     return problems.docker_failed(command, _last_line(reason))
+
+
+def obstacle() -> Problem | None:
+    """What keeps us from an engine that is there; None where there is none, or it can be used."""
+    engine = _version()
+    if FORBIDDEN in engine.err:
+        return _forbidden()
+    composes = engine.code or not process.run(["docker", "compose", "version", "--short"]).code
+    return None if composes else problems.compose_missing()
+
+
+def _forbidden() -> Problem:
+    """Who may use the engine's socket, and what lets us in."""
+    chosen_by, host = endpoint()
+    socket = Path(host.removeprefix("unix://") or SOCKET)
+    try:
+        found = socket.stat()
+    except OSError:  # in a folder that is closed to us
+        return problems.engine_of_another(str(socket), chosen_by)
+    if chosen_by and found.st_uid:
+        return problems.engine_of_another(str(socket), chosen_by)
+    group, members = _group(found.st_gid) if found.st_mode & stat.S_IWGRP else ("", [])
+    return problems.engine_forbidden(str(socket), group, is_member=_user() in members)
+
+
+def _group(number: int) -> tuple[str, list[str]]:
+    """The name and the members of a group; none of root's, or of one that has no name."""
+    try:
+        found = grp.getgrgid(number)
+    except KeyError:
+        return "", []
+    return (found.gr_name, found.gr_mem) if number else ("", [])
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a number without a name
+        return ""
 
 
 def _version() -> process.Result:

@@ -18,9 +18,10 @@ LETTERS = string.ascii_letters + string.digits
 def make(runtime: str = "") -> str:
     """Write `.env` (0600) and return its text; under --dry the text alone.
 
-    Without a `runtime` it is docker if an engine answers.
+    Without a `runtime` it is docker if an engine answers. One that is there, but closed to us, is a
+    problem: the choice is the user's.
     """
-    runtime = runtime or ("docker" if docker.engine_answers() else "embedded")
+    runtime = runtime or _runtime_of_this_machine()
     text = _fill(EXAMPLE.read_text(encoding="utf-8"), _own_values(runtime))
     if process.mode.dry:
         console.say(".env would be made from .env.example")
@@ -29,6 +30,14 @@ def make(runtime: str = "") -> str:
         return _write(text)
     except OSError as error:
         raise problems.env_not_writable(error.strerror or str(error)) from error
+
+
+def _runtime_of_this_machine() -> str:
+    if docker.engine_answers():
+        return "docker"
+    if problem := docker.obstacle():
+        raise problem
+    return "embedded"
 
 
 def write_values(values: Mapping[str, str]) -> None:

@@ -203,12 +203,31 @@ def engine_down(reason: str) -> Problem:
     )
 
 
-def engine_forbidden() -> Problem:
+def engine_forbidden(socket: str, group: str, is_member: bool) -> Problem:
     """No permission on the engine's socket"""
+    join = f'sudo usermod -aG {group or "docker"} "$USER"'
+    again = f"log out and in again (or, for this terminal alone, run: newgrp {group or 'docker'})"
+    mend = again if is_member else f"{join}  then {again}"
+    if not group:
+        file = shlex.quote(socket)
+        give = f"sudo groupadd -f docker && sudo chgrp docker {file} && sudo chmod 660 {file}"
+        mend = f"{give} && {mend}"
+    whose = f"the group {group}" if group else "root alone"
+    member = ", which you are in since after you logged in" if is_member else ""
     return Problem(
         "DOCKER03",
-        "this user may not talk to the Docker engine.",
-        'type: sudo usermod -aG docker "$USER"  and log in anew.',
+        f"a Docker engine is here, but its socket {socket} is open to {whose}{member}.",
+        f"{mend}. Without Docker: inv up --runtime embedded",
+    )
+
+
+def engine_of_another(socket: str, chosen_by: str) -> Problem:
+    """Docker points to the engine of another user"""
+    mend = f"unset {chosen_by}" if chosen_by.isupper() else "docker context use default"
+    return Problem(
+        "DOCKER10",
+        f"the Docker engine at {socket}, where {chosen_by} points, is another user's.",
+        f"{mend}  then: inv up. Without Docker: inv up --runtime embedded",
     )
 
 
@@ -217,7 +236,9 @@ def compose_missing() -> Problem:
     return Problem(
         "DOCKER04",
         "docker has no compose plugin (version 2).",
-        "install the package docker-compose-plugin (https://docs.docker.com/compose/install/).",
+        "install the package docker-compose-plugin, or where Docker is the distribution's own: "
+        "docker-compose-v2 or docker-compose (https://docs.docker.com/compose/install/). "
+        "Without Docker: inv up --runtime embedded",
     )
 
 

@@ -13,11 +13,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from stacks import Checkout, Embedded, docker
+from stacks import Checkout, Docker, Embedded, Make, docker
 
 SOCKET = Path("/var/run/docker.sock")
 UNREACHABLE = "tcp://10.255.255.1:2375"
 NOBODYS = 65531  # a user without a name, a home or a group
+NOBODY = ("setpriv", f"--reuid={NOBODYS}", f"--regid={NOBODYS}")
 LONGEST = 20  # seconds until an engine that says nothing is given up
 HIDDEN = 'mount -t tmpfs tmpfs "$0" && exec "$@"'  # from this process alone
 TOO_OLD = """\
@@ -117,11 +118,44 @@ def test_no_permission_on_the_socket(stack: Checkout) -> None:
     give_state(stack, NOBODYS, NOBODYS)
     try:
         said = "sudo usermod -aG docker"
-        assert_said_at_once(as_user(stack, "--clear-groups"), "DOCKER03", said, "log in anew")
+        assert_said_at_once(as_user(stack, "--clear-groups"), "DOCKER03", said, "newgrp docker")
         member = as_user(stack, f"--groups={SOCKET.stat().st_gid}")
         assert member.inv("up").stdout == f"{stack.url}\n"
     finally:
         give_state(stack, owner.st_uid, owner.st_gid)
+
+
+@as_root
+@pytest.mark.fault("DOCKER03", "docker")
+@pytest.mark.fault("DOCKER04", "docker")
+@pytest.mark.fault("DOCKER10", "docker")
+def test_an_engine_that_the_first_task_may_not_use(
+    make: Make, docker_runtime: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runtime is not chosen for somebody who has an engine, and is kept from it."""
+    stack = make(docker_runtime, name="first")
+    made = stack.root / ".env"
+    before = made.read_text()
+    made.unlink()
+    for path in (stack.root, *stack.root.rglob("*")):
+        os.chown(path, NOBODYS, NOBODYS, follow_symlinks=False)
+    them = as_user(stack, "--clear-groups")
+    for typed in ("up", "status"):
+        said = them.refused("DOCKER03", typed)
+        assert "sudo usermod -aG docker" in said and "inv up --runtime embedded" in said
+    assert them.found_by_doctor() == {"DOCKER03"} and not made.exists()
+    with socket.socket(socket.AF_UNIX) as theirs, tempfile.TemporaryDirectory() as folder:
+        theirs.bind(f"{folder}/docker.sock")
+        os.chown(f"{folder}/docker.sock", NOBODYS + 1, NOBODYS + 1)
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/docker.sock")
+        assert "unset DOCKER_HOST" in them.refused("DOCKER10", "status")
+        monkeypatch.delenv("DOCKER_HOST")
+    assert ".env would be made" in them.inv("--dry", "up", "--runtime", "embedded").stderr
+    without_compose(stack).refused("DOCKER04", "status")
+    assert not made.exists()
+    as_user(stack, f"--groups={SOCKET.stat().st_gid}").inv("status")
+    assert stack.values["RUNTIME"] == "docker"
+    made.write_text(before)
 
 
 def give_state(stack: Checkout, uid: int, gid: int) -> None:
@@ -132,17 +166,21 @@ def give_state(stack: Checkout, uid: int, gid: int) -> None:
 
 def as_user(stack: Checkout, groups: str) -> Elsewhere:
     """Someone who may read this checkout, wherever it lies, and write nothing but `.state`."""
-    who = (f"--reuid={NOBODYS}", f"--regid={NOBODYS}", groups)
     may_read = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
-    return Elsewhere(stack, "setpriv", *who, *may_read)
+    return Elsewhere(stack, *NOBODY, groups, *may_read)
+
+
+def without_compose(stack: Checkout) -> Elsewhere:
+    """Where docker has no plugins."""
+    plugins = json.loads(docker("info", "--format", "{{json .ClientInfo.Plugins}}").stdout)
+    path = next(Path(plugin["Path"]) for plugin in plugins if plugin["Name"] == "compose")
+    return without(stack, path.parent)
 
 
 @as_root
 @pytest.mark.fault("DOCKER04", "docker")
 def test_no_compose_plugin(stack: Checkout) -> None:
-    plugins = json.loads(docker("info", "--format", "{{json .ClientInfo.Plugins}}").stdout)
-    path = next(Path(plugin["Path"]) for plugin in plugins if plugin["Name"] == "compose")
-    there = without(stack, path.parent)
+    there = without_compose(stack)
     stack.set("EDITED", "1")  # so that there is something to start
     said = there.refused("DOCKER04")
     assert "docker-compose-plugin" in said and len(said.splitlines()) < 12

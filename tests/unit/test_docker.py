@@ -1,5 +1,9 @@
 """What is read from the engine's answers."""
 
+import os
+import socket
+from pathlib import Path
+
 import pytest
 
 from ops import docker
@@ -19,3 +23,38 @@ def test_the_end_of_a_container_is_known_to_the_fraction(
     monkeypatch.setattr(docker, "inspect", lambda name: {name: {"State": {"FinishedAt": finished}}})
     container = docker.Container("web-1", *[""] * 10)
     assert docker.ended(container) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("mode", "user", "said", "unsaid"),
+    [
+        (0o660, "ann", 'usermod -aG docker "$USER"', "chgrp"),
+        (0o660, "bob", "newgrp docker", "usermod"),  # in the group since after the login
+        (0o600, "bob", "sudo chgrp docker", "of the group"),
+    ],
+)
+def test_what_lets_in_whom_the_socket_is_closed_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, user: str, said: str, unsaid: str
+) -> None:
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(str(tmp_path / "docker.sock"))
+        (tmp_path / "docker.sock").chmod(mode)
+        monkeypatch.delenv("DOCKER_HOST", raising=False)
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+        monkeypatch.setattr(docker, "SOCKET", str(tmp_path / "docker.sock"))
+        monkeypatch.setattr(docker, "_group", lambda number: ("docker", ["bob"]))
+        monkeypatch.setattr(docker, "_user", lambda: user)
+        problem = docker._forbidden()
+    assert said in problem.mend and unsaid not in problem.what + problem.mend
+    assert os.fspath(tmp_path / "docker.sock") in problem.what
+
+
+def test_settings_of_docker_that_are_closed_are_no_engine_that_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """docker warns of them in the same words, and then has another reason."""
+    said = "WARNING: Error loading config file: open config.json: permission denied\nno engine"
+    monkeypatch.setattr(docker, "_version", lambda: docker.process.Result(1, "", said))
+    monkeypatch.setattr(docker, "endpoint", lambda: ("", ""))
+    assert docker.diagnose("docker ps").code == "DOCKER02"
+    assert docker.obstacle() is None
