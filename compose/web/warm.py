@@ -4,10 +4,10 @@ The arguments are further modules.
 """
 
 import sys
+from contextlib import suppress
 from importlib import import_module
 
 import django
-import psycopg2  # noqa: F401
 from django.conf import settings
 
 settings.configure(
@@ -30,5 +30,7 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.test import Client  # noqa: E402, F401
 
 get_wsgi_application()
+with suppress(ImportError):  # the driver that Django takes; a project on SQLite has none
+    import_module("django.db.backends.postgresql.base")
 for module in sys.argv[1:]:
     import_module(module)

@@ -11,7 +11,7 @@ CAUSES = {
     r"authentication failed|no password supplied": ("SQL_USER and SQL_PASSWORD", ""),
     r'role ".*" (does not exist|is not permitted)': ("SQL_USER", ""),
     r'database ".*" does not exist': ("SQL_DATABASE", "make that database there"),
-    r"could not translate host name": ("SQL_HOST", ""),
+    r"could not translate host name|failed to resolve host": ("SQL_HOST", ""),
     r"does not match host name": ("SQL_HOST, which has to be the name in its certificate", ""),
     r"certificate verify failed": (
         "SQL_SSLROOTCERT, which has to hold the certificate of whoever signed the server's",

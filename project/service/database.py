@@ -42,9 +42,17 @@ def unreachable(error: BaseException) -> bool:
         return "connection already closed" in str(error)
     if isinstance(cause, sqlite3.OperationalError):
         return cause.sqlite_errorname.startswith("SQLITE_CANTOPEN")
-    # psycopg2 sets pgcode to None where the server never answered; other causes have none to ask.
-    code = getattr(cause, "pgcode", "")
+    code = sqlstate(error)
     return isinstance(error, OperationalError) and (code is None or bool(LOST.match(code)))
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The server's code for a Django database error; None where no server has answered.
+
+    '' for what is not from PostgreSQL. psycopg 3 calls it sqlstate, psycopg2 pgcode.
+    """
+    cause = error.__cause__
+    return getattr(cause, "sqlstate", getattr(cause, "pgcode", ""))
 
 
 def hopeless(error: BaseException) -> bool:
@@ -53,10 +61,13 @@ def hopeless(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """The telling line of libpq's message, without the address that it begins with."""
+    """The telling line of libpq's message, without the address that it begins with.
+
+    psycopg 3 puts words of its own before it, and each attempt on a line of its own.
+    """
     lines = str(error).splitlines() or [type(error).__name__]
     line = next((line for line in lines if "FATAL:" in line), lines[0])
-    return re.sub(r"^connection to server .* failed: |FATAL:\s+", "", line).strip().rstrip(".")
+    return re.sub(r"^.*?connection to server .* failed: |FATAL:\s+", "", line).strip().rstrip(".")
 
 
 def address(db: BaseDatabaseWrapper = connection) -> str:

@@ -16,6 +16,15 @@ WRONG_PASSWORD = (
     'connection to server at "localhost" (127.0.0.1), port 5432 failed: '
     'FATAL:  password authentication failed for user "ann"\n'
 )
+# psycopg 3, of a host with two addresses.
+SEVERAL = (
+    'connection failed: connection to server at "127.0.0.1", port 5432 failed: '
+    'FATAL:  password authentication failed for user "ann"\n'
+    "Multiple connection attempts failed. All failures were:\n"
+    "- host: 'localhost', port: '5432', hostaddr: '::1': connection failed: "
+    'connection to server at "::1", port 5432 failed: Connection refused\n'
+)
+BAD = 'connection is bad: connection to server on socket "/s" failed: No such file or directory\n'
 AT = 'connection to server at "db" (172.18.0.2), port 5432 failed: '
 SERVER = f"{AT}FATAL:  "
 
@@ -24,7 +33,10 @@ class TextTests(SimpleTestCase):
     def test_reason_is_the_telling_line(self) -> None:
         wanted = 'password authentication failed for user "ann"'
         self.assertEqual(reason(OperationalError(WRONG_PASSWORD)), wanted)
-        self.assertEqual(reason(OperationalError(REFUSED)), "Connection refused")
+        self.assertEqual(reason(OperationalError(SEVERAL)), wanted)
+        for text in (REFUSED, f"connection failed: {REFUSED}"):
+            self.assertEqual(reason(OperationalError(text)), "Connection refused")
+        self.assertEqual(reason(OperationalError(BAD)), "No such file or directory")
         self.assertEqual(reason(OperationalError()), "OperationalError")
 
     def test_what_no_waiting_cures(self) -> None:
@@ -71,7 +83,8 @@ class ConnectionTests(TestCase):
         with self.assertRaises(OperationalError) as caught, db.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         self.assertTrue(unreachable(caught.exception))
-        with self.assertRaises(InterfaceError) as again:
+        # psycopg2 calls it the one, psycopg 3 the other.
+        with self.assertRaises((InterfaceError, OperationalError)) as again:
             db.cursor()
         self.assertTrue(unreachable(again.exception))
         db.close()
