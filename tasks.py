@@ -151,7 +151,7 @@ def manage(c: Context) -> None:
 
 @task(group=DJANGO, rest=True, help={"service": "web (as it is without this flag) or db"})
 def shell(c: Context, service: str = "web") -> None:
-    """A shell (ash) in the web container.
+    """A shell (ash, bash or sh) in the web container.
 
     inv shell
     inv shell --service db

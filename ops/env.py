@@ -20,6 +20,7 @@ RUNTIMES = ("docker", "embedded")
 # https://www.postgresql.org/docs/current/libpq-ssl.html
 SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 CHECKING = SSLMODES[3:]  # those that look at SQL_SSLROOTCERT
+SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:=~_-]*")  # of apk or apt, with a version
 SYSTEM = "system"  # libpq's word for the authorities that the system trusts
 
 # What python-dotenv (without interpolation) and Compose read alike: a plain value, one in single
@@ -246,6 +247,9 @@ def _check(settings: Settings) -> None:
         raise problems.env_bad_value("SQL_PORT", "5432 while SQL_HOST is empty")
     for key in ("APP_UID", "APP_GID"):
         check_number(settings.values, key, 0, 2**31)
+    for name in settings.values["SYSTEM_PACKAGES"].split():
+        if not SYSTEM_PACKAGE.fullmatch(name):
+            raise problems.env_bad_value("SYSTEM_PACKAGES", "names of packages, spaces between")
     check_tls(settings.values)
 
 

@@ -15,7 +15,8 @@ NOTE = STATE / "up.json"
 
 def image_inputs(settings: Settings) -> str:
     """A hash of all that the web image is built from, as in its label build.inputs."""
-    return _hash(_files(IMAGE_FILES), settings.values["PYTHON_IMAGE"])
+    values = (settings.values[key] for key in ("PYTHON_IMAGE", "SYSTEM_PACKAGES"))
+    return _hash(_files(IMAGE_FILES), *values)
 
 
 def stack_inputs(settings: Settings) -> str:

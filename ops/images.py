@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Mapping
 from typing import Any
 
 from ops import ROOT, docker, freshness, problems, process
@@ -103,7 +104,15 @@ def _of_build(settings: Settings, said: str, old_serves: bool) -> Problem:
     if full := [line for line in said.splitlines() if NO_SPACE in line]:
         return problems.disk_full("for the build", full[-1])
     log = f"less {BUILD_LOG.relative_to(ROOT)}" if said else "it stands above"
-    return problems.build_failed(failing_step(said), old_serves, log)
+    step = failing_step(said)
+    return cause_of_step(settings.values, step, log) or problems.build_failed(step, old_serves, log)
+
+
+def cause_of_step(values: Mapping[str, str], step: str, log: str) -> Problem | None:
+    """What `.env` asked for in vain, if that is why a step of the Dockerfile failed."""
+    if "/system-packages" in step.partition("\n")[0]:
+        return problems.system_packages_failed(values["SYSTEM_PACKAGES"], step, log)
+    return None
 
 
 def failing_step(said: str) -> str:

@@ -331,7 +331,8 @@ def build_failed(step: str, old_serves: bool, log: str) -> Problem:
     return Problem(
         "IMG04",
         f"the web image was not built.{still}",
-        "correct the Dockerfile or requirements/ accordingly, then type: inv up",
+        "correct what the step names (the Dockerfile, requirements/, or SYSTEM_PACKAGES in .env), "
+        "then type: inv up",
         step,
         log,
     )
@@ -341,9 +342,32 @@ def image_stale() -> Problem:
     """The web image is older than what it is built from"""
     return Problem(
         "IMG05",
-        "the web runs from an image that is older than its Dockerfile, requirements or "
-        "PYTHON_IMAGE.",
+        "the web runs from an image that is older than its Dockerfile, requirements, "
+        "PYTHON_IMAGE or SYSTEM_PACKAGES.",
         "inv up",
+    )
+
+
+def driver_missing() -> Problem:
+    """Django finds no PostgreSQL driver that works"""
+    return Problem(
+        "IMG06",
+        "Django finds no PostgreSQL driver that it can load.",
+        "write psycopg2-binary or psycopg[binary] into requirements/base.in, "
+        "then run: inv lock  then: inv up",
+        log=WEB_LOG,
+    )
+
+
+def system_packages_failed(names: str, step: str, log: str) -> Problem:
+    """System packages could not be installed into the web image"""
+    return Problem(
+        "IMG07",
+        f"the image's package manager could not install {names} (SYSTEM_PACKAGES in .env).",
+        "correct SYSTEM_PACKAGES in .env, or check the network if the lines above say so, "
+        "then run: inv up",
+        step,
+        log,
     )
 
 

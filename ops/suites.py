@@ -149,7 +149,9 @@ SUITES = {
         [str(packages.PYTHON), "manage.py", "test"], run=_on_a_server, locks=("embedded",)
     ),
     "embedded": Suite(_pytest(*STACKS, "--runtime=embedded"), locks=("test", "zstd", "embedded")),
-    "docker": Suite(_pytest("tests/runtimes", DOCKER), lacks=_lacks_engine),
+    "docker": Suite(
+        _pytest("tests/runtimes", DOCKER), locks=("test", "build"), lacks=_lacks_engine
+    ),
     "faults": Suite(
         _pytest("tests/faults", DOCKER, f"--ignore={KILLED}"),
         locks=("test", "zstd"),

@@ -19,6 +19,7 @@ from ops.readiness import Readiness
 ENDED = re.compile(r"Ended with status (\d+)")
 NO_DATABASE = os.EX_UNAVAILABLE
 SETTINGS = os.EX_CONFIG
+NO_DRIVER = "Error loading psycopg2 or psycopg module"  # Django's words
 NO_ANSWER = "the database does not answer"  # what /readyz begins with then
 NOT_MIGRATED = os.EX_DATAERR
 MIGRATIONS_CONFLICT = os.EX_USAGE
@@ -35,6 +36,8 @@ def of(settings: Settings, log: str, state: str) -> Problem:
     sentence = lines[-1] if lines else "it gave no reason"
     if status == NO_DATABASE:
         return _misfit(settings) or elsewhere.refused(settings, sentence)
+    if status == SETTINGS and NO_DRIVER in sentence:
+        return problems.driver_missing()
     if status == SETTINGS:
         return problems.settings_refused(sentence)
     if status == MIGRATIONS_CONFLICT:

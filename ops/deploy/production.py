@@ -23,7 +23,7 @@ ELSEWHERE_KEYS = ("SQL_HOST", "SQL_SSLMODE", "SQL_SSLROOTCERT", "DATABASE_URL")
 # What the compose files are filled in with, word for word as it stands in `.env`.
 PLAIN_KEYS = (
     *("SQL_ENGINE", "SQL_DATABASE", "SQL_USER"),
-    *("PYTHON_IMAGE", "POSTGRES_IMAGE", "CADDY_IMAGE", "TLS", "MAX_BODY"),
+    *("PYTHON_IMAGE", "SYSTEM_PACKAGES", "POSTGRES_IMAGE", "CADDY_IMAGE", "TLS", "MAX_BODY"),
     *("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS", "WEB_MEMORY"),
 )
 PORTS = ("HTTP_PORT", "HTTPS_PORT")

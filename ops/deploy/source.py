@@ -66,7 +66,7 @@ def build(production: Production, found: Commit) -> str:
     with _context(found) as folder:
         argv = [
             *("docker", "build", "--target", "prod", "--file", str(folder / DOCKERFILE)),
-            *("--build-arg", f"PYTHON_IMAGE={production.values['PYTHON_IMAGE']}"),
+            *_build_arguments(production),
             *(
                 "--label",
                 f"deploy.stack={production.stack}",
@@ -79,8 +79,13 @@ def build(production: Production, found: Commit) -> str:
         code, said = images.run_build(argv, {**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"})
     process.stop_if_interrupted(code)
     if code:
-        raise _build_failed(said)
+        raise _build_failed(production, said)
     return _tag_content(building)
+
+
+def _build_arguments(production: Production) -> Iterator[str]:
+    for key in ("PYTHON_IMAGE", "SYSTEM_PACKAGES"):
+        yield from ("--build-arg", f"{key}={production.values[key]}")
 
 
 def push(tag: str) -> None:
@@ -123,9 +128,11 @@ def _tag_content(building: str) -> str:
     return own
 
 
-def _build_failed(said: str) -> general.Problem:
+def _build_failed(production: Production, said: str) -> general.Problem:
     log = f"less {images.BUILD_LOG.relative_to(ROOT)}" if said else "it stands above"
-    return problems.image_not_built(images.failing_step(said), log)
+    step = images.failing_step(said)
+    known = images.cause_of_step(production.values, step, log)
+    return known or problems.image_not_built(step, log)
 
 
 def _git(*arguments: str) -> process.Result:

@@ -44,6 +44,7 @@ MADE_WITH = {
     "POSTGRES_PASSWORD": "SQL_PASSWORD",
     "POSTGRES_DB": "SQL_DATABASE",
 }
+SHELL = 'exec $(command -v ash || command -v bash || command -v sh) "$@"'
 MIGRATE = ("python", "manage.py", "migrate", "--no-input")
 # As the superuser that the entrypoint in compose/db.yaml noted when it made the cluster.
 SUPERUSER = f"""\
@@ -89,8 +90,8 @@ def manage(
 
 
 def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
-    """`ash` in the container of `service`."""
-    _in_service(settings, service, ["ash", *arguments], {})
+    """A shell in the container of `service`: ash or, where the image has none, bash or sh."""
+    _in_service(settings, service, ["sh", "-c", SHELL, "sh", *arguments], {})
 
 
 def psql(settings: Settings, arguments: Sequence[str]) -> None:

@@ -12,15 +12,16 @@ EXEC = ["exec", "--interactive"]
 PSQL = [*EXEC, "--env", "PGUSER=app", "--env", "PGDATABASE=app", "shop-db-1", "psql"]
 WEB = [*EXEC, "--env", "SQL_PASSWORD", "shop-web-1"]
 MANAGE = [*WEB, "python", "manage.py"]
+SHELL = ["sh", "-c", 'exec $(command -v ash || command -v bash || command -v sh) "$@"', "sh"]
 LOGS = ["compose", "logs"]
 
 COMMANDS = [
     ("psql", PSQL),
     ("psql -- -c 'select 1'", [*PSQL, "-c", "select 1"]),
-    ("shell", [*WEB, "ash"]),
-    ("shell --service web", [*WEB, "ash"]),
-    ("shell --service db", [*EXEC, "shop-db-1", "ash"]),
-    ("shell --service=db -- -c 'ls -l'", [*EXEC, "shop-db-1", "ash", "-c", "ls -l"]),
+    ("shell", [*WEB, *SHELL]),
+    ("shell --service web", [*WEB, *SHELL]),
+    ("shell --service db", [*EXEC, "shop-db-1", *SHELL]),
+    ("shell --service=db -- -c 'ls -l'", [*EXEC, "shop-db-1", *SHELL, "-c", "ls -l"]),
     ("manage", MANAGE),
     ("manage -- createsuperuser", [*MANAGE, "createsuperuser"]),
     ("manage -- shell -c 'print(1)'", [*MANAGE, "shell", "-c", "print(1)"]),

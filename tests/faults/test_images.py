@@ -197,6 +197,21 @@ def test_a_first_build_that_fails(make: Make, runtime: Runtime) -> None:
     assert stack.get()[0] == 200
 
 
+@pytest.mark.fault("IMG07", "docker")
+def test_system_packages_that_no_package_manager_has(stack: Checkout) -> None:
+    before = Docker().identities(stack.root)
+    stack.set("SYSTEM_PACKAGES", "no-such-package")
+    said = refused_soon(stack, "IMG07")
+    assert "could not install no-such-package (SYSTEM_PACKAGES in .env)" in said
+    # The stand-in for Alpine has no apk; what the image has to say is quoted, whatever it is.
+    assert "system-packages no-such-package" in said and said.count("  | ") > 1
+    assert Docker().identities(stack.root) == before and stack.get()[0] == 200
+    assert "IMG05" in stack.found_by_doctor()
+    stack.set("SYSTEM_PACKAGES", "")
+    stack.inv("up")
+    assert Docker().identities(stack.root) == before
+
+
 @pytest.mark.fault("IMG05", "docker")
 @pytest.mark.parametrize(
     ("path", "words"), [(DOCKERFILE, "USER web"), ("requirements/base.txt", "django==")]

@@ -32,10 +32,16 @@ DEATHS = [
         ("imports not_there, which", "inv lock"),
     ),
     ("WEB04", SETTINGS, REFUSAL, ("MAIL_HOST is missing: set it in .env.", "correct .env or")),
+    (
+        "IMG06",
+        SETTINGS,
+        "import sys; sys.modules |= {'psycopg': None, 'psycopg2': None}\n",
+        ("finds no PostgreSQL driver", "psycopg[binary]", "inv lock"),
+    ),
     ("WEB08", SETTINGS, "print(1 / 0)\n", ("ZeroDivisionError", "config/settings.py line")),
     ("WEB01", SETTINGS, "import os; print('so long'); os._exit(7)\n", ("  | so long",)),
 ]
-IDS = ["syntax", "package", "settings", "exception", "exit"]
+IDS = ["syntax", "package", "settings", "driver", "exception", "exit"]
 
 
 @contextmanager
@@ -70,6 +76,7 @@ def assert_short(said: str) -> None:
 @pytest.mark.fault("WEB03", "docker", "embedded")
 @pytest.mark.fault("WEB04", "docker", "embedded")
 @pytest.mark.fault("WEB08", "docker", "embedded")
+@pytest.mark.fault("IMG06", "docker", "embedded")
 @pytest.mark.parametrize(("code", "path", "text", "parts"), DEATHS, ids=IDS)
 def test_a_death_at_the_start(
     stack: Checkout, code: str, path: str, text: str, parts: tuple[str, ...]

@@ -83,6 +83,7 @@ def test_content_that_moves_to_another_file_is_a_change(root: Path) -> None:
     ("line", "image_changes"),
     [
         ("PYTHON_IMAGE=mirror/python:3.13-alpine", True),
+        ("SYSTEM_PACKAGES=gettext", True),
         ("POSTGRES_IMAGE=postgres:17-alpine", False),
     ],
 )
