@@ -21,6 +21,8 @@ RUNTIMES = ("docker", "embedded")
 SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 CHECKING = SSLMODES[3:]  # those that look at SQL_SSLROOTCERT
 SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:=~_-]*")  # of apk or apt, with a version
+HOST = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
+ORIGIN = re.compile(rf"https?://((\*\.)?{HOST}|\[[0-9a-f:]+\])(:\d+)?")  # as project/config/env.py
 SYSTEM = "system"  # libpq's word for the authorities that the system trusts
 
 # What python-dotenv (without interpolation) and Compose read alike: a plain value, one in single
@@ -250,6 +252,7 @@ def _check(settings: Settings) -> None:
     for name in settings.values["SYSTEM_PACKAGES"].split():
         if not SYSTEM_PACKAGE.fullmatch(name):
             raise problems.env_bad_value("SYSTEM_PACKAGES", "names of packages, spaces between")
+    check_hosts(settings.values)
     check_tls(settings.values)
 
 
@@ -273,6 +276,22 @@ def check_tls(values: Mapping[str, str], prefix: str = "") -> None:
         refuse("SQL_SSLROOTCERT", f"set while {prefix}SQL_SSLMODE is {mode}")
     if Path(root).is_absolute() or ".." in Path(root).parts:
         refuse("SQL_SSLROOTCERT", "the path of a file within project/")
+
+
+def check_hosts(values: Mapping[str, str], prefix: str = "") -> None:
+    """Django refuses some of these, and takes others for what no browser ever sends."""
+    for origin in _words(values["CSRF_TRUSTED_ORIGINS"]):
+        if not ORIGIN.fullmatch(origin.lower()):
+            allowed = "origins such as https://shop.example.org, without a path, commas between"
+            raise problems.env_bad_value(f"{prefix}CSRF_TRUSTED_ORIGINS", allowed)
+    for host in _words(values["ALLOWED_HOSTS"]):
+        if "/" in host or (":" in host and not host.startswith("[")) or "]:" in host:
+            allowed = "names of hosts, without https:// and without a port, commas between"
+            raise problems.env_bad_value("ALLOWED_HOSTS", allowed)
+
+
+def _words(value: str) -> list[str]:
+    return [word.strip() for word in value.split(",") if word.strip()]
 
 
 def check_number(values: Mapping[str, str], key: str, low: int, high: int) -> None:

@@ -20,6 +20,7 @@ PREFIX = "PROD_"
 # Those of a developer's machine; production has its own, under PROD_, or none.
 OWN_KEYS = ("SECRET_KEY", "SQL_PASSWORD")
 ELSEWHERE_KEYS = ("SQL_HOST", "SQL_SSLMODE", "SQL_SSLROOTCERT", "DATABASE_URL")
+ORIGINS = "CSRF_TRUSTED_ORIGINS"  # a developer's tunnel is not to be trusted in production
 # What the compose files are filled in with, word for word as it stands in `.env`.
 PLAIN_KEYS = (
     *("SQL_ENGINE", "SQL_DATABASE", "SQL_USER"),
@@ -70,7 +71,7 @@ class Production:
 
 def of(settings: Settings) -> Production:
     """What `.env` asks for: its values, and before them those whose keys begin with PROD_."""
-    theirs_alone = dict.fromkeys((*OWN_KEYS, *ELSEWHERE_KEYS), "")
+    theirs_alone = dict.fromkeys((*OWN_KEYS, *ELSEWHERE_KEYS, ORIGINS), "")
     chosen = {**settings.values, **theirs_alone, **prefixed(settings)}
     if chosen["DATABASE_URL"]:
         chosen |= database_url.values(chosen["DATABASE_URL"])
@@ -219,7 +220,7 @@ def _added(settings: Settings, chosen: Mapping[str, str]) -> dict[str, str]:
     known = {*env.known_keys(), *OWN_KEYS}
     added = {key for key in settings.own if key not in known}
     names = {key.removeprefix(PREFIX) for key in added}
-    return {key: chosen[key] for key in names - known if chosen.get(key)}
+    return {key: chosen[key] for key in names - known | {ORIGINS} if chosen.get(key)}
 
 
 def _userlist(user: str, password: str) -> str:
@@ -286,6 +287,7 @@ def _check(stack: str, chosen: Mapping[str, str], prefix: str) -> None:
     if len(chosen["SECRET_KEY"]) < SHORTEST_KEY:
         raise general.env_bad_value(f"{prefix}SECRET_KEY", f"{SHORTEST_KEY} characters or more")
     _check_names_and_sizes(chosen)
+    env.check_hosts(chosen, prefix)
     if chosen["TLS"] not in TLS_MODES:
         raise general.env_bad_value("TLS", f"one of {', '.join(TLS_MODES)}")
     for key, low, high in (

@@ -1,9 +1,11 @@
 """Strict readers of environment variables: a wrong value is named, never guessed at."""
 
 import json
+import re
 import secrets
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -12,6 +14,10 @@ Environ = Mapping[str, str]
 # As Django's own check of a deployment (security.W009) has it.
 KEY_LENGTH, KEY_LETTERS = 50, 5
 EXAMPLES = ("django-insecure-", "change", "example", "insecure")
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+HOST = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
+ORIGIN = re.compile(rf"https?://((\*\.)?{HOST}|\[[0-9a-f:]+\])(:\d+)?")
 
 BOOLEANS = {
     "0": False,
@@ -120,12 +126,60 @@ def strong(key: str, value: str) -> str:
 
 
 def allowed_hosts(environ: Environ, debug: bool) -> list[str]:
-    """With DEBUG off, names of one's own: any name at all would let a stranger choose it."""
+    """With DEBUG off, names of one's own: any name at all would let a stranger choose it.
+
+    With DEBUG on, those of the trusted origins too: who trusts a tunnel wants its pages.
+    """
     found = words(environ, "ALLOWED_HOSTS")
-    if debug or (found and "*" not in found):
+    if debug:
+        named = [urlsplit(origin) for origin in trusted_origins(environ, debug)]
+        # An empty list is Django's word for the loopback, with DEBUG on.
+        known = found or list(LOOPBACK) if named else found
+        return list(dict.fromkeys([*known, *(hosts_of(origin) for origin in named)]))
+    if found and "*" not in found:
         return found
     state = "has * in it" if found else "is empty"
     raise ImproperlyConfigured(
         f"ALLOWED_HOSTS {state}: with DEBUG off it must name the hosts that this site is, "
         "such as example.org."
     )
+
+
+def hosts_of(origin: SplitResult) -> str:
+    """What ALLOWED_HOSTS has for an origin: `.example.org` for `https://*.example.org`."""
+    return re.sub(r":\d+$", "", origin.netloc).removeprefix("*")
+
+
+def trusted_origins(environ: Environ, debug: bool) -> list[str]:
+    """CSRF_TRUSTED_ORIGINS and, with DEBUG on, those of a workspace in a cloud (Codespaces)."""
+    found = [origin.lower() for origin in words(environ, "CSRF_TRUSTED_ORIGINS")]
+    for origin in found:
+        if not ORIGIN.fullmatch(origin):
+            raise ImproperlyConfigured(
+                f"CSRF_TRUSTED_ORIGINS has {origin!r}: an origin is a scheme and a host, "
+                "such as https://shop.example.org, with no path."
+            )
+    return list(dict.fromkeys([*found, *(workspace_origins(environ) if debug else [])]))
+
+
+def workspace_origins(environ: Environ) -> list[str]:
+    """The origins that the page has in a workspace whose environment says where it is forwarded to.
+
+    Codespaces rewrites Origin to one on localhost, with either scheme.
+    """
+    port = environ.get("WEB_PORT") or "8000"
+    public = workspace_origin(environ, port).lower()
+    if not ORIGIN.fullmatch(public):
+        return []
+    names = [f"{scheme}://{host}:{port}" for scheme in ("http", "https") for host in LOOPBACK[:2]]
+    return [public, *names]
+
+
+def workspace_origin(environ: Environ, port: str) -> str:
+    if name := environ.get("CODESPACE_NAME"):
+        domain = environ.get("GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN") or "app.github.dev"
+        return f"https://{name}-{port}.{domain}"
+    if url := environ.get("GITPOD_WORKSPACE_URL"):
+        return url.rstrip("/").replace("://", f"://{port}-", 1)
+    # Coder, and code-server behind a domain: https://{{port}}--main--shop--ann.coder.example.org
+    return environ.get("VSCODE_PROXY_URI", "").replace("{{port}}", port).rstrip("/")

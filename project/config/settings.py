@@ -13,6 +13,7 @@ DEBUG = env.boolean(environ, "DEBUG")
 SECRET_KEY = env.secret_key(environ, DEBUG)
 SECRET_KEY_FALLBACKS = env.secret_key_fallbacks(environ, DEBUG)
 ALLOWED_HOSTS = env.allowed_hosts(environ, DEBUG)
+CSRF_TRUSTED_ORIGINS = env.trusted_origins(environ, DEBUG)
 # The production image says so: its code never changes, and its static files are collected.
 PRODUCTION = env.boolean(environ, "PRODUCTION")
 
@@ -41,6 +42,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+if DEBUG:  # before all others: they see the address that the browser has
+    MIDDLEWARE.insert(0, "service.forwarded.ForwardedMiddleware")
 
 TEMPLATES = [
     {
@@ -85,6 +89,12 @@ if PRODUCTION:
     # Hashed names, which browsers may keep for ever, each with a compressed twin.
     backend = "whitenoise.storage.CompressedManifestStaticFilesStorage"
     STORAGES = {**global_settings.STORAGES, "staticfiles": {"BACKEND": backend}}
+
+if not PRODUCTION and (checkout := environ.get("COMPOSE_PROJECT_NAME")):
+    # Cookies know hosts, not ports: two checkouts on 127.0.0.1 would log each other out.
+    SESSION_COOKIE_NAME = f"sessionid_{checkout}"
+    CSRF_COOKIE_NAME = f"csrftoken_{checkout}"
+    LANGUAGE_COOKIE_NAME = f"django_language_{checkout}"
 
 LOGGING = logging(DEBUG)
 

@@ -47,6 +47,40 @@ class EnvTests(SimpleTestCase):
         self.assertEqual(env.words({}, "ALLOWED_HOSTS"), [])
         self.assertEqual(env.words({"ALLOWED_HOSTS": "a, b,,"}, "ALLOWED_HOSTS"), ["a", "b"])
 
+    def test_trusted_origins(self) -> None:
+        key, codespace = "CSRF_TRUSTED_ORIGINS", {"CODESPACE_NAME": "sunny"}
+        self.assertEqual(env.trusted_origins({}, debug=True), [])
+        found = env.trusted_origins(
+            {key: "https://Shop.example.org, https://*.a.b:8443"}, debug=False
+        )
+        self.assertEqual(found, ["https://shop.example.org", "https://*.a.b:8443"])
+        self.assertIn(
+            "https://sunny-8000.app.github.dev", env.trusted_origins(codespace, debug=True)
+        )
+        self.assertEqual(env.trusted_origins(codespace, debug=False), [])
+        # code-server without a domain of its own has a path alone.
+        self.assertEqual(
+            env.trusted_origins({"VSCODE_PROXY_URI": "./proxy/{{port}}"}, debug=True), []
+        )
+        for wrong in (
+            "shop.example.org",
+            "https://shop.example.org/",
+            "*",
+            "ftp://a.b",
+            "https://",
+        ):
+            with self.assertRaisesMessage(ImproperlyConfigured, f"{key} has '{wrong}'"):
+                env.trusted_origins({key: wrong}, debug=True)
+
+    def test_hosts_of_trusted_origins_are_allowed_in_debug_alone(self) -> None:
+        tunnel = {"CSRF_TRUSTED_ORIGINS": "https://*.a.b:8443,https://c.d"}
+        self.assertEqual(env.allowed_hosts({}, debug=True), [])
+        found = env.allowed_hosts(tunnel, debug=True)
+        self.assertEqual(found, ["localhost", "127.0.0.1", "[::1]", ".a.b", "c.d"])
+        tunnel["ALLOWED_HOSTS"] = "e.f"
+        self.assertEqual(env.allowed_hosts(tunnel, debug=True), ["e.f", ".a.b", "c.d"])
+        self.assertEqual(env.allowed_hosts(tunnel, debug=False), ["e.f"])
+
     def test_secret_key_is_random_in_debug_only(self) -> None:
         self.assertNotEqual(env.secret_key({}, debug=True), env.secret_key({}, debug=True))
         self.assertEqual(env.secret_key({"SECRET_KEY": "s"}, debug=True), "s")

@@ -23,7 +23,13 @@ REFERENCES = [
 # Not the user's to set: the hash that `inv` hands to a build.
 INTERNAL = {"BUILD_INPUTS"}
 # Empty in .env means that the runtime knows it, as the name of its own database service, or none.
-EMPTY = ("SQL_SSLMODE", "SQL_SSLROOTCERT", "DATABASE_URL", "SYSTEM_PACKAGES")
+EMPTY = (
+    "SQL_SSLMODE",
+    "SQL_SSLROOTCERT",
+    "DATABASE_URL",
+    "SYSTEM_PACKAGES",
+    "CSRF_TRUSTED_ORIGINS",
+)
 # Those that a first deploy asks for, makes, or does without.
 PRODUCTION_EMPTY = (
     *("DEPLOY_TO", "STACK", "DOMAIN", "EMAIL", "TLS_CERT", "TLS_KEY", "REGISTRY", "POOL_SIZE"),

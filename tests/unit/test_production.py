@@ -262,3 +262,12 @@ def test_a_base_image_of_production_alone() -> None:
     assert (
         made(PROD_PYTHON_IMAGE="python:3.15-alpine").values["PYTHON_IMAGE"] == "python:3.15-alpine"
     )
+
+
+def test_the_trusted_origins_of_development_stay_there() -> None:
+    key, tunnel, site = "CSRF_TRUSTED_ORIGINS", "https://abc.ngrok.example", "https://a.example"
+    assert key not in made(CSRF_TRUSTED_ORIGINS=tunnel).secrets["settings"]
+    both = made(CSRF_TRUSTED_ORIGINS=tunnel, PROD_CSRF_TRUSTED_ORIGINS=site)
+    assert json.loads(both.secrets["settings"])[key] == site
+    with pytest.raises(Problem, match="PROD_CSRF_TRUSTED_ORIGINS"):
+        made(PROD_CSRF_TRUSTED_ORIGINS="a.example")
