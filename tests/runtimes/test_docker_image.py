@@ -17,6 +17,7 @@ import checkout
 import pytest
 from stacks import Docker, cut_off, docker, eventually, needs_root
 
+from ops import ROOT
 from ops.causes.web import NO_DATABASE, NOT_MIGRATED, SETTINGS
 
 SLOW_MIGRATION = """
@@ -26,6 +27,16 @@ from django.db import migrations
 class Migration(migrations.Migration):
     dependencies = [("notes", "0001_initial")]
     operations = [migrations.RunSQL("select pg_sleep(600)")]
+"""
+NPM = """FROM python:3.14-alpine
+COPY --chmod=755 <<PY /usr/local/bin/npm
+#!/usr/bin/env python3
+import json, subprocess, sys
+json.load(open("package-lock.json"))
+if sys.argv[1] == "run":
+    script = json.load(open("package.json"))["scripts"][sys.argv[2]]
+    subprocess.run(["sh", "-euc", script], check=True)
+PY
 """
 MEGABYTES_OVER_BASE = 46
 READY_SECONDS = 3  # one, on a machine with nothing else to do
@@ -225,6 +236,42 @@ def test_the_image_holds_no_secret_and_nothing_of_the_toolkit(stack: Production)
     look = "ls -A /srv; find /opt /srv -name '*.po'; command -v uv; id -u"
     found = docker("run", "--rm", stack.image, "sh", "-c", look).stdout
     assert found.split() == ["project", "static", "10001"]
+
+
+def test_the_place_of_a_bundler_as_the_docs_have_it(
+    stack: Production, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What it writes into a folder that git ignores is collected; a stand-in for npm writes it."""
+    root = checkout.make(tmp_path_factory.mktemp("bundler") / "checkout")
+    base, image = f"{stack.image}-npm", f"{stack.image}-bundled"
+    page = (ROOT / "docs/production.md").read_text()
+    stage = page.partition("```dockerfile\nFROM node")[2].partition("```")[0]
+    assert stage
+    file = root / "compose/web/Dockerfile"
+    text = file.read_text()
+    assert text.count("FROM scratch AS assets\n") == 1
+    stage = f"FROM node{stage}".replace("node:24-alpine", base)
+    file.write_text(text.replace("FROM scratch AS assets\n", stage))
+    script = "mkdir -p project/static/dist && cp project/front.css project/static/dist/bundle.css"
+    nothing = script.partition(" && ")[0]
+    (root / "package.json").write_text(json.dumps({"scripts": {"build": script}}))
+    (root / "package-lock.json").write_text("{}")
+    (root / "project/front.css").write_text("body {}")
+    base_html = root / "project/templates/base.html"
+    base_html.write_text(base_html.read_text().replace("site.css", "dist/bundle.css"))
+    ask = "from service.static_names import lacking; print(lacking())"
+    try:
+        docker("build", "--quiet", f"--tag={base}", "-", input=NPM)
+        target = ("--target=project", f"--file={file}", f"--tag={image}")
+        docker("build", "--quiet", *target, str(root), timeout=300)
+        settings = ("--env=DEBUG=1", "--env=PRODUCTION=1")
+        shell = ("/opt/venv/bin/python", "manage.py", "shell", "--no-imports", "-c", ask)
+        assert docker("run", "--rm", *settings, image, *shell).stdout.strip() == "{}"
+        (root / "package.json").write_text(json.dumps({"scripts": {"build": nothing}}))
+        docker("build", "--quiet", *target, str(root), timeout=300)
+        assert "dist/bundle.css" in docker("run", "--rm", *settings, image, *shell).stdout
+    finally:
+        docker("image", "rm", "--force", base, image, check=False)
 
 
 def test_a_page_behind_a_proxy(replica: Replica) -> None:

@@ -16,6 +16,7 @@ from django.db.migrations.state import ProjectState
 
 from config.database import BASE_DIR
 from config.env import integer
+from service import static_names
 from service.additive import blocking
 from service.database import connections_allowed
 from service.migrations_state import dotted, read_migrations, strangers
@@ -28,7 +29,8 @@ class Command(BaseCommand):
         "operations in them that cannot run beside the code of before, each with the reason; "
         '"unknown", the migrations that the database has and this code lacks; "unmade", the apps '
         'of this project whose models have changes that no migration makes; "connections", how '
-        "many the database takes of this user, 0 where there is no such limit."
+        'many the database takes of this user, 0 where there is no such limit; "lacking", the '
+        "static files that templates name and the image lacks, each with such a template."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -49,6 +51,7 @@ class Command(BaseCommand):
             "unknown": [dotted(*key) for key in strangers(loader)],
             "unmade": unmade(loader),
             "connections": connections_allowed(),
+            "lacking": static_names.lacking(),
         }
         self.stdout.write(json.dumps(plan))
 
