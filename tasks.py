@@ -356,6 +356,7 @@ def nuke(c: Context, yes: bool = False, backup: bool = True) -> None:
         "allow_downtime": "also if it interrupts the service",
         "dirty": "with changes that are in no commit",
         "backup": "--no-backup takes none before",
+        "check": "--no-check does not ask the pages of the new version first",
         "yes": "make the engine a Swarm of one node if it is in none",
     },
 )
@@ -367,6 +368,7 @@ def deploy(
     allow_downtime: bool = False,
     dirty: bool = False,
     backup: bool = True,
+    check: bool = True,
     yes: bool = False,
 ) -> None:
     """Deploy the commit to a Docker Swarm.
@@ -378,7 +380,7 @@ def deploy(
     """
     from ops.deploy import rollout
 
-    asked = rollout.Asked(context, local, plan, allow_downtime, dirty, backup, yes)
+    asked = rollout.Asked(context, local, plan, allow_downtime, dirty, backup, check, yes)
     rollout.run(env.load(), asked)
 
 

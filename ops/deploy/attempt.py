@@ -8,6 +8,7 @@ from ops.console import few
 from ops.data.backups import Backup
 from ops.data.databases import Note
 from ops.deploy import data, jobs, plan, problems, proxy, releases, stack, swarm
+from ops.deploy.pages import Check
 from ops.deploy.plan import Plan
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
@@ -24,21 +25,25 @@ STAYS_ELSEWHERE = (
 
 
 def make_first(
-    release: Release, nodes: Swarm, settings: Settings, *, backup: bool, bears: bool
+    release: Release, check: Check, settings: Settings, *, backup: bool, bears: bool
 ) -> Plan:
     """Where nothing serves yet; the database may have been used all the same, by a stack that was
     taken down, or elsewhere. Whether one `bears` migrations that this code cannot run on. Gives the
     plan as it was carried out."""
+    nodes = check.nodes
     try:
         _begin(release)
         found = plan.asked(Plan(None, release), nodes)
         if (ahead := found.migrations.ahead) and not bears:
             raise problems.schema_is_ahead(release.number, ahead, "inv deploy")
+        for line in plan.unserved(found.lacking, plan.UNSERVED):
+            console.say(line.strip())
         if backup:
             data.save_used(settings, release, nodes, REASON)
         _migrate(found)
+        check.refuse_failing(release, None)
         releases.keep(release)
-        _roll(release, nodes)
+        _roll(release, check)
     except BaseException as cause:
         _tell(cause, "It is the first release: there is none to go back to.")
         raise
@@ -57,13 +62,17 @@ class Attempt:
 
     found: Plan
     before: Release
-    nodes: Swarm
+    check: Check
     settings: Settings
     backup: bool
     saved: Backup | None = None
     empty: Note | None = None
     borne: Collection[str] = ()
     rolls: bool = False
+
+    @property
+    def nodes(self) -> Swarm:
+        return self.check.nodes
 
     @property
     def stops_web(self) -> bool:
@@ -79,8 +88,9 @@ class Attempt:
             self._save()
         try:
             self._prepare()
+            self.check.refuse_failing(self.found.release, self.before)
             self.rolls = True
-            _roll(self.found.release, self.nodes)
+            _roll(self.found.release, self.check)
             releases.keep(self.found.release)
         except BaseException as cause:  # a full disk, Ctrl-C, SIGTERM, a closed terminal
             with process.unbroken():
@@ -107,6 +117,7 @@ class Attempt:
 
     def _stop_web(self) -> None:
         """Saved after that, so that nothing is written in between."""
+        self.check.look_at_before(self.before)
         stack.scale(self.before.stack, "web", 0)
         stack.wait(self.before.stack, [f"{self.before.stack}_web"])
         self._save()
@@ -207,6 +218,6 @@ def _migrate(found: Plan) -> None:
     console.say(done.said)
 
 
-def _roll(release: Release, nodes: Swarm) -> None:
+def _roll(release: Release, check: Check) -> None:
     stack.roll(release)
-    proxy.refuse_not_ready(release, nodes)
+    proxy.refuse_not_ready(release, check.nodes, check)

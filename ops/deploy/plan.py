@@ -2,13 +2,14 @@
 
 import json
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ops import console
 from ops.console import few
-from ops.deploy import data, problems, releases, stack, toolbox
+from ops.deploy import data, problems, reach, releases, stack, toolbox
 from ops.deploy.releases import SCALE, Release
 from ops.deploy.swarm import Swarm, proxy_label
 
@@ -21,6 +22,7 @@ OTHER = {
     False: ", with the rows that it has: those of this one stay behind, and in a backup",
     None: " (docs/growth.md#a-managed-database)",
 }
+UNSERVED = "the image lacks: pages with it answer 500"
 QUESTION = ["python", "manage.py", "migration_plan"]
 
 
@@ -40,7 +42,8 @@ class Migrations:
 class Plan:
     """From which release to which, with which migrations; `anew` are the services whose containers
     will be others, `proxies` is how many nodes have one, `connections` how many the database takes
-    (0: it is not known), `other_is_empty` whether rows can be taken along into another database
+    (0: it is not known), `lacking` the static files that templates name and the image lacks, each
+    with such a template, `other_is_empty` whether rows can be taken along into another database
     (None: nobody can tell yet, or they are not to be)."""
 
     before: Release | None
@@ -49,6 +52,7 @@ class Plan:
     migrations: Migrations = field(default_factory=Migrations)
     proxies: int = 1
     connections: int = 0
+    lacking: Mapping[str, str] = field(default_factory=dict)
     other_is_empty: bool | None = None
 
     @property
@@ -139,7 +143,8 @@ def asked(plan: Plan, swarm: Swarm) -> Plan:
         operations=tuple(f"{o['migration']}: {o['operation']} ({o['why']})" for o in blocking),
         ahead=_ahead(plan.release, found),
     )
-    return replace(plan, migrations=migrations, connections=found.get("connections", 0))
+    known = {"connections": found.get("connections", 0), "lacking": found.get("lacking", {})}
+    return replace(plan, migrations=migrations, **known)
 
 
 def ahead(release: Release, swarm: Swarm, now: Release | None = None) -> tuple[str, ...]:
@@ -168,6 +173,7 @@ def _asked(release: Release, swarm: Swarm) -> dict[str, Any]:
     with suppress(ValueError):
         if not done.code:
             return dict(json.loads(done.out))
+    reach.refuse_hidden_by(release, done.out + done.err)
     lines = (done.out + done.err).strip().splitlines()[-20:]
     raise problems.migrations_unreadable("\n".join(lines))
 
@@ -192,7 +198,17 @@ def as_text(plan: Plan, where: str, nodes: int) -> str:
             f"  beware: there may be {plan.most_connections} connections, the database takes "
             f"{plan.connections}: docs/growth.md#the-arithmetic"
         )
+    lines += unserved(plan.lacking, UNSERVED)
     return "\n".join(lines)
+
+
+def unserved(lacking: Mapping[str, str], by: str) -> list[str]:
+    """What there is to say of static files that are named and not there, one line each."""
+    return [
+        f"  beware: {template} names the static file {name}, which {by} "
+        "(docs/production.md#a-bundler)"
+        for name, template in lacking.items()
+    ]
 
 
 def _rows(plan: Plan) -> list[tuple[str, str, str]]:

@@ -188,6 +188,83 @@ def not_ready(url: str, answer: str) -> Problem:
     )
 
 
+def page_fails(path: str, answer: str, lines: str, log: str, first: bool) -> Problem:
+    """A page of the new version fails"""
+    known = "" if first else ", which the release that serves answers well"
+    return Problem(
+        "DEP39",
+        f"the new version answers {answer} for {path}{known}. Only this check has asked it, and no "
+        "visitor.",
+        "correct what the log says, commit, then run: inv deploy (all the same: inv deploy "
+        "--no-check)",
+        lines,
+        log,
+    )
+
+
+def page_fails_by_proxy(path: str, answer: str) -> Problem:
+    """A page of the new version fails behind the proxy"""
+    return Problem(
+        "DEP40",
+        f"asked through the proxy, {path} answers {answer}; asked directly, the new version "
+        "answers well.",
+        "correct what differs behind the proxy (compose/caddy/Caddyfile, or what the code does "
+        "with its headers), commit, then run: inv deploy (all the same: inv deploy --no-check)",
+        "",
+        "inv deploy.logs --service web",
+    )
+
+
+def image_gone(number: int, image: str, error: str, again: str) -> Problem:
+    """The image of the release to go back to is gone"""
+    return Problem(
+        "DEP41",
+        f"release {number} cannot be started again: its image {image} is gone ({error}). Nothing "
+        "was changed.",
+        again,
+    )
+
+
+def no_way_back(number: int, image: str, error: str) -> Problem:
+    """A deploy that fails could not put back what serves"""
+    return Problem(
+        "DEP42",
+        f"if this deploy failed, release {number} could not be put back: its image {image} is gone "
+        f"({error}). Nothing that runs was changed.",
+        "in a quiet hour, without that way back: inv deploy --allow-downtime",
+    )
+
+
+def tools_image_gone(image: str, error: str, again: str) -> Problem:
+    """The image for the tools is gone"""
+    return Problem(
+        "DEP45",
+        f"the image {image}, in which this would run, is not on the node, and cannot be fetched "
+        f"({error}).",
+        again,
+    )
+
+
+def address_unsaid(addresses: Sequence[str], command: str) -> Problem:
+    """The machine has several addresses, and other nodes are to know one"""
+    return Problem(
+        "DEP43",
+        f"the machine has several addresses ({', '.join(addresses)}), and REGISTRY in .env means "
+        "several nodes: which address the others reach it at is not said.",
+        f"{command}, with the address that the other nodes reach; {AGAIN}",
+    )
+
+
+def host_hidden(key: str, address: str, network: str, within: str) -> Problem:
+    """A host lies within a network of the containers"""
+    return Problem(
+        "DEP44",
+        f"{key} leads to {address}, which is within {within}, the network {network} of the "
+        "containers: they look for it there, and cannot reach it.",
+        "give the Swarm another range (docs/production.md#ranges-of-addresses)",
+    )
+
+
 def stack_refused(stack: str) -> Problem:
     """Docker does not take the stack"""
     return Problem(

@@ -32,6 +32,7 @@ POOL_KEYS = ("POOL_SIZE", "PGBOUNCER_IMAGE")
 TLS_MODES = ("acme", "internal", "certificate")
 NAME = re.compile(r"(\*\.)?\w[\w-]*(\.\w[\w-]*)*")
 SIZE = re.compile(r"\d+(\.\d+)?([kmgt]i?)?b?", re.IGNORECASE)
+PATH = re.compile(r"/[!-~]*")  # as it is sent: what is not ASCII is written as %XX
 NO_FILE = "# none\n"
 SHORTEST_KEY = 50  # as project/config/env.py has it
 CA, SYSTEM_CA = "/etc/ca.pem", "/etc/ssl/certs/ca-certificates.crt"  # in the containers
@@ -48,8 +49,8 @@ POOLER = {
 @dataclass(frozen=True)
 class Production:
     """A stack to be: its name, the registry that its image goes to ('' if none), its compose files
-    (under compose/), the values that these are filled in with, none of them secret, and the
-    contents of its secrets and configs, by name."""
+    (under compose/), the values that these are filled in with, none of them secret, the contents of
+    its secrets and configs, by name, and the pages that a new version has to answer."""
 
     stack: str
     registry: str
@@ -57,6 +58,7 @@ class Production:
     values: Mapping[str, str]
     secrets: Mapping[str, str] = field(repr=False)
     configs: Mapping[str, str] = field(repr=False)
+    pages: tuple[str, ...] = ("/",)
 
     @property
     def has_own_database(self) -> bool:
@@ -145,7 +147,7 @@ def folder_name() -> str:
 
 def names_of(domains: str) -> list[str]:
     """The names in DOMAIN."""
-    return [name for name in re.split(r"[,\s]+", domains) if name]
+    return _words(domains)
 
 
 def _checked(settings: Settings, stack: str, chosen: Mapping[str, str], prefix: str) -> Production:
@@ -161,7 +163,17 @@ def _checked(settings: Settings, stack: str, chosen: Mapping[str, str], prefix: 
         secrets["userlist"] = _userlist(chosen["SQL_USER"], chosen["SQL_PASSWORD"])
     values = _values(stack, chosen) | object_names(stack, secrets, configs)
     registry = chosen["REGISTRY"].rstrip("/")
-    return Production(stack, registry, tuple(_files(chosen)), values, secrets, configs)
+    files = tuple(_files(chosen))
+    return Production(stack, registry, files, values, secrets, configs, tuple(_pages(chosen)))
+
+
+def _pages(chosen: Mapping[str, str]) -> list[str]:
+    """The paths that are asked for, each once."""
+    return list(dict.fromkeys(["/", *_words(chosen["DEPLOY_CHECK"])]))
+
+
+def _words(listed: str) -> list[str]:
+    return [word for word in re.split(r"[,\s]+", listed) if word]
 
 
 def _values(stack: str, chosen: Mapping[str, str]) -> dict[str, str]:
@@ -272,6 +284,9 @@ def _check_names_and_sizes(chosen: Mapping[str, str]) -> None:
     if wrong := [name for name in names_of(chosen["DOMAIN"]) if not NAME.fullmatch(name)]:
         allowed = f"names such as shop.example.org, with commas between, and {wrong[0]} is none"
         raise general.env_bad_value("DOMAIN", allowed)
+    if wrong := [path for path in _words(chosen["DEPLOY_CHECK"]) if not PATH.fullmatch(path)]:
+        allowed = f"paths such as /shop/, with commas between, and {wrong[0]} is not one"
+        raise general.env_bad_value("DEPLOY_CHECK", allowed)
     for key in ("MAX_BODY", "WEB_MEMORY"):
         if not SIZE.fullmatch(chosen[key]):
             raise general.env_bad_value(key, "a size such as 512MB")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ops import docker, process
 from ops.deploy import problems, toolbox
+from ops.deploy.pages import Check
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
 from ops.lock import STATE
@@ -14,14 +15,15 @@ SECONDS = 60  # for a certificate to come
 ROOT_CERTIFICATE = "/data/caddy/pki/authorities/local/root.crt"
 
 
-def refuse_not_ready(release: Release, swarm: Swarm) -> None:
-    """Raise unless every proxy answers /readyz with 200, within a minute."""
+def refuse_not_ready(release: Release, swarm: Swarm, check: Check) -> None:
+    """Raise unless every proxy answers /readyz with 200, within a minute, and the pages well."""
     deadline = time.monotonic() + SECONDS
     with toolbox.toolbox(release, swarm) as container:
         while (answer := _ask(release, container)) != "200":
             if time.monotonic() > deadline:
                 raise problems.not_ready(release.url, answer)
             time.sleep(1)
+        check.refuse_failing_by_proxy(container, release)
 
 
 def _ask(release: Release, container: str) -> str:

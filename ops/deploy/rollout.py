@@ -6,13 +6,17 @@ from ops import console, process
 from ops.deploy import (
     attempt,
     jobs,
+    kept_images,
     objects,
+    pages,
     plan,
     problems,
     production,
+    reach,
     releases,
     source,
     stack,
+    static_files,
     swarm,
     view,
 )
@@ -27,8 +31,6 @@ from ops.env import Settings
 from ops.lock import one_at_a_time
 from ops.problems import Problem
 
-IMAGES = ("WEB_IMAGE", "CADDY_IMAGE", "POSTGRES_IMAGE", "PGBOUNCER_IMAGE")
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -40,6 +42,7 @@ class Asked:
     allow_downtime: bool
     dirty: bool
     backup: bool
+    check: bool
     yes: bool
 
 
@@ -69,7 +72,9 @@ def run(settings: Settings, asked: Asked) -> None:
         fact = f"{where} is in no Swarm: inv deploy makes it one, for a first release"
         console.answer(console.as_typed(fact))
         return
-    nodes = swarm.find(where, asked.yes)
+    hosts = tuple(reach.hosts(wanted))
+    purpose = swarm.Purpose(wanted.values["CADDY_IMAGE"], hosts, bool(wanted.registry))
+    nodes = swarm.find(where, asked.yes, purpose)
     if asked.local:
         wanted = production.with_ports(wanted, releases.current(wanted.stack))
     deploy = Deploy(settings, asked, commit, wanted, where, nodes)
@@ -109,6 +114,7 @@ def _refuse(deploy: Deploy) -> None:
     databases = [node.name for node in nodes.labelled(swarm.db_label(name))]
     if len(databases) > 1:
         raise problems.several_databases(databases, swarm.db_label(name))
+    reach.refuse_hidden(deploy.wanted)
 
 
 def _planned(deploy: Deploy, image: str) -> Plan:
@@ -131,6 +137,10 @@ def _show(deploy: Deploy) -> None:
     console.answer(plan.as_text(found, deploy.where, len(deploy.nodes.nodes)))
     for path in source.new_migrations(found.before.commit if found.before else ""):
         console.answer(f"  new migration: {path}")
+    if not deploy.commit.changes:  # with changes, all that lies in the folder gets into the image
+        by = "git ignores: pages with it answer 500, unless the build of the image makes it"
+        for line in plan.unserved(static_files.left_out(), by):
+            console.answer(line)
 
 
 def _image_to_be(deploy: Deploy) -> str:
@@ -153,14 +163,23 @@ def _deploy(deploy: Deploy) -> None:
     console.say(plan.as_text(found, deploy.where, len(deploy.nodes.nodes)))
     if not deploy.asked.allow_downtime:
         _refuse_interruptions(found, "inv deploy")
-    settings, backup = deploy.settings, deploy.asked.backup
+        if found.before:
+            kept_images.refuse_no_way_back(found.before, found.release, deploy.nodes)
+    settings, backup, check = deploy.settings, deploy.asked.backup, _check(found, deploy)
     if found.before is None:
         bears = deploy.asked.allow_downtime
-        done = attempt.make_first(found.release, deploy.nodes, settings, backup=backup, bears=bears)
+        done = attempt.make_first(found.release, check, settings, backup=backup, bears=bears)
     else:
-        done = Attempt(found, found.before, deploy.nodes, settings, backup=backup).make()
+        done = Attempt(found, found.before, check, settings, backup=backup).make()
     _tidy(done.release)
     view.finish(done, local=deploy.asked.local)
+
+
+def _check(found: Plan, deploy: Deploy) -> pages.Check:
+    """The pages to ask for: none where all that answers them stays as it is."""
+    other = {"web", "proxy"} & {*found.anew} or found.migrations.unapplied or found.moves
+    asks = deploy.asked.check and (found.before is None or other)
+    return pages.Check(deploy.wanted.pages if asks else (), deploy.nodes)
 
 
 def _asked(found: Plan, deploy: Deploy) -> Plan:
@@ -186,7 +205,7 @@ def _label(deploy: Deploy) -> Swarm:
 def _fetch(found: Plan, deploy: Deploy) -> None:
     """Have the nodes fetch each image that is another one now."""
     before = found.before.values if found.before else {}
-    for key in IMAGES:
+    for key in kept_images.KEYS:
         image = found.release.values.get(key, "")
         if image in ("", before.get(key)) or (key == "WEB_IMAGE" and not deploy.wanted.registry):
             continue
@@ -218,6 +237,8 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
         if before is None:
             raise problems.nothing_before(now.stack)
         target = before.with_values(WEB_REPLICAS=now.values["WEB_REPLICAS"])
+        if not process.mode.dry:
+            kept_images.refuse_gone(target, now, at.nodes)
         found = plan.make(now, target, at.nodes)
         if found.moves and not process.mode.dry:
             found = plan.look_at_other(found, at.nodes)
@@ -228,7 +249,8 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
             _refuse_interruptions(found, "inv deploy.rollback")
         if process.mode.dry:
             return
-        found = Attempt(found, now, at.nodes, settings, backup=found.moves).make()
+        unchecked = pages.Check((), at.nodes)  # what it goes back to has served
+        found = Attempt(found, now, unchecked, settings, backup=found.moves).make()
         _tidy(target)
     view.finish(found, local=local)
 

@@ -49,6 +49,11 @@ def new_migrations(before: str) -> list[str]:
     return _git("diff", "--name-only", "--diff-filter=A", before, "--", MIGRATIONS).out.split()
 
 
+def listed(folder: str) -> list[str]:
+    """The files of a folder that git knows, from the root of the checkout."""
+    return _git("-c", "core.quotePath=false", "ls-files", "-z", "--", folder).out.split("\0")[:-1]
+
+
 def tag(production: Production, found: Commit) -> str:
     """What the tag of a commit's image begins with."""
     return f"{production.image_name}:{found.id}{'-dirty' if found.changes else ''}"

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops import docker, env, process
@@ -31,6 +33,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "ContainerSpec": {"StopGracePeriod": 10 * SECOND},
     "RestartPolicy": {"Condition": "any", "Delay": 5 * SECOND},
 }
+SERVICES = re.compile(r"(?ms)^services:\n(.*?)(?=^\S|\Z)")
+PORTS = re.compile(r"(?m)^    ports:\n(?:^     .*\n)*")  # of a service; nobody else may have them
 LOGS_SECONDS = 10  # after which `docker service logs` is taken to be silent for ever
 
 
@@ -118,33 +122,68 @@ def strangers(stack: str) -> list[str]:
 
 def apply(release: "Release") -> None:
     """Hand a release to Swarm, which rolls to it."""
+    with release.written_out() as paths:
+        _deploy(release, paths)
+
+
+def _deploy(release: "Release", paths: Sequence[str]) -> None:
     known = set(env.known_keys())
     inherited = {key: value for key, value in os.environ.items() if key not in known}
-    with release.written_out() as paths:
-        files = [word for path in paths for word in ("--compose-file", path)]
-        # A name without a slash is an image of this one node.
-        resolve = "changed" if "/" in release.image else "never"
-        flags = ["--detach", "--with-registry-auth", "--resolve-image", resolve]
-        argv = ["docker", "stack", "deploy", *files, *flags, release.stack]
-        code = process.attach(argv, env=inherited | release.filled_in(), progress=True)
+    # A name without a slash is an image of this one node.
+    resolve = "changed" if "/" in release.image else "never"
+    flags = ["--detach", "--with-registry-auth", "--resolve-image", resolve]
+    argv = ["docker", "stack", "deploy", *_as_flags(paths), *flags, release.stack]
+    code = process.attach(argv, env=inherited | release.filled_in(), progress=True)
     process.stop_if_interrupted(code)
     if code:
         raise problems.stack_refused(release.stack)
+
+
+def apply_copy(release: "Release", name: str) -> None:
+    """Start the web of a release once more, as a service of another name: only who asks for that
+    name is answered by it. What it may need, and is not there yet, is started as well."""
+    single = release.with_values(WEB_REPLICAS="1", WEB_WORKERS="1")
+    text = _config(single, single.filled_in())
+    wanted = _services(text)
+    there = {one.name for one in services(release.stack)}
+    new = {n: s for n, s in wanted.items() if f"{release.stack}_{n}" not in there}
+    chosen = {**new, name: PORTS.sub("", wanted["web"])}
+    body = "".join(f"  {n}:\n{service}" for n, service in chosen.items())
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "copy.yaml")
+        # Filled in already: a $ that is left is one.
+        filled = SERVICES.sub(lambda _: f"services:\n{body}", text).replace("$", "$$")
+        file.write_text(filled)
+        _deploy(release, [str(file)])
 
 
 def rendered(release: "Release") -> dict[str, str]:
     """Each service as Swarm would get it, with the names of its secrets and configs, and without
     what makes no other container: its scale, and the number of the release."""
     plain = release.with_values(WEB_REPLICAS="1", REPOSITORY="")
+    text = _config(plain, plain.filled_in() | {"RELEASE": "0", "BEFORE": "0"})
+    return {name: _named(part, release) for name, part in _services(text).items()}
+
+
+def _config(release: "Release", values: Mapping[str, str]) -> str:
+    """The compose files of a release as one, filled in."""
     with release.written_out() as paths:
-        files = [word for path in paths for word in ("--compose-file", path)]
-        env = os.environ | plain.filled_in() | {"RELEASE": "0", "BEFORE": "0"}
-        done = process.run(["docker", "stack", "config", *files], env=env)
+        argv = ["docker", "stack", "config", *_as_flags(paths)]
+        done = process.run(argv, env={**os.environ, **values})
     if done.code:
         raise problems.engine_refused("docker stack config", done.err.strip())
-    text = re.search(r"(?ms)^services:\n(.*?)(?=^\S|\Z)", done.out)
-    parts = re.split(r"(?m)^  (\w+):\n", text[1] if text else "")[1:]
-    return {name: _named(part, release) for name, part in zip(parts[::2], parts[1::2], strict=True)}
+    return done.out
+
+
+def _as_flags(paths: Sequence[str]) -> list[str]:
+    return [word for path in paths for word in ("--compose-file", path)]
+
+
+def _services(text: str) -> dict[str, str]:
+    """The text of each service in what `docker stack config` prints."""
+    found = SERVICES.search(text)
+    parts = re.split(r"(?m)^  ([\w.-]+):\n", found[1] if found else "")[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 def _named(service: str, release: "Release") -> str:
@@ -200,16 +239,16 @@ def logs(*what: str) -> str:
     return process.run(argv, timeout=LOGS_SECONDS, merged=True).out.rstrip()
 
 
-def wait(stack: str, names: Sequence[str] = ()) -> None:
+def wait(stack: str, names: Sequence[str] = (), tries: int = 3) -> None:
     """Until every service, or those named, has settled; a Problem with the failing task's own last
-    lines where one has not."""
+    lines where one has not, after so many tries."""
     began, progress, running = time.time(), time.monotonic(), -1
     while True:
         known = swarm.patiently(lambda: services(stack))
         found = [one for one in known if not names or one.name in names]
         if all(service.settled for service in found):
             return
-        if problem := _failure(found, began):
+        if problem := _failure(found, began, tries):
             raise problem
         if (now := sum(service.running for service in found)) != running:
             running, progress = now, time.monotonic()
@@ -218,11 +257,11 @@ def wait(stack: str, names: Sequence[str] = ()) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _failure(found: Sequence[Service], began: float) -> Problem | None:
+def _failure(found: Sequence[Service], began: float, tries: int) -> Problem | None:
     for service in found:
         failed = [task for task in service.tasks if task.state in FAILED and _after(task, began)]
-        # Where there is nothing to go back to, Swarm tries again for ever: twice is enough.
-        hopeless = len([task for task in failed if task.current]) > 2 and not service.running
+        # Where there is nothing to go back to, Swarm tries again for ever.
+        hopeless = len([t for t in failed if t.current]) >= tries and not service.running
         if service.update in BAD or hopeless:
             return _failed(service, failed)
     return None

@@ -6,18 +6,18 @@ Whoever calls `lead_to` has every docker command of the task go there; see ops/c
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from ops import console, docker, process
 from ops import problems as general
-from ops.deploy import problems
+from ops.deploy import problems, ranges
 from ops.env import Settings
 
 ADDRESS, CONTEXT = "DOCKER_HOST", "DOCKER_CONTEXT"
 THIS_MACHINE = "this machine"
+ADVERTISE, LOOPBACK = "--advertise-addr", "127.0.0.1"
 PATIENCE_SECONDS = 60
 Answer = TypeVar("Answer")
 
@@ -70,12 +70,22 @@ def _as_it_is(local: bool) -> str:
     raise problems.target_missing()
 
 
-def find(where: str, yes: bool) -> Swarm:
+@dataclass(frozen=True)
+class Purpose:
+    """What a Swarm that is made is for: the hosts that its containers must reach, whether other
+    nodes are to come, and an image that is needed there anyway, to look at the machine from."""
+
+    image: str = ""
+    hosts: tuple[str, ...] = ()
+    several: bool = False
+
+
+def find(where: str, yes: bool, purpose: Purpose | None = None) -> Swarm:
     """The Swarm there; where the engine is in none, it becomes one of a single node if the user
     agrees."""
     state = json.loads(docker.ask("info", "--format", "{{json .Swarm}}", seconds=30))
     if state["LocalNodeState"] == "inactive":
-        _make(where, yes)
+        _make(where, yes, purpose or Purpose())
         state = json.loads(docker.ask("info", "--format", "{{json .Swarm}}"))
     if not state.get("ControlAvailable"):
         raise problems.not_a_manager(where, state["LocalNodeState"])
@@ -89,20 +99,42 @@ def is_one(where: str) -> bool:
     )
 
 
-def _make(where: str, yes: bool) -> None:
+def _make(where: str, yes: bool, purpose: Purpose) -> None:
     if not yes:
         question = f"The engine ({where}) is in no Swarm. Make it one of a single node? [y/N] "
         if not process.on_a_terminal() or input(question).strip().lower() not in ("y", "yes"):
             raise problems.no_swarm(where)
-    address = ["--advertise-addr", "127.0.0.1"] if where == THIS_MACHINE else []
-    with Path(os.devnull).open("w") as nowhere:  # the invitation for other nodes is a secret
-        code = process.attach(["docker", "swarm", "init", *address], out=nowhere)
-    process.stop_if_interrupted(code)
-    if code:
-        raise problems.engine_refused("docker swarm init", "the reason stands above")
+    pool = ["--default-addr-pool", ranges.free_pool(purpose.image, purpose.hosts)]
+    done = _init([*pool, *([ADVERTISE, LOOPBACK] if where == THIS_MACHINE else [])])
+    if done.code and ADVERTISE in done.err:
+        done = _init([*pool, ADVERTISE, _address(done.err, purpose, pool)])
+    process.stop_if_interrupted(done.code)
+    if done.code:
+        raise problems.engine_refused("docker swarm init", done.err.strip())
     console.say(
-        f"the engine ({where}) is a Swarm of one node now; docker swarm leave --force ends that"
+        f"the engine ({where}) is a Swarm of one node now; "
+        f"{docker.as_typed('swarm leave --force')} ends that"
     )
+
+
+def _init(flags: Sequence[str]) -> process.Result:
+    """What it prints stays here: the invitation for other nodes is a secret."""
+    argv = ["docker", "swarm", "init", *flags]
+    if not process.mode.echo:
+        process.show(argv)
+    return process.run(argv)
+
+
+def _address(refusal: str, purpose: Purpose, pool: Sequence[str]) -> str:
+    """Which of a machine's addresses its node is to have. While it is alone, any will do; where
+    others are to come, only the user knows which one they reach."""
+    found = list(dict.fromkeys(ranges.written_in(refusal)))
+    if purpose.several and found:
+        words = f"swarm init {' '.join(pool)} {ADVERTISE} ADDRESS"
+        raise problems.address_unsaid(found, docker.as_typed(words))
+    chosen = ranges.best(found)
+    console.say(f"of its addresses the node has {chosen} (docs/growth.md#three-nodes)")
+    return chosen
 
 
 def patiently(ask: Callable[[], Answer]) -> Answer:

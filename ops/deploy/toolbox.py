@@ -13,17 +13,19 @@ from contextlib import contextmanager
 
 from ops import docker, process
 from ops.client import Client
-from ops.deploy import jobs, problems
+from ops.deploy import jobs, problems, reach
 from ops.deploy.production import CA
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
 from ops.env import SYSTEM
+from ops.problems import Problem
 
 ROLE = "tools"
 WAIT_SECONDS = 120  # for an image to be fetched
 NODE_SECONDS = 20  # for a node: a Swarm with a new leader has none to give at first
 NAMES_SECONDS = 8
 HOURS_12 = "43200"  # if its task is killed, it ends by itself
+GONE = "no such image"
 PASSWORD = "/run/secrets/sql_password"
 
 
@@ -41,7 +43,7 @@ def toolbox(
     sleep = ["sleep", HOURS_12]
     try:
         jobs.create(release, name, ROLE, image or release.image, here, sleep, temporary=temporary)
-        yield _container(name)
+        yield _container(name, image or release.image, release)
     finally:
         process.clean_up(["docker", "service", "rm", name])
 
@@ -57,18 +59,19 @@ def client(release: Release, swarm: Swarm) -> Iterator[Client]:
             raise problems.engine_refused("docker exec", secret.err.strip())
         variables = libpq(release) | {"PGPASSWORD": secret.out}
         found = Client(container, "", variables, data="", compression="zstd:2")
-        _wait_until_let_in(found)
+        reach.refuse_hidden_by(release, _wait_until_let_in(found))
         yield found
 
 
-def _wait_until_let_in(client: Client) -> None:
-    """A network that a container has just joined may know no names yet; who is not let in for
-    another reason is told so by what comes next."""
+def _wait_until_let_in(client: Client) -> str:
+    """Why it is not, in the end. A network that a container has just joined may know no names yet;
+    who is not let in for another reason is told so by what comes next."""
     deadline = time.monotonic() + NAMES_SECONDS
-    while not process.mode.dry and client.script("select 1", client.database).code:
+    while not process.mode.dry and (done := client.script("select 1", client.database)).code:
         if time.monotonic() > deadline:
-            return
+            return done.err
         time.sleep(0.3)
+    return ""
 
 
 def libpq(release: Release) -> dict[str, str]:
@@ -103,15 +106,25 @@ def attach(container: str, argv: Sequence[str], env: Mapping[str, str] | None = 
     process.attach_or_fail(command, env={**os.environ, **(env or {})})
 
 
-def _container(service: str) -> str:
+def _container(service: str, image: str, release: Release) -> str:
     """The container of a service on this node, once it runs."""
     begun = time.monotonic()
     label = f"label=com.docker.swarm.service.name={service}"
     while not (found := docker.ask("ps", "--filter", label, "--format", "{{.Names}}").split()):
         if obstacle := _obstacle(service, time.monotonic() - begun):
-            raise problems.tools_failed(obstacle)
+            raise _no_tools(obstacle, image, release)
         time.sleep(0.2)
     return found[0]
+
+
+def _no_tools(obstacle: str, image: str, release: Release) -> Problem:
+    """As a problem: an image that was pruned can be had again."""
+    if GONE not in obstacle.lower():
+        return problems.tools_failed(obstacle)
+    again = docker.as_typed(f"pull {image}")
+    if image == release.image:
+        again = f"build it again, from commit {release.commit}: inv deploy"
+    return problems.tools_image_gone(image, obstacle, f"{again}; {problems.AGAIN}")
 
 
 def _obstacle(service: str, seconds: float) -> str:

@@ -22,7 +22,7 @@ TEMPLATE = "project/home/templates/home/index.html"
 @dataclass
 class Site:
     """A checkout, and where it is deployed to: `target` are the flags that say so; `said_before` is
-    what was said of an engine that was in no Swarm."""
+    what was said of an engine that was in no Swarm, `said_first` of a first deploy that failed."""
 
     stack: Checkout
     engines: Engines
@@ -31,6 +31,7 @@ class Site:
     written: list[str] = field(default_factory=list)
     rounds: int = 0
     said_before: str = ""
+    said_first: str = ""
 
     @property
     def cluster(self) -> Cluster:

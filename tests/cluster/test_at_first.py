@@ -16,3 +16,12 @@ def test_the_engine_becomes_a_swarm_only_if_asked(site: Site) -> None:
     if site.engines.in_a_swarm:
         pytest.skip("the engine was in a Swarm before")
     assert "error DEP03: " in site.said_before
+
+
+@one_node
+@pytest.mark.fault("DEP39", "docker")
+def test_a_first_deploy_whose_page_fails_serves_nothing(site: Site) -> None:
+    assert "the new version answers 500 for /. " in site.said_first
+    assert "ZeroDivisionError" in site.said_first
+    assert "It is the first release: there is none to go back to." in site.said_first
+    assert site.release() == 1, "the next one was the first again"

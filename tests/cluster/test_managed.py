@@ -3,11 +3,12 @@
 import re
 import shutil
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 
 import pytest
 from deployed import Site
 from nodes import ThisMachine
-from stacks import Docker, Make, eventually
+from stacks import Docker, Make, docker, eventually
 from tls import AUTHORITY, PASSWORD, Elsewhere, elsewhere
 
 NAME = "moves"
@@ -108,6 +109,25 @@ def test_to_a_managed_database_and_back(site: Site, server: Elsewhere) -> None:
     assert set(site.sql(NOTES).splitlines()) < before, "its volume is as it was"
     site.inv("deploy.restore", found[1], "--yes")
     site.assert_nothing_lost()
+
+
+@pytest.mark.fault("DEP44", "docker")
+def test_a_database_within_a_network_of_the_stack(site: Site) -> None:
+    """As where a provider's private network has the range that Swarm gives to its own."""
+    look = ("network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", f"{NAME}_back")
+    subnet = docker(*look).stdout.strip()
+    hidden = str(IPv4Network(subnet)[200])
+    with site.taken_back():
+        site.stack.set("PROD_CACHE_URL", f"redis://{hidden}:6379/0")
+        said = site.inv("deploy", "--plan").stderr
+        assert f"beware: CACHE_URL in .env has an address within {subnet}" in said
+        assert hidden not in said
+        site.stack.set("PROD_SQL_HOST", hidden)
+        said = site.refused("DEP44", "deploy", "--allow-downtime")
+        assert f"PROD_SQL_HOST leads to {hidden}, which is within {subnet}" in said
+        site.stack.set("PROD_SQL_HOST", "proxy")  # a name that the containers alone know
+        said = site.refused("DEP44", "deploy", "--allow-downtime")
+        assert "the network moves_" in said
 
 
 @pytest.mark.fault("DEP16", "docker")

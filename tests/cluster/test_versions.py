@@ -11,6 +11,18 @@ from deployed import Site, assert_none_failed, one_node, three_nodes
 from stacks import eventually
 
 PROBES, WSGI = "project/service/probes.py", "project/config/wsgi.py"
+NOTES_PAGE = "project/notes/templates/notes/index.html"
+STYLED = """{% block content %}
+    {% load static %}<link rel="stylesheet" href="{% static 'dist/bundle.css' %}">"""
+HOME_VIEW = "project/home/views.py"
+INDEX = "def index(request: HttpRequest) -> HttpResponse:\n"
+# Of all that the check gives, the proxy alone gives another address.
+PROXIED = (
+    INDEX
+    + """    if request.META["HTTP_X_FORWARDED_FOR"] != "127.0.0.1":
+        raise RuntimeError("planted for visitors")
+"""
+)
 MIGRATION = "project/notes/migrations/0002_next.py"
 HEAD = """from django.db import migrations, models
 
@@ -62,6 +74,37 @@ def test_one_that_crashes(site: Site) -> None:
     assert "RuntimeError: planted crash" in said
 
 
+@one_node
+@pytest.mark.fault("DEP39", "docker")
+def test_one_whose_page_fails_in_production_alone(site: Site) -> None:
+    """As with a stylesheet that a bundler writes into a folder that git ignores."""
+    (site.stack.root / "project/static/dist").mkdir()
+    site.stack.write("project/static/dist/bundle.css", "body {}")
+    site.stack.write(".gitignore", (site.stack.root / ".gitignore").read_text() + "dist/\n")
+    site.change(NOTES_PAGE, "{% block content %}", STYLED)
+    site.stack.set("DEPLOY_CHECK", "/admin/, /notes/")
+    shown = site.inv("deploy", "--plan").stdout
+    named = f"{NOTES_PAGE} names the static file dist/bundle.css, which "
+    assert f"beware: {named}git ignores" in shown
+    said = held_back(site, "DEP39", "a page that fails in production alone")
+    assert f"beware: {named}the image lacks" in said
+    assert "Missing staticfiles manifest entry for 'dist/bundle.css'" in said
+    assert "the new version answers 500 for /notes/, which the release that serves" in said
+    log = (site.stack.root / ".state/deploy-check.log").read_text()
+    assert "Missing staticfiles manifest entry" in log and "less .state/deploy-check.log" in said
+
+
+@one_node
+@pytest.mark.fault("DEP40", "docker")
+def test_one_whose_page_fails_behind_the_proxy_alone(site: Site) -> None:
+    """Visitors meet it for a moment: nothing that differs there is known before."""
+    before, release = site.heading(), site.release()
+    site.change(HOME_VIEW, INDEX, PROXIED)
+    said = site.refused("DEP40")
+    assert "through the proxy, / answers 500" in said and f"Release {release} serves." in said
+    assert site.heading() == before and site.release() == release
+
+
 @three_nodes
 @pytest.mark.fault("DEP14", "docker")
 def test_one_whose_migration_fails(site: Site) -> None:
@@ -108,8 +151,8 @@ def test_one_that_is_killed_while_it_migrates(site: Site) -> None:
 def test_one_that_fails_where_the_code_before_cannot_go_on(site: Site) -> None:
     """Visitors may have written by the new code: the backup is named, and nothing is put back."""
     site.add(MIGRATION, CHANGES_ALL)
-    site.change(WSGI, "application =", 'raise RuntimeError("planted crash")\napplication =')
-    said = site.refused("DEP15", "deploy", "--allow-downtime")
+    site.change(HOME_VIEW, INDEX, PROXIED)
+    said = site.refused("DEP40", "deploy", "--allow-downtime")
     found = re.search(r"notes.0002_next.*not put back.*inv deploy.restore (?:--local )?(\S+)", said)
     assert found, said
     site.inv("deploy.restore", found[1], "--yes")

@@ -32,7 +32,17 @@ EMPTY = (
 )
 # Those that a first deploy asks for, makes, or does without.
 PRODUCTION_EMPTY = (
-    *("DEPLOY_TO", "STACK", "DOMAIN", "EMAIL", "TLS_CERT", "TLS_KEY", "REGISTRY", "POOL_SIZE"),
+    *(
+        "DEPLOY_TO",
+        "STACK",
+        "DOMAIN",
+        "EMAIL",
+        "TLS_CERT",
+        "TLS_KEY",
+        "REGISTRY",
+        "POOL_SIZE",
+        "DEPLOY_CHECK",
+    ),
     *("PROD_SECRET_KEY", "PROD_SQL_PASSWORD"),
 )
 FILLED_IN = {"SQL_HOST": "db", **dict.fromkeys(EMPTY, "")}
