@@ -27,6 +27,7 @@ OUTSIDE = Path("/var/lib/embedded-postgres")  # for root, where the account cann
 PORT = "5432"
 SUPERUSER = "postgres"  # who needs no password on the socket, whose folder is closed to others
 ACCESS = f"local all {SUPERUSER} trust\nlocal all all scram-sha-256\n"
+SHARED_MEMORY = 1610612736  # bytes that parallel queries can share, as compose/db.yaml has it
 START_SECONDS = 60
 STOP_SECONDS = 60
 SHOWN = 6  # lines of a log that prove a failure
@@ -238,11 +239,24 @@ def _launch(server: Server) -> None:
         leftover.unlink()
     argv = [str(server.binaries / "postgres"), "-D", str(server.data), "-k", str(server.socket)]
     # On the socket alone, so that no port can be taken: there the port is part of a file's name.
-    listen = ["-c", "listen_addresses=", "-p", PORT]
+    listen = ["-c", "listen_addresses=", "-p", PORT, *shared_memory()]
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
     server.process.start(
-        [*argv, *listen, *server.options], cwd=server.home, env=environment, account=server.account
+        [*argv, *listen, *server.options],
+        cwd=server.home,
+        env=environment,
+        account=server.account,
     )
+
+
+def shared_memory(place: Path = Path("/dev/shm")) -> list[str]:
+    """The option that has parallel queries share memory in files of the data folder, where the
+    machine has too little for it, as a dev container has: 64 MB."""
+    try:
+        enough = shutil.disk_usage(place).total >= SHARED_MEMORY // 2
+    except OSError:  # no Linux: PostgreSQL knows another way there
+        enough = True
+    return [] if enough else ["-c", "dynamic_shared_memory_type=mmap"]
 
 
 def _clear_stale_pid(server: Server) -> None:

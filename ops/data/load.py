@@ -32,6 +32,7 @@ WHERE current_setting(name, true) IS NULL;
 """
 # A newer pg_dump's archive, or one that is packed as this pg_restore does not know.
 UNREADABLE = re.compile(r"unsupported version \([\d.]+\)|does not support compression with \w+")
+JOBS = 4  # at most; compose/db.yaml has shared memory for so many index builds
 WITHOUT_ROLES = ("--no-owner", "--no-privileges")  # all is ours then, as it is in the end anyhow
 
 
@@ -70,7 +71,7 @@ def _archive(client: Client, dump: Dump, part: str, expected: int) -> None:
             if as_sql:
                 done = _as_sql(client, unknown, part, [*flags, name])
             else:
-                jobs = [f"--jobs={min(4, os.cpu_count() or 1)}"] if dump.parallel else []
+                jobs = [f"--jobs={min(JOBS, os.cpu_count() or 1)}"] if dump.parallel else []
                 argv = ["--exit-on-error", *jobs, *flags, named(part), name]
                 done = client.load(lambda stdin: None, "pg_restore", *argv, database=part)
             _succeed(done, dump)

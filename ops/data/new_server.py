@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-from ops import clusters, docker, named_volume, problems, process
+from ops import clusters, docker, named_volume, postgres, problems, process
 from ops.client import Client, last_error
 from ops.clusters import Cluster
 from ops.env import Settings
@@ -125,6 +125,7 @@ def started(
     }
     argv = ["docker", "run", "--rm", "--interactive", "--name", container]
     argv += [*clusters.mounted(settings), "--network", f"container:{old.container}"]
+    argv += ["--shm-size", str(postgres.SHARED_MEMORY)]
     argv += [word for pair in values.items() for word in ("--env", "=".join(pair))]
     argv += ["--entrypoint", "sh", image, "-c", SERVER, "sh", *found["Config"]["Cmd"]]
     argv += [word for pair in OPTIONS.items() for word in ("-c", "=".join(pair))]

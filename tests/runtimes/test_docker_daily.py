@@ -51,6 +51,25 @@ def plain_compose(stack: Checkout, *arguments: str) -> str:
     return docker("compose", *arguments, cwd=stack.root, env=options).stdout
 
 
+# The database
+
+
+PARALLEL = """\
+create temp table plan as select 1;
+set max_parallel_workers_per_gather = 2; set parallel_setup_cost = 0; set parallel_tuple_cost = 0;
+set min_parallel_table_scan_size = 0; set enable_mergejoin = off; set work_mem = '256MB';
+create unlogged table wide as
+  select n, repeat(md5(n::text), 20) t from generate_series(1, 400000) n;
+select count(*), max(length(b.t)) from wide a join wide b using (n);
+drop table wide;
+"""
+
+
+def test_a_parallel_query_has_the_shared_memory_that_it_asks_for(stack: Checkout) -> None:
+    """It needs more than the 64 MB of a container, and more than 256 MB."""
+    assert "400000 |" in stack.inv("psql", "--", "-v", "ON_ERROR_STOP=1", stdin=PARALLEL).stdout
+
+
 # Freshness
 
 

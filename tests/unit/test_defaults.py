@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from ops import ROOT, env, freshness, locks, packages, seed
+from ops import ROOT, client, env, freshness, locks, packages, postgres, seed
+from ops.data import load
 from ops.deploy import production
 
 EXAMPLE = env.parse(env.EXAMPLE.read_text())
@@ -158,3 +159,13 @@ def test_oldest_python_is_one_and_the_same() -> None:
     assert (
         f'target-version = "py{"".join(map(str, oldest))}"' in (ROOT / "pyproject.toml").read_text()
     )
+
+
+def test_every_server_has_the_same_shared_memory() -> None:
+    """db.yaml is development's and production's; an upgrade's server is started without it. It is
+    enough for the index builds of a restore, each with all the memory that it may take."""
+    [size] = re.findall(r"target: /dev/shm, tmpfs: \{size: (\d+)\}", COMPOSE["db.yaml"])
+    assert int(size) == postgres.SHARED_MEMORY
+    assert not any("/dev/shm" in text for text in PRODUCTION)
+    [megabytes] = re.findall(r"maintenance_work_mem=(\d+)MB", client.LOADING)
+    assert int(size) > load.JOBS * int(megabytes) * 1_048_576
