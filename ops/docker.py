@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ops import ROOT, is_checkout, problems, process
+from ops import ROOT, is_checkout, problems, process, refusals
 from ops.env import Settings
 from ops.problems import Problem
 from ops.volumes import Volume
@@ -30,8 +30,10 @@ SERVICE = "com.docker.compose.service"
 VOLUME = "com.docker.compose.volume"
 ONE_OFF = "com.docker.compose.oneoff"  # of containers that are no service's
 CHECKOUT = "checkout"  # our own label of a volume: the folder that it belongs to
-# Health checks with a start interval came with these.
-OLDEST = {"Docker Engine": "25.0", "Docker Compose": "2.20"}
+# Health checks with a start interval came with these; a command line of before knows them not in a
+# stack's files.
+OLDEST = {"Docker Engine": "25.0", "Docker Compose": "2.20", "The command docker": "25.0"}
+VERSIONS = "{{.Client.Version}}\n{{.Server.Version}}\n{{range .Server.Components}}{{.Name}} {{end}}"
 FIELDS = {
     "name": "{{.Names}}",
     "service": f'{{{{.Label "{SERVICE}"}}}}',
@@ -109,6 +111,8 @@ def diagnose(command: str, reason: str = "") -> Problem:
     engine = _version()
     if engine.code in (126, 127):
         return problems.docker_missing()
+    if problem := _unfit_client(f"{engine.err}\n{reason}"):
+        return problem
     if engine.code and process.mode.engine:
         reason = _last_line(engine.err).rpartition("stderr=")[2]
         return problems.target_silent(process.mode.engine, as_typed("version"), reason)
@@ -123,10 +127,43 @@ def diagnose(command: str, reason: str = "") -> Problem:
     compose = process.run(["docker", "compose", "version", "--short"])
     if compose.code:
         return problems.compose_missing()
-    for part, version in (("Docker Engine", engine.out), ("Docker Compose", compose.out)):
+    if problem := unfit(engine.out, compose.out):
+        return problem
+    return refusals.named(reason) or problems.docker_failed(command, _last_line(reason))
+
+
+def unfit(told: str, compose: str = "") -> Problem | None:
+    """The problem, if the engine is not Docker's, or a part is too old; `told` is what docker
+    answers to VERSIONS."""
+    client, engine, parts = [*told.splitlines(), "", "", ""][:3]
+    if "Podman" in parts:
+        return problems.engine_is_podman(engine, endpoint()[0])
+    versions = {"Docker Engine": engine, "Docker Compose": compose, "The command docker": client}
+    for part, version in versions.items():
         if is_too_old(version, OLDEST[part]):
             return problems.docker_too_old(part, version.strip(), OLDEST[part])
-    return problems.docker_failed(command, _last_line(reason))
+    return None
+
+
+def refuse_unfit() -> None:
+    """Raise it; an engine that does not answer is told of by the next command."""
+    told = _version()
+    problem = _unfit_client(told.err) if told.code else unfit(told.out)
+    if problem:
+        raise problem
+
+
+def _unfit_client(error: str) -> Problem | None:
+    """Of a command docker that the engine turns away for its age, or that is Podman's."""
+    if refusals.CLIENT_REFUSED in error:
+        client = process.run(["docker", "version", "--format", "{{.Client.Version}}"]).out.strip()
+        part = "The command docker"
+        return problems.docker_too_old(part, client or "older", OLDEST[part])
+    if "can't evaluate field" in error:
+        told = process.run(["docker", "--version"]).out.strip()
+        if "podman" in told.lower():
+            return problems.engine_is_podman(told.split()[-1])
+    return None
 
 
 def obstacle() -> Problem | None:
@@ -169,9 +206,9 @@ def _user() -> str:
 
 
 def _version() -> process.Result:
-    """What the engine says of its version. Over ssh, docker at times tells of its own broken pipe
-    alone, and not what ssh has said: then it is asked again."""
-    question = ["docker", "version", "--format", "{{.Server.Version}}"]
+    """What docker says of the versions. Over ssh, it at times tells of its own broken pipe alone,
+    and not what ssh has said: then it is asked again."""
+    question = ["docker", "version", "--format", VERSIONS]
     for _ in range(5):
         answer = process.run(question, timeout=DIAGNOSIS_SECONDS)
         if "broken pipe" not in answer.err:
@@ -337,6 +374,13 @@ def _volume(entry: dict[str, Any], sizes: dict[str, str]) -> Volume:
     name = entry["Name"]
     mounted = ask("ps", "--all", "--filter", f"volume={name}", "--format", "{{.Names}}").split()
     return Volume(name, sizes.get(name, ""), entry["CreatedAt"], mounted)
+
+
+def bind(source: str, target: str) -> str:
+    """The value of `--mount` for a folder or file of this machine, to be read; docker reads it as a
+    line of CSV. A source that is not there is an error, and no new folder."""
+    quoted = f"source={source}".replace('"', '""')
+    return f'type=bind,"{quoted}",target={target},readonly'
 
 
 def one_off(settings: Settings) -> list[str]:

@@ -127,5 +127,5 @@ def _run(settings: Settings) -> list[str]:
     if settings.runtime == "embedded":  # there the web is a process of this machine
         flags += ["--network", "host"]
     if settings.ca_file:
-        flags += ["--mount", f"type=bind,source={settings.ca_file},target={CA},readonly"]
+        flags += ["--mount", docker.bind(str(settings.ca_file), CA)]
     return ["docker", "run", "--rm", *flags]

@@ -252,7 +252,7 @@ def docker_failed(command: str, reason: str) -> Problem:
 
 
 def docker_too_old(part: str, version: str, needed: str) -> Problem:
-    """The engine or Compose is too old"""
+    """The engine, Compose or the command docker is too old"""
     return Problem(
         "DOCKER06",
         f"{part} is version {version}; {needed} or later is needed.",
@@ -289,6 +289,42 @@ def target_silent(where: str, question: str, reason: str) -> Problem:
         "DOCKER09",
         f"the engine to deploy to ({where}) does not answer: {reason}",
         f"correct DEPLOY_TO in .env or --context; {question}  has to answer.",
+    )
+
+
+def names_unknown(web: str, db: str) -> Problem:
+    """The containers no longer find each other"""
+    return Problem(
+        "DOCKER11",
+        f"{web} no longer finds {db} by its name, although both run: the engine has lost the names "
+        "of its networks, as it does when it leaves a Swarm.",
+        "inv up  (restarts both; all data stay)",
+    )
+
+
+def engine_is_podman(version: str, chosen_by: str = "") -> Problem:
+    """The engine is Podman"""
+    where = f", where {chosen_by} points," if chosen_by else ""
+    mends = {"": "install Docker", "docker context": "docker context use default"}
+    mend = mends.get(chosen_by, f"unset {chosen_by}")
+    return Problem(
+        "DOCKER12",
+        f"the engine that answers{where} is Podman {version}, not Docker: it has no BuildKit to "
+        "build the image with, no quick health check while a service starts, and no Swarm.",
+        f"{mend}  then: inv up, with Docker's own engine. "
+        "Without Docker: inv up --runtime embedded",
+    )
+
+
+def folder_unseen(folder: str) -> Problem:
+    """The engine does not see this folder"""
+    return Problem(
+        "DOCKER13",
+        f"the Docker engine does not see {folder} as it is here, so the web would have no code: "
+        "inv runs in a container that uses its host's engine, or the engine may not read there.",
+        "run inv where the engine runs; or mount the folder into this container at the path that "
+        "it has on the host; or move it below your home directory (Docker from a snap sees no "
+        "/tmp). Without Docker: inv up --runtime embedded",
     )
 
 
@@ -381,6 +417,20 @@ def port_taken(port: int, holder: str, free: int, end: str = "") -> Problem:
         "NET01",
         f"port {port} is taken by {holder}.",
         f"{end}  then: inv up" if end else move,
+    )
+
+
+def no_subnet(count: int, unused: Sequence[str], unused_count: int) -> Problem:
+    """No subnet is left for one more network"""
+    spare = f"{few(unused)} have no running container" if unused else "each has a running container"
+    more = f" ({unused_count} in all)" if unused_count > len(unused) else ""
+    return Problem(
+        "NET02",
+        f"the engine has no subnet left for one more network: {count} networks have taken all of "
+        f"them; {spare}{more}.",
+        "docker network rm NAME  (a network that nobody needs; docker network ls --filter "
+        "dangling=true lists those without a running container), or inv down in a checkout that "
+        "you do not use now; then type: inv up",
     )
 
 
@@ -642,6 +692,17 @@ def not_ready(reason: str, evidence: str = "") -> Problem:
 def page_fails(url: str, status: int, evidence: str) -> Problem:
     """The page answers with an error"""
     return Problem("WEB07", f"{url} answers {status}.", "correct what it names", evidence, WEB_LOG)
+
+
+def check_fails(service: str, container: str, code: int, said: str) -> Problem:
+    """The health check of a service fails, though nothing else is wrong with it"""
+    return Problem(
+        "WEB10",
+        f"the health check of {service} fails (exit code {code}), so Docker calls it unhealthy.",
+        f"correct the healthcheck of {service} in compose/, or what it asks, then type: inv up",
+        said or "it printed nothing",
+        f"docker inspect --format '{{{{json .State.Health.Log}}}}' {container}",
+    )
 
 
 # Migrations

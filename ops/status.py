@@ -111,6 +111,8 @@ def _remarks(status: Status) -> list[str]:
         "applied, but not in this branch (inv doctor)": status.unknown,
         "missing in .env, so the default holds (inv doctor --fix)": status.env_missing,
     }
+    sick = [one.service for one in status.services if "(unhealthy)" in one.detail]
+    remarks["unhealthy by its own check (inv doctor shows what that printed)"] = sick
     found = [f"{what}: {', '.join(names)}" for what, names in remarks.items() if names]
     if status.fitting:
         found.append(f"a snapshot that fits this branch: inv db.restore {status.fitting}")

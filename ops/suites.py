@@ -140,7 +140,8 @@ ROUNDS = {
 BESIDE_PORT = "8700"  # from here on, so that two that look for a free one do not find the same
 DEPLOYS = ("tests/cluster", "-k")  # by the site: on three nodes, or on one
 STACKS = ("tests/runtimes", "tests/faults")
-KILLED = "tests/faults/test_docker_killed.py"
+# What is done to an engine itself, that of all stacks or one of the tests' own.
+ENGINE = ("tests/faults/test_docker_killed.py", "tests/faults/test_own_engine.py")
 DOCKER = "--runtime=docker"
 SUITES = {
     "unit": Suite(_pytest("tests/unit")),
@@ -153,7 +154,7 @@ SUITES = {
         _pytest("tests/runtimes", DOCKER), locks=("test", "build"), lacks=_lacks_engine
     ),
     "faults": Suite(
-        _pytest("tests/faults", DOCKER, f"--ignore={KILLED}"),
+        _pytest("tests/faults", DOCKER, *(f"--ignore={file}" for file in ENGINE)),
         locks=("test", "zstd"),
         lacks=_lacks_engine,
     ),
@@ -162,5 +163,5 @@ SUITES = {
     ),
     "deploy": Suite(_pytest(*DEPLOYS, "not three"), locks=("test", "zstd"), lacks=_lacks_engine),
     "cluster": Suite(_pytest(*DEPLOYS, "three"), locks=("test", "zstd"), lacks=_lacks_engine),
-    "engine": Suite(_pytest(KILLED, DOCKER), lacks=_lacks_engine),
+    "engine": Suite(_pytest(*ENGINE, DOCKER), lacks=_lacks_engine),
 }

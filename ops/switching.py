@@ -12,6 +12,8 @@ def switch(settings: Settings, name: str) -> Settings:
     engine = docker.engine_answers()
     if name == "docker" and not engine:
         raise docker.diagnose("docker version")
+    if name == "docker":
+        docker.refuse_unfit()
     if settings.runtime == "embedded" or engine:
         runtimes.of(settings).down(settings)
     if process.mode.dry:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ops import ROOT, database, problems, process
+from ops import ROOT, database, docker, problems, process
 from ops.causes import elsewhere
 from ops.env import Settings
 from ops.problems import Problem
@@ -21,6 +21,8 @@ NO_DATABASE = os.EX_UNAVAILABLE
 SETTINGS = os.EX_CONFIG
 NO_DRIVER = "Error loading psycopg2 or psycopg module"  # Django's words
 NO_ANSWER = "the database does not answer"  # what /readyz begins with then
+NO_NAME = "could not translate host name"
+RESOLVE = "import socket, sys; socket.getaddrinfo(sys.argv[1], None)"
 NOT_MIGRATED = os.EX_DATAERR
 MIGRATIONS_CONFLICT = os.EX_USAGE
 SYNTAX = ("SyntaxError", "IndentationError", "TabError")
@@ -102,7 +104,20 @@ def of_running(settings: Settings, answer: Readiness, log: str) -> Problem:
         reason = answer.reason.removeprefix(NO_ANSWER)
         return elsewhere.refused(settings, f"no connection to {settings.address}{reason}.")
     evidence = "\n".join(log.splitlines()[-SHOWN:])
-    return _misfit(settings) or problems.not_ready(answer.reason, evidence)
+    misfit = _misfit(settings) or lost_names(settings, answer)
+    return misfit or problems.not_ready(answer.reason, evidence)
+
+
+def lost_names(settings: Settings, answer: Readiness) -> Problem | None:
+    """Whether the web no longer finds its database by name, though it runs: asked from within."""
+    own = settings.runtime == "docker" and settings.has_own_database
+    if not own or NO_NAME not in answer.reason:
+        return None
+    web, db = docker.running(settings, "web"), docker.running(settings, "db")
+    if web is None or db is None:
+        return None
+    found = process.run(["docker", "exec", web.name, "python", "-c", RESOLVE, db.service])
+    return problems.names_unknown(web.service, db.service) if found.code else None
 
 
 def _last_run(log: str) -> tuple[int, list[str]]:

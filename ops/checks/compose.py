@@ -3,7 +3,18 @@
 from functools import partial
 from typing import Any
 
-from ops import docker, elsewhere, freshness, images, named_volume, problems, process, strays
+from ops import (
+    docker,
+    elsewhere,
+    freshness,
+    images,
+    named_volume,
+    problems,
+    process,
+    refusals,
+    seen,
+    strays,
+)
 from ops.causes import web as web_cause
 from ops.checks import Finding, Fix, port, server
 from ops.docker import Container
@@ -19,15 +30,22 @@ STOPPED = (0, *process.INTERRUPTED, 255)
 def check(settings: Settings) -> list[Finding]:
     """Everything that the engine can be asked, whatever is up."""
     engine = _engine()
+    if engine.problem:  # what such a one says further is not to be relied on
+        return [engine]
     found = docker.all_containers(settings)
     services = {c.service: c for c in found if c.one_off != "True"}
     web = services.get("web")
     volume = named_volume.name_of(settings)
     there = docker.inspect(images.web_image(settings), volume)
+    if not any(container.running for container in found):
+        before = [engine, *_folder(settings), *_network(settings)]
+        if any(finding.problem for finding in before):
+            return before
     return [
         engine,
         _port(settings, web),
         *(_service(settings, name, services) for name in settings.services),
+        *_own_services(settings, services),
         _image(settings, web, there.get(images.web_image(settings))),
         *_stack(settings, services),
         _leftovers(settings, found),
@@ -41,15 +59,15 @@ def check(settings: Settings) -> list[Finding]:
 
 
 def _engine() -> Finding:
-    asked = docker.ask("version", "--format", "{{.Server.Version}}").strip()
+    told = docker.ask("version", "--format", docker.VERSIONS)
+    asked = "".join(told.splitlines()[1:2])
     composed = process.run(["docker", "compose", "version", "--short"])
-    fact = f"Docker {asked}, Compose {composed.out.strip() or 'missing'}"
+    name = "Podman" if "Podman" in told else "Docker"
+    fact = f"{name} {asked}, Compose {composed.out.strip() or 'missing'}"
     if composed.code:
         return Finding("engine", fact, problems.compose_missing())
-    for part, version in (("Docker Engine", asked), ("Docker Compose", composed.out)):
-        if docker.is_too_old(version, docker.OLDEST[part]):
-            problem = problems.docker_too_old(part, version.strip(), docker.OLDEST[part])
-            return Finding("engine", fact, problem)
+    if problem := docker.unfit(told, composed.out):
+        return Finding("engine", fact, problem)
     chosen_by, host = docker.endpoint()
     if docker.is_elsewhere(host):
         return Finding("engine", fact, problems.engine_elsewhere(chosen_by, host, answers=True))
@@ -69,6 +87,39 @@ def _service(settings: Settings, name: str, services: dict[str, Container]) -> F
         problem = problems.not_running(name) if others_run else None
         return Finding(name, found.status if found else "not started", problem, known=others_run)
     return Finding(name, found.status, _cause(settings, found))
+
+
+def _own_services(settings: Settings, services: dict[str, Container]) -> list[Finding]:
+    """Those services of a compose file of the user's own that docker calls unhealthy."""
+    sick = [c for c in services.values() if c.running and "(unhealthy)" in c.status]
+    own = [c for c in sick if c.service not in settings.services]
+    return [Finding(c.service, c.status, compose.cause_of(settings, c)) for c in own]
+
+
+def _folder(settings: Settings) -> list[Finding]:
+    """Whether the engine sees project/, asked before it serves it; [] where it does."""
+    names = (images.web_image(settings), settings.values["PYTHON_IMAGE"])
+    image = next((name for name in names if name in docker.inspect(*names)), "")
+    try:
+        if image:
+            seen.refuse_unseen(settings, image)
+    except Problem as problem:
+        return [Finding("folder", "the engine does not see it", problem)]
+    return []
+
+
+def _network(settings: Settings) -> list[Finding]:
+    """Whether the engine has a subnet for the stack's network: it is asked for one, and has it
+    back at once. [] where it has."""
+    if docker.names_of("network", settings):
+        return []
+    name = f"{settings.project}_doctor"
+    label = f"{docker.PROJECT}={settings.project}"
+    done = process.run(["docker", "network", "create", "--label", label, name])
+    if not done.code:
+        process.clean_up(["docker", "network", "rm", name])
+    problem = refusals.named(done.err) if done.code else None
+    return [Finding("network", "none can be made", problem)] if problem else []
 
 
 def _cause(settings: Settings, found: Container) -> Problem | None:

@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import socket
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -12,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops import ROOT, docker
+from ops import ROOT, docker, temporary
 from ops.deploy import objects, stack
 from ops.deploy.production import Production, digest, names_of
 
@@ -76,7 +75,7 @@ class Release:
     @contextmanager
     def written_out(self) -> Iterator[list[str]]:
         """The compose files as paths, for as long as this lasts; nothing in them is secret."""
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary.folder() as folder:
             paths = [Path(folder, name.replace("/", "-")) for name in self.files]
             for path, text in zip(paths, self.files.values(), strict=True):
                 path.write_text(text)

@@ -2,13 +2,12 @@
 
 import os
 import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops import ROOT, docker, images, process
+from ops import ROOT, docker, images, process, temporary
 from ops import problems as general
 from ops.deploy import problems
 from ops.deploy.production import Production
@@ -115,7 +114,7 @@ def _context(found: Commit) -> Iterator[Path]:
     if found.changes:
         yield ROOT
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary.folder() as folder:
         archive = Path(folder, "commit.tar")
         done = _git("archive", f"--output={archive}", "HEAD")
         if done.code:

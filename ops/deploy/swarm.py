@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ops import console, docker, process
+from ops import console, docker, process, refusals
 from ops import problems as general
 from ops.deploy import problems, ranges
 from ops.env import Settings
@@ -84,6 +84,7 @@ def find(where: str, yes: bool, purpose: Purpose | None = None) -> Swarm:
     """The Swarm there; where the engine is in none, it becomes one of a single node if the user
     agrees."""
     state = json.loads(docker.ask("info", "--format", "{{json .Swarm}}", seconds=30))
+    docker.refuse_unfit()
     if state["LocalNodeState"] == "inactive":
         _make(where, yes, purpose or Purpose())
         state = json.loads(docker.ask("info", "--format", "{{json .Swarm}}"))
@@ -110,10 +111,12 @@ def _make(where: str, yes: bool, purpose: Purpose) -> None:
         done = _init([*pool, ADVERTISE, _address(done.err, purpose, pool)])
     process.stop_if_interrupted(done.code)
     if done.code:
-        raise problems.engine_refused("docker swarm init", done.err.strip())
+        refusal = refusals.named(done.err)
+        raise refusal or problems.engine_refused("docker swarm init", done.err.strip())
     console.say(
         f"the engine ({where}) is a Swarm of one node now; "
-        f"{docker.as_typed('swarm leave --force')} ends that"
+        f"{docker.as_typed('swarm leave --force')} ends that "
+        "(then run inv up in each checkout whose stack runs there)"
     )
 
 

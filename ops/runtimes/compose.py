@@ -20,7 +20,9 @@ from ops import (
     problems,
     process,
     readiness,
+    seen,
 )
+from ops.causes import check
 from ops.causes import db as db_cause
 from ops.causes import web as web_cause
 from ops.client import Client
@@ -29,6 +31,7 @@ from ops.env import Settings
 from ops.lock import one_at_a_time
 from ops.problems import Problem
 from ops.process import ChildFailed, Result
+from ops.readiness import Readiness
 from ops.status import ServiceStatus, Status
 from ops.volumes import Volume
 
@@ -37,6 +40,7 @@ DATABASE_SECONDS = 60
 POLL_SECONDS = 1.0
 REMOVAL_SECONDS = 20
 TELL_SECONDS = 10
+CHECK_SECONDS = 15  # until a service that answers is to be healthy as well
 KINDS = ("container", "volume", "network", "image")
 DEAD = ("exited", "dead")
 MADE_WITH = {
@@ -66,6 +70,7 @@ def up(settings: Settings) -> None:
             _start(settings, found, inputs)
         if not process.mode.dry:
             _migrate(settings)
+            _note_unhealthy(settings, found)
 
 
 def down(settings: Settings) -> None:
@@ -77,6 +82,7 @@ def down(settings: Settings) -> None:
 
 def build(settings: Settings, use_cache: bool) -> None:
     """Build the web image, and drop the one that it takes the place of."""
+    docker.refuse_unfit()
     with one_at_a_time("build"):
         images.build(settings, use_cache, old_serves=docker.running(settings, "web") is not None)
         images.drop_replaced(settings)
@@ -263,14 +269,34 @@ def data_that_stay(settings: Settings) -> list[str]:
 
 
 def _migrate(settings: Settings) -> None:
-    answer = readiness.migrated(
+    answer = _answer(settings)
+    if not answer.ready and (lost := web_cause.lost_names(settings, answer)):
+        console.say(f"{lost.what} They are started again.")
+        again = ["--detach", "--no-build", "--force-recreate"]
+        argv = ["docker", "compose", "up", *again, *settings.services]
+        process.attach(argv, env=settings.child_environment(), progress=True)
+        _wait_until_healthy(settings)
+        answer = _answer(settings)
+    if not answer.ready:
+        raise web_cause.of_running(settings, answer, (web_log(settings) or ""))
+    readiness.refuse(settings, answer)
+
+
+def _answer(settings: Settings) -> Readiness:
+    """What the web says, after the migrations added since its start."""
+    return readiness.migrated(
         settings,
         lambda: web_cause.migrate(_exec(_running(settings, "web"), MIGRATE, terminal=[])),
         lambda: web_cause.waits_for_an_edit(web_log(settings) or ""),
     )
-    if not answer.ready:
-        raise web_cause.of_running(settings, answer, (web_log(settings) or ""))
-    readiness.refuse(settings, answer)
+
+
+def _note_unhealthy(settings: Settings, found: Sequence[Container]) -> None:
+    """Say which services that ran before docker calls unhealthy, though the page is served."""
+    for container in found:
+        sick = container.running and "(unhealthy)" in container.status
+        if sick and (problem := cause_of(settings, container)):
+            console.say(problem.as_note())
 
 
 def _after_removals(settings: Settings) -> list[Container]:
@@ -297,6 +323,8 @@ def _is_up(settings: Settings, found: Sequence[Container], inputs: str) -> bool:
 
 
 def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
+    _refuse_engine_elsewhere()
+    docker.refuse_unfit()
     running = {c.service: c for c in found if c.running}
     if "web" not in running or not running["web"].publishes(settings.web_port):
         ports.refuse_taken(settings.web_port)
@@ -320,7 +348,6 @@ def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
 
 def _prepare(settings: Settings, running: Mapping[str, Container]) -> bool:
     """What the containers need: images, and a volume that is ours; whether the web's was built."""
-    _refuse_engine_elsewhere()
     elsewhere.refuse_missing_certificates(settings)
     db = running["db"].name if "db" in running else ""
     web, base, postgres = images.web_image(settings), "PYTHON_IMAGE", "POSTGRES_IMAGE"
@@ -331,6 +358,8 @@ def _prepare(settings: Settings, running: Mapping[str, Container]) -> bool:
     for key, needed in ((postgres, settings.has_own_database), (base, stale)):
         if needed and settings.values[key] not in there:
             images.pull(settings, key)
+    if "web" not in running:
+        seen.refuse_unseen(settings, settings.values[base] if stale else web)
     if settings.has_own_database:
         named_volume.claim(settings, there.get(volume))
         if db in there:
@@ -365,7 +394,10 @@ def _not_started(settings: Settings) -> Problem:
     own = settings.has_own_database
     if own and (problem := images.of_architecture("POSTGRES_IMAGE", settings)):
         return problem
-    return docker.diagnose("docker compose up", "the reason stands above")
+    # The reason stands above, for a person to read; again for us, up to where nothing is started.
+    argv = ["docker", "compose", "create", "--no-build", *settings.services]
+    said = process.run(argv, env=settings.child_environment()).err
+    return docker.diagnose("docker compose up", said.strip() or "the reason stands above")
 
 
 def _wait_until_healthy(settings: Settings) -> dict[str, Container]:
@@ -386,6 +418,8 @@ def _wait_until_healthy(settings: Settings) -> dict[str, Container]:
         waited = time.monotonic() - started
         if waited > WAIT_SECONDS:
             raise _late(settings, found, late)
+        if waited > CHECK_SECONDS and (problem := _failing_check(settings, late)):
+            raise problem
         if waited > TELL_SECONDS and not told:
             waits_for = ", ".join(f"{c.service} ({c.status})" for c in late)
             console.say(f"still waiting for {waits_for}; inv logs shows what it does")
@@ -401,9 +435,21 @@ def cause_of(settings: Settings, container: Container) -> Problem | None:
     if "(unhealthy)" not in container.status:
         return None
     if container.service == "db":  # once it fits .env, its next health check will see so
-        return database.misfit(settings)
+        return database.misfit(settings) or check.of(container)
+    if container.service != "web":
+        return check.of(container)
     answer = readiness.ask(settings)  # its health check may lag behind
-    return None if answer.ready else web_cause.of_running(settings, answer, web_log(settings) or "")
+    if answer.ready:
+        return check.of(container)
+    return web_cause.of_running(settings, answer, web_log(settings) or "")
+
+
+def _failing_check(settings: Settings, late: Sequence[Container]) -> Problem | None:
+    """Of a web that answers, and yet does not get healthy."""
+    web = next((one for one in late if one.service == "web" and one.running), None)
+    if web is None or not readiness.ask(settings).ready:
+        return None
+    return check.of(web, patience=TELL_SECONDS)
 
 
 def _cause_of_death(settings: Settings, container: Container) -> Problem:
@@ -417,7 +463,11 @@ def _late(settings: Settings, found: Mapping[str, Container], late: Sequence[Con
     if not late:  # removed meanwhile, by somebody else
         return problems.not_running(next(n for n in settings.services if n not in found))
     first = min(late, key=lambda container: container.service)
-    return _cause_of_death(settings, first)
+    problem = _cause_of_death(settings, first)
+    if problem.code == "WEB01":
+        said = check.last_said(docker.inspect(first.name).get(first.name, {}))
+        problem.evidence = "\n".join(filter(None, (problem.evidence, said)))
+    return problem
 
 
 # nuke

@@ -47,7 +47,8 @@ def test_fresh_clone(fresh: Toolkit) -> None:
     done = fresh.inv("up")
     assert done.code == 0, done.err
     assert done.out == f"http://127.0.0.1:{fresh.port}/\n"
-    *pulls, volume, build, up = fresh.acts
+    *pulls, look, volume, build, up = fresh.acts
+    assert look[:2] == ["run", "--rm"] and f"source={fresh.root}/project" in " ".join(look)
     assert pulls == [["pull", "postgres:18-alpine"], ["pull", "python:3.14-alpine"]]
     assert volume[:2] == ["volume", "create"] and f"checkout={fresh.root}" in volume
     assert [build, up] == [BUILD, [*UP, "db", "web"]]

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,24 @@ HIDDEN = 'mount -t tmpfs tmpfs "$0" && exec "$@"'  # from this process alone
 TOO_OLD = """\
 #!/bin/sh
 case "$*" in
-"{question}") echo {version} ;;
-"compose up"*) echo "{refusal}" >&2; exit 15 ;;
+*"{question}"*) printf '{version}\n' ;;
+"compose up"*|"compose create"*) echo "{refusal}" >&2; exit 15 ;;
 *) exec {docker} "$@" ;;
 esac
 """
+
+PODMAN = {
+    "Platform": {"Name": "linux/amd64/debian-12"},
+    "Components": [
+        {"Name": "Podman Engine", "Version": "4.3.1", "Details": {"APIVersion": "4.3.1"}},
+        {"Name": "Conmon", "Version": "conmon version 2.1.6, commit: unknown", "Details": {}},
+    ],
+    "Version": "4.3.1",
+    "ApiVersion": "1.41",
+    "MinAPIVersion": "1.24",
+    "Os": "linux",
+    "Arch": "amd64",
+}
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take a socket away")
 
@@ -45,7 +59,7 @@ class Elsewhere(Checkout):
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [*self.prefix, self.root / "inv", *arguments],
-            cwd=self.root,
+            cwd=self.root if self.root.exists() else "/",
             input=stdin,
             capture_output=True,
             text=True,
@@ -201,13 +215,19 @@ def test_no_compose_plugin(stack: Checkout) -> None:
             "Docker Compose is version 2.17.3; 2.20 or later is needed.",
         ),
         (
-            "version --format {{.Server.Version}}",
-            "20.10.24",
+            "{{.Server.Version}}",
+            r"28.5.2\n20.10.24\nEngine",
             "can't set healthcheck.start_interval as feature require Docker Engine v25 or later",
             "Docker Engine is version 20.10.24; 25.0 or later is needed.",
         ),
+        (
+            "{{.Server.Version}}",
+            r"20.10.24+dfsg1\n28.5.2\nEngine",
+            "",
+            "The command docker is version 20.10.24+dfsg1; 25.0 or later is needed.",
+        ),
     ],
-    ids=["compose", "engine"],
+    ids=["compose", "engine", "client"],
 )
 def test_too_old(
     stack: Checkout,
@@ -228,6 +248,8 @@ def test_too_old(
         said = stack.refused("DOCKER06")
         assert sentence in said and "install a newer one" in said
         assert "DOCKER06" in stack.found_by_doctor()
+        if "compose" not in question:
+            assert sentence in stack.refused("DOCKER06", "deploy.status", "--local")
     stack.inv("up")
 
 
@@ -309,6 +331,98 @@ def test_an_engine_to_deploy_to_that_is_silent(stack: Checkout, where: str, reas
     stack.set("DEPLOY_TO", where)
     assert f"({where})" in stack.refused("DOCKER09", "deploy.status")
     assert stack.inv("up").stdout == f"{stack.url}\n"
+
+
+@pytest.mark.fault("DOCKER12", "docker")
+def test_podman(stack: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with podman(tmp_path / "podman.sock") as asked:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/podman.sock")
+        for typed in (["up"], ["build"], ["deploy.status", "--local"]):
+            said = stack.refused("DOCKER12", *typed)
+            assert "where DOCKER_HOST points, is Podman 4.3.1, not Docker" in said
+            assert "unset DOCKER_HOST  then: inv up" in said
+            assert "inv up --runtime embedded" in said
+        assert stack.found_by_doctor() == {"DOCKER12"}
+        assert set(asked) <= {"GET", "HEAD"}, "nothing was begun there"
+    monkeypatch.delenv("DOCKER_HOST")
+    assert stack.inv("up").stdout == f"{stack.url}\n"
+
+
+@contextmanager
+def podman(path: Path) -> Iterator[list[str]]:
+    """What Podman 4.3.1 of Debian 12 says of itself on its Docker socket, and that it has nothing
+    else; gives the methods that it is asked with."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            asked.append(self.command)
+            answer = b"OK" if self.path.endswith("/_ping") else json.dumps(self._told()).encode()
+            self.send_response(200)
+            self.send_header("Api-Version", "1.41")
+            self.send_header("Builder-Version", "")
+            self.send_header("Server", "Libpod/4.3.1 (linux)")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(answer)
+
+        do_GET = do_POST = do_DELETE = do_HEAD
+
+        def _told(self) -> object:
+            return PODMAN if self.path.endswith("/version") else [] if "/json" in self.path else {}
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def address_string(self) -> str:
+            return ""  # a socket of a path has none
+
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_UNIX
+
+        def server_bind(self) -> None:
+            self.socket.bind(self.server_address)
+
+    with Server(str(path), Handler) as server:  # type: ignore[arg-type]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield asked
+        server.shutdown()
+
+
+@as_root
+@pytest.mark.fault("DOCKER13", "docker")
+@pytest.mark.parametrize("there", ["nothing", "an empty folder"])
+def test_a_folder_that_the_engine_does_not_see(
+    make: Make, docker_runtime: Docker, tmp_path: Path, there: str
+) -> None:
+    """As in a dev container that has the socket of its host: the same path is another folder."""
+    stack = make(docker_runtime, name="unseen")
+    shutil.move(stack.root, tmp_path)
+    try:
+        if there != "nothing":
+            (stack.root / "project").mkdir(parents=True)
+        inside = Elsewhere(stack, *within(tmp_path, stack.root))
+        said = inside.refused("DOCKER13")
+        assert f"does not see {stack.root}/project" in said
+        assert "at the path that it has on the host" in said and "--runtime embedded" in said
+        assert inside.found_by_doctor() == {"DOCKER13"}
+        # On the host nothing was made, and nothing of the stack either.
+        assert [str(path.relative_to(stack.root)) for path in stack.root.rglob("*")] == (
+            [] if there == "nothing" else ["project"]
+        )
+        assert not list((tmp_path / "unseen" / "project").glob(".seen-*"))
+    finally:
+        shutil.rmtree(stack.root, ignore_errors=True)
+        shutil.move(tmp_path / "unseen", stack.root.parent)
+    assert docker_runtime.leftovers(stack.root) == {}
+    assert stack.found_by_doctor() == set()
+
+
+def within(hold: Path, root: Path) -> tuple[str, ...]:
+    """Where `hold` is mounted over the folder of `root`, for this process alone."""
+    script = 'mount --bind "$0" "$1" && cd "$2" && shift 2 && exec "$@"'
+    return ("unshare", "--mount", "sh", "-c", script, str(hold), str(root.parent), str(root))
 
 
 @contextmanager

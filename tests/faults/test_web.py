@@ -151,3 +151,57 @@ def test_a_database_elsewhere_that_is_not_there(stack: Checkout) -> None:
     for key in ("SQL_HOST", "SQL_PORT"):
         stack.set(key, "")
     stack.inv("up")
+
+
+UNHEALTHY = """\
+services:
+  web: &sick
+    healthcheck:
+      test: [CMD-SHELL, "[ ! -e /srv/project/sick ] || { echo no port in the check; exit 3; }"]
+      start_period: 0s
+      interval: 1s
+      retries: 1
+  extra:
+    <<: *sick
+    image: ${POSTGRES_IMAGE}
+    entrypoint: [sleep, infinity]
+    init: true
+    volumes: [../project:/srv/project]
+"""
+
+
+@pytest.mark.fault("WEB10", "docker")
+def test_a_health_check_that_fails_beside_a_page_that_answers(stack: Checkout) -> None:
+    local, sick = stack.root / "compose" / "local.yaml", stack.root / "project" / "sick"
+    local.write_text(UNHEALTHY)
+    stack.set("COMPOSE_FILE", f"{stack.values['COMPOSE_FILE']}:compose/local.yaml")
+    stack.inv("up")
+    stack.inv("compose", "--", "up", "--detach", "--no-deps", "extra")
+    try:
+        assert stack.found_by_doctor() == set()
+        sick.touch()
+        names = [f"{stack.project}-{service}-1" for service in ("web", "extra")]
+        eventually(lambda: health(*names) == {"unhealthy"}, 20, "it is seen")
+        done = stack.inv("doctor", code=1)
+        for service in ("web", "extra"):
+            assert f"error WEB10: the health check of {service} fails (exit code 3)" in done.stdout
+        assert "  | no port in the check" in done.stdout and stack.get()[0] == 200
+        assert "unhealthy by its own check (inv doctor" in stack.inv("status").stdout
+        assert "  | no port in the check" in stack.refused("WEB10")
+        docker("rm", "--force", names.pop())
+        done = stack.inv(
+            "up"
+        )  # nothing is to be started: the page is served, and so this is a note
+        assert done.stdout == f"{stack.url}\n" and "note WEB10: the health check of" in done.stderr
+        sick.unlink()
+        eventually(lambda: health(*names) == {"healthy"}, 20, "it is seen")
+        assert stack.found_by_doctor() == set()
+    finally:
+        sick.unlink(missing_ok=True)
+        docker("rm", "--force", f"{stack.project}-extra-1", check=False)
+        local.unlink()
+
+
+def health(*names: str) -> set[str]:
+    """What docker says of the health of containers."""
+    return set(docker("inspect", "--format", "{{.State.Health.Status}}", *names).stdout.split())
