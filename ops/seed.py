@@ -15,7 +15,7 @@ ADMIN = {
 def run(settings: Settings, admin: bool) -> None:
     """Load what the database has not yet; with `admin`, make that superuser if it is not there."""
     variables = _admin(settings) if admin else {}
-    arguments = ["seed", *(["--admin"] if admin else [])]
+    arguments = ["load_seed", *(["--admin"] if admin else [])]
     with one_at_a_time("db.seed"):  # two at once would both find an object missing
         runtimes.of(settings).manage(settings, arguments, variables)
 

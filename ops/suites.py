@@ -110,11 +110,11 @@ def _on_a_server(runner: Sequence[str], arguments: Sequence[str]) -> int:
     from ops import postgres
 
     with postgres.throwaway() as server:
-        environment = postgres.clean_environment() | _django_variables(server)
+        environment = postgres.clean_environment() | django_variables(server)
         return process.attach(argv, cwd=PROJECT, env=environment)
 
 
-def _django_variables(server: Mapping[str, str]) -> dict[str, str]:
+def django_variables(server: Mapping[str, str]) -> dict[str, str]:
     # Each key, so that nothing that is exported leads the tests to a database of worth.
     return {
         "DEBUG": "1",

@@ -51,7 +51,7 @@ class NotesTests(TestCase):
     def test_the_example_data_are_notes_of_different_moments(self) -> None:
         mine = Note.objects.create(text="mine")
         for _ in range(2):
-            call_command("seed", verbosity=0, stdout=io.StringIO())
+            call_command("load_seed", verbosity=0, stdout=io.StringIO())
         [first, *examples] = Note.objects.all()
         self.assertEqual(first, mine)
         self.assertEqual(len({note.created_at for note in examples}), 5)

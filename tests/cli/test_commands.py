@@ -29,7 +29,7 @@ COMMANDS = [
     ("migrate -- notes 0001", [*MANAGE, "migrate", "notes", "0001"]),
     ("makemigrations", [*MANAGE, "makemigrations"]),
     ("makemigrations -- --check --dry-run", [*MANAGE, "makemigrations", "--check", "--dry-run"]),
-    ("db.seed", [*MANAGE, "seed"]),
+    ("db.seed", [*MANAGE, "load_seed"]),
     ("logs", [*LOGS, "--tail=100"]),
     ("logs --service web", [*LOGS, "--tail=100", "web"]),
     ("logs --follow --service db", [*LOGS, "--tail=100", "--follow", "db"]),
@@ -156,7 +156,7 @@ SUPERUSER = {
     "DJANGO_SUPERUSER_EMAIL": "ann@example.org",
 }
 NAMED = [word for name in SUPERUSER for word in ("--env", name)]
-SEED = ["web", "python", "manage.py", "seed", "--admin"]
+SEED = ["web", "python", "manage.py", "load_seed", "--admin"]
 
 
 def append_to_env(toolkit: Toolkit, text: str) -> None:

@@ -18,7 +18,7 @@ from django.test import TestCase
 from service.additive import IN_USE, UNIQUE, UNKNOWN, blocking
 from service.migrations_state import read_migrations
 
-from .shop import TWO_LAST, installed_shop, migration
+from .made_app import TWO_LAST, installed_app, migration
 
 HEAD = """
 from django.conf import settings
@@ -42,22 +42,22 @@ FIRST = """[
         ("once", models.IntegerField(unique=True)),
         ("a", models.IntegerField(default=1)),
         ("b", models.IntegerField()),
-        ("tag", models.ForeignKey("shop.Tag", models.CASCADE, null=True)),
-        ("tags", models.ManyToManyField("shop.Tag", related_name="+")),
+        ("tag", models.ForeignKey("made_up.Tag", models.CASCADE, null=True)),
+        ("tags", models.ManyToManyField("made_up.Tag", related_name="+")),
     ], options={
-        "indexes": [models.Index(fields=["number"], name="shop_number")],
+        "indexes": [models.Index(fields=["number"], name="made_up_number")],
         "constraints": [
-            models.UniqueConstraint(fields=["slug", "once"], name="shop_one"),
-            models.CheckConstraint(condition=models.Q(number__lt=99), name="shop_small"),
+            models.UniqueConstraint(fields=["slug", "once"], name="made_up_one"),
+            models.CheckConstraint(condition=models.Q(number__lt=99), name="made_up_small"),
         ],
         "unique_together": {("a", "b")},
     }),
-    M.CreateModel("Proxy", [], options={"proxy": True}, bases=("shop.note",)),
+    M.CreateModel("Proxy", [], options={"proxy": True}, bases=("made_up.note",)),
     M.CreateModel("Foreign", [("id", models.BigAutoField(primary_key=True))],
         options={"managed": False}),
 ]"""
-CHECK = 'models.CheckConstraint(condition=models.Q(number__gte=0), name="shop_positive")'
-ALL_SAME = 'models.UniqueConstraint(fields=["slug"], name="shop_slug")'
+CHECK = 'models.CheckConstraint(condition=models.Q(number__gte=0), name="made_up_positive")'
+ALL_SAME = 'models.UniqueConstraint(fields=["slug"], name="made_up_slug")'
 BROKEN_BY = "the old code may write what it forbids"
 LEFT_OUT = "an INSERT of the old code leaves it out, and it has neither NULL nor a db_default"
 ROOM = "its type changes, or has less room"
@@ -80,17 +80,17 @@ ADDITIVE = {
     "with NULL and a default": 'M.AddField("Note", "x", models.IntegerField(null=True, default=1))',
     "a unique one with NULL": 'M.AddField("Note", "x", models.TextField(null=True, unique=True))',
     "a field with db_default": 'M.AddField("Note", "x", models.DateTimeField(db_default=Now()))',
-    "many-to-many": 'M.AddField("Note", "x", models.ManyToManyField("shop.Tag"))',
-    "a key": 'M.AddField("Note", "x", models.ForeignKey("shop.Tag", models.CASCADE, null=True, '
+    "many-to-many": 'M.AddField("Note", "x", models.ManyToManyField("made_up.Tag"))',
+    "a key": 'M.AddField("Note", "x", models.ForeignKey("made_up.Tag", models.CASCADE, null=True, '
     'related_name="+"))',
-    "an index": 'M.AddIndex("Note", models.Index(fields=["text"], name="shop_text"))',
-    "another name of one": 'M.RenameIndex("Note", "shop_renamed", old_name="shop_number")',
-    "an index less": 'M.RemoveIndex("Note", "shop_number")',
-    "a check less": 'M.RemoveConstraint("Note", "shop_small")',
+    "an index": 'M.AddIndex("Note", models.Index(fields=["text"], name="made_up_text"))',
+    "another name of one": 'M.RenameIndex("Note", "made_up_renamed", old_name="made_up_number")',
+    "an index less": 'M.RemoveIndex("Note", "made_up_number")',
+    "a check less": 'M.RemoveConstraint("Note", "made_up_small")',
     "options": 'M.AlterModelOptions("Note", {"ordering": ["text"]})',
     "managers": 'M.AlterModelManagers("Note", [])',
-    "a comment": 'M.AlterModelTableComment("Note", "of the shop")',
-    "the same table": 'M.AlterModelTable("Note", "shop_note")',
+    "a comment": 'M.AlterModelTableComment("Note", "of what is made up")',
+    "the same table": 'M.AlterModelTable("Note", "made_up_note")',
     "longer": 'M.AlterField("Note", "text", models.CharField(max_length=30))',
     "unlimited": 'M.AlterField("Note", "text", models.CharField())',
     "text": 'M.AlterField("Note", "text", models.TextField())',
@@ -100,15 +100,15 @@ ADDITIVE = {
     'help_text="x", verbose_name="y", validators=[], default=7, db_comment="z"))',
     "db_default": 'M.AlterField("Note", "number", models.IntegerField(db_default=3))',
     "db_index": 'M.AlterField("Note", "number", models.IntegerField(db_index=True))',
-    "a constraint less": 'M.AlterField("Note", "tag", models.ForeignKey("shop.Tag", '
+    "a constraint less": 'M.AlterField("Note", "tag", models.ForeignKey("made_up.Tag", '
     "models.SET_NULL, null=True, db_constraint=False))",
-    "the words of many-to-many": 'M.AlterField("Note", "tags", models.ManyToManyField("shop.Tag", '
-    'related_name="notes", blank=True))',
+    "the words of many-to-many": 'M.AlterField("Note", "tags", models.ManyToManyField('
+    '"made_up.Tag", related_name="notes", blank=True))',
     "another name for the same column": """
         M.AlterField("Note", "text", models.CharField(max_length=20, db_column="text")),
         M.RenameField("Note", "text", "body"),
     """,
-    "a proxy": 'M.CreateModel("P", [], options={"proxy": True}, bases=("shop.note",))',
+    "a proxy": 'M.CreateModel("P", [], options={"proxy": True}, bases=("made_up.note",))',
     "no proxy": 'M.DeleteModel("Proxy")',
     "not managed": 'M.AddField("Foreign", "x", models.IntegerField(default=1)), '
     'M.DeleteModel("Foreign")',
@@ -148,7 +148,7 @@ BLOCKING: dict[str, tuple[str, str]] = {
         "max_digits changes",
     ),
     "no NULL": (
-        'M.AlterField("Note", "tag", models.ForeignKey("shop.Tag", models.CASCADE, default=1))',
+        'M.AlterField("Note", "tag", models.ForeignKey("made_up.Tag", models.CASCADE, default=1))',
         "the old code may write NULL",
     ),
     "a check by a class": (
@@ -164,19 +164,20 @@ BLOCKING: dict[str, tuple[str, str]] = {
         "the old code may write a value twice, or count on there being one",
     ),
     "one to one": (
-        'M.AlterField("Note", "tag", models.OneToOneField("shop.Tag", models.CASCADE, null=True))',
+        'M.AlterField("Note", "tag", models.OneToOneField("made_up.Tag", models.CASCADE, '
+        "null=True))",
         "the old code may write a value twice, or count on there being one",
     ),
     "a check": (f'M.AddConstraint("Note", {CHECK})', BROKEN_BY),
     "a check for new rows": (f'operations.AddConstraintNotValid("Note", {CHECK})', BROKEN_BY),
     "unique": (f'M.AddConstraint("Note", {ALL_SAME})', BROKEN_BY),
     "unique together": ('M.AlterUniqueTogether("Note", {("a", "slug")})', UNIQUE),
-    "not unique": ('M.RemoveConstraint("Note", "shop_one")', UNIQUE),
+    "not unique": ('M.RemoveConstraint("Note", "made_up_one")', UNIQUE),
     "code": (
-        "M.RunPython(lambda _, db: db.execute('DROP TABLE shop_note CASCADE'))",
+        "M.RunPython(lambda _, db: db.execute('DROP TABLE made_up_note CASCADE'))",
         UNKNOWN,
     ),
-    "SQL": ("M.RunSQL('DROP TABLE shop_note CASCADE')", UNKNOWN),
+    "SQL": ("M.RunSQL('DROP TABLE made_up_note CASCADE')", UNKNOWN),
     "in the database alone": (
         "M.SeparateDatabaseAndState([M.RemoveField('Note', 'text')], [])",
         IN_USE,
@@ -197,7 +198,7 @@ CAREFUL = {
     "a larger number": ('M.AlterField("Note", "a", models.BigIntegerField())', ROOM),
     "another default": ('M.AlterField("Note", "filled", models.IntegerField(db_default=6))', "db_"),
     "many-to-many elsewhere": (
-        'M.AlterField("Note", "tags", models.ManyToManyField("shop.Note", related_name="+"))',
+        'M.AlterField("Note", "tags", models.ManyToManyField("made_up.Note", related_name="+"))',
         "to changes",
     ),
 }
@@ -207,7 +208,10 @@ NONE: Mapping[str, str] = {}
 
 def use(models: Any) -> None:
     """What the old code does, in the time of two requests."""
-    note, tag = models.get_model("shop", "Note"), models.get_model("shop", "Tag").objects.create()
+    note, tag = (
+        models.get_model("made_up", "Note"),
+        models.get_model("made_up", "Tag").objects.create(),
+    )
     start = note.objects.count()
     for number in range(start, start + 2):
         made = note.objects.create(
@@ -229,10 +233,10 @@ def use(models: Any) -> None:
 
 
 class Plans(TestCase):
-    """Migrations of an app `shop`: the first ones applied, the last ones not."""
+    """Migrations of an app `made_up`: the first ones applied, the last ones not."""
 
     @contextmanager
-    def shop(
+    def app(
         self, *lists: str, applied: int = 1, attributes: Mapping[str, str] = NONE
     ) -> Iterator[None]:
         """One migration for each list of operations; the first ones are recorded as applied."""
@@ -243,17 +247,17 @@ class Plans(TestCase):
             after = name
         with (
             tempfile.TemporaryDirectory() as folder,
-            installed_shop(Path(folder), files),
+            installed_app(Path(folder), files),
             transaction.atomic(),
         ):
             for name in list(files)[:applied]:
-                MigrationRecorder(connection).record_applied("shop", name)
+                MigrationRecorder(connection).record_applied("made_up", name)
             yield
             transaction.set_rollback(True)
 
     def why(self, text: str, **attributes: str) -> list[str]:
         """Why these operations block, in a migration with these attributes."""
-        with self.shop(FIRST, f"[{text}]", attributes=attributes):
+        with self.app(FIRST, f"[{text}]", attributes=attributes):
             return [one.why for one in blocking(read_migrations().waiting)]
 
 
@@ -278,51 +282,52 @@ class JudgedTests(Plans):
 
     def test_not_atomic(self) -> None:
         index = 'operations.AddIndexConcurrently("Note", models.Index(fields=["text"], name="i"))'
-        more = f'{index}, operations.RemoveIndexConcurrently("Note", "shop_number")'
+        more = f'{index}, operations.RemoveIndexConcurrently("Note", "made_up_number")'
         self.assertEqual(self.why(more, atomic="False"), [])
 
     def test_a_swapped_model(self) -> None:
         swapped = FIRST.replace('"managed": False', '"swappable": "AUTH_USER_MODEL"')
-        with self.shop(swapped, "[M.DeleteModel('Foreign')]"):
+        with self.app(swapped, "[M.DeleteModel('Foreign')]"):
             self.assertEqual(blocking(read_migrations().waiting), [])
 
     def test_a_model_of_an_applied_migration_is_in_use(self) -> None:
         new = '[M.CreateModel("New", [("id", models.BigAutoField(primary_key=True))])]'
         lists = (FIRST, new, '[M.DeleteModel("New")]')
-        with self.shop(*lists, applied=1):
+        with self.app(*lists, applied=1):
             self.assertEqual(blocking(read_migrations().waiting), [])
-        with self.shop(*lists, applied=2):
+        with self.app(*lists, applied=2):
             found = blocking(read_migrations().waiting)
-        self.assertEqual([(one.migration, one.why) for one in found], [("shop.0003_x", IN_USE)])
+        self.assertEqual([(one.migration, one.why) for one in found], [("made_up.0003_x", IN_USE)])
 
     def test_nobody_uses_a_database_without_migrations(self) -> None:
         MigrationRecorder.Migration.objects.all().delete()
-        with self.shop(FIRST, "[M.RunSQL('DROP TABLE x')]", applied=0):
+        with self.app(FIRST, "[M.RunSQL('DROP TABLE x')]", applied=0):
             self.assertEqual(blocking(read_migrations().waiting), [])
 
     def test_the_command(self) -> None:
-        with self.shop(FIRST, '[M.RemoveField("Note", "text"), M.DeleteModel("Proxy")]'):
+        with self.app(FIRST, '[M.RemoveField("Note", "text"), M.DeleteModel("Proxy")]'):
             MigrationRecorder(connection).record_applied("gone", "0001_initial")
             printed = io.StringIO()
             call_command("migration_plan", stdout=printed)
         removal = {
-            "migration": "shop.0002_x",
+            "migration": "made_up.0002_x",
             "operation": "Remove field text from Note",
             "why": IN_USE,
         }
         wanted = {
-            "unapplied": ["shop.0002_x"],
+            "unapplied": ["made_up.0002_x"],
             "blocking": [removal],
             "unknown": ["gone.0001_initial"],
             "unmade": [],
             "connections": 97 if connection.vendor == "postgresql" else 0,
+            "lacking": {},
         }
         self.assertEqual(json.loads(printed.getvalue()), wanted)
 
     def test_the_command_refuses_what_django_would(self) -> None:
         folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        self.enterContext(installed_shop(folder, TWO_LAST))
-        with self.assertRaisesMessage(CommandError, "Cannot migrate: two migrations of shop"):
+        self.enterContext(installed_app(folder, TWO_LAST))
+        with self.assertRaisesMessage(CommandError, "Cannot migrate: two migrations of made_up"):
             call_command("migration_plan", stdout=io.StringIO())
 
 
@@ -332,11 +337,11 @@ class ProvedTests(Plans):
 
     def bears(self, text: str, rows: bool) -> bool:
         """Whether the old code goes on, on tables that had `rows` before."""
-        with self.shop(FIRST, f"[{text}]", applied=0):
-            old = MigrationExecutor(connection).migrate([("shop", "0001_x")]).apps
+        with self.app(FIRST, f"[{text}]", applied=0):
+            old = MigrationExecutor(connection).migrate([("made_up", "0001_x")]).apps
             if rows:
                 use(old)
-            MigrationExecutor(connection).migrate([("shop", "0002_x")])
+            MigrationExecutor(connection).migrate([("made_up", "0002_x")])
             try:
                 with transaction.atomic():
                     use(old)

@@ -28,7 +28,7 @@ class AdminTests(TestCase):
         """The last line that is printed."""
         printed = io.StringIO()
         with superuser_variables(**{**ANN, **values}):
-            call_command("seed", "--admin", stdout=printed)
+            call_command("load_seed", "--admin", stdout=printed)
         self.assertNotIn(PASSWORD, printed.getvalue())
         return printed.getvalue().splitlines()[-1]
 

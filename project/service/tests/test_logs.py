@@ -18,7 +18,7 @@ from service import request_id
 from service.json_lines import JsonLines
 from service.requests import remote
 
-from .shop import SETTINGS, write_shop
+from .made_app import SETTINGS, write_app
 from .test_serve import serve
 
 PAGES = """
@@ -28,7 +28,7 @@ import time
 from django.http import HttpResponse
 from django.urls import path
 
-logger = logging.getLogger("shop")
+logger = logging.getLogger("made_up")
 
 def page(request):
     logger.info("one of %d", 2, extra={"mine": request.GET.get("n", ""), "request": request})
@@ -48,9 +48,9 @@ Record = dict[str, Any]
 class LogTests(SimpleTestCase):
     def setUp(self) -> None:
         folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        write_shop(folder, {})
-        (folder / "shop_settings.py").write_text(SETTINGS + "ROOT_URLCONF = 'shop.pages'\n")
-        (folder / "shop" / "pages.py").write_text(PAGES)
+        write_app(folder, {})
+        (folder / "made_up_settings.py").write_text(SETTINGS + "ROOT_URLCONF = 'made_up.pages'\n")
+        (folder / "made_up" / "pages.py").write_text(PAGES)
         self.server = serve(
             DEBUG="0",
             SECRET_KEY="0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOP",
@@ -58,7 +58,7 @@ class LogTests(SimpleTestCase):
             SQL_ENGINE=SQLITE,
             SQL_DATABASE=":memory:",
             PYTHONPATH=str(folder),
-            DJANGO_SETTINGS_MODULE="shop_settings",
+            DJANGO_SETTINGS_MODULE="made_up_settings",
         )
         self.addCleanup(self.server.communicate)
         self.addCleanup(self.server.kill)
@@ -93,7 +93,12 @@ class LogTests(SimpleTestCase):
         self.assertEqual(self.get("page/?n=7&token=s3cret", X_Request_Id="abc-1"), (200, "abc-1"))
         one, two, request = self.written()
         self.assertRegex(one.pop("time"), r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00$")
-        wanted = {"level": "INFO", "logger": "shop", "message": "one of 2", "request_id": "abc-1"}
+        wanted = {
+            "level": "INFO",
+            "logger": "made_up",
+            "message": "one of 2",
+            "request_id": "abc-1",
+        }
         self.assertEqual(one, wanted | {"mine": "7"})
         self.assertEqual((two["message"], two["request_id"]), ("two", "abc-1"))
         self.assertEqual(request["message"], "GET /page/ 200")

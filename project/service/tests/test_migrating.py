@@ -17,7 +17,7 @@ from service.management.commands.migrate import alone, has_sessions
 from service.migrating import migrate
 
 from .broken import changed, database_down
-from .shop import FAILS, FIRST, NO_PARENT, TWO_LAST, migration, write_shop
+from .made_app import FAILS, FIRST, NO_PARENT, TWO_LAST, migration, write_app
 from .test_serve import on_postgresql, serve
 
 CALLS_COMMAND = "[migrations.RunPython(lambda *_: management.call_command('loaddata'))]"
@@ -25,8 +25,8 @@ AFTER_MIGRATING = """
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
-class ShopConfig(AppConfig):
-    name = "shop"
+class MadeConfig(AppConfig):
+    name = "made_up"
 
     def ready(self):
         post_migrate.connect(lambda **_: 1 / 0, sender=self, weak=False)
@@ -40,8 +40,8 @@ class FailedMigrationTests(SimpleTestCase):
 
     def start(self, migrations: Mapping[str, str], extra: str = "") -> tuple[int, str]:
         """The status and the output of a start that fails."""
-        write_shop(self.folder, migrations)
-        (self.folder / "shop" / "apps.py").write_text(extra)
+        write_app(self.folder, migrations)
+        (self.folder / "made_up" / "apps.py").write_text(extra)
         return self.start_again()
 
     def start_again(self) -> tuple[int, str]:
@@ -49,7 +49,7 @@ class FailedMigrationTests(SimpleTestCase):
             SQL_ENGINE=SQLITE,
             SQL_DATABASE=str(self.file),
             PYTHONPATH=str(self.folder),
-            DJANGO_SETTINGS_MODULE="shop_settings",
+            DJANGO_SETTINGS_MODULE="made_up_settings",
         )
         self.addCleanup(server.kill)
         printed, _ = server.communicate(timeout=20)
@@ -60,20 +60,20 @@ class FailedMigrationTests(SimpleTestCase):
             return db.execute(statement).fetchall()
 
     def kept(self) -> bool:
-        return bool(self.query("SELECT name FROM sqlite_master WHERE name = 'shop_kept'"))
+        return bool(self.query("SELECT name FROM sqlite_master WHERE name = 'made_up_kept'"))
 
     def test_an_atomic_one_leaves_nothing(self) -> None:
         bad = migration("0001_first", operations=FAILS)
         status, printed = self.start({**FIRST, "0002_bad": bad})
-        sentence = "Migration shop.0002_bad failed; the database is as it was before it."
+        sentence = "Migration made_up.0002_bad failed; the database is as it was before it."
         self.assertIn("OperationalError: no such column: no_such_column\n" + sentence, printed)
         self.assertEqual((status, printed.splitlines()[-1]), (exits.NOT_MIGRATED, sentence))
-        self.assertEqual(printed.count("Applying shop.0001_first... OK"), 1)
+        self.assertEqual(printed.count("Applying made_up.0001_first... OK"), 1)
         self.assertFalse(self.kept())
 
     def test_another_leaves_what_it_had_done(self) -> None:
         status, printed = self.start({"0001_bad": migration(operations=FAILS, atomic="False")})
-        sentence = "Migration shop.0001_bad failed; what it had done before the error stays."
+        sentence = "Migration made_up.0001_bad failed; what it had done before the error stays."
         self.assertEqual((status, printed.splitlines()[-1]), (exits.NOT_MIGRATED, sentence))
         self.assertTrue(self.kept())
 
@@ -81,7 +81,7 @@ class FailedMigrationTests(SimpleTestCase):
         text = "from django.core import management\n" + migration(operations=CALLS_COMMAND)
         status, printed = self.start({"0001_bad": text})
         self.assertIn("Traceback", printed)
-        self.assertIn("Migration shop.0001_bad failed;", printed.splitlines()[-1])
+        self.assertIn("Migration made_up.0001_bad failed;", printed.splitlines()[-1])
         self.assertEqual(status, exits.NOT_MIGRATED)
 
     def test_an_error_after_the_last_one(self) -> None:
@@ -96,15 +96,15 @@ class FailedMigrationTests(SimpleTestCase):
         self.assertEqual(
             printed,
             "Conflicting migrations detected; multiple leaf nodes in the migration graph: "
-            "(0002_a, 0002_b in shop).\n"
+            "(0002_a, 0002_b in made_up).\n"
             "To fix them run 'python manage.py makemigrations --merge'\n",
         )
 
     def test_a_history_that_does_not_fit_is_one_sentence(self) -> None:
         self.start({**FIRST, "0002_bad": migration("0001_first", operations=FAILS)})
-        self.query("UPDATE django_migrations SET name = '0002_bad' WHERE app = 'shop'")
+        self.query("UPDATE django_migrations SET name = '0002_bad' WHERE app = 'made_up'")
         sentence = (
-            "Migration shop.0002_bad is applied before its dependency shop.0001_first "
+            "Migration made_up.0002_bad is applied before its dependency made_up.0001_first "
             "on database 'default'.\n"
         )
         self.assertEqual(self.start_again(), (exits.NOT_MIGRATED, sentence))
@@ -112,7 +112,7 @@ class FailedMigrationTests(SimpleTestCase):
     def test_a_parent_that_is_gone_is_one_sentence(self) -> None:
         status, printed = self.start(NO_PARENT)
         self.assertEqual((status, printed.count("\n")), (exits.NOT_MIGRATED, 1))
-        self.assertIn("The migrations cannot be read: Migration shop.0003_third", printed)
+        self.assertIn("The migrations cannot be read: Migration made_up.0003_third", printed)
 
     def test_a_file_that_is_no_python_keeps_its_traceback(self) -> None:
         status, printed = self.start({"0001_bad": "class Migration("})

@@ -13,7 +13,7 @@ from django.test import SimpleTestCase, TestCase, override_settings
 from service.probes import is_routine
 
 from .broken import changed, database_down, default_connection
-from .shop import NO_PARENT, TWO_LAST, installed_shop
+from .made_app import NO_PARENT, TWO_LAST, installed_app
 
 NOTHING_KNOWN: dict[str, Any] = {
     "ready": False,
@@ -61,22 +61,22 @@ class ReadyzTests(TestCase):
         self.assertEqual(answer.status_code, 200)
         self.assertEqual(answer.json()["unknown"], ["sessions.0002_of_another_branch"])
 
-    def with_shop(self, migrations: Mapping[str, str]) -> dict[str, Any]:
+    def with_app(self, migrations: Mapping[str, str]) -> dict[str, Any]:
         """The answer, which is a 503, with these migrations on disk."""
         folder = self.enterContext(tempfile.TemporaryDirectory())
-        with installed_shop(Path(folder), migrations):
+        with installed_app(Path(folder), migrations):
             answer = self.client.get("/readyz")
         self.assertEqual(answer.status_code, 503)
         found: dict[str, Any] = answer.json()
         return found
 
     def test_names_conflicting_migrations(self) -> None:
-        found = self.with_shop(TWO_LAST)
-        self.assertEqual(found["conflicts"], {"shop": ["0002_a", "0002_b"]})
-        self.assertIn("two migrations of shop are both the last", found["reason"])
+        found = self.with_app(TWO_LAST)
+        self.assertEqual(found["conflicts"], {"made_up": ["0002_a", "0002_b"]})
+        self.assertIn("two migrations of made_up are both the last", found["reason"])
 
     def test_migrations_that_cannot_be_read_are_a_reason(self) -> None:
-        found = self.with_shop(NO_PARENT)
+        found = self.with_app(NO_PARENT)
         self.assertIn("the migrations cannot be read", found.pop("reason"))
         self.assertEqual(found, NOTHING_KNOWN)
 

@@ -11,11 +11,11 @@ from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import TestCase, override_settings
 
-from service.management.commands import seed
+from service.management.commands import load_seed
 from service.seeding import FIXTURE, Loaded, fixtures, load
 
 from .broken import database_down
-from .shop import FIRST, installed_shop
+from .made_app import FIRST, installed_app
 
 KEY = 1001
 FREE = 2001  # by no sequence reached yet
@@ -105,7 +105,7 @@ class SeedingTests(TestCase):
             ("[{", "b.json: Expecting property name"),
             ("5", "not iterable"),
             ('[{"pk": 1}]', "'model'"),
-            ('[{"model": "shop.nothing", "pk": 1, "fields": {}}]', "shop.nothing"),
+            ('[{"model": "made_up.nothing", "pk": 1, "fields": {}}]', "made_up.nothing"),
             ('[{"model": "auth.group", "pk": 1, "fields": {"nam": "x"}}]', "'nam'"),
             (json.dumps([group("taken", FREE)]), "auth_group"),
             (json.dumps([NOWHERE]), "999999"),
@@ -134,13 +134,13 @@ class SeedingTests(TestCase):
 class FixturesTests(TestCase):
     def test_are_those_of_the_apps_in_the_folder(self) -> None:
         folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        self.enterContext(installed_shop(folder, FIRST))
+        self.enterContext(installed_app(folder, FIRST))
         self.assertEqual(fixtures(folder), {})
-        file = folder / "shop" / FIXTURE
+        file = folder / "made_up" / FIXTURE
         file.parent.mkdir()
         file.write_text("[]")
-        self.assertEqual(fixtures(folder), {"shop": file})
-        self.assertNotIn("shop", fixtures())
+        self.assertEqual(fixtures(folder), {"made_up": file})
+        self.assertNotIn("made_up", fixtures())
 
     def test_follow_the_installed_apps(self) -> None:
         labels = [app.label for app in apps.get_app_configs()]
@@ -149,5 +149,5 @@ class FixturesTests(TestCase):
     @override_settings(INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"])
     def test_none_at_all(self) -> None:
         printed = io.StringIO()
-        call_command(seed.Command(), stdout=printed)
+        call_command(load_seed.Command(), stdout=printed)
         self.assertIn("project/shop/fixtures/seed.json", printed.getvalue())

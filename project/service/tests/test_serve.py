@@ -20,7 +20,7 @@ from service import exits
 from service.wait import NoDatabase, wait_for
 
 from .broken import changed, unreachable_database
-from .shop import SETTINGS, TWO_LAST, write_shop
+from .made_app import SETTINGS, TWO_LAST, write_app
 
 on_postgresql = skipUnless(connection.vendor == "postgresql", "SQLite has no server to wait for")
 
@@ -132,14 +132,14 @@ class ServeTests(SimpleTestCase):
         self.assertEqual(printed, f"{wanted}unable to open database file.\n")
         self.assertEqual(server.returncode, exits.NO_DATABASE)
 
-    def with_shop(self, migrations: Mapping[str, str], settings: str = SETTINGS) -> None:
+    def with_app(self, migrations: Mapping[str, str], settings: str = SETTINGS) -> None:
         folder = self.file.parent
-        write_shop(folder, migrations)
-        (folder / "shop_settings.py").write_text(settings)
-        self.variables.update(PYTHONPATH=str(folder), DJANGO_SETTINGS_MODULE="shop_settings")
+        write_app(folder, migrations)
+        (folder / "made_up_settings.py").write_text(settings)
+        self.variables.update(PYTHONPATH=str(folder), DJANGO_SETTINGS_MODULE="made_up_settings")
 
     def test_a_failed_check_is_the_last_thing_printed(self) -> None:
-        self.with_shop({}, SETTINGS + "STATICFILES_DIRS = 'static'\n")
+        self.with_app({}, SETTINGS + "STATICFILES_DIRS = 'static'\n")
         server = serve(**self.variables)
         printed, _ = server.communicate(timeout=20)
         self.assertRegex(printed, r"^SystemCheckError: (.*\n)+ERRORS:\n.*staticfiles.E001")
@@ -147,8 +147,8 @@ class ServeTests(SimpleTestCase):
         self.assertEqual(server.returncode, 1)
 
     def test_no_migrate_serves_with_migrations_that_do_not_fit(self) -> None:
-        self.with_shop(TWO_LAST)
+        self.with_app(TWO_LAST)
         _, printed, url = self.start_and_read("--no-migrate")
-        reason = "two migrations of shop are both the last: 0002_a, 0002_b"
+        reason = "two migrations of made_up are both the last: 0002_a, 0002_b"
         self.assertEqual(printed, f"Cannot migrate: {reason}.\n")
         self.assertEqual(self.refused(f"{url}readyz")["reason"], reason)
