@@ -26,8 +26,9 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
 
     It ends when every service is healthy; again on a stack that is up, it changes nothing.
     """
-    from ops import copies, database, options
+    from ops import copies, database, locks, options
 
+    locks.finish()
     copies.end_forgotten()
     settings = copies.settle(env.load_any(runtime))
     copies.tell_of_slips(settings)

@@ -6,16 +6,16 @@ while the lock is held, so that one which now belongs to another program is neve
 
 import fcntl
 import os
+import pwd
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops import process
+from ops import ROOT, ownership, packages, problems, process
 from ops.lock import STATE
 
 
@@ -25,6 +25,23 @@ class Account:
 
     uid: int
     gid: int
+
+
+def owner() -> Account | None:
+    """Under sudo, whom the checkout belongs to: what keeps running is to be theirs.
+
+    None where that user has no name, for which initdb asks, or cannot run the Python of `.venv`.
+    """
+    found = ROOT.stat()
+    if os.geteuid() or not found.st_uid:
+        return None
+    try:
+        pwd.getpwuid(found.st_uid)
+    except KeyError:
+        return None
+    account = Account(found.st_uid, found.st_gid)
+    runs = subprocess.run(["test", "-x", packages.PYTHON], **identity(account))
+    return None if runs.returncode else account
 
 
 def identity(account: Account | None) -> dict[str, Any]:
@@ -98,13 +115,21 @@ class Background:
             process.show(["kill", f"-{signal.Signals(signum).name[3:]}", str(pid)])
             if process.mode.dry:
                 return True
-            with suppress(ProcessLookupError):
-                os.kill(pid, signum)
+            self._signal(pid, signum)
         while self.pid() is not None:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
         return True
+
+    def _signal(self, pid: int, signum: int) -> None:
+        try:
+            os.kill(pid, signum)
+        except ProcessLookupError:
+            pass
+        except PermissionError as error:
+            owner = ownership.user(Path(f"/proc/{pid}").stat().st_uid)
+            raise problems.process_of_another(self.name, pid, owner) from error
 
     def last_lines(self, count: int = 25) -> str:
         """The end of its log."""

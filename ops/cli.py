@@ -15,7 +15,7 @@ from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 from invoke.util import helpline
 
-from ops import console, packages, problems, process
+from ops import console, ownership, packages, problems, process
 from ops.packages import InstallFailed
 from ops.problems import Problem
 from ops.process import ChildFailed
@@ -45,17 +45,20 @@ class Command(Task[Callable[..., None]]):
         except Problem as problem:
             raise _end_with(problem) from problem
         except InstallFailed as failed:
-            raise Exit(
-                console.as_typed(str(problems.install_failed(str(failed)))), code=1
+            raise _end_with(
+                problems.install_failed(failed.what, failed.evidence, failed.mend)
             ) from failed
         except BrokenPipeError:
             raise  # is no problem: see ops.entry
         except OSError as error:
-            raise _end_with(problems.system_refuses(error)) from error
+            raise _end_with(ownership.of(error)) from error
         except ChildFailed as failed:
             raise Exit(code=failed.code) from failed
         except KeyboardInterrupt:
             raise Exit("interrupted; the same command works again", code=130) from None
+        finally:
+            if os.geteuid() == 0:
+                ownership.give_back()
 
 
 @contextmanager

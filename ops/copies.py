@@ -1,5 +1,6 @@
 """A checkout that was copied or moved with its `.env`: `inv up` makes it one of its own."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def _carry_data(before: Path) -> None:
     if old.exists() and not new.exists() and not process.mode.dry:
         console.say(f"its data move from {old} to {new}")
         old.rename(new)
+        for copy in postgres.copies(before):  # of the programs: another is made
+            shutil.rmtree(copy, ignore_errors=True)
 
 
 def tell_of_slips(settings: Settings) -> None:

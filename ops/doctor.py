@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 
-from ops import console, env, process, runtimes
+from ops import console, env, ownership, process, runtimes
 from ops.checks import Finding, Fix, dotenv, files, web
 from ops.env import Settings
 from ops.problems import Problem
@@ -31,7 +31,7 @@ def examine() -> list[Finding]:
     try:
         settings = env.load()
     except Problem as problem:
-        return [Finding(".env", "cannot be used", problem)]
+        return [Finding(".env", "cannot be used", problem), *_findings(files.check)]
     module = import_module(f"ops.checks.{runtimes.MODULES[settings.runtime]}")
     checks: Sequence[Check] = (dotenv.check, files.check, module.check, web.check)
     found: list[Finding] = []
@@ -42,11 +42,15 @@ def examine() -> list[Finding]:
     return _without_repeats(found)
 
 
-def _findings(check: Check, settings: Settings) -> list[Finding]:
+def _findings(check: Callable[..., list[Finding]], *settings: Settings) -> list[Finding]:
+    """What a check finds, or what keeps it from looking, so that nothing more can be asked."""
     try:
-        return check(settings)
-    except Problem as problem:  # so that nothing more of this kind can be asked
-        return [Finding(check.__module__.rpartition(".")[2], "cannot be asked", problem)]
+        return check(*settings)
+    except Problem as problem:
+        found = problem
+    except OSError as error:
+        found = ownership.of(error)
+    return [Finding(check.__module__.rpartition(".")[2], "cannot be asked", found)]
 
 
 def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
@@ -80,6 +84,8 @@ def _try(fix: Fix) -> None:
         fix.run()
     except Problem as problem:  # the checks that follow tell what is left
         console.say(str(problem))
+    except OSError as error:
+        console.say(str(ownership.of(error)))
 
 
 def _as_text(found: Sequence[Finding]) -> str:

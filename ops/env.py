@@ -127,8 +127,9 @@ def load() -> Settings:
 
 def load_any(runtime: str = "") -> Settings:
     """The same, whosoever it is; made for this `runtime` where it is not there."""
-    from ops import newenv
+    from ops import newenv, ownership
 
+    ownership.refuse_closed()
     if runtime:
         check_runtime(runtime)
     return settings_from(_read(ENV) if ENV.exists() else newenv.make(runtime))
@@ -230,7 +231,11 @@ def _read(path: Path) -> str:
         line = error.object[: error.start].count(b"\n") + 1
         raise problems.env_not_utf8(path.name, line) from error
     except OSError as error:
-        raise problems.env_unreadable(path.name, error.strerror or str(error)) from error
+        from ops import ownership
+
+        found = ownership.of(error)
+        reason = found.what.rstrip(".") if found.code == "SYS06" else error.strerror or str(error)
+        raise problems.env_unreadable(path.name, reason, found.mend) from error
 
 
 def _check(settings: Settings) -> None:

@@ -6,6 +6,7 @@ A lock of `requirements/` is installed when it is first needed, and again when i
 
 import fcntl
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -38,7 +39,64 @@ exec "$folder/inv" "$@"
 
 
 class InstallFailed(Exception):
-    """What uv, venv or pip gave as the reason: its last line."""
+    """What could not be installed: `evidence` is what uv, venv or pip said, `mend` what to do."""
+
+    def __init__(self, what: str, said: str) -> None:
+        self.what, self.evidence, self.mend = what, told(said), mend_of(said)
+        super().__init__(_reason(self.evidence))
+
+
+# What pip and uv say of a cause, and what to do then. The first that matches counts: without a
+# network pip ends with "No matching distribution", too.
+AGAIN = "then run the same command again"
+CAUSES = {
+    r"[Nn]o module named '?ensurepip|ensurepip is not": (
+        f"on Debian or Ubuntu: sudo apt install python3-venv, {AGAIN}"
+    ),
+    r"No space left on device|Disk quota exceeded": f"make room on that disk, {AGAIN}",
+    r"Read-only file system": f"make the disk of .venv writable, {AGAIN}",
+    r"Permission denied": f'if it is not yours: sudo chown -R "$(id -u):$(id -g)" .venv, {AGAIN}',
+    r"(?i)NewConnectionError|ConnectTimeout|ProxyError|SSLError|name resolution|resolve host|"
+    r"dns error|error sending request|tcp connect|failed to (?:fetch|connect)|timed out|"
+    r"unreachable|connection (?:refused|reset)|certificate": (
+        f"check the network, or the proxy or mirror that pip is told of (pip config list), {AGAIN}"
+    ),
+    r"(?i)do not match the hashes|hash mismatch": (
+        "the index served another file than the one that was locked. If somebody edited the lock: "
+        "git checkout requirements/. Else ask who runs the index; inv lock takes what it serves now"
+    ),
+    r"(?i)version control|editable requirement|point to directories|hashes are required|"
+    r"don't have a way to hash|in `?--require-hashes`? mode|must have a hash": (
+        "write that requirement as the URL of an archive, or as a version, in requirements/*.in, "
+        "then: inv lock"
+    ),
+    r"(?i)requires? a different python|does not satisfy python|requires-python|python>=": (
+        "run it with a newer Python (remove .venv, and have that python3 first on PATH), or ask "
+        "for an older version of the package in requirements/*.in, then: inv lock"
+    ),
+    r"from versions: none": (
+        f"check the network, and the name and the version in requirements/*.in, {AGAIN}"
+    ),
+    r"(?i)no matching distribution|no version of|not found in the package registry|"
+    r"no solution found|no versions of": (
+        "correct the name or the version in requirements/*.in, then: inv lock"
+    ),
+}
+OTHER = "correct what it names, " + AGAIN
+LONGEST = 40  # lines of what they said that are shown
+
+
+def told(said: str) -> str:
+    """What pip or uv has said, whole, less its own tracebacks and advertising, and less secrets."""
+    said = re.sub(r"(?m)^Traceback .*\n(?:[ \t]+.*\n)*(?:[\w.]+Error: .*\n?)?", "", said)
+    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    kept = [line for line in lines if not line.startswith("[notice]")]
+    return re.sub(r"//[^/@\s]+@", "//…@", "\n".join(kept[-LONGEST:]))
+
+
+def mend_of(said: str) -> str:
+    """What to do about it."""
+    return next((mend for sign, mend in CAUSES.items() if re.search(sign, said)), OTHER)
 
 
 def ensure(*names: str) -> None:
@@ -71,7 +129,8 @@ def _install(name: str) -> None:
     print(f"installing requirements/{name}.txt into .venv ...", file=sys.stderr, flush=True)
     if not _works():
         _make_venv()
-    _call([*_installer(), "--quiet", "--require-hashes", "-r", str(lock)])
+    argv = [*_installer(), "--quiet", "--require-hashes", "-r", str(lock)]
+    _call(argv, f"requirements/{name}.txt")
     LOCKS.mkdir(exist_ok=True)
     (LOCKS / f"{name}.txt").write_bytes(lock.read_bytes())
     if name == "tasks":
@@ -92,34 +151,35 @@ def _make_venv() -> None:
         if leftover != LOCK:
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     if uv := shutil.which("uv"):
-        _call([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(VENV)])
+        argv = [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(VENV)]
+        _call(argv, "a Python")
     else:
-        _call([sys.executable, "-m", "venv", str(VENV)])
+        # pip comes next, by itself: venv would keep what it says when it fails.
+        _call([sys.executable, "-m", "venv", "--without-pip", str(VENV)], "a Python")
 
 
 def _installer() -> list[str]:
     if uv := shutil.which("uv"):
         return [uv, "pip", "install", "--compile-bytecode", "--python", str(PYTHON)]
     if subprocess.run([PYTHON, "-c", "import pip"], capture_output=True).returncode:
-        _call([str(PYTHON), "-m", "ensurepip"])  # made by a uv that is no longer on PATH
+        _call([str(PYTHON), "-m", "ensurepip", "--default-pip"])
     return [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
 
 
-def _call(argv: list[str]) -> None:
+def _call(argv: list[str], what: str = "pip") -> None:
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        lines = (done.stderr + done.stdout).strip().splitlines() or [f"{argv[0]} failed"]
-        raise InstallFailed(_reason(lines))
+        said = f"{done.stderr}\n{done.stdout}" if (done.stderr + done.stdout).strip() else ""
+        raise InstallFailed(what, said or f"{argv[0]} failed, and said nothing")
 
 
-def _reason(lines: list[str]) -> str:
-    errors = [line for line in lines if line.lower().startswith("error")]
-    text = " ".join(lines)
-    if "ensurepip" in text:  # Debian and Ubuntu ship venv without it
-        return (
-            "this Python has no ensurepip; on Debian or Ubuntu type: sudo apt install python3-venv"
-        )
-    return (errors or lines)[-1]
+def _reason(said: str) -> str:
+    """One line of it: the first error, with what a colon at its end announces."""
+    lines = said.splitlines()
+    errors = [n for n, line in enumerate(lines) if line.lower().startswith("error")]
+    first = errors[0] if errors else len(lines) - 1
+    more = lines[first + 1 : first + 2] if lines[first].endswith(":") else []
+    return " ".join((lines[first], *(line.strip() for line in more)))
 
 
 def _shadow_console_script() -> None:
@@ -133,10 +193,14 @@ if __name__ == "__main__":
         ensure("tasks")
         (LOCKS / "tasks.txt").touch()  # newer than the lock, as the launcher asks
     except (InstallFailed, OSError) as error:
-        sys.exit(
-            f"error PKG01: .venv is not ready: {error}\n"
-            "  to mend it: check the network, then type ./inv again\n"
-            "  about it: docs/problems.md#pkg01"
+        sys.path.insert(0, str(ROOT))
+        from ops import console, ownership, problems
+
+        problem = (
+            problems.install_failed(error.what, error.evidence, error.mend)
+            if isinstance(error, InstallFailed)
+            else ownership.of(error)
         )
+        sys.exit(console.as_typed(str(problem)))
     except KeyboardInterrupt:
         sys.exit(130)

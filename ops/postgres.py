@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops import problems, process
-from ops.background import Account, Background, identity
+from ops import newenv, problems, process
+from ops.background import Account, Background, identity, owner
 from ops.problems import Problem
 
 ACCOUNT = "nobody"
@@ -68,6 +68,8 @@ def account() -> Account | None:
     """Whom servers run as: ourselves, unless that is root, who must not."""
     if os.geteuid():
         return None
+    if theirs := owner():
+        return theirs
     found = pwd.getpwnam(ACCOUNT)
     return Account(found.pw_uid, found.pw_gid)
 
@@ -306,6 +308,8 @@ def _refuse_other_version(server: Server) -> None:
 def _make_private(folder: Path, owner: Account | None) -> None:
     """A folder that `owner` alone can enter; one that is there already has to be such a one."""
     if not folder.exists():
+        if folder.parent == OUTSIDE:
+            _open_outside()
         folder.mkdir(mode=0o700, parents=True)
         _give(folder, owner)
     if folder.is_symlink():
@@ -322,14 +326,36 @@ def _give(path: Path, owner: Account | None) -> None:
 
 def _copied(package: Path) -> Path:
     """A copy that belongs to us: root runs these as well, so the account must not write there."""
-    copy = OUTSIDE / f"binaries-{package.stat().st_mtime_ns}"
+    copy = OUTSIDE / f"{_copies_of()}{package.stat().st_mtime_ns}"
     if not copy.exists():
-        OUTSIDE.mkdir(parents=True, exist_ok=True)
+        _open_outside()
         part = Path(tempfile.mkdtemp(prefix="part-", dir=OUTSIDE))
-        part.chmod(0o755)
         libraries = package.with_name(f"{package.name}.libs")
         shutil.copytree(package / "pginstall", part / package.name / "pginstall")
         if libraries.exists():
             shutil.copytree(libraries, part / libraries.name)
+        _open_to_all(part)
         part.rename(copy)
     return copy / package.name / "pginstall" / "bin"
+
+
+def copies(root: Path | None = None) -> list[Path]:
+    """The copies that this checkout has made, or one at `root`."""
+    return sorted(OUTSIDE.glob(f"{_copies_of(root)}*"))
+
+
+def _copies_of(root: Path | None = None) -> str:
+    return f"binaries-{newenv.project_name(root)}-"
+
+
+def _open_outside() -> None:
+    OUTSIDE.mkdir(parents=True, exist_ok=True)
+    _open_to_all(OUTSIDE, below=False)
+
+
+def _open_to_all(folder: Path, *, below: bool = True) -> None:
+    """Let every account read and run what is there: root's umask may have closed it."""
+    for path in (folder, *(folder.rglob("*") if below else ())):
+        if not path.is_symlink():
+            runs = path.is_dir() or path.stat().st_mode & 0o100
+            path.chmod(0o755 if runs else 0o644)

@@ -4,6 +4,7 @@ Each has a section of its code in docs/problems.md, titled by the docstring here
 it is: people look it up.
 """
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 
@@ -46,9 +47,9 @@ class Problem(Exception):
 # .env
 
 
-def env_unreadable(name: str, reason: str) -> Problem:
+def env_unreadable(name: str, reason: str, mend: str = "") -> Problem:
     """.env cannot be read"""
-    return Problem("ENV01", f"{name} cannot be read: {reason}.", f"make {name} readable.")
+    return Problem("ENV01", f"{name} cannot be read: {reason}.", mend or f"make {name} readable.")
 
 
 def env_not_utf8(name: str, line: int) -> Problem:
@@ -1072,13 +1073,24 @@ def no_backup_before_nuke(why: str, mend: str) -> Problem:
 # Packages and the system
 
 
-def install_failed(reason: str) -> Problem:
+def install_failed(what: str, evidence: str, mend: str) -> Problem:
     """A package could not be installed"""
+    return Problem("PKG01", f"{what} could not be installed into .venv.", mend, evidence)
+
+
+def cannot_be_hashed(where: str, stated: str, works: str) -> Problem:
+    """A requirement cannot be locked with a hash"""
+    shown = re.sub(r"//[^/@\s]+@", "//…@", stated)  # it may hold a token
     return Problem(
-        "PKG01",
-        f"a package could not be installed: {reason}",
-        "check the network, then type the same command again.",
+        "PKG03",
+        f"{where}: `{shown}` has no hash, so it cannot be installed. No lock was changed.",
+        f"{works}  then: inv lock",
     )
+
+
+def lock_failed(file: str, evidence: str, mend: str) -> Problem:
+    """The locks could not be compiled"""
+    return Problem("PKG04", f"{file} could not be compiled. No lock was changed.", mend, evidence)
 
 
 def lock_outdated(names: Sequence[str]) -> Problem:
@@ -1086,13 +1098,13 @@ def lock_outdated(names: Sequence[str]) -> Problem:
     return Problem("PKG02", f"not in the lock yet: {', '.join(names)}.", "inv lock  then: inv up")
 
 
-def system_refuses(error: OSError) -> Problem:
+def system_refuses(error: OSError, mend: str = "") -> Problem:
     """The system refuses"""
     where = f" ({error.filename})" if error.filename else ""
     return Problem(
         "SYS01",
         f"the system refuses: {error.strerror or error}{where}.",
-        "look at free space and permissions there, then type the same command again.",
+        f"{mend or 'correct what it names'}, then type the same command again.",
     )
 
 
@@ -1123,6 +1135,34 @@ def time_zone(zone: str, user: str, database: str) -> Problem:
         "SYS04",
         f"the database's time zone is {zone}, Django's is UTC: psql shows other hours.",
         f"inv psql -- -c {shlex.quote(statement)}",
+    )
+
+
+def closed_to_us(path: str, owner: str, mend: str) -> Problem:
+    """A file that a task needs is closed to you: it is another user's"""
+    return Problem(
+        "SYS06",
+        f"{path} belongs to {owner}, and is closed to you.",
+        f"{mend}  then run the same command again",
+    )
+
+
+def read_only(path: str) -> Problem:
+    """The disk can only be read"""
+    return Problem(
+        "SYS07",
+        f"{path} is on a file system that can only be read.",
+        "make it writable (a mount with :ro, or a disk that the system has set aside after an "
+        "error), or copy this folder to another disk; then run the same command again",
+    )
+
+
+def process_of_another(name: str, pid: int, owner: str) -> Problem:
+    """A process of this checkout belongs to another user"""
+    return Problem(
+        "SYS08",
+        f"{name} (process {pid}) runs as {owner}, so you cannot end it.",
+        "sudo ./inv down  then: inv up",
     )
 
 

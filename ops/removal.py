@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from ops import console, problems, process, runtimes
+from ops import console, ownership, problems, process, runtimes
 from ops.data import backup, databases, undo
 from ops.data.backups import Backup
 from ops.env import Settings
@@ -49,7 +49,7 @@ def _save(settings: Settings, with_backup: bool) -> list[Backup]:
                 for other in (None, *others)
             ]
     except (Problem, OSError) as error:
-        why = error if isinstance(error, Problem) else problems.system_refuses(error)
+        why = error if isinstance(error, Problem) else ownership.of(error)
         raise problems.no_backup_before_nuke(why.what, why.mend) from error
 
 

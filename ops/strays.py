@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops import ROOT, is_checkout, newenv, postgres, problems, process
-from ops.background import Background
+from ops.background import Account, Background, owner
 from ops.problems import Problem
 
 if TYPE_CHECKING:
@@ -121,16 +121,15 @@ def _stray(one: "Process") -> Stray | None:
     with suppress(psutil.Error, OSError):  # it has ended, or is not ours to look into
         if data := _data_of(one):
             return _database(one, data)
-        if _is_web(one) and _is_ours(one, os.geteuid()) and _is_in(one, PROJECT):
+        if _is_web(one) and _is_in(one, PROJECT) and _is_ours(one, _uid(owner())):
             return Stray("web", one, signal.SIGTERM)
     return None
 
 
 def _database(one: "Process", data: Path) -> Stray | None:
-    who = postgres.account()
     inside = Path(data.parent.name, data.name)  # such as 18/main
     there = [folder for home in homes() if _is_in(one, folder := home / inside)]
-    if not there or not _is_ours(one, who.uid if who else os.geteuid()):
+    if not there or not _is_ours(one, _uid(postgres.account())):
         return None
     kept = there[0] == data and _works_in(one.pid, data)
     return Stray("db", one, signal.SIGINT if kept else signal.SIGQUIT)
@@ -149,6 +148,10 @@ def _data_of(one: "Process") -> Path | None:
 def _is_web(one: "Process") -> bool:
     argv = one.cmdline()
     return len(argv) == 3 and argv[1] == SUPERVISOR and argv[2].startswith("127.0.0.1:")
+
+
+def _uid(account: Account | None) -> int:
+    return account.uid if account else os.geteuid()
 
 
 def _is_ours(one: "Process", uid: int) -> bool:

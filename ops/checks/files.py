@@ -1,7 +1,6 @@
 """What may be wrong with the files of this checkout: whose they are, their locks, their disk."""
 
 import os
-import pwd
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -9,9 +8,10 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from ops import ROOT, problems
+from ops import ROOT, problems, unhashable
 from ops.checks import Finding, Fix
 from ops.env import Settings
+from ops.ownership import user as _user
 
 # Nobody edits these, or they are another's by design, as the embedded database is nobody's.
 SKIPPED = {".git", ".venv", ".data", ".state", "node_modules", "__pycache__"}
@@ -22,7 +22,7 @@ NAMED = re.compile(r"^[ \t]*([A-Za-z0-9][\w.-]*)[ \t]*(?=[\[<>=!~@(#]|$)[^;#\n]*
 LOCKED = re.compile(r"^([A-Za-z0-9][\w.-]*)", re.M)
 
 
-def check(settings: Settings) -> list[Finding]:
+def check(settings: Settings | None = None) -> list[Finding]:
     """What can be told of the files without asking anybody."""
     return [_owners(), _locks(), _space()]
 
@@ -58,15 +58,13 @@ def _give(paths: Iterable[Path], owner: os.stat_result) -> None:
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:  # of a container, or deleted
-        return f"user {uid}"
-
-
 def _locks() -> Finding:
     named = sorted((ROOT / "requirements").glob("*.in"))
+    for file in named:
+        for number, stated, works in unhashable.find(file):
+            where = f"requirements/{file.name} line {number}"
+            problem = problems.cannot_be_hashed(where, stated, works)
+            return Finding("requirements", f"{where} has no hash", problem)
     absent = list(dict.fromkeys(name for file in named for name in _not_locked(file)))
     if absent:
         fact = f"{len(absent)} not in the lock yet"

@@ -1,6 +1,7 @@
 """The embedded runtime: no engine, no root. PostgreSQL from a wheel, Django's server beside it."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from ops import (
     elsewhere,
     freshness,
     newenv,
+    ownership,
     packages,
     ports,
     postgres,
@@ -24,7 +26,7 @@ from ops import (
     readiness,
     strays,
 )
-from ops.background import Background
+from ops.background import Background, owner
 from ops.causes import web as web_cause
 from ops.client import Client
 from ops.env import Settings
@@ -205,7 +207,8 @@ def inventory(settings: Settings) -> list[tuple[str, str, str]]:
     """What runs, and the folders of the data: kind, name and size."""
     running = dict.fromkeys(name for name, pid in processes(settings).items() if pid)
     running |= dict.fromkeys(lost(settings))
-    folders = ((str(path), _size(path)) for path in _folders(settings))
+    there = (*_folders(settings), *postgres.copies())
+    folders = ((str(path), _size(path)) for path in there)
     return [*(("process", name, "") for name in running), *(("folder", *it) for it in folders)]
 
 
@@ -219,6 +222,8 @@ def remove_all(settings: Settings) -> None:
     _stop(settings)
     for path in _folders(settings):
         postgres.remove(path)
+    for path in postgres.copies():
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def data_that_stay(settings: Settings) -> list[str]:
@@ -295,7 +300,9 @@ def _refuse_taken_port(settings: Settings) -> None:
 
 def _launch_web(settings: Settings) -> None:
     argv = [PYTHON, "supervise.py", _address(settings)]
-    WEB.start(argv, cwd=PROJECT, env=_environment(settings))
+    if not process.mode.dry:
+        ownership.give_back()  # under sudo it writes there as whom the checkout belongs to
+    WEB.start(argv, cwd=PROJECT, env=_environment(settings), account=owner())
 
 
 def _wait_for_web(settings: Settings) -> None:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from stacks import Checkout, Embedded, Make, eventually, is_alive
+from stacks import OUTSIDE, Checkout, Embedded, Make, eventually, is_alive, maker
 
 AS_ROOT = os.geteuid() == 0
 
@@ -234,6 +234,35 @@ def test_a_long_path_has_its_socket_elsewhere(make: Make, embedded_runtime: Embe
     assert stack.sql("select 1") == "1"
     stack.inv("nuke", "--yes", "--no-backup")
     assert stack.runtime.leftovers(stack.root) == {}
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root's server runs as somebody else")
+def test_a_closed_checkout_of_root_and_what_a_nuke_leaves_of_it(
+    embedded_runtime: Embedded, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The server's programs and data are outside then, and open to it whatever root's umask."""
+    with maker(tmp_path_factory.mktemp) as new:  # a folder of pytest's own is closed
+        stack = new(embedded_runtime, name="closed")
+        before = os.umask(0o077)
+        try:
+            stack.inv("up")
+            stack.keep()
+        finally:
+            os.umask(before)
+        copies = "binaries-closed*"
+        assert len(list(OUTSIDE.glob(copies))) == 1 and (OUTSIDE / stack.project).exists()
+        moved = Checkout(stack.root.rename(stack.root.with_name("closed2")), stack.runtime)
+        try:
+            moved.inv("up")  # the data are named by the path, and follow
+            moved.assert_kept()
+            moved.inv("down")
+        finally:
+            moved.root.rename(stack.root)
+        stack.inv("up")
+        stack.assert_kept()
+        stack.inv("nuke", "--yes", "--no-backup")
+        assert list(OUTSIDE.glob(copies)) == []
+        assert not (OUTSIDE / stack.project).exists()
 
 
 def test_switch_without_an_engine_changes_nothing(stack: Checkout) -> None:

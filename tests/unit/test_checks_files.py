@@ -168,7 +168,7 @@ def test_a_package_that_the_lock_does_not_have(here: Path, line: str) -> None:
     "line",
     [
         *("", "# requests", "   # requests", "-r base.in", "-c base.txt", "--no-binary :all:"),
-        *("https://example.com/requests.whl", "git+https://example.com/requests", "./requests"),
+        *("https://example.com/requests.whl", "./requests.whl"),
         'tomli ; python_version < "3.11"',
         'tomli>=2; python_version < "3.11"  # not for us',
     ],
@@ -176,6 +176,12 @@ def test_a_package_that_the_lock_does_not_have(here: Path, line: str) -> None:
 def test_no_package_that_a_lock_has_to_have(here: Path, line: str) -> None:
     lock(here, "base", f"Django\n{line}\n", "django==5.2\n")
     assert finding("requirements").problem is None
+
+
+def test_a_requirement_that_has_no_hash(here: Path) -> None:
+    lock(here, "base", "Django\ngit+https://example.com/requests\n", "django==5.2\n")
+    problem = finding("requirements").problem
+    assert problem and problem.code == "PKG03" and "base.in line 2" in problem.what
 
 
 @pytest.mark.parametrize(

@@ -57,12 +57,22 @@ def test_an_interpreter_that_has_gone(venv: Path, installed: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "reason"),
+    ("said", "reason", "mend"),
     [
-        (["downloading", "ERROR: no such version", "hint: try"], "ERROR: no such version"),
-        (["one", "two"], "two"),
-        (["Command '...' ensurepip ... returned 1"], "sudo apt install python3-venv"),
+        ("downloading\nERROR: no such thing\nhint: try", "ERROR: no such thing", "correct what it"),
+        ("ERROR: no hash of these:\n    lib @ git+x", "these: lib @ git+x", "correct what it"),
+        ("one\ntwo", "two", "correct what it"),
+        ("python3: No module named ensurepip", "ensurepip", "apt install python3-venv"),
+        ("error: [Errno 28] No space left on device: 'x'", "No space", "make room"),
+        ("error: failed to open file `x`: Permission denied (os error 13)", "x", "sudo chown"),
+        ("Caused by: dns error: failed to lookup address", "dns error", "check the network"),
     ],
 )
-def test_the_reason_of_a_failed_installation(lines: list[str], reason: str) -> None:
-    assert reason in packages._reason(lines)
+def test_the_reason_of_a_failed_installation(said: str, reason: str, mend: str) -> None:
+    failed = packages.InstallFailed("requirements/x.txt", said)
+    assert reason in str(failed) and mend in failed.mend and failed.evidence == said
+
+
+def test_a_reason_holds_no_token() -> None:
+    failed = packages.InstallFailed("x", "error: https://me:token@example.org/simple refused\n")
+    assert "token" not in failed.evidence + str(failed) and "example.org" in failed.evidence
