@@ -75,6 +75,29 @@ def test_migrations(stack: Checkout) -> None:
     assert "No changes detected" in stack.inv("manage", "--", "makemigrations", "--check").stdout
 
 
+SORTED = """
+from django.contrib.postgres.lookups import Unaccent
+from django.db import connection
+from django.db.models.functions import Lower
+from notes.models import Note
+with connection.cursor() as cursor:
+    cursor.execute("CREATE EXTENSION IF NOT EXISTS unaccent")
+words = ["Banana", "Zebra", "apple", "Ärger"]
+Note.objects.bulk_create(Note(text=word) for word in words)
+notes = Note.objects.filter(text__in=words)
+for order in (["text"], [Lower(Unaccent("text")), "text"]):
+    print(*notes.order_by(*order).values_list("text", flat=True), sep=", ")
+notes.delete()
+"""
+
+
+@needs_notes
+def test_the_order_of_text(stack: Checkout) -> None:
+    """The two orders that README.md names: the server's own, and that of a reader."""
+    said = stack.inv("manage", "--", "shell", "--verbosity", "0", "-c", SORTED).stdout
+    assert said.splitlines() == ["Banana, Zebra, apple, Ärger", "apple, Ärger, Banana, Zebra"]
+
+
 def test_manage(stack: Checkout) -> None:
     code = "print('it''s', \"a b\", '$x', 1+1)"
     assert stack.inv("manage", "--", "shell", "-c", code).stdout.endswith("its a b $x 2\n")
