@@ -47,8 +47,8 @@ class Check:
             return
         try:
             stack.apply_copy(straight_to_database(release), SERVICE)
-            self._wait(release.stack)
-            with toolbox.toolbox(release, self.nodes) as container:
+            with toolbox.toolbox(release, self.nodes) as container:  # starts meanwhile
+                self._wait(release.stack)
                 answers = _asked(container, release, self.paths, SERVICE, PORT)
                 self.good = [path for path in self.paths if is_well(answers[path])]
                 bad = [path for path in self.paths if path not in self.good]
