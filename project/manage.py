@@ -12,6 +12,9 @@ def main() -> None:
     if os.getpid() == 1:  # of a container: it ignores each signal that it does not take
         signal.signal(signal.SIGTERM, lambda signum, _: sys.exit(128 + signum))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    from service import masking
+
+    masking.install()
     management = django_management()
     # Only importable once the line above has found Django.
     from django.core.exceptions import ImproperlyConfigured

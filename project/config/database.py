@@ -62,11 +62,11 @@ def from_url(environ: Environ, url: str) -> dict[str, Any]:
         )
     try:
         found = dj_database_url.parse(url)
-    except ValueError as error:
+    except ValueError:
         raise ImproperlyConfigured(
             "DATABASE_URL cannot be read: in its parts, what is no letter or digit is written as "
             "%XX (the sign @ as %40)."
-        ) from error
+        ) from None  # it quotes a part of the password
     if scheme == "sqlite":
         return sqlite(found["NAME"])
     given = found.get("OPTIONS", {})

@@ -97,6 +97,7 @@ if not PRODUCTION and (checkout := environ.get("COMPOSE_PROJECT_NAME")):
     LANGUAGE_COOKIE_NAME = f"django_language_{checkout}"
 
 LOGGING = logging(DEBUG)
+DEFAULT_EXCEPTION_REPORTER = "service.debug_page.MaskedReporter"
 
 if env.boolean(environ, "HTTPS"):
     # TLS ends at our own proxy, which overwrites this header.

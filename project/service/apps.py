@@ -3,7 +3,7 @@ import logging
 from django.apps import AppConfig
 from django.core.signals import request_finished
 
-from . import request_id
+from . import masking, request_id
 from .probes import is_routine
 
 
@@ -11,6 +11,7 @@ class ServiceConfig(AppConfig):
     name = "service"
 
     def ready(self) -> None:
+        masking.install()
         # Health checks come every few seconds and would drown the development server's log.
         logging.getLogger("django.server").addFilter(lambda record: not is_routine(record))
         request_finished.connect(request_id.forget)

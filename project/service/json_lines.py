@@ -9,6 +9,7 @@ import logging
 from datetime import UTC, datetime
 
 from . import request_id
+from .masking import masked
 
 FIELDS = ("time", "level", "logger", "message", "request_id", "traceback")
 OWN = {*logging.makeLogRecord({}).__dict__, *FIELDS, "asctime", "taskName"}
@@ -36,7 +37,7 @@ class JsonLines(logging.Formatter):
     def traceback(self, record: logging.LogRecord) -> str:
         error = self.formatException(record.exc_info) if record.exc_info else ""
         stack = self.formatStack(record.stack_info) if record.stack_info else ""
-        return "\n".join(filter(None, (error, stack)))
+        return masked("\n".join(filter(None, (error, stack))))
 
 
 def extra(record: logging.LogRecord) -> dict[str, object]:
