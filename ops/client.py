@@ -1,10 +1,11 @@
 """PostgreSQL's own programs beside a server: pg_dump, pg_restore and psql of its version."""
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -12,9 +13,13 @@ from ops import postgres, problems, process
 from ops.process import Result
 
 SCRIPT = ("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1")
-MAINTENANCE = "postgres"  # the database from which others are made, renamed and dropped
+# The database from which others are made, renamed and dropped; where that is the project's own, the
+# one that every server has besides.
+MAINTENANCE, OTHER_MAINTENANCE = "postgres", "template1"
 STAGING = "/tmp/inv-restore"  # within a container
 END = "-- end --"
+OLDEST = 15  # psql has \\getenv from then on
+NAMES_COMPRESSION = 16  # pg_dump --compress=METHOD
 Feed = Callable[[IO[bytes]], object]
 # For who fills a database that nobody uses yet: it loses nothing by commits that reach the disk
 # later, since the commit that puts it in its place, in another session, waits for all before it.
@@ -27,7 +32,8 @@ class Client:
 
     `container` is '' where they run on this machine, from `folder` or, where that is '', from PATH.
     `data` is the server's folder, as it is seen from there; '' if it is on another machine.
-    `compression` is what its pg_dump does best, as bench/ has measured it.
+    `compression` is what its pg_dump does best, as bench/ has measured it. `version` is the major
+    one of the programs where they may not be of the server's; else 0.
     """
 
     container: str
@@ -35,11 +41,17 @@ class Client:
     variables: Mapping[str, str] = field(repr=False)
     data: str
     compression: str
+    version: int = 0
 
     @property
     def database(self) -> str:
         """The project's own."""
         return self.variables["PGDATABASE"]
+
+    @property
+    def maintenance(self) -> str:
+        """From where databases are made, renamed and dropped: not from within the project's own."""
+        return OTHER_MAINTENANCE if self.database == MAINTENANCE else MAINTENANCE
 
     def command(
         self, program: str, *arguments: str, values: Mapping[str, str] | None = None
@@ -59,12 +71,13 @@ class Client:
         argv, env = self.command(program, *arguments)
         return process.run(argv, env=env)
 
-    def script(self, text: str, database: str = MAINTENANCE, **values: str) -> Result:
+    def script(self, text: str, database: str = "", **values: str) -> Result:
         """Run a psql script; it finds `values` by \\getenv."""
-        argv, env = self.command("psql", *SCRIPT, values={**values, "PGDATABASE": database})
+        where = {"PGDATABASE": database or self.maintenance}
+        argv, env = self.command("psql", *SCRIPT, values={**values, **where})
         return process.run(argv, env=env, stdin=text)
 
-    def ask(self, text: str, database: str = MAINTENANCE, **values: str) -> str:
+    def ask(self, text: str, database: str = "", **values: str) -> str:
         """What a psql script prints, or the problem that it ends with."""
         done = self.script(text, database, **values)
         if done.code:
@@ -91,6 +104,34 @@ class Client:
             values["PGOPTIONS"] = LOADING
         argv, env = self.command(program, *arguments, values=values)
         return process.send(argv, feed, env=env)
+
+    def of_its_version(self) -> "Client":
+        """The same, with the version of its programs, and a compression that their pg_dump knows;
+        a problem where they are too old for the tasks."""
+        version = self.program_version()
+        if version < OLDEST:
+            why = f"{OLDEST} is needed"
+            raise problems.client_too_old(version, why, bool(self.container), OLDEST)
+        compression = self.compression if version >= NAMES_COMPRESSION else "6"
+        return replace(self, version=version, compression=compression)
+
+    def program_version(self) -> int:
+        """The major version of pg_dump."""
+        told = self.run("pg_dump", "--version")
+        found = re.search(r"\) (\d+)", told.out)
+        if not found:
+            raise problems.database_refuses(last_error(told.err))
+        return int(found[1])
+
+    def server_version(self) -> int:
+        """The major version of the server."""
+        return int(self.ask("SHOW server_version_num", self.database)) // 10_000
+
+    def refuse_newer_server(self) -> None:
+        """Raise where the server is newer than pg_dump, which then dumps nothing."""
+        if self.version and (theirs := self.server_version()) > self.version:
+            there = f"the server is {theirs}"
+            raise problems.client_too_old(self.version, there, bool(self.container), theirs)
 
     @contextmanager
     def session(self, database: str = "") -> Iterator["Session"]:

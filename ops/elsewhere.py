@@ -79,16 +79,21 @@ def client(settings: Settings) -> Iterator[Client]:
     refuse_missing_certificates(settings)
     if not _in_container(settings):
         _on_path("pg_dump")
-        yield Client("", "", variables(settings), data="", compression="gzip")
+        yield _of_its_version(Client("", "", variables(settings), data="", compression="gzip"))
         return
     for name in killed(docker.all_containers(settings)):
         process.clean_up([*REMOVE, name])
     name = f"{settings.project}-{CLIENT}-{os.getpid()}"
     try:
         _start(settings, name)
-        yield Client(name, "", variables(settings, CA), data="", compression="zstd:2")
+        found = Client(name, "", variables(settings, CA), data="", compression="zstd:2")
+        yield _of_its_version(found)
     finally:
         process.clean_up([*REMOVE, name])
+
+
+def _of_its_version(client: Client) -> Client:
+    return client if process.mode.dry else client.of_its_version()
 
 
 def killed(containers: Iterable[Container]) -> list[str]:

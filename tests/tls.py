@@ -3,14 +3,22 @@
 Web containers and this machine alike reach it at the address that the engine's bridge has here.
 """
 
+import os
+import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from stacks import docker, eventually
+
+from ops import postgres
+from ops.background import identity
 
 IMAGE = "postgres:18-alpine"
 USER, PASSWORD, DATABASE = "ann", "it's 100% @home/£", "shop elsewhere"
@@ -25,6 +33,9 @@ chown postgres /tmp/*.pem /tmp/hba.conf
 exec docker-entrypoint.sh postgres -c fsync=off -c hba_file=/tmp/hba.conf -c ssl=on \\
   -c ssl_cert_file=/tmp/certificate.pem -c ssl_key_file=/tmp/key.pem
 """
+# Debian's; the oldest first.
+PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("1[4-6]/bin"))
+ACCESS = b"local all all trust\nhostssl all all all scram-sha-256\n"
 REPLACE = 'echo "$KEY" >/tmp/key.pem; echo "$CERTIFICATE" >/tmp/certificate.pem; kill -HUP 1'
 
 
@@ -99,8 +110,7 @@ class Elsewhere:
 @contextmanager
 def elsewhere(folder: Path) -> Iterator[Elsewhere]:
     """It runs; in `folder` are the files of its authority."""
-    gateway = "{{(index .IPAM.Config 0).Gateway}}"
-    host = docker("network", "inspect", "bridge", "--format", gateway).stdout.strip()
+    host = bridge_address()
     authority, port = Authority.made_in(folder / "authority"), _free_port(host)
     words = {
         **authority.issue(f"IP:{host}"),
@@ -118,6 +128,78 @@ def elsewhere(folder: Path) -> Iterator[Elsewhere]:
         yield server
     finally:
         docker("rm", "--force", "--volumes", server.container)
+
+
+class Older(Elsewhere):
+    """A process of this machine, for PostgreSQL versions that there is no image of; `container` is
+    the folder of its socket."""
+
+    def shows(self, name: str) -> None:
+        raise NotImplementedError
+
+    def sql(self, statement: str, database: str = DATABASE) -> str:
+        """The answer, asked past every password."""
+        whom = ("-h", self.container, "-p", str(self.port), "-U", USER, "-d", database)
+        argv = [PROGRAMS[0] / "psql", *whom, "-v", "ON_ERROR_STOP=1", "-qAtc", statement]
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@contextmanager
+def older(folder: Path) -> Iterator[Elsewhere]:
+    """The oldest of Debian's PostgreSQL that is before 17, with TLS; in `folder` are the files of
+    its authority."""
+    who = postgres.account()
+    host = bridge_address()
+    authority, port = Authority.made_in(folder / "authority"), _free_port(host)
+    home = Path(tempfile.mkdtemp(prefix="older-", dir="/tmp"))
+    run = partial(subprocess.run, cwd=home, check=True, capture_output=True, **identity(who))
+    try:
+        files = {"ca.pem": authority.certificate, **authority.issue(f"IP:{host}")}
+        for name, text in files.items():
+            (home / name).write_text(text)
+            (home / name).chmod(0o600)
+        if who:
+            for path in (home, *home.iterdir()):
+                os.chown(path, who.uid, who.gid)
+        run([PROGRAMS[0] / "initdb", "-D", "data", "-U", USER, "-E", "UTF8", "--locale=C.UTF-8"])
+        run(["tee", "data/pg_hba.conf"], input=ACCESS)
+        with subprocess.Popen(_command(home, host, port), cwd=home, **identity(who)) as server:
+            found = Older(str(home), host, port, authority)
+            ready = [PROGRAMS[0] / "pg_isready", "-q", "-h", home, "-p", str(port)]
+            eventually(lambda: subprocess.run(ready).returncode == 0, 30, "it is ready")
+            try:
+                quoted = PASSWORD.replace("'", "''")
+                found.sql(f"alter role {USER} password '{quoted}'", "postgres")
+                found.sql(f'create database "{DATABASE}"', "postgres")
+                yield found
+            finally:
+                server.send_signal(signal.SIGINT)
+    finally:
+        shutil.rmtree(home)
+
+
+def _command(home: Path, host: str, port: int) -> list[str]:
+    files = (f"ssl_cert_file={home}/CERTIFICATE", f"ssl_key_file={home}/KEY")
+    options = [word for pair in (*files, "ssl=on", "fsync=off") for word in ("-c", pair)]
+    argv = [
+        str(PROGRAMS[0] / "postgres"),
+        "-D",
+        "data",
+        "-h",
+        host,
+        "-p",
+        str(port),
+        "-k",
+        str(home),
+    ]
+    return [*argv, *options]
+
+
+def bridge_address() -> str:
+    """Where this machine is reached from containers; without an engine, by itself alone."""
+    gateway = "{{(index .IPAM.Config 0).Gateway}}"
+    argv = ("network", "inspect", "bridge", "--format", gateway)
+    return docker(*argv, check=False).stdout.strip() or "127.0.0.1"
 
 
 def _free_port(host: str) -> int:

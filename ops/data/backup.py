@@ -41,6 +41,7 @@ def make(
 ) -> Backup:
     """Dump the project's database, or another beside it, to a file that appears under its name
     when it is whole and has been read back. The caller holds the lock."""
+    client.refuse_newer_server()
     database = other.database if other else client.database
     backups.make_folder()
     backups.remove_parts()

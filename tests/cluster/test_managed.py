@@ -9,7 +9,7 @@ import pytest
 from deployed import Site
 from nodes import ThisMachine
 from stacks import Docker, Make, docker, eventually
-from tls import AUTHORITY, PASSWORD, Elsewhere, elsewhere
+from tls import AUTHORITY, PASSWORD, PROGRAMS, Elsewhere, elsewhere, older
 
 NAME = "moves"
 DATABASE = "sold"
@@ -33,8 +33,10 @@ NOTES = "select text from notes_note"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+    """Older than the stack's own, where this machine has such a one."""
     assert shutil.which("openssl"), "no openssl; type: sudo apt-get install openssl"
-    with elsewhere(tmp_path_factory.mktemp("elsewhere")) as running:
+    made = older if PROGRAMS else elsewhere
+    with made(tmp_path_factory.mktemp("elsewhere")) as running:
         password = PASSWORD.replace("'", "''")
         running.sql(f"create role {OWNER} login createdb createrole password '{password}'")
         new_database(running)

@@ -92,6 +92,7 @@ def test_verified_by_keys(stack: Checkout, server: Elsewhere) -> None:
 
 
 @pytest.mark.fault("DB10", "docker", "embedded")
+@pytest.mark.fault("DB19", "docker", "embedded")
 def test_verified_by_a_url(stack: Checkout, server: Elsewhere, tmp_path: Path) -> None:
     stack.set("DATABASE_URL", url(server))
     stack.inv("up")
@@ -105,6 +106,9 @@ def test_verified_by_a_url(stack: Checkout, server: Elsewhere, tmp_path: Path) -
         assert volumes and not set(volumes) & Docker().all_volumes(), "those of the image are left"
     assert (tmp_path / "shop.dump").read_bytes().startswith(b"PGDMP")
     assert not docker("ps", "--all", "--quiet", *clients(stack)).stdout
+    stack.set("POSTGRES_IMAGE", "postgres:17-alpine")
+    assert "of PostgreSQL 17 here, and the server is 18" in stack.refused("DB19", "db.backup")
+    assert "DB19" in stack.found_by_doctor()
     stack.set("DATABASE_URL", url(server, "s3cr3t"))
     said = stack.refused("DB10")
     assert "correct SQL_USER and SQL_PASSWORD (DATABASE_URL in .env)" in said

@@ -1,0 +1,31 @@
+"""A database that is not the stack's own: whether the programs here can back it up."""
+
+from ops import docker, runtimes
+from ops.checks import Finding
+from ops.env import Settings
+from ops.problems import Problem
+
+SUBJECT = "pg_dump"
+KEY = "POSTGRES_IMAGE"
+
+
+def check(settings: Settings) -> list[Finding]:
+    """Compare the version of pg_dump with that of the server, where both can be asked."""
+    if settings.has_own_database or not _is_here(settings):
+        return []
+    try:
+        with runtimes.of(settings).client(settings) as client:
+            client.refuse_newer_server()
+            return [Finding(SUBJECT, f"version {client.version}, not older than the server")]
+    except Problem as problem:
+        if problem.code == "DB19":
+            return [Finding(SUBJECT, "older than the server", problem)]
+        return [Finding(SUBJECT, "cannot be asked", known=False)]  # the web's check says why
+
+
+def _is_here(settings: Settings) -> bool:
+    """Whether the programs can be had without a download."""
+    if settings.runtime == "docker" or docker.engine_answers():
+        image = settings.values[KEY]
+        return image in docker.inspect(image)
+    return True
