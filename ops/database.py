@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from ops import console, newenv, problems, process, runtimes
+from ops.client import MAINTENANCE
+from ops.data.contents import ANY_TABLE
 from ops.env import Settings
 from ops.lock import STATE, one_at_a_time
 from ops.problems import Problem
@@ -31,11 +33,19 @@ SET log_min_duration_statement = -1;
 ALONE = r"""
 SELECT pg_advisory_lock(hashtext('inv: roles and databases')) \g /dev/null
 """
+# Those that every server has count where they hold a table; one that has a note of ours, or is not
+# finished, does not.
 FACTS = rf"""{NAMES}
+{ANY_TABLE.replace(";", " AS used")} \gset
+\connect template1
+{ANY_TABLE.replace(";", " AS template_used")} \gset
 SELECT json_build_object(
   'roles', (SELECT array_agg(rolname::text ORDER BY rolname) FROM pg_roles WHERE rolcanlogin),
   'databases', (SELECT array_agg(datname::text ORDER BY datname) FROM pg_database
-                WHERE NOT datistemplate AND datname <> 'postgres' AND datname !~ '@'),
+                WHERE datallowconn AND (datname <> 'postgres' OR :'used'::bool)
+                  AND (datname <> 'template1' OR :'template_used'::bool)
+                  AND (datname !~ '@' OR NOT datname ~ '@part-'
+                    AND coalesce(shobj_description(oid, 'pg_database'), '') !~ '"why":')),
   'has_database', EXISTS (SELECT FROM pg_database WHERE datname = :'database'));
 """
 TIMES = rf"""{NAMES}
@@ -89,7 +99,7 @@ def facts(settings: Settings) -> Facts:
 def misfit(settings: Settings) -> Problem | None:
     """Why the web is not let in by the stack's own database, by asking it; None where it is."""
     if runtimes.of(settings).logs_in(settings):
-        return None
+        return left_behind(settings)
     found, values = facts(settings), settings.values
     if values["SQL_USER"] not in found.roles:
         database = "" if found.has_database else values["SQL_DATABASE"]
@@ -97,6 +107,16 @@ def misfit(settings: Settings) -> Problem | None:
     if not found.has_database:
         return problems.database_missing(values["SQL_DATABASE"], ", ".join(found.databases))
     return problems.password_differs(values["SQL_USER"])
+
+
+def left_behind(settings: Settings) -> Problem | None:
+    """Whether .env names the database that every server has, while the rows are in another one."""
+    if settings.values["SQL_DATABASE"] != MAINTENANCE:
+        return None
+    databases = facts(settings).databases
+    if databases and MAINTENANCE not in databases:
+        return problems.rows_elsewhere(MAINTENANCE, ", ".join(databases))
+    return None
 
 
 def set_password(settings: Settings) -> None:

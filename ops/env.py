@@ -23,6 +23,9 @@ CHECKING = SSLMODES[3:]  # those that look at SQL_SSLROOTCERT
 SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:=~_-]*")  # of apk or apt, with a version
 HOST = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
 ORIGIN = re.compile(rf"https?://((\*\.)?{HOST}|\[[0-9a-f:]+\])(:\d+)?")  # as project/config/env.py
+LONGEST_NAME = 63  # bytes, in PostgreSQL
+TEMPLATES = ("template0", "template1")  # each new database is a copy of one of them
+NO_USERS = ("public", "none")
 SYSTEM = "system"  # libpq's word for the authorities that the system trusts
 
 # What python-dotenv (without interpolation) and Compose read alike: a plain value, one in single
@@ -252,6 +255,7 @@ def _check(settings: Settings) -> None:
         raise problems.env_bad_value("DEBUG", f"one of {', '.join(BOOLEANS)}")
     if settings.has_own_database and settings.values["SQL_PORT"] != "5432":
         raise problems.env_bad_value("SQL_PORT", "5432 while SQL_HOST is empty")
+    _check_names(settings)
     for key in ("APP_UID", "APP_GID"):
         check_number(settings.values, key, 0, 2**31)
     for name in settings.values["SYSTEM_PACKAGES"].split():
@@ -259,6 +263,18 @@ def _check(settings: Settings) -> None:
             raise problems.env_bad_value("SYSTEM_PACKAGES", "names of packages, spaces between")
     check_hosts(settings.values)
     check_tls(settings.values)
+
+
+def _check_names(settings: Settings) -> None:
+    """What PostgreSQL would refuse later, shorten silently, or copy into each new database."""
+    for key in ("SQL_DATABASE", "SQL_USER"):
+        if len(settings.values[key].encode()) > LONGEST_NAME:
+            raise problems.env_bad_value(key, f"at most {LONGEST_NAME} bytes long")
+    if settings.values["SQL_DATABASE"] in TEMPLATES:
+        raise problems.env_bad_value("SQL_DATABASE", f"none of {', '.join(TEMPLATES)}")
+    user = settings.values["SQL_USER"]
+    if settings.has_own_database and (user.startswith("pg_") or user in NO_USERS):
+        raise problems.env_bad_value("SQL_USER", "no name that PostgreSQL keeps for itself")
 
 
 def check_tls(values: Mapping[str, str], prefix: str = "") -> None:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from ops import ROOT, docker, freshness, problems, process
+from ops import ROOT, docker, freshness, problems, process, web_env
 from ops.env import Settings
 from ops.lock import STATE
 from ops.problems import Problem
@@ -51,7 +51,7 @@ def build(settings: Settings, use_cache: bool, old_serves: bool) -> None:
     flags = [] if use_cache else ["--no-cache"]
     inputs = {"BUILD_INPUTS": freshness.image_inputs(settings)}
     argv = ["docker", "compose", "build", *flags, "web"]
-    code, said = run_build(argv, settings.child_environment() | inputs)
+    code, said = run_build(argv, web_env.compose_environment(settings) | inputs)
     process.stop_if_interrupted(code)
     if code:
         raise _of_build(settings, said, old_serves)

@@ -483,6 +483,16 @@ def database_missing(name: str, databases: str) -> Problem:
     )
 
 
+def rows_elsewhere(name: str, databases: str) -> Problem:
+    """SQL_DATABASE is a database that every server has, and the rows are in another"""
+    return Problem(
+        "DB20",
+        f"the database {name} (SQL_DATABASE in .env) is empty, and the server has {databases}.",
+        "set SQL_DATABASE back to the one that has the rows, then type: inv up. For an empty one "
+        "take a name that is not there, and type: inv db.create",
+    )
+
+
 UPGRADE = "inv db.upgrade  (takes the data along; inv undo goes back)"
 
 
@@ -589,6 +599,20 @@ def database_elsewhere(host: str) -> Problem:
         "DB12",
         f"the database is at {host}, as .env says, and not this stack's to change.",
         "make the change there, with the tools of whoever runs it.",
+    )
+
+
+def client_too_old(version: int, why: str, container: bool, needed: int) -> Problem:
+    """PostgreSQL's programs are older than the server"""
+    image = f"set POSTGRES_IMAGE in .env to an image of PostgreSQL {max(needed, 17)}"
+    package = (
+        f"install PostgreSQL's client {needed} or later (https://wiki.postgresql.org/wiki/Apt), "
+        "or start Docker"
+    )
+    return Problem(
+        "DB19",
+        f"pg_dump and psql are of PostgreSQL {version} here, and {why}.",
+        f"{image if container else package}, then type the same command again.",
     )
 
 

@@ -43,7 +43,7 @@ def _save(settings: Settings, with_backup: bool) -> list[Backup]:
         return []
     try:
         with runtimes.of(settings).client(settings) as client:
-            others = databases.besides(client)
+            others = databases.besides(settings, client)
             return [
                 backup.make(settings, client, "before nuke", other=other)
                 for other in (None, *others)

@@ -14,6 +14,7 @@ from ops import (
     refusals,
     seen,
     strays,
+    web_env,
 )
 from ops.causes import web as web_cause
 from ops.checks import Finding, Fix, port, server
@@ -152,7 +153,7 @@ def _leftovers(settings: Settings, found: list[Container]) -> Finding:
     others = [c for c in found if c.one_off != "True" and c.service not in settings.services]
     if others:  # perhaps of a compose file of the user's own
         argv = ["docker", "compose", "config", "--services"]
-        declared = process.run(argv, env=settings.child_environment())
+        declared = process.run(argv, env=web_env.compose_environment(settings))
         if not declared.code:  # files that cannot be read declare nothing, and disown nothing
             left += [c.name for c in others if c.service not in declared.out.split()]
     if not left:

@@ -5,13 +5,15 @@ finished is DATABASE@part-PROJECT: never shown, and dropped by the next task.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from ops import problems, runtimes
-from ops.client import MAINTENANCE, Client, last_error
+from ops.client import MAINTENANCE, OTHER_MAINTENANCE, Client, last_error
+from ops.data.contents import ANY_TABLE
 from ops.data.roles import TAKE_BACK
 from ops.env import Settings
 from ops.problems import Problem
@@ -20,6 +22,7 @@ from ops.process import Result
 LONGEST = 59  # bytes of a name: PostgreSQL takes 63, and ~99 has to fit as well
 TRIES = 5
 IN_USE = "55006"
+OLDER = re.compile(r"~\d{1,4}$")
 
 NAMES = r"""
 \set VERBOSITY verbose
@@ -35,16 +38,17 @@ SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname IN (:'{0}', :'{1}') AND pid <> pg_backend_pid() \g /dev/null
 """
 LIST = r"""
-\getenv live LIVE
+\getenv stem STEM
 SELECT json_build_object('database', datname, 'bytes', pg_database_size(oid),
                          'note', shobj_description(oid, 'pg_database'))
-FROM pg_database WHERE starts_with(datname, :'live' || '@') ORDER BY oid;
+FROM pg_database WHERE starts_with(datname, :'stem') ORDER BY oid;
 """
 OTHERS = r"""
 \getenv live LIVE
+\getenv part PART
 SELECT datname FROM pg_database
 WHERE NOT datistemplate AND datallowconn AND datname NOT IN (:'live', 'postgres')
-  AND NOT starts_with(datname, :'live' || '@part-');
+  AND NOT starts_with(datname, :'live' || '@part-') AND datname <> :'part';
 """
 # With whatever a killed task has left at work, and the roles that it was lent: one task at a time
 # works on a database, so other sessions of our name are of none.
@@ -59,8 +63,11 @@ FROM pg_database WHERE datname = :'part' \gexec
 NEW = rf"""{DROP_PART}{NAMES}
 CREATE DATABASE :"part" TEMPLATE template0;
 """
+# Before PostgreSQL 15 there is this way alone, and no word for it.
 COPY = rf"""{DROP_PART}{NAMES}{ALONE.format("source", "source")}
-CREATE DATABASE :"part" TEMPLATE :"source" STRATEGY file_copy;
+SELECT format('CREATE DATABASE %I TEMPLATE %I %s', :'part', :'source',
+  CASE WHEN current_setting('server_version_num')::int >= 150000 THEN 'STRATEGY file_copy' END)
+\gexec
 """
 # The last one of a name has it; those before get ~1, ~2 and so on.
 NAME_IT = rf"""{NAMES}
@@ -155,18 +162,41 @@ def refuse_without_data(settings: Settings) -> None:
 
 def beside(client: Client) -> list[Beside]:
     """Those that are finished, the newest first."""
-    lines = client.ask(LIST, LIVE=client.database).splitlines()
+    live = client.database
+    lines = client.ask(LIST, STEM=_stem(live)).splitlines()
     found = [_beside(json.loads(line)) for line in lines]
-    return [one for one in reversed(found) if one]
+    return [one for one in reversed(found) if one and _belongs(one, live)]
 
 
-def besides(client: Client) -> list[Beside]:
+def besides(settings: Settings, client: Client) -> list[Beside]:
     """Those, and whatever else is in the server: without a note, the name is the database's."""
     known = beside(client)
     mine = {one.database for one in known}
-    lines = client.ask(OTHERS, LIVE=client.database).splitlines()
-    others = [Beside(name, 0, Note(name, "", "", [])) for name in lines if name not in mine]
+    part = part_of(settings, client)
+    lines = client.ask(OTHERS, LIVE=client.database, PART=part).splitlines()
+    names = [*lines, *_of_every_server(client)]
+    others = [Beside(name, 0, Note(name, "", "", [])) for name in names if name not in mine]
     return [*known, *others]
+
+
+def _of_every_server(client: Client) -> list[str]:
+    """Those that every server has, where they hold rows: the project's own may have been such a
+    one before."""
+    names = {MAINTENANCE, OTHER_MAINTENANCE} - {client.database}
+    return sorted(name for name in names if client.ask(ANY_TABLE, name) == "t")
+
+
+def _stem(live: str) -> str:
+    """What the name of each database beside begins with."""
+    whole = f"{live}@".encode()
+    return whole[: LONGEST - 9].decode(errors="ignore")
+
+
+def _belongs(one: Beside, live: str) -> bool:
+    """Whether it is beside this database: of a long name there is but the beginning."""
+    if one.database.startswith(f"{live}@"):
+        return True
+    return OLDER.sub("", one.database) == _fitting(live, OLDER.sub("", one.name))
 
 
 def _beside(record: Mapping[str, object]) -> Beside | None:
@@ -213,7 +243,7 @@ def snapshot(settings: Settings, client: Client, note: Note) -> None:
     """Copy the project's database under the name in the note, with the migrations it has."""
     live, part = client.database, part_of(settings, client)
     values = {"SOURCE": live, "PART": part, "FINAL": named(client, note.name), "NOTE": _json(note)}
-    script = f"{MIGRATIONS}\\connect {MAINTENANCE}\n{COPY}{NAME_IT}"
+    script = f"{MIGRATIONS}\\connect {client.maintenance}\n{COPY}{NAME_IT}"
     _alone(client, script, database=live, **values)
 
 
@@ -221,7 +251,8 @@ def swap(client: Client, part: str, note: Note, live: str = "") -> None:
     """Put `part` in the place of the project's own, or of the database `live`, which is kept as the
     note says if it is there; in one transaction."""
     values = _swapping(client, part, note)
-    _alone(client, SWAP, **{**values, "LIVE": live or client.database})
+    database = OTHER_MAINTENANCE if live == MAINTENANCE else ""  # none is renamed from within
+    _alone(client, SWAP, database, **{**values, "LIVE": live or client.database})
 
 
 def swap_copy(settings: Settings, client: Client, source: str, note: Note) -> None:
@@ -261,7 +292,7 @@ def _fitting(database: str, name: str) -> str:
     return f"{whole[: LONGEST - 9].decode(errors='ignore')}~{digest}"
 
 
-def _alone(client: Client, script: str, database: str = MAINTENANCE, **values: str) -> None:
+def _alone(client: Client, script: str, database: str = "", **values: str) -> None:
     """Run a script that needs the databases for itself; one that a connection came in the way of
     is run again."""
     done = Result(1, "", "")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from ops import problems
-from ops.client import MAINTENANCE, SCRIPT, Client, Feed, last_error, named
+from ops.client import SCRIPT, Client, Feed, last_error, named
 from ops.data import backups, roles
 from ops.data.dumps import Dump, recognise, scan
 from ops.data.scan import Range, Scan, without
@@ -192,7 +192,7 @@ def _growth(client: Client, part: str, expected: int) -> Iterator[None]:
     name = part.replace("'", "''")
     question = f"SELECT pg_database_size('{name}');"
     with (
-        client.session(MAINTENANCE) as session,
+        client.session(client.maintenance) as session,
         bar("restoring", lambda: int(session.ask(question)[0]), expected),
     ):
         yield

@@ -21,11 +21,12 @@ from ops import (
     process,
     readiness,
     seen,
+    web_env,
 )
 from ops.causes import check
 from ops.causes import db as db_cause
 from ops.causes import web as web_cause
-from ops.client import Client
+from ops.client import MAINTENANCE, Client
 from ops.docker import Container
 from ops.env import Settings
 from ops.lock import one_at_a_time
@@ -168,7 +169,7 @@ def _beside_db(settings: Settings) -> Iterator[Client]:
     finally:
         if found is None:
             argv = ["docker", "compose", "rm", "--stop", "--force", "db"]
-            process.attach(argv, env=settings.child_environment(), progress=True)
+            process.attach(argv, env=web_env.compose_environment(settings), progress=True)
 
 
 def _client(settings: Settings, container: str) -> Client:
@@ -329,8 +330,9 @@ def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
     if "web" not in running or not running["web"].publishes(settings.web_port):
         ports.refuse_taken(settings.web_port)
     stale = _prepare(settings, running)
+    _refuse_left_behind(settings)
     argv = ["docker", "compose", "up", "--detach", "--no-build", *settings.services]
-    code = process.attach(argv, env=settings.child_environment(), progress=True)
+    code = process.attach(argv, env=web_env.compose_environment(settings), progress=True)
     process.stop_if_interrupted(code)
     if code:
         raise _not_started(settings)
@@ -340,7 +342,7 @@ def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
     if "db" in running and not settings.has_own_database:
         console.say("the stack's own database is not used now: it stops, and its volume stays")
         argv = ["docker", "compose", "rm", "--stop", "--force", "db"]
-        process.attach(argv, env=settings.child_environment(), progress=True)
+        process.attach(argv, env=web_env.compose_environment(settings), progress=True)
     freshness.remember(inputs, {service: c.config for service, c in healthy.items()})
     if stale:
         images.drop_replaced(settings)
@@ -386,6 +388,15 @@ def _refuse_engine_elsewhere() -> None:
     chosen_by, host = docker.endpoint()
     if docker.is_elsewhere(host):
         raise problems.engine_elsewhere(chosen_by, host, answers=True)
+
+
+def _refuse_left_behind(settings: Settings) -> None:
+    """Before the web fills a database that every server has, and that is not the one of before."""
+    named = settings.values["SQL_DATABASE"] == MAINTENANCE
+    if named and settings.has_own_database and not process.mode.dry:
+        start_database(settings)
+        if problem := database.left_behind(settings):
+            raise problem
 
 
 def _not_started(settings: Settings) -> Problem:
@@ -545,7 +556,7 @@ def _compose(
     settings: Settings, *arguments: str, variables: Mapping[str, str] | None = None
 ) -> None:
     argv = ["docker", "compose", *arguments]
-    code = process.attach(argv, env=settings.child_environment() | dict(variables or {}))
+    code = process.attach(argv, env=web_env.compose_environment(settings) | dict(variables or {}))
     if code and not docker.engine_answers():
         raise docker.diagnose("docker compose")
     if code:

@@ -25,6 +25,7 @@ from ops import (
     process,
     readiness,
     strays,
+    web_env,
 )
 from ops.background import Background, owner
 from ops.causes import web as web_cause
@@ -272,6 +273,8 @@ def _is_starting(inputs: str) -> bool:
 
 def _fit_database(settings: Settings) -> None:
     if logs_in(settings):
+        if problem := database.left_behind(settings):
+            raise problem
         return
     if not database.facts(settings).databases:  # made a moment ago, or by a task that was ended
         database.make(settings)
@@ -419,7 +422,8 @@ def _connection(settings: Settings) -> dict[str, str]:
 def _environment(settings: Settings) -> dict[str, str]:
     """Our environment with the values of `.env`, and the way to the database."""
     where = {"SQL_HOST": _host(settings), "SQL_PORT": _port(settings), "READY_FILE": str(READY)}
-    return {**postgres.clean_environment(), **settings.values, **where}
+    exported = web_env.without_production(postgres.clean_environment(), others=())
+    return {**exported, **web_env.without_production(settings.values), **where}
 
 
 def _port(settings: Settings) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from stacks import Checkout
+from stacks import Checkout, Docker, docker
 
 LONG = "b2f84xQm7tPzK0cVw1RyNs6hLgJ3dUaE9oXi5TvMkZqCpBnHfWeYrAuG8lSjD"
 
@@ -218,3 +218,26 @@ def test_a_compose_file_that_was_edited_after_the_start(stack: Checkout) -> None
         assert stack.found_by_doctor() == set()
     finally:
         stack.write("compose/web.yaml", before)
+
+
+def environments(stack: Checkout) -> Iterator[str]:
+    """What the web's process, `manage.py` and a shell have in theirs."""
+    code = "import os; print(os.environ)"
+    yield stack.inv("manage", "--", "shell", "-c", code).stdout
+    yield stack.inv("shell", "--", "-c", "env").stdout
+    if isinstance(stack.runtime, Docker):
+        yield docker("inspect", f"{stack.project}-web-1", f"{stack.project}-db-1").stdout
+    else:
+        number = (stack.root / ".state" / "web.lock").read_text()
+        yield Path(f"/proc/{number}/environ").read_text()
+
+
+def test_what_is_production_s_is_not_in_development(stack: Checkout) -> None:
+    stack.set("STRIPE_KEY", "a-key-for-trials")
+    for key in ("PROD_STRIPE_KEY", "PROD_SQL_PASSWORD", "DEPLOY_CHECK", "REGISTRY"):
+        stack.set(key, "s3cr3t")
+    stack.set("PROD_DATABASE_URL", "postgres://ann:s3cr3t@db.example/shop")
+    stack.inv("up")
+    for found in environments(stack):
+        assert "a-key-for-trials" in found
+        assert "s3cr3t" not in found and "PROD_" not in found

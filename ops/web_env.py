@@ -1,0 +1,48 @@
+"""What of `.env` the development web gets: all but what is production's."""
+
+import os
+from collections.abc import Collection, Mapping
+
+from ops import env, process
+from ops.env import Settings
+from ops.lock import STATE
+
+FILE = STATE / "web.env"  # compose/dev.yaml names it
+PREFIXES = ("PROD_", "DEPLOY_")
+OTHERS = {"STACK", "DOMAIN", "EMAIL", "TLS", "TLS_CERT", "TLS_KEY", "REGISTRY"}
+
+
+def without_production(
+    values: Mapping[str, str], others: Collection[str] = OTHERS
+) -> dict[str, str]:
+    """The variables less those that only a deploy needs."""
+    return {key: text for key, text in values.items() if not _is_of_production(key, others)}
+
+
+def compose_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a `docker compose`; the file that it hands to the web is written first."""
+    if not process.mode.dry:
+        _write(_text())
+    return settings.child_environment()
+
+
+def _is_of_production(key: str, others: Collection[str] = OTHERS) -> bool:
+    return key.startswith(PREFIXES) or key in others
+
+
+def _text() -> str:
+    """The lines of `.env` as they are spelled, which every reader takes alike."""
+    lines = env.ENV.read_text(encoding="utf-8-sig").splitlines()
+    found = ((env.LINE.fullmatch(line), line) for line in lines)
+    return "".join(f"{line}\n" for key, line in found if key and not _is_of_production(key[1]))
+
+
+def _write(text: str) -> None:
+    """Replace the file where it differs; readable by its owner alone, as `.env` is."""
+    if FILE.exists() and FILE.read_text(encoding="utf-8") == text:
+        return
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    part = FILE.with_name(f"{FILE.name}.{os.getpid()}")
+    part.touch(0o600)
+    part.write_text(text, encoding="utf-8")
+    part.replace(FILE)
