@@ -275,7 +275,7 @@ def _migrate(settings: Settings) -> None:
         console.say(f"{lost.what} They are started again.")
         again = ["--detach", "--no-build", "--force-recreate"]
         argv = ["docker", "compose", "up", *again, *settings.services]
-        process.attach(argv, env=settings.child_environment(), progress=True)
+        process.attach(argv, env=web_env.compose_environment(settings), progress=True)
         _wait_until_healthy(settings)
         answer = _answer(settings)
     if not answer.ready:
@@ -407,7 +407,7 @@ def _not_started(settings: Settings) -> Problem:
         return problem
     # The reason stands above, for a person to read; again for us, up to where nothing is started.
     argv = ["docker", "compose", "create", "--no-build", *settings.services]
-    said = process.run(argv, env=settings.child_environment()).err
+    said = process.run(argv, env=web_env.compose_environment(settings)).err
     return docker.diagnose("docker compose up", said.strip() or "the reason stands above")
 
 
