@@ -23,9 +23,8 @@ def kept(lasting_make: Make, runtime: Runtime) -> Checkout:
 
 @pytest.fixture
 def stack(kept: Checkout) -> Iterator[Checkout]:
-    """It, up; after the test its .env is what it was, and the row is still there."""
+    """It, up; after the test its .env is what it was, it is up, and the row is still there."""
     before = (kept.root / ".env").read_text()
-    kept.inv("up")
     yield kept
     kept.write(".env", before)
     kept.inv("up")
