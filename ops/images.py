@@ -5,10 +5,12 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from ops import ROOT, docker, freshness, problems, process, web_env
+from ops import ROOT, docker, freshness, package_index, problems, process, web_env
 from ops.env import Settings
 from ops.lock import STATE
 from ops.problems import Problem
@@ -16,6 +18,19 @@ from ops.problems import Problem
 NO_SPACE = os.strerror(errno.ENOSPC)
 NO_MANIFEST = "no matching manifest"
 NO_IMAGE = ("not found", "manifest unknown", "pull access denied", "invalid reference", "denied")
+# Why packages could not be fetched, as pip and uv word it, and what mends it.
+OF_INDEX = {
+    r"(?i)certificate.verify.failed|invalid peer certificate|UnknownIssuer": (
+        "name the file with the authority's certificate as PIP_CERT in .env"
+    ),
+    r"\b40[137]\b|Unauthorized|Forbidden|User for |EOFError": (
+        "correct the user and the password in PIP_INDEX_URL in .env"
+    ),
+    r"(?i)connection refused|connect error|dns error|resol|timed out|unreachable|"
+    r"error sending request|Could not fetch|Failed to fetch|not find a version|package registry": (
+        "check the network, and PIP_INDEX_URL in .env"
+    ),
+}
 SHOWN = 6
 BUILD_LOG = STATE / "build.log"
 
@@ -51,7 +66,9 @@ def build(settings: Settings, use_cache: bool, old_serves: bool) -> None:
     flags = [] if use_cache else ["--no-cache"]
     inputs = {"BUILD_INPUTS": freshness.image_inputs(settings)}
     argv = ["docker", "compose", "build", *flags, "web"]
-    code, said = run_build(argv, web_env.compose_environment(settings) | inputs)
+    with build_secrets() as files:
+        inputs |= {f"{name.upper()}_FILE": str(path) for name, path in files.items()}
+        code, said = run_build(argv, web_env.compose_environment(settings) | inputs)
     process.stop_if_interrupted(code)
     if code:
         raise _of_build(settings, said, old_serves)
@@ -108,10 +125,31 @@ def _of_build(settings: Settings, said: str, old_serves: bool) -> Problem:
     return cause_of_step(settings.values, step, log) or problems.build_failed(step, old_serves, log)
 
 
+@contextmanager
+def build_secrets() -> Iterator[dict[str, Path]]:
+    """The files of the build's secrets, by their names, for as long as it takes."""
+    authority = package_index.authority()
+    if process.mode.dry:
+        yield {}
+        return
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=STATE, prefix="build-") as folder:
+        texts = {"package_index": package_index.for_build().encode(), "package_ca": authority}
+        files = {name: Path(folder, name) for name, text in texts.items() if text}
+        for name, path in files.items():
+            path.touch(0o600)
+            path.write_bytes(texts[name])
+        yield files
+
+
 def cause_of_step(values: Mapping[str, str], step: str, log: str) -> Problem | None:
     """What `.env` asked for in vain, if that is why a step of the Dockerfile failed."""
     if "/system-packages" in step.partition("\n")[0]:
         return problems.system_packages_failed(values["SYSTEM_PACKAGES"], step, log)
+    if "/package-index" in step.partition("\n")[0]:
+        found = (mend for pattern, mend in OF_INDEX.items() if re.search(pattern, step))
+        if mend := next(found, ""):
+            return problems.package_index_failed(package_index.shown(), mend, step, log)
     return None
 
 

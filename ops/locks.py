@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from ops import ROOT, packages, problems, process, unhashable
+from ops import ROOT, package_index, packages, problems, process, unhashable
 from ops.lock import STATE, one_at_a_time
 
 # The lowest version that the launcher accepts; each lock holds for it and all later ones.
@@ -76,7 +76,7 @@ def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
     process.show(argv)
     if process.mode.dry:
         return
-    done = process.run(argv)
+    done = process.run(argv, env=package_index.environment())
     process.stop_if_interrupted(done.code)
     if done.code:
         said = packages.told(done.err + done.out)

@@ -167,7 +167,10 @@ def _installer() -> list[str]:
 
 
 def _call(argv: list[str], what: str = "pip") -> None:
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+    from ops import package_index  # as a script we have to find it first
+
+    environment = package_index.environment()
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, env=environment)
     if done.returncode:
         said = f"{done.stderr}\n{done.stdout}" if (done.stderr + done.stdout).strip() else ""
         raise InstallFailed(what, said or f"{argv[0]} failed, and said nothing")
@@ -189,11 +192,11 @@ def _shadow_console_script() -> None:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
     try:
         ensure("tasks")
         (LOCKS / "tasks.txt").touch()  # newer than the lock, as the launcher asks
     except (InstallFailed, OSError) as error:
-        sys.path.insert(0, str(ROOT))
         from ops import console, ownership, problems
 
         problem = (

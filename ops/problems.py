@@ -95,6 +95,16 @@ def env_bad_value(key: str, allowed: str) -> Problem:
     )
 
 
+def authority_missing(name: str, most: int) -> Problem:
+    """PIP_CERT names no certificate"""
+    return Problem(
+        "ENV18",
+        f"PIP_CERT in .env names {name}, which is not a readable file of certificates (PEM, at "
+        f"most {most} kB).",
+        "correct PIP_CERT in .env, then type: inv up",
+    )
+
+
 def env_not_writable(reason: str) -> Problem:
     """.env cannot be written"""
     return Problem(
@@ -403,6 +413,17 @@ def system_packages_failed(names: str, step: str, log: str) -> Problem:
         f"the image's package manager could not install {names} (SYSTEM_PACKAGES in .env).",
         "correct SYSTEM_PACKAGES in .env, or check the network if the lines above say so, "
         "then run: inv up",
+        step,
+        log,
+    )
+
+
+def package_index_failed(index: str, mend: str, step: str, log: str) -> Problem:
+    """The build cannot fetch packages from their index"""
+    return Problem(
+        "IMG08",
+        f"the build could not fetch packages from {index}.",
+        f"{mend}, then run: inv up",
         step,
         log,
     )

@@ -149,7 +149,9 @@ SUITES = {
     "app": Suite(
         [str(packages.PYTHON), "manage.py", "test"], run=_on_a_server, locks=("embedded",)
     ),
-    "embedded": Suite(_pytest(*STACKS, "--runtime=embedded"), locks=("test", "zstd", "embedded")),
+    "embedded": Suite(
+        _pytest(*STACKS, "--runtime=embedded"), locks=("test", "build", "zstd", "embedded")
+    ),
     "docker": Suite(
         _pytest("tests/runtimes", DOCKER), locks=("test", "build"), lacks=_lacks_engine
     ),

@@ -1,4 +1,4 @@
-"""What of `.env` the development web gets: all but what is production's."""
+"""What of `.env` the development web gets: all but what is production's, or the build's."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -9,13 +9,16 @@ from ops.lock import STATE
 
 FILE = STATE / "web.env"  # compose/dev.yaml names it
 PREFIXES = ("PROD_", "DEPLOY_")
-OTHERS = {"STACK", "DOMAIN", "EMAIL", "TLS", "TLS_CERT", "TLS_KEY", "REGISTRY"}
+OTHERS = {
+    *("STACK", "DOMAIN", "EMAIL", "TLS", "TLS_CERT", "TLS_KEY", "REGISTRY"),
+    *("PIP_INDEX_URL", "PIP_CERT"),  # of the build alone: a password may be in them
+}
 
 
 def without_production(
     values: Mapping[str, str], others: Collection[str] = OTHERS
 ) -> dict[str, str]:
-    """The variables less those that only a deploy needs."""
+    """The variables less those that only a deploy or a build needs."""
     return {key: text for key, text in values.items() if not _is_of_production(key, others)}
 
 

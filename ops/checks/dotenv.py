@@ -4,9 +4,10 @@ import os
 import stat
 from functools import partial
 
-from ops import ROOT, elsewhere, env, mistyped, newenv, problems, process
+from ops import ROOT, elsewhere, env, mistyped, newenv, package_index, problems, process
 from ops.checks import Finding, Fix
 from ops.env import Settings
+from ops.problems import Problem
 
 FILE = ".env"
 SHORTEST_KEY, SHORTEST_PASSWORD = 50, 12
@@ -37,6 +38,7 @@ def check(settings: Settings) -> list[Finding]:
         *_keys(),
         *_secrets(settings),
         *_elsewhere(settings),
+        *_packages(settings),
         *_git(),
         *_owner(settings),
     ]
@@ -94,6 +96,16 @@ def _elsewhere(settings: Settings) -> list[Finding]:
     mode = settings.values["SQL_SSLMODE"] or "prefer, libpq's own choice"
     problem = elsewhere.missing_certificates(settings)
     return [Finding("database", f"at {settings.address}, sslmode {mode}", problem)]
+
+
+def _packages(settings: Settings) -> list[Finding]:
+    if not any(settings.values[key] for key in package_index.KEYS):
+        return []
+    try:
+        package_index.authority()
+    except Problem as problem:
+        return [Finding("PIP_CERT", "no certificate", problem)]
+    return [Finding("packages", f"from {package_index.shown()}")]
 
 
 def _weak_key(settings: Settings) -> str:

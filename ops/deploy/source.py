@@ -67,10 +67,12 @@ def build(production: Production, found: Commit) -> str:
     """Build the image of a commit on the engine that is deployed to; its tag, which tells the
     content too: the same commit on another base image is another version."""
     building = tag(production, found)
-    with _context(found) as folder:
+    with _context(found) as folder, images.build_secrets() as files:
+        secrets = [f"id={name},src={path}" for name, path in files.items()]
         argv = [
             *("docker", "build", "--target", "prod", "--file", str(folder / DOCKERFILE)),
             *_build_arguments(production),
+            *(word for secret in secrets for word in ("--secret", secret)),
             *(
                 "--label",
                 f"deploy.stack={production.stack}",

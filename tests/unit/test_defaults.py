@@ -22,7 +22,7 @@ REFERENCES = [
     for key, operator, text in REFERENCE.findall(content)
 ]
 # Not the user's to set: the hash that `inv` hands to a build.
-INTERNAL = {"BUILD_INPUTS"}
+INTERNAL = {"BUILD_INPUTS", "PACKAGE_INDEX_FILE", "PACKAGE_CA_FILE"}
 # Empty in .env means that the runtime knows it, as the name of its own database service, or none.
 EMPTY = (
     "SQL_SSLMODE",
@@ -31,7 +31,7 @@ EMPTY = (
     "SYSTEM_PACKAGES",
     "CSRF_TRUSTED_ORIGINS",
 )
-# Those that a first deploy asks for, makes, or does without.
+# Those that a first deploy or a build asks for, makes, or does without.
 PRODUCTION_EMPTY = (
     *(
         "DEPLOY_TO",
@@ -44,7 +44,7 @@ PRODUCTION_EMPTY = (
         "POOL_SIZE",
         "DEPLOY_CHECK",
     ),
-    *("PROD_SECRET_KEY", "PROD_SQL_PASSWORD"),
+    *("PROD_SECRET_KEY", "PROD_SQL_PASSWORD", "PIP_INDEX_URL", "PIP_CERT"),
 )
 FILLED_IN = {"SQL_HOST": "db", **dict.fromkeys(EMPTY, "")}
 
