@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,11 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
         yield found
 
 
+def other_layer() -> str:
+    """A line that no build before had: else the engine would take the step's result from then."""
+    return f"# {time.time_ns()}\nuv=="
+
+
 def asked_for(found: Mirror, *names: str) -> bool:
     return {f"/simple/{name}/" for name in names} <= set(found.asked)
 
@@ -37,7 +43,7 @@ def asked_for(found: Mirror, *names: str) -> bool:
 def test_a_docker_build_takes_it_and_keeps_it_secret(stack: Checkout, bridge: Mirror) -> None:
     stack.set("PIP_INDEX_URL", bridge.url_with_password)
     stack.set("PIP_CERT", str(bridge.certificate))
-    with edited(stack, LOCK, "uv==", "# another layer\nuv=="):
+    with edited(stack, LOCK, "uv==", other_layer()):
         done = stack.inv("up")
         assert asked_for(bridge, "uv", "django"), bridge.asked
         web, image = f"{stack.project}-web-1", f"{stack.project}-web"
@@ -64,7 +70,7 @@ def test_a_mirror_that_does_not_let_the_build_in(stack: Checkout, bridge: Mirror
         (wrong, str(bridge.certificate), "correct the user and the password"),
         (bridge.url_with_password, "", "the authority's certificate as PIP_CERT"),
     ]
-    with edited(stack, LOCK, "uv==", "# one more layer\nuv=="):
+    with edited(stack, LOCK, "uv==", other_layer()):
         for url, certificate, mend in cases:
             stack.set("PIP_INDEX_URL", url)
             stack.set("PIP_CERT", certificate)
