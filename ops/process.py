@@ -168,10 +168,14 @@ def attach(
 
 
 def attach_or_fail(
-    argv: Sequence[str], *, env: Mapping[str, str] | None = None, progress: bool = False
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    progress: bool = False,
 ) -> None:
     """`attach`, and `ChildFailed` with the child's exit code where that is not 0."""
-    code = attach(argv, env=env, progress=progress)
+    code = attach(argv, env=env, cwd=cwd, progress=progress)
     if code:
         raise ChildFailed(code)
 

@@ -50,10 +50,10 @@ def of(settings: Settings, log: str, state: str) -> Problem:
     return by_name or problems.web_died(state, "\n".join(lines[-SHOWN:]))
 
 
-def migrate(argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+def migrate(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> None:
     """Run `manage.py migrate` beside a web that runs; of a failure the end of its traceback."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        code = process.attach(argv, env=env, out=out, err=err)
+        code = process.attach(argv, env=env, cwd=cwd, out=out, err=err)
         for file in (out, err):
             file.seek(0)
         applying, said = re.findall(r"Applying (\S+)\.\.\.", out.read()), err.read()

@@ -40,7 +40,6 @@ from ops.volumes import Volume
 
 HOME = ROOT / ".data"
 PROJECT = ROOT / "project"
-MANAGE = PROJECT / "manage.py"
 READY = STATE / "web.ready"
 WEB = Background("web")
 DB = Background("db")
@@ -78,21 +77,23 @@ def build(settings: Settings, use_cache: bool) -> None:
 def manage(
     settings: Settings, arguments: Sequence[str], variables: Mapping[str, str] | None = None
 ) -> None:
-    """Run `manage.py` beside the database, with these `variables` besides."""
+    """Run `manage.py` beside the database, in its folder, with these `variables` besides."""
     _need_database(settings)
-    argv = [PYTHON, str(MANAGE), *arguments]
-    process.attach_or_fail(argv, env=_environment(settings) | dict(variables or {}))
+    argv = [PYTHON, "manage.py", *arguments]
+    environment = _environment(settings) | dict(variables or {})
+    process.attach_or_fail(argv, cwd=PROJECT, env=environment)
 
 
 def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
-    """The user's own shell, with the project's environment and the server's tools on PATH."""
+    """The user's own shell in project/, with its environment and the server's tools on PATH."""
     settings.service(service)
     _need_database(settings)
     # The server's own know no TLS, which a database elsewhere asks for.
     tools = [str(server_of(settings).binaries)] if settings.has_own_database else []
     path = ":".join((str(packages.VENV / "bin"), *tools, os.environ.get("PATH", "")))
     environment = _environment(settings) | _connection(settings) | {"PATH": path}
-    process.attach_or_fail([os.environ.get("SHELL") or "sh", *arguments], env=environment)
+    argv = [os.environ.get("SHELL") or "sh", *arguments]
+    process.attach_or_fail(argv, cwd=PROJECT, env=environment)
 
 
 def psql(settings: Settings, arguments: Sequence[str]) -> None:
@@ -285,7 +286,7 @@ def _fit_database(settings: Settings) -> None:
 def _migrate(settings: Settings) -> None:
     answer = readiness.migrated(
         settings,
-        lambda: web_cause.migrate([PYTHON, str(MANAGE), *MIGRATE], _environment(settings)),
+        lambda: web_cause.migrate([PYTHON, "manage.py", *MIGRATE], _environment(settings), PROJECT),
         lambda: web_cause.waits_for_an_edit(WEB.last_lines()),
     )
     if not answer.ready:

@@ -4,7 +4,11 @@ The tests stand in the order of a day's work, and share one stack.
 """
 
 import json
+import re
+import shutil
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import checkout
 import pytest
@@ -107,8 +111,78 @@ def test_manage(stack: Checkout) -> None:
 def test_the_apps_own_tests_run_beside_the_database(stack: Checkout) -> None:
     """In the image, on the stack's server, in a database of their own."""
     done = stack.inv("manage", "--", "test")
-    assert "Ran " in done.stderr and "OK" in done.stderr
+    ran = re.search(r"^Ran (\d+) tests", done.stderr, re.MULTILINE)
+    assert ran and int(ran[1]) > 20, done.stderr
     assert stack.sql("select count(*) from pg_database where datname like 'test%'") == "0"
+
+
+MODEL = "from django.db import models\n\nclass Note(models.Model):\n    text = models.TextField()\n"
+SILENT = "def test_shop():\n    assert False\n"
+FAILING = """
+from django.test import TestCase
+
+class ShopTests(TestCase):
+    def test_shop(self):
+        self.assertEqual(1, 2)
+"""
+
+
+@pytest.fixture
+def shop(stack: Checkout) -> Iterator[Path]:
+    """The folder of an app `shop`, made as the README says, with a table."""
+    settings = stack.root / "project" / "config" / "settings.py"
+    before = settings.read_text()
+    stack.inv("manage", "--", "startapp", "shop")
+    folder = stack.root / "project" / "shop"
+    (folder / "models.py").write_text(MODEL)
+    settings.write_text(f"{before}\nINSTALLED_APPS += ['shop']\n")
+    stack.inv("makemigrations")
+    stack.inv("migrate")
+    yield folder
+    stack.inv("manage", "--", "migrate", "shop", "zero")
+    settings.write_text(before)
+    shutil.rmtree(folder)
+    stack.inv("up")
+
+
+def test_an_app_of_the_users(stack: Checkout, shop: Path) -> None:
+    """By the README's commands: it is in project/, with its table, rows and example data."""
+    assert (shop / "migrations" / "0001_initial.py").is_file() and not (
+        stack.root / "shop"
+    ).exists()
+    stack.sql("insert into shop_note (text) values ('first')")
+    (shop / "fixtures").mkdir()
+    dumped = stack.inv("manage", "--", "dumpdata", "shop", "--indent", "2").stdout
+    (shop / "fixtures" / "seed.json").write_text(dumped)
+    stack.sql("delete from shop_note")
+    assert "shop: 1 object" in stack.inv("db.seed").stdout
+    assert stack.sql("select text from shop_note") == "first"
+
+
+def test_tests_that_fail_are_not_found_or_are_passed_over(stack: Checkout, shop: Path) -> None:
+    """None is a success, where the web runs."""
+    said = {
+        FAILING: "AssertionError: 1 != 2",
+        SILENT: "test_shop is written for pytest",
+        "": "No test was found",
+    }
+    for text, words in said.items():
+        (shop / "tests.py").write_text(text)
+        assert words in stack.inv("manage", "--", "test", "shop", code=1).stderr
+    (shop / "tests.py").write_text(FAILING.replace("(1, 2)", "(1, 1)"))
+    assert "Ran 1 test " in stack.inv("manage", "--", "test", "shop").stderr
+
+
+def test_the_readmes_superuser_of_a_script(stack: Checkout) -> None:
+    typed = "python manage.py createsuperuser --noinput --username eve --email eve@example.org"
+    stack.inv("shell", "--", "-c", f"DJANGO_SUPERUSER_PASSWORD=of-a-script {typed}")
+    assert stack.sql("select is_superuser from auth_user where username = 'eve'") == "t"
+
+
+def test_manage_and_shell_work_in_the_projects_folder(stack: Checkout) -> None:
+    for typed in (("manage", "--", "shell", "-c"), ("shell", "--", "-c")):
+        code = "import os; print(*sorted(os.listdir()))" if "manage" in typed else "ls"
+        assert {"manage.py", "config", "home"} <= set(stack.inv(*typed, code).stdout.split())
 
 
 def test_shell(stack: Checkout) -> None:
