@@ -26,7 +26,7 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
 
     It ends when every service is healthy; again on a stack that is up, it changes nothing.
     """
-    from ops import copies, database, locks, options
+    from ops import copies, database, locks, options, requirements
 
     locks.finish()
     copies.end_forgotten()
@@ -38,6 +38,7 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
         from ops import switching
 
         settings = switching.switch(settings, runtime)
+    requirements.tell_of_unlocked()
     database.settle(settings)
     runtimes.of(settings).up(settings)
     console.answer(settings.url)

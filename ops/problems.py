@@ -165,6 +165,15 @@ def env_committed() -> Problem:
     )
 
 
+def git_refuses(reason: str, trust: str = "") -> Problem:
+    """git refuses to read this repository"""
+    if trust:
+        mend = f"{trust}  (or make the folder yours: chown), then type the same command again"
+    else:
+        mend = "correct what git names (git status names it too), then type the same command again"
+    return Problem("ENV17", f"git refuses to read this repository: {reason.rstrip('.')}.", mend)
+
+
 def env_open(mode: int) -> Problem:
     """Others can read .env"""
     return Problem(

@@ -4,7 +4,7 @@ import os
 import stat
 from functools import partial
 
-from ops import ROOT, elsewhere, env, mistyped, newenv, package_index, problems, process
+from ops import ROOT, elsewhere, env, git, mistyped, newenv, package_index, problems
 from ops.checks import Finding, Fix
 from ops.env import Settings
 from ops.problems import Problem
@@ -138,12 +138,14 @@ def _monotonous(secret: str) -> str:
 
 
 def _git() -> list[Finding]:
-    tracked = process.run(["git", "ls-files", "--error-unmatch", "--", FILE]).code
-    if tracked == 0:
+    tracked = git.ask("ls-files", "--error-unmatch", "--", FILE)
+    if problem := git.refusal(tracked):
+        return [Finding(FILE, "git does not say whether it is committed", problem)]
+    if tracked.code == 0:
         return [Finding(FILE, "in git", problems.env_committed())]
-    if tracked != 1:  # no git, or no repository
+    if tracked.code != 1:  # no git, or no repository
         return []
-    ignored = process.run(["git", "check-ignore", "--quiet", "--", FILE]).code == 0
+    ignored = git.ask("check-ignore", "--quiet", "--", FILE).code == 0
     return [Finding(FILE, "ignored by git" if ignored else "not in git, but not ignored either")]
 
 

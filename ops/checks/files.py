@@ -1,14 +1,13 @@
 """What may be wrong with the files of this checkout: whose they are, their locks, their disk."""
 
 import os
-import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from ops import ROOT, problems, unhashable
+from ops import ROOT, problems, requirements, unhashable
 from ops.checks import Finding, Fix
 from ops.env import Settings
 from ops.ownership import user as _user
@@ -16,10 +15,6 @@ from ops.ownership import user as _user
 # Nobody edits these, or they are another's by design, as the embedded database is nobody's.
 SKIPPED = {".git", ".venv", ".data", ".state", "node_modules", "__pycache__"}
 LEAST_SPACE = 200 * 10**6
-# A package that an .in file names: no option, URL or comment. One with a marker may rightly be
-# missing in the lock, if no Python or system that counts has a need of it.
-NAMED = re.compile(r"^[ \t]*([A-Za-z0-9][\w.-]*)[ \t]*(?=[\[<>=!~@(#]|$)[^;#\n]*(?=#|$)", re.M)
-LOCKED = re.compile(r"^([A-Za-z0-9][\w.-]*)", re.M)
 
 
 def check(settings: Settings | None = None) -> list[Finding]:
@@ -65,22 +60,11 @@ def _locks() -> Finding:
             where = f"requirements/{file.name} line {number}"
             problem = problems.cannot_be_hashed(where, stated, works)
             return Finding("requirements", f"{where} has no hash", problem)
-    absent = list(dict.fromkeys(name for file in named for name in _not_locked(file)))
+    absent = list(dict.fromkeys(name for file in named for name in requirements.unlocked(file)))
     if absent:
         fact = f"{len(absent)} not in the lock yet"
         return Finding("requirements", fact, problems.lock_outdated(absent))
     return Finding("requirements", f"the {len(named)} locks have all that is asked for")
-
-
-def _not_locked(file: Path) -> list[str]:
-    lock = file.with_suffix(".txt")
-    locked = _names(LOCKED, lock) if lock.exists() else set()
-    return sorted(_names(NAMED, file) - locked)
-
-
-def _names(pattern: re.Pattern[str], file: Path) -> set[str]:
-    found = pattern.findall(file.read_text(encoding="utf-8", errors="replace"))
-    return {re.sub("[-_.]+", "-", name).lower() for name in found}  # as PyPI compares them
 
 
 def _space() -> Finding:

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
-from ops import console, problems, process, runtimes
+from ops import console, git, problems, process, runtimes
 from ops.client import Client
 from ops.data import databases
 from ops.data.databases import Beside
@@ -44,7 +44,10 @@ def _listed(settings: Settings, gone: str) -> list[Beside]:
 
 def branch() -> str:
     """The git branch that is checked out; `snapshot` where there is none."""
-    found = process.run(["git", "symbolic-ref", "--quiet", "--short", "HEAD"])
+    found = git.ask("symbolic-ref", "--quiet", "--short", "HEAD")
+    if problem := git.refusal(found):
+        console.say(f"the snapshot does not get the branch's name: {problem.what}")
+        console.say(f"to fix it: {problem.mend}; or give the snapshot a --name")
     return found.out.strip()[:LONGEST] or "snapshot"
 
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -178,8 +178,8 @@ def _asked(release: Release, swarm: Swarm) -> dict[str, Any]:
     raise problems.migrations_unreadable("\n".join(lines))
 
 
-def as_text(plan: Plan, where: str, nodes: int) -> str:
-    """For the person at the terminal."""
+def as_text(plan: Plan, where: str, nodes: int, notes: Sequence[str] = ()) -> str:
+    """For the person at the terminal; `notes` are further warnings."""
     before, after = plan.before, plan.release
     came = f"release {before.number} -> {after.number}" if before else f"release {after.number}"
     head = (
@@ -193,6 +193,7 @@ def as_text(plan: Plan, where: str, nodes: int) -> str:
     if plan.migrations.unapplied:
         lines.append(f"  migrations to apply: {few(plan.migrations.unapplied)}")
     lines += [f"  interrupts: {reason}" for reason in plan.interruptions]
+    lines += [f"  beware: {note}" for note in notes]
     if 0 < plan.connections < plan.most_connections:
         lines.append(
             f"  beware: there may be {plan.most_connections} connections, the database takes "

@@ -67,6 +67,37 @@ def no_commit(reason: Sequence[str]) -> Problem:
     )
 
 
+def git_missing() -> Problem:
+    """The command git is not installed"""
+    return Problem(
+        "DEP32",
+        "the command git is not installed, and what is deployed is a commit.",
+        "install it (on Debian or Ubuntu: sudo apt-get install git), then type: inv deploy",
+    )
+
+
+def submodules_absent(paths: Sequence[str]) -> Problem:
+    """A git submodule is not checked out"""
+    return Problem(
+        "DEP33",
+        f"the git submodule {few(paths)} is not here in the version that the commit names: its "
+        "files would be missing in the image.",
+        "git submodule update --init --recursive, then type: inv deploy (or deploy it without "
+        "them: inv deploy --dirty)",
+    )
+
+
+def pointers_alone(paths: Sequence[str]) -> Problem:
+    """Files of Git LFS are not fetched"""
+    return Problem(
+        "DEP34",
+        f"{few(paths)}: Git LFS has not fetched the content, and the image would get the pointer "
+        "in its place.",
+        "git lfs install && git lfs pull, then type: inv deploy (or deploy it as it is: "
+        "inv deploy --dirty)",
+    )
+
+
 def registry_missing(nodes: int) -> Problem:
     """Several nodes, and no registry to get the image from"""
     return Problem(

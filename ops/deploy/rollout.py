@@ -1,8 +1,10 @@
 """`inv deploy`: facts, the plan shown, decision, act, check again; and the way back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ops import console, process
+from ops import console, process, requirements
+from ops.console import few
 from ops.deploy import (
     attempt,
     jobs,
@@ -48,7 +50,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Deploy:
-    """One deploy: what was asked for, of what, where to."""
+    """One deploy: what was asked for, of what, where to; `notes` are what the plan warns of."""
 
     settings: Settings
     asked: Asked
@@ -56,6 +58,7 @@ class Deploy:
     wanted: Production
     where: str
     nodes: Swarm
+    notes: tuple[str, ...]
 
 
 def run(settings: Settings, asked: Asked) -> None:
@@ -64,6 +67,9 @@ def run(settings: Settings, asked: Asked) -> None:
     commit = source.commit()
     if commit.changes and not asked.dirty:
         raise problems.tree_dirty(commit.changes)
+    missing = source.lacks()
+    if missing and not asked.dirty:
+        raise missing[0]
     only_shown = asked.plan or process.mode.dry
     if not asked.local:
         settings = _with_secrets(settings, where, only_shown)
@@ -77,7 +83,7 @@ def run(settings: Settings, asked: Asked) -> None:
     nodes = swarm.find(where, asked.yes, purpose)
     if asked.local:
         wanted = production.with_ports(wanted, releases.current(wanted.stack))
-    deploy = Deploy(settings, asked, commit, wanted, where, nodes)
+    deploy = Deploy(settings, asked, commit, wanted, where, nodes, _notes(missing))
     _refuse(deploy)
     if only_shown:
         _show(deploy)
@@ -85,6 +91,14 @@ def run(settings: Settings, asked: Asked) -> None:
     with one_at_a_time("deploy"), one_deploy(wanted.stack):
         jobs.finish_left(wanted.stack)
         _deploy(deploy)
+
+
+def _notes(missing: Sequence[Problem]) -> tuple[str, ...]:
+    """What the image will not be as its files ask for."""
+    files = [requirements.FOLDER / name for name in ("base.in", "prod.in")]
+    absent = dict.fromkeys(name for file in files for name in requirements.unlocked(file))
+    unlocked = f"the locks lack {few([*absent])}, which requirements/ asks for: inv lock, commit"
+    return (*(problem.what for problem in missing), *([unlocked] if absent else []))
 
 
 def _with_secrets(settings: Settings, where: str, only_shown: bool) -> Settings:
@@ -134,7 +148,7 @@ def _planned(deploy: Deploy, image: str) -> Plan:
 
 def _show(deploy: Deploy) -> None:
     found = _planned(deploy, _image_to_be(deploy))
-    console.answer(plan.as_text(found, deploy.where, len(deploy.nodes.nodes)))
+    console.answer(plan.as_text(found, deploy.where, len(deploy.nodes.nodes), deploy.notes))
     for path in source.new_migrations(found.before.commit if found.before else ""):
         console.answer(f"  new migration: {path}")
     if not deploy.commit.changes:  # with changes, all that lies in the folder gets into the image
@@ -160,7 +174,7 @@ def _deploy(deploy: Deploy) -> None:
     found = _planned(deploy, image)
     _fetch(found, deploy)
     found = _asked(found, deploy)
-    console.say(plan.as_text(found, deploy.where, len(deploy.nodes.nodes)))
+    console.say(plan.as_text(found, deploy.where, len(deploy.nodes.nodes), deploy.notes))
     if not deploy.asked.allow_downtime:
         _refuse_interruptions(found, "inv deploy")
         if found.before:

@@ -1,15 +1,14 @@
 """The code that is deployed: a commit, and the image built from nothing but it."""
 
 import os
-import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops import ROOT, docker, images, process, temporary
+from ops import ROOT, docker, git, images, process, temporary
 from ops import problems as general
-from ops.deploy import problems
+from ops.deploy import problems, tree
 from ops.deploy.production import Production
 
 DOCKERFILE = "compose/web/Dockerfile"
@@ -28,29 +27,46 @@ class Commit:
 
 def commit() -> Commit:
     """What is checked out here."""
-    head = _git("rev-parse", "--verify", "HEAD")
+    head = git.ask("rev-parse", "--verify", "HEAD")
     if head.code:
-        raise problems.no_commit(head.err.strip().splitlines()[-1:])
-    changes = _git("status", "--porcelain", "--untracked-files=all").out.splitlines()
+        raise git.refusal(head) or _no_commit(head)
+    changes = git.answer("status", "--porcelain", "--untracked-files=all").splitlines()
     return Commit(head.out.strip()[:12], tuple(line[3:] for line in changes), _repository())
 
 
+def _no_commit(head: process.Result) -> general.Problem:
+    if head.code in (126, 127):
+        return problems.git_missing()
+    return problems.no_commit(head.err.strip().removeprefix("fatal: ").splitlines()[-1:])
+
+
 def _repository() -> str:
-    if _git("rev-parse", "--is-shallow-repository").out.strip() != "false":
+    if git.ask("rev-parse", "--is-shallow-repository").out.strip() != "false":
         return ""
-    return next(iter(_git("rev-list", "--max-parents=0", "HEAD").out.split()[-1:]), "")[:12]
+    return next(iter(git.ask("rev-list", "--max-parents=0", "HEAD").out.split()[-1:]), "")[:12]
+
+
+def lacks() -> list[general.Problem]:
+    """What of the commit is not here, so that it cannot get into the image."""
+    absent, pointers = tree.absent(), tree.pointers()
+    return [
+        *([problems.submodules_absent(absent)] if absent else []),
+        *([problems.pointers_alone(pointers)] if pointers else []),
+    ]
 
 
 def new_migrations(before: str) -> list[str]:
     """The files of migrations that came since another commit, as far as git knows that one."""
     if not before:
         return []
-    return _git("diff", "--name-only", "--diff-filter=A", before, "--", MIGRATIONS).out.split()
+    return git.ask("diff", "--name-only", "--diff-filter=A", before, "--", MIGRATIONS).out.split()
 
 
 def listed(folder: str) -> list[str]:
     """The files of a folder that git knows, from the root of the checkout."""
-    return _git("-c", "core.quotePath=false", "ls-files", "-z", "--", folder).out.split("\0")[:-1]
+    return git.ask("-c", "core.quotePath=false", "ls-files", "-z", "--", folder).out.split("\0")[
+        :-1
+    ]
 
 
 def tag(production: Production, found: Commit) -> str:
@@ -117,12 +133,7 @@ def _context(found: Commit) -> Iterator[Path]:
         yield ROOT
         return
     with temporary.folder() as folder:
-        archive = Path(folder, "commit.tar")
-        done = _git("archive", f"--output={archive}", "HEAD")
-        if done.code:
-            raise general.system_refuses(OSError(0, done.err.strip()))
-        with tarfile.open(archive) as tar:
-            tar.extractall(Path(folder, "tree"), filter="tar")
+        tree.write(Path(folder, "tree"))
         yield Path(folder, "tree")
 
 
@@ -139,7 +150,3 @@ def _build_failed(production: Production, said: str) -> general.Problem:
     step = images.failing_step(said)
     known = images.cause_of_step(production.values, step, log)
     return known or problems.image_not_built(step, log)
-
-
-def _git(*arguments: str) -> process.Result:
-    return process.run(["git", *arguments])
