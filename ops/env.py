@@ -220,6 +220,11 @@ def _check_line(number: int, line: str) -> None:
 def _advice(key: str, raw: str) -> str | None:
     # The value itself may be a secret and stays out of the sentence.
     body = raw.strip("'\"")
+    if raw[0] in "'\"" and raw[0] not in raw[1:] and not body.endswith("\\"):  # never closed
+        return (
+            f'of several lines, as a PEM key: write {key}="…\\n…\\n" on one line in double quotes, '
+            f"with \\n where a line ends; of one line: write {key}='…' in single quotes."
+        )
     if "\\\\" in body or body.endswith("\\"):
         return (
             None if "$" in body else f'write {key}="…" in double quotes, with \\\\ for a backslash.'

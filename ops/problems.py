@@ -62,7 +62,8 @@ def env_malformed(line: int) -> Problem:
     return Problem(
         "ENV03",
         f".env line {line} is not KEY=value, nor a comment.",
-        "begin it with # or write it as KEY='value', on one line.",
+        "begin it with # or write it as KEY='value', on one line; a value of several lines, as a "
+        'PEM key: KEY="first\\nsecond\\n" in double quotes, with \\n where a line ends.',
     )
 
 

@@ -114,6 +114,19 @@ def test_the_spelling_that_is_advised_is_accepted_and_keeps_the_value(refused: s
     assert env.parse(f"A={spell(meant)}") == {"A": meant}
 
 
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQ+/a=\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_a_value_of_several_lines_is_advised_the_spelling_that_keeps_it(quote: str) -> None:
+    with pytest.raises(Problem, match="of several lines") as caught:
+        env.parse(f"KEY={quote}{PEM}{quote}\n")
+    assert r"\n" in caught.value.mend and "in double quotes" in caught.value.mend
+    assert "MIIE" not in str(caught.value)
+    spelled = PEM.replace("\n", r"\n")
+    assert env.parse(f'KEY="{spelled}"') == {"KEY": PEM}
+
+
 # What the sentence contains stands in the third column; every value is a secret in effect.
 BAD_SETTINGS = [
     ("SECRET_KEY=", "ENV05", "SECRET_KEY has no value in .env"),
