@@ -126,8 +126,9 @@ def migrate(c: Context) -> None:
     inv migrate
     inv migrate -- notes zero
     """
-    settings = env.load()
-    runtimes.of(settings).manage(settings, ["migrate", *remainder()])
+    from ops.causes import migrations
+
+    migrations.by_hand(env.load(), remainder())
 
 
 @task(group=DJANGO, rest=True)

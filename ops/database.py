@@ -48,10 +48,16 @@ SELECT json_build_object(
                     AND coalesce(shobj_description(oid, 'pg_database'), '') !~ '"why":')),
   'has_database', EXISTS (SELECT FROM pg_database WHERE datname = :'database'));
 """
-TIMES = rf"""{NAMES}
+INSIDE = rf"""{NAMES}
 \connect :"database" :"user"
 SELECT json_build_object('clock', extract(epoch FROM clock_timestamp()),
-  'zone', current_setting('TimeZone'), 'offset', extract(timezone FROM now()));
+  'zone', current_setting('TimeZone'), 'offset', extract(timezone FROM now()),
+  'invalid', (SELECT coalesce(json_agg(json_build_array(format('%I.%I', n.nspname, i.relname),
+      t.relname) ORDER BY i.relname), '[]')
+    FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid AND i.relkind = 'i'
+    JOIN pg_class t ON t.oid = x.indrelid JOIN pg_namespace n ON n.oid = i.relnamespace
+    WHERE NOT x.indisvalid
+      AND x.indexrelid NOT IN (SELECT index_relid FROM pg_stat_progress_create_index)));
 """
 SET_PASSWORD = rf"""{NAMES}{UNLOGGED}{ALONE}
 ALTER ROLE :"user" PASSWORD :'password';
@@ -77,17 +83,19 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Times:
-    """The server's clock (seconds since 1970), its time zone and that one's offset in seconds."""
+class Inside:
+    """The server's clock (seconds since 1970), its time zone and that one's offset in seconds; and
+    the invalid indexes, each with its table, that nobody is about to make."""
 
     clock: float
     zone: str
     offset: int
+    invalid: list[list[str]]
 
 
-def times(settings: Settings) -> Times:
-    """What time it is on the server."""
-    return Times(**json.loads(_as_superuser(settings, TIMES)))
+def inside(settings: Settings) -> Inside:
+    """What the project's database says of itself."""
+    return Inside(**json.loads(_as_superuser(settings, INSIDE)))
 
 
 def facts(settings: Settings) -> Facts:

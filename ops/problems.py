@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from ops.console import few
+from ops.sessions import end_session
 
 PAGE = "docs/problems.md"
 DB_LOG = "inv logs --service db"
@@ -788,6 +789,61 @@ def database_ahead(unknown: Sequence[str]) -> Problem:
 def migrations_conflict(sentence: str) -> Problem:
     """Two migrations are both the last one"""
     return Problem("MIG04", sentence, "inv makemigrations -- --merge --no-input  then: inv up")
+
+
+def migration_locked(sentence: str, pids: Sequence[str], then: str = "inv up") -> Problem:
+    """A migration waits for a lock that another session holds"""
+    return Problem("MIG05", sentence, f"{end_session(pids, 'inv psql')}, then run: {then}")
+
+
+def index_invalid(sentence: str, index: str) -> Problem:
+    """An invalid index is left of a CREATE INDEX CONCURRENTLY that was broken off"""
+    drop = shlex.quote(f"DROP INDEX CONCURRENTLY {index}")
+    return Problem(
+        "MIG06",
+        sentence,
+        f"inv psql -- -c {drop}  (it holds no rows), then run: inv up",
+    )
+
+
+def other_user_model(sentence: str) -> Problem:
+    """Another user model than the one that the database was migrated with"""
+    return Problem(
+        "MIG07",
+        sentence,
+        "begin again with fresh data: inv nuke, then inv up (inv undo restores the old data). To "
+        f"keep the rows: {PAGE}#mig07 has the steps. Or set AUTH_USER_MODEL back, then run: inv up",
+    )
+
+
+def history_differs(sentence: str) -> Problem:
+    """A migration is applied before one that it depends on"""
+    return Problem(
+        "MIG08",
+        sentence,
+        "set `dependencies` back to what they were when it was applied; or, if the database has "
+        f"what the other one makes, note that: {PAGE}#mig08 has the command. Then run: inv up",
+    )
+
+
+def migration_missing(sentence: str) -> Problem:
+    """A migration depends on one that is not a file"""
+    return Problem(
+        "MIG09",
+        sentence,
+        "restore that file (git log --diff-filter=D --name-only -- 'project/*/migrations/' shows "
+        "the deleted ones), or correct its name in `dependencies`, then run: inv up",
+    )
+
+
+def migration_half_done(sentence: str) -> Problem:
+    """What a migration makes is in the database already"""
+    return Problem(
+        "MIG10",
+        sentence,
+        "give a renamed file its old name; or take away what is there, in inv psql; or, if nothing "
+        "of it is missing: inv migrate -- --fake APP NAME  Then run: inv up",
+    )
 
 
 # What runs

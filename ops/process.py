@@ -200,13 +200,17 @@ def relay(argv: Sequence[str], silence: float) -> int:
 
 
 def receive(
-    argv: Sequence[str], take: Callable[[bytes], object], *, env: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    take: Callable[[bytes], object],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
 ) -> Result:
     """Show and run `argv`, and hand each piece of its stdout to `take` as it comes."""
     show(argv)
     with (
         tempfile.TemporaryFile() as err,
-        _ended(_open(argv, env, subprocess.DEVNULL, err)) as child,
+        _ended(_open(argv, env, subprocess.DEVNULL, err, cwd=cwd)) as child,
     ):
         assert child.stdout
         while piece := os.read(child.stdout.fileno(), PIECE):
@@ -291,11 +295,12 @@ def _open(
     stdin: int,
     err: IO[bytes] | int,
     out: IO[bytes] | int = subprocess.PIPE,
+    cwd: Path = ROOT,
 ) -> subprocess.Popen[bytes]:
     # Of a session of its own, so that it is we who end it: after Ctrl-C there is more to undo.
     return subprocess.Popen(
         argv,
-        cwd=ROOT,
+        cwd=cwd,
         env=env,
         stdin=stdin,
         stdout=out,

@@ -19,7 +19,8 @@ class Readiness:
 
     `unapplied` are the migrations that the database lacks, `unknown` those that the code lacks,
     `conflicts` an app's last ones where there are several, `host_allowed` whether Django serves
-    pages at our URL, `clock` how many seconds the web's clock is ahead of ours.
+    pages at our URL, `clock` how many seconds the web's clock is ahead of ours, `status` what a
+    start would end with where its migrations do not fit (project/service/exits.py).
     """
 
     ready: bool
@@ -29,6 +30,7 @@ class Readiness:
     conflicts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     host_allowed: bool = True
     clock: int = 0
+    status: int = 0
 
 
 NOT_RUNNING = Readiness(False, "the web is not running")
@@ -75,6 +77,7 @@ def _read(answer: dict[str, Any], date: str | None) -> Readiness:
         answer.get("conflicts", {}),
         answer.get("host_allowed", True),
         round(parsedate_to_datetime(date).timestamp() - time.time()) if date else 0,
+        answer.get("status", 0),
     )
 
 
@@ -95,11 +98,16 @@ def migrated(
     `has_ended` says whether its server waits for an edit, so that it is not waited for.
     """
     answer = _settled(settings, has_ended)
-    if answer.unapplied and not answer.conflicts:
+    if answer.unapplied and not answer.conflicts and not answer.status:
         console.say(f"not migrated yet: {', '.join(answer.unapplied)}")
         migrate()
         answer = _settled(settings, has_ended)
     return answer
+
+
+def talks(answer: Readiness) -> bool:
+    """Whether a web that serves has compared its migrations with the database."""
+    return bool(answer.ready or answer.unapplied or answer.conflicts or answer.status)
 
 
 def _settled(settings: Settings, has_ended: Callable[[], bool]) -> Readiness:
@@ -107,7 +115,7 @@ def _settled(settings: Settings, has_ended: Callable[[], bool]) -> Readiness:
     started = asked = time.monotonic()
     while True:
         answer, now = ask(settings), time.monotonic()
-        if answer.ready or answer.unapplied or answer.conflicts or now - started > SETTLE_SECONDS:
+        if talks(answer) or now - started > SETTLE_SECONDS:
             return answer
         if now - asked > LOOK_SECONDS:
             if has_ended():

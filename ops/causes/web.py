@@ -6,12 +6,11 @@ project/service/exits.py. For a traceback it is the name of the exception that c
 
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ops import ROOT, database, docker, problems, process
-from ops.causes import elsewhere
+from ops.causes import elsewhere, migrations
 from ops.env import Settings
 from ops.problems import Problem
 from ops.readiness import Readiness
@@ -44,6 +43,8 @@ def of(settings: Settings, log: str, state: str) -> Problem:
         return problems.settings_refused(sentence)
     if status == MIGRATIONS_CONFLICT:
         return problems.migrations_conflict(lines[-2] if len(lines) > 1 else sentence)
+    if named := migrations.problem(status, sentence):
+        return named
     if status == NOT_MIGRATED:
         return problems.migration_failed(sentence, _traceback(lines))
     by_name = _of_exception(lines) if status else None
@@ -52,14 +53,14 @@ def of(settings: Settings, log: str, state: str) -> Problem:
 
 def migrate(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> None:
     """Run `manage.py migrate` beside a web that runs; of a failure the end of its traceback."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        code = process.attach(argv, env=env, cwd=cwd, out=out, err=err)
-        for file in (out, err):
-            file.seek(0)
-        applying, said = re.findall(r"Applying (\S+)\.\.\.", out.read()), err.read()
-    process.stop_if_interrupted(code)
-    if code:
-        lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    relay = migrations.Relay()
+    done = process.receive(argv, relay.take, env=env, cwd=cwd)
+    process.stop_if_interrupted(done.code)
+    if done.code:
+        lines = [line.rstrip() for line in done.err.splitlines() if line.strip()]
+        if named := migrations.problem(done.code, lines[-1] if lines else ""):
+            raise named
+        applying = re.findall(r"Applying (\S+)\.\.\.", relay.text)
         shown = _traceback(lines) or "\n".join(lines[-SHOWN:])
         failed = f"Migration {applying[-1]} failed." if applying else "The migrations failed."
         raise problems.migration_failed(failed, shown, log="")
@@ -75,6 +76,8 @@ def still_holds(settings: Settings, log: str, state: str, ended: float) -> Probl
     if any(path.stat().st_mtime > ended for path in _edited()):
         return problems.not_running("web")  # whether that mended it, the next start will tell
     problem = of(settings, log, state)
+    if problem.code == "MIG05":
+        return problems.not_running("web")  # whether the lock is held now, the next start will tell
     if problem.code == "DB10" and settings.has_own_database:
         return problems.not_running("web")  # the database was asked now, and lets it in
     return problem
@@ -100,6 +103,10 @@ def of_running(settings: Settings, answer: Readiness, log: str) -> Problem:
         return of(settings, log, "waiting for a change in project/")
     if answer.conflicts:
         return problems.migrations_conflict(f"{answer.reason}.")
+    if named := migrations.problem(answer.status, f"{answer.reason}."):
+        return named
+    if answer.status == NOT_MIGRATED:
+        return problems.migration_failed(f"{answer.reason}.", last_exception(log))
     if settings.address and answer.reason.startswith(NO_ANSWER):
         reason = answer.reason.removeprefix(NO_ANSWER)
         return elsewhere.refused(settings, f"no connection to {settings.address}{reason}.")

@@ -5,6 +5,7 @@ from functools import partial
 
 from ops import database, problems, runtimes
 from ops.checks import Finding, Fix
+from ops.database import Inside
 from ops.env import Settings
 
 CLOCK_SECONDS = 60
@@ -17,7 +18,7 @@ def check(settings: Settings) -> list[Finding]:
         # Only a password can be set without asking what was meant.
         fix = Fix("inv db.password", partial(_mend, settings)) if problem.code == "DB02" else None
         return [Finding("database", "does not fit .env", problem, fix)]
-    return [Finding("database", "lets in who .env names"), *_times(settings)]
+    return [Finding("database", "lets in who .env names"), *_facts(settings)]
 
 
 def _mend(settings: Settings) -> None:
@@ -25,8 +26,27 @@ def _mend(settings: Settings) -> None:
     runtimes.of(settings).up(settings)  # what died of it starts again
 
 
-def _times(settings: Settings) -> list[Finding]:
-    told = database.times(settings)
+def _facts(settings: Settings) -> list[Finding]:
+    told = database.inside(settings)
+    return [*_indexes(told), *_clock(settings, told)]
+
+
+def _indexes(told: Inside) -> list[Finding]:
+    if not told.invalid:
+        return [Finding("indexes", "all valid")]
+    return [
+        Finding(
+            "indexes", f"{index} is invalid", problems.index_invalid(_invalid(index, table), index)
+        )
+        for index, table in told.invalid
+    ]
+
+
+def _invalid(index: str, table: str) -> str:
+    return f"the index {index} on {table} is invalid: its making was broken off, or failed."
+
+
+def _clock(settings: Settings, told: Inside) -> list[Finding]:
     ahead = round(told.clock - time.time())
     if abs(ahead) > CLOCK_SECONDS:
         return [Finding("clock", "the database's differs", problems.clock_off("db", abs(ahead)))]

@@ -28,7 +28,7 @@ def check(settings: Settings) -> list[Finding]:
 
 
 def _ready(settings: Settings, answer: Readiness, log: str) -> Finding:
-    if answer.ready or answer.unapplied or answer.conflicts:  # the latter two have their own line
+    if readiness.talks(answer) and not answer.status:  # what is not applied has its own line
         return Finding("web", "answers")
     problem = web_cause.of_running(settings, answer, log)
     if problem.code == "RUN01":  # the db's, which has a line of its own
@@ -40,7 +40,7 @@ def _migrations(answer: Readiness) -> list[Finding]:
     found: list[Problem] = []
     if answer.conflicts:
         found.append(problems.migrations_conflict(f"{answer.reason}."))
-    elif answer.unapplied:
+    elif answer.unapplied and not answer.status:
         found.append(problems.not_migrated(answer.unapplied))
     if answer.unknown:
         found.append(problems.database_ahead(answer.unknown))

@@ -1,9 +1,11 @@
 """A release in the place of another: the database first, then the web; and the way back."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ops import console, process, terminal
+from ops.causes import migrations
 from ops.console import few
 from ops.data.backups import Backup
 from ops.data.databases import Note
@@ -214,8 +216,18 @@ def _migrate(found: Plan) -> None:
     releases.note_breaking(found.release.stack, found.migrations.blocking)
     done = jobs.run(found.release, "migrate", MIGRATE)
     if not done.good:
-        raise problems.migration_failed(jobs.last_lines(done.said), done.error)
+        raise _failed(done)
     console.say(done.said)
+
+
+def _failed(done: jobs.Outcome) -> Problem:
+    """By the status that the job ended with, and the sentence that it ends with."""
+    lines, status = done.said.strip().splitlines(), re.search(r"exit \((\d+)\)", done.error)
+    sentence, code = migrations.plain(lines[-1]) if lines else "", int(status[1]) if status else 0
+    if code == migrations.LOCKED:
+        return problems.migration_locked(sentence, migrations.sessions(sentence))
+    mend = migrations.mend_of(code, sentence)
+    return problems.migration_failed(jobs.last_lines(done.said), done.error, mend)
 
 
 def _roll(release: Release, check: Check) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ops import docker
 from ops.console import few
 from ops.problems import Problem
+from ops.sessions import end_session
 
 AGAIN = "then type the same command again"
 KILLED = "exit (137)"  # by the kernel
@@ -185,15 +186,20 @@ def interrupts(reasons: Sequence[str], task: str) -> Problem:
     )
 
 
-def migration_failed(lines: str, error: str) -> Problem:
+def migration_failed(lines: str, error: str, mend: str = "") -> Problem:
     """A migration failed in production"""
     why = f" ({error})" if error else ""
     return Problem(
         "DEP14",
         f"the migrations failed{why}.",
-        "correct the migration, commit, then type: inv deploy",
+        mend or "correct the migration, commit, then type: inv deploy",
         lines,
     )
+
+
+def migration_locked(sentence: str, pids: Sequence[str]) -> Problem:
+    """A migration waits for a lock that another session holds, in production"""
+    return Problem("DEP38", sentence, f"{end_session(pids, 'inv deploy.psql')}, {AGAIN}")
 
 
 def rollout_failed(service: str, error: str, lines: str) -> Problem:

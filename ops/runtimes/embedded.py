@@ -243,7 +243,10 @@ def data_that_stay(settings: Settings) -> list[str]:
 
 def _is_up(settings: Settings, inputs: str) -> bool:
     running = all(process_of(name).pid() for name in settings.services)
-    return running and freshness.is_current(inputs, {}) and readiness.ask(settings).ready
+    if not running or not freshness.is_current(inputs, {}) or not is_served(settings):
+        return False
+    # One whose migrations are missing or do not fit serves: it is not to be stopped for that.
+    return readiness.talks(readiness.ask(settings))
 
 
 def _start(settings: Settings, inputs: str) -> None:

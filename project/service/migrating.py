@@ -5,7 +5,6 @@ from typing import NoReturn
 
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.db.migrations import Migration
 from django.db.migrations.exceptions import (
     BadMigrationError,
     CircularDependencyError,
@@ -15,7 +14,8 @@ from django.db.migrations.exceptions import (
 
 from . import exits
 from .database import address, reason, unreachable
-from .migrations_state import MigrationsState, dotted, read_migrations
+from .failures import Failure
+from .migrations_state import MigrationsState, dotted, read_migrations, what_is_left
 
 # The text of these says all; a traceback would only show the inside of Django.
 PLAIN = (
@@ -37,6 +37,8 @@ def explain(error: Exception) -> NoReturn:
     if unreachable(error):
         lost = f"Lost the database at {address()} while migrating: {reason(error)}."
         exits.end(exits.NO_DATABASE, lost)
+    if isinstance(error, Failure):
+        exits.end(error.returncode, str(error))
     connection.close()  # The error may have left it inside a transaction.
     state = read_migrations()
     # A migration may call a command too: where there is no conflict, that one failed.
@@ -44,7 +46,7 @@ def explain(error: Exception) -> NoReturn:
         exits.end(exits.MIGRATIONS_CONFLICT, str(error))
     if not isinstance(error, PLAIN):
         traceback.print_exception(error)
-    exits.end(exits.NOT_MIGRATED, what_failed(state))
+    exits.end(state.status, what_failed(state))
 
 
 def what_failed(state: MigrationsState) -> str:
@@ -55,9 +57,3 @@ def what_failed(state: MigrationsState) -> str:
     # They are applied one by one, so the first that is not is the one that failed.
     failed = state.waiting[0]
     return f"Migration {dotted(failed.app_label, failed.name)} failed; {what_is_left(failed)}."
-
-
-def what_is_left(failed: Migration) -> str:
-    if failed.atomic and connection.features.can_rollback_ddl:
-        return "the database is as it was before it"
-    return "what it had done before the error stays"

@@ -10,6 +10,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from . import exits, failures
 from .database import reason
 
 Conflicts = dict[str, list[str]]
@@ -25,6 +26,8 @@ class MigrationsState:
     conflicts: Conflicts = field(default_factory=dict)
     # Why they cannot be read or do not fit the database, in a few words.
     broken: str = ""
+    # What a start ends with for that: one of exits.py.
+    status: int = exits.NOT_MIGRATED
     # How many the database has applied.
     applied: int = field(default=0, compare=False)
 
@@ -51,6 +54,8 @@ def read_migrations() -> MigrationsState:
     except (DatabaseError, InterfaceError):
         raise
     except Exception as error:  # Migrations are code: reading them may fail in any way.
+        if found := failures.broken(error):
+            return MigrationsState(status=found[0], broken=found[1])
         return MigrationsState(broken=f"the migrations cannot be read: {reason(error)}")
 
 
@@ -74,12 +79,14 @@ known: dict[frozenset[tuple[str, str]], MigrationsState] = {}
 
 def load_migrations() -> MigrationsState:
     executor = MigrationExecutor(connection)
+    status, broken = inconsistency(executor.loader)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return MigrationsState(
         waiting=[migration for migration, _ in plan],
         unknown=unknown(executor.loader),
         conflicts=dict(sorted(executor.loader.detect_conflicts().items())),
-        broken=inconsistency(executor.loader),
+        broken=broken,
+        status=status,
         applied=len(executor.loader.applied_migrations or ()),
     )
 
@@ -96,12 +103,13 @@ def strangers(loader: MigrationLoader) -> list[tuple[str, str]]:
     return sorted(applied - squashed - loader.disk_migrations.keys())
 
 
-def inconsistency(loader: MigrationLoader) -> str:
+def inconsistency(loader: MigrationLoader) -> tuple[int, str]:
+    """Status and words of a history that does not fit; no words where it does."""
     try:
         loader.check_consistent_history(connection)
     except InconsistentMigrationHistory as error:
-        return reason(error)
-    return ""
+        return failures.broken(error) or (exits.HISTORY, reason(error))
+    return exits.NOT_MIGRATED, ""
 
 
 def several_last(app: str, names: list[str]) -> str:
@@ -111,3 +119,10 @@ def several_last(app: str, names: list[str]) -> str:
 
 def dotted(app: str, name: str) -> str:
     return f"{app}.{name}"
+
+
+def what_is_left(failed: Migration) -> str:
+    """Of a migration that failed, in words."""
+    if failed.atomic and connection.features.can_rollback_ddl:
+        return "the database is as it was before it"
+    return "what it had done before the error stays"

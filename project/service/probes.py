@@ -64,7 +64,10 @@ def readiness(request: HttpRequest, state: MigrationsState, why_not: str) -> Jso
         return JsonResponse({"ready": True, **facts})
     if not settings.DEBUG:  # where nobody looks at the answer, but at the log
         logger.warning("Not ready: %s", why_not)
-    answer = {"ready": False, "reason": why_not, "unapplied": state.unapplied, **facts}
+    answer: dict[str, object] = {"ready": False, "reason": why_not, **facts}
+    answer["unapplied"] = state.unapplied
+    if state.broken:
+        answer["status"] = state.status
     return JsonResponse(answer, status=503)
 
 

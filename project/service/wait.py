@@ -88,5 +88,5 @@ def wait_until_migrated(seconds: int, tell: Callable[[str], object]) -> None:
 def refuse(state: MigrationsState) -> None:
     """Raise if no migrating would help."""
     if state.refusal:
-        status = exits.MIGRATIONS_CONFLICT if state.conflicts else exits.NOT_MIGRATED
+        status = exits.MIGRATIONS_CONFLICT if state.conflicts else state.status
         raise NotMigrated(f"Cannot serve: {state.refusal}.", status)

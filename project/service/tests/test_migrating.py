@@ -103,16 +103,13 @@ class FailedMigrationTests(SimpleTestCase):
     def test_a_history_that_does_not_fit_is_one_sentence(self) -> None:
         self.start({**FIRST, "0002_bad": migration("0001_first", operations=FAILS)})
         self.query("UPDATE django_migrations SET name = '0002_bad' WHERE app = 'made_up'")
-        sentence = (
-            "Migration made_up.0002_bad is applied before its dependency made_up.0001_first "
-            "on database 'default'.\n"
-        )
-        self.assertEqual(self.start_again(), (exits.NOT_MIGRATED, sentence))
+        sentence = "migration made_up.0002_bad is applied, and made_up.0001_first, which it needs, not.\n"
+        self.assertEqual(self.start_again(), (exits.HISTORY, sentence))
 
     def test_a_parent_that_is_gone_is_one_sentence(self) -> None:
         status, printed = self.start(NO_PARENT)
-        self.assertEqual((status, printed.count("\n")), (exits.NOT_MIGRATED, 1))
-        self.assertIn("The migrations cannot be read: Migration made_up.0003_third", printed)
+        sentence = "migration made_up.0003_third needs made_up.0002_gone, which is no file.\n"
+        self.assertEqual((status, printed), (exits.MIGRATION_MISSING, sentence))
 
     def test_a_file_that_is_no_python_keeps_its_traceback(self) -> None:
         status, printed = self.start({"0001_bad": "class Migration("})

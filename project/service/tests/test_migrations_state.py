@@ -6,6 +6,7 @@ from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import TestCase, override_settings
 
+from service import exits
 from service.migrations_state import MigrationsState, current, known, read_migrations, several_last
 
 from .broken import database_down
@@ -71,13 +72,13 @@ class MigrationsStateTests(TestCase):
 
     def test_a_history_that_does_not_fit(self) -> None:
         state = self.state({**FIRST, "0002_a": migration("0001_first")}, "0002_a")
-        wanted = "Migration made_up.0002_a is applied before its dependency made_up.0001_first"
-        self.assertEqual(state.refusal, f"{wanted} on database 'default'")
+        wanted = "migration made_up.0002_a is applied, and made_up.0001_first, which it needs, not"
+        self.assertEqual((state.refusal, state.status), (wanted, exits.HISTORY))
 
     def test_a_parent_that_is_gone(self) -> None:
         state = self.state(NO_PARENT)
-        self.assertIn("the migrations cannot be read: Migration made_up.0003_third", state.refusal)
-        self.assertIn("nonexistent parent node ('made_up', '0002_gone')", state.refusal)
+        wanted = "migration made_up.0003_third needs made_up.0002_gone, which is no file"
+        self.assertEqual((state.refusal, state.status), (wanted, exits.MIGRATION_MISSING))
 
     def test_a_file_that_is_no_python(self) -> None:
         state = self.state({"0001_first": "class Migration("})

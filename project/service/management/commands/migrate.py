@@ -4,14 +4,19 @@ Two may well start at once: `inv migrate` while a web starts, or a new web whose
 the server still serves. The second would apply what the first is about to commit, and fail.
 """
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
+from django.core.management import CommandError
 from django.core.management.commands import migrate
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from service import failures
+from service.patience import PatientExecutor, patient
 
 LOCK = int.from_bytes(b"migr")
 POLL_SECONDS = 0.2
@@ -28,12 +33,36 @@ END_WITH_US = """
 """
 
 
+# By this name Django's command makes the one that applies migrations.
+vars(migrate)["MigrationExecutor"] = PatientExecutor
+
+
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         db = connections[options["database"]]
         only_reads = options["plan"] or options["check_unapplied"]
-        with nullcontext() if only_reads or not has_sessions(db) else alone(db, self.stdout.write):
-            super().handle(*args, **options)
+        at_work = nullcontext() if only_reads or not has_sessions(db) else one(db, self.tell)
+        try:
+            with at_work:
+                super().handle(*args, **options)
+        except KeyboardInterrupt:
+            raise CommandError("broken off", returncode=128 + signal.SIGINT) from None
+        except Exception as error:  # migrations are code: they may fail in any way
+            if named := failures.named(error, db):
+                raise named from error
+            raise
+
+    def tell(self, line: str) -> None:
+        """Say something while a line of Django's may be unfinished."""
+        self.stdout.write(f"\n{line}")
+        self.stdout.flush()
+
+
+@contextmanager
+def one(db: BaseDatabaseWrapper, tell: Callable[[str], object]) -> Iterator[None]:
+    """Be the one migrate that is at work, and wait patiently for the locks of others."""
+    with alone(db, tell), patient(db, tell):
+        yield
 
 
 def has_sessions(db: BaseDatabaseWrapper) -> bool:

@@ -1,6 +1,8 @@
 """Wait for the database and migrate it: the job of a deploy, before any replica is replaced."""
 
 import os
+import sys
+from contextlib import redirect_stderr
 from typing import Any
 
 from django.core.management import BaseCommand
@@ -21,4 +23,6 @@ class Command(BaseCommand):
             wait_for(connection, seconds, self.stdout.write)
         except NoDatabase as error:
             exits.end(exits.NO_DATABASE, str(error))
-        migrate(options["verbosity"])
+        # In one stream: the engine's log does not keep two in order.
+        with redirect_stderr(sys.stdout):
+            migrate(options["verbosity"])

@@ -1,0 +1,91 @@
+"""Why a migrate failed: from the status that it ended with, and its sentence, to the problem.
+
+The statuses are those of project/service/exits.py; the sentences are made in
+project/service/failures.py and patience.py.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+
+from ops import console, problems
+from ops.env import Settings
+from ops.problems import Problem
+from ops.process import ChildFailed
+
+LOCKED = os.EX_TEMPFAIL
+INVALID_INDEX = os.EX_CANTCREAT
+WAITING = "Waiting for "
+BY_STATUS = {
+    os.EX_PROTOCOL: problems.other_user_model,
+    os.EX_SOFTWARE: problems.history_differs,
+    os.EX_NOINPUT: problems.migration_missing,
+    os.EX_IOERR: problems.migration_half_done,
+}
+ABOVE = "the migrate failed, for the reason that it gives above."
+
+
+def problem(status: int, sentence: str) -> Problem | None:
+    """The problem of a migrate that ended with this status; None if that has no name."""
+    sentence = plain(sentence)
+    if status == LOCKED:
+        return problems.migration_locked(sentence, sessions(sentence))
+    if status == INVALID_INDEX:
+        return problems.index_invalid(sentence, index(sentence))
+    return BY_STATUS[status](sentence) if status in BY_STATUS else None
+
+
+def plain(line: str) -> str:
+    """The sentence in a line: Django's may be unfinished before it, and names the exception."""
+    unfinished, exception = r"\s*((Una|A)pplying \S+?\.\.\.\s*)?", "((Failure|Locked): )?"
+    return re.sub(f"^{unfinished}{exception}", "", line)
+
+
+def mend_of(status: int, sentence: str) -> str:
+    """What fixes it in production; '' where correcting the migration does."""
+    found = problem(status, sentence)
+    if found is None:
+        return ""
+    return found.mend.replace("inv psql", "inv deploy.psql").replace(
+        "run: inv up", "run: inv deploy"
+    )
+
+
+def sessions(sentence: str) -> list[str]:
+    """The server processes that a sentence says how to end."""
+    return re.findall(r"pg_terminate_backend\((\d+)\)", sentence)
+
+
+def index(sentence: str) -> str:
+    """The invalid index that a sentence names, as SQL has it."""
+    found = re.search(r"the invalid index (.+) on ", sentence)
+    return found[1] if found else "NAME"
+
+
+def by_hand(settings: Settings, arguments: Sequence[str]) -> None:
+    """`inv migrate`: what it prints stands on the screen; a failure with a name gets its fix."""
+    from ops import runtimes
+
+    try:
+        runtimes.of(settings).manage(settings, ["migrate", *arguments])
+    except ChildFailed as failed:
+        if named := problem(failed.code, ABOVE):
+            raise named from failed
+        raise
+
+
+class Relay:
+    """Keeps what a migrate prints, and says at once for whom it waits."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.said = 0
+
+    def take(self, piece: bytes) -> None:
+        """One more piece of its output."""
+        self.text += piece.decode(errors="replace")
+        *lines, _ = self.text[self.said :].splitlines(keepends=True) or [""]
+        for line in lines:
+            self.said += len(line)
+            if line.startswith(WAITING):
+                console.say(line.strip())
