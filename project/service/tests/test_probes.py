@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import SimpleTestCase, TestCase, override_settings
 
+from service import exits
 from service.probes import is_routine
 
 from .broken import changed, database_down, default_connection
@@ -78,7 +79,7 @@ class ReadyzTests(TestCase):
     def test_migrations_that_cannot_be_read_are_a_reason(self) -> None:
         found = self.with_app(NO_PARENT)
         self.assertIn("made_up.0002_gone, which is no file", found.pop("reason"))
-        self.assertEqual(found, NOTHING_KNOWN)
+        self.assertEqual(found, {**NOTHING_KNOWN, "status": exits.MIGRATION_MISSING})
 
     def test_without_the_database_and_with_it_again(self) -> None:
         with database_down():
