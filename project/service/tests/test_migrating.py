@@ -103,7 +103,8 @@ class FailedMigrationTests(SimpleTestCase):
     def test_a_history_that_does_not_fit_is_one_sentence(self) -> None:
         self.start({**FIRST, "0002_bad": migration("0001_first", operations=FAILS)})
         self.query("UPDATE django_migrations SET name = '0002_bad' WHERE app = 'made_up'")
-        sentence = "migration made_up.0002_bad is applied, and made_up.0001_first, which it needs, not.\n"
+        sentence = "migration made_up.0002_bad is applied, and made_up.0001_first, which it needs, "
+        sentence += "not.\n"
         self.assertEqual(self.start_again(), (exits.HISTORY, sentence))
 
     def test_a_parent_that_is_gone_is_one_sentence(self) -> None:
