@@ -416,7 +416,8 @@ def deploy_rollback(
         **TARGET,
         "service": "web (as it is without this flag), proxy or db",
         "follow": "go on with what comes; Ctrl-C ends it",
-        "lines": "how many lines of the past",
+        "lines": "how many lines of the past, the latest of all containers together",
+        "ended": "also of containers that have ended, such as a former release's",
     },
 )
 def deploy_logs(
@@ -426,13 +427,22 @@ def deploy_logs(
     service: str = "web",
     follow: bool = False,
     lines: str = "100",
+    ended: bool = False,
 ) -> None:
     """What a service wrote, on whatever node."""
     from ops.deploy import view
     from ops.options import number
 
-    tail = ["--tail", number("--lines", lines, "100"), *(["--follow"] if follow else [])]
-    view.logs(env.load(), context, local=local, service=service, tail=tail)
+    count = number("--lines", lines, "100")
+    view.logs(
+        env.load(),
+        context,
+        local=local,
+        service=service,
+        lines=count,
+        ended=ended,
+        follow=follow,
+    )
 
 
 @task(name="psql", group=PRODUCTION, rest=True, help=TARGET)

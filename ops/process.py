@@ -1,4 +1,5 @@
-"""The doors to other programs: `run` captures, `attach` hands over the terminal, `relay` passes on;
+"""The doors to other programs: `run` captures, `attach` hands over the terminal, `collect` waits
+for what has more to say;
 `receive` and `send` stream bytes in constant memory, `talk` holds a conversation."""
 
 import os
@@ -183,20 +184,22 @@ def attach_or_fail(
 PIECE = 1 << 20  # bytes; what a pipe can hold at most
 
 
-def relay(argv: Sequence[str], silence: float) -> int:
-    """Show and run `argv`, and pass on to our stdout whatever it writes, as it comes; its exit
-    code, or SILENT where it does not end and has said nothing for so many seconds."""
+def collect(argv: Sequence[str], silence: float) -> Result:
+    """Show and run `argv`; what it writes on both streams, captured.
+
+    The code is SILENT where it does not end and has said nothing for `silence` seconds.
+    """
     show(argv)
-    if mode.dry:
-        return 0
+    said = bytearray()
     with _ended(_open(argv, None, subprocess.DEVNULL, subprocess.STDOUT)) as child:
         assert child.stdout
+        code = SILENT
         while select.select([child.stdout], [], [], silence)[0]:
             if not (piece := os.read(child.stdout.fileno(), PIECE)):
-                return exit_code(child.wait())
-            sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
-        return SILENT
+                code = exit_code(child.wait())
+                break
+            said += piece
+    return Result(code, said.decode(errors="replace"), "")
 
 
 def receive(

@@ -212,7 +212,7 @@ def rollout_failed(service: str, error: str, lines: str) -> Problem:
         f"{service} did not get ready{why}.",
         "correct what it says (the code, and commit; or .env), then type: inv deploy",
         lines,
-        f"inv deploy.logs --service {service.rpartition('_')[2]}",
+        f"inv deploy.logs --service {service.rpartition('_')[2]} --ended",
     )
 
 
@@ -248,7 +248,7 @@ def page_fails_by_proxy(path: str, answer: str) -> Problem:
         "correct what differs behind the proxy (compose/caddy/Caddyfile, or what the code does "
         "with its headers), commit, then run: inv deploy (all the same: inv deploy --no-check)",
         "",
-        "inv deploy.logs --service web",
+        "inv deploy.logs --service web --ended",
     )
 
 

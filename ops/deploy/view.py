@@ -20,6 +20,7 @@ from ops.deploy import (
     swarm,
     toolbox,
 )
+from ops.deploy import logs as service_logs
 from ops.deploy.lock import one_deploy
 from ops.deploy.plan import Plan
 from ops.deploy.releases import Release
@@ -27,7 +28,6 @@ from ops.deploy.stack import Service
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
 from ops.lock import one_at_a_time
-from ops.process import ChildFailed
 from ops.volumes import age
 
 UNFINISHED = "the deploy after it was killed: inv deploy goes on, inv deploy.rollback comes back"
@@ -78,20 +78,21 @@ def status(settings: Settings, context: str, *, local: bool, as_json: bool) -> N
 
 
 def logs(
-    settings: Settings, context: str, *, local: bool, service: str, tail: Sequence[str]
+    settings: Settings,
+    context: str,
+    *,
+    local: bool,
+    service: str,
+    lines: str,
+    ended: bool,
+    follow: bool,
 ) -> None:
-    """What the tasks of a service wrote, on whatever node."""
+    """What the containers of a service wrote, on whatever node."""
     found = target(settings, context, local=local)
-    names = [one.name.removeprefix(f"{found.stack}_") for one in found.services()]
-    if service not in names:
-        raise general.unknown_service(service, names)
-    argv = ["docker", "service", "logs", *tail, f"{found.stack}_{service}"]
-    if "--follow" in tail:
-        process.attach_or_fail(argv)
-    elif (code := process.relay(argv, stack.LOGS_SECONDS)) == process.SILENT:
-        console.say("docker does not end, and says no more: to see what comes, add --follow")
-    elif code:
-        raise ChildFailed(code)
+    services = {one.name.removeprefix(f"{found.stack}_"): one for one in found.services()}
+    if service not in services:
+        raise general.unknown_service(service, list(services))
+    service_logs.show(services[service], int(lines), ended=ended, follow=follow)
 
 
 def manage(settings: Settings, context: str, *, local: bool, arguments: list[str]) -> None:

@@ -76,11 +76,9 @@ def test_run_that_is_given_up_has_what_came() -> None:
         ("for n in 1 2 3 4; do echo out; echo err >&2; done; sleep 9", process.SILENT),
     ],
 )
-def test_relay_ends_what_has_no_more_to_say(
-    script: str, code: int, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert process.relay(["sh", "-c", script], silence=0.6) == code
-    assert capfd.readouterr().out == "out\nerr\n" * 4
+def test_collect_ends_what_has_no_more_to_say(script: str, code: int) -> None:
+    done = process.collect(["sh", "-c", script], silence=0.6)
+    assert (done.code, done.out) == (code, "out\nerr\n" * 4)
 
 
 def test_attach_shows_the_command_as_one_would_type_it(capfd: pytest.CaptureFixture[str]) -> None:
