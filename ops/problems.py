@@ -606,6 +606,17 @@ def upgrade_failed(image: str, reason: str, old: str, evidence: str = "") -> Pro
     )
 
 
+def collation_missing(sentence: str) -> Problem:
+    """The server lacks a collation that a migration asks for"""
+    return Problem(
+        "DB18",
+        sentence,
+        "take db_collation out, and sort by Lower(Unaccent(…)) as README.md#sort-text-as-a-reader-"
+        "expects has it, which works on every server; or name a collation that this one has (inv "
+        "psql -- -c '\\dOS' lists them), then run: inv up",
+    )
+
+
 def no_downgrade(found: str, image: str, major: str) -> Problem:
     """An older PostgreSQL cannot take the data over"""
     return Problem(

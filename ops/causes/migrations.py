@@ -21,6 +21,7 @@ BY_STATUS = {
     os.EX_SOFTWARE: problems.history_differs,
     os.EX_NOINPUT: problems.migration_missing,
     os.EX_IOERR: problems.migration_half_done,
+    os.EX_OSFILE: problems.collation_missing,
 }
 ABOVE = "the migrate failed, for the reason that it gives above."
 

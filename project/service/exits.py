@@ -9,6 +9,7 @@ NOT_MIGRATED = os.EX_DATAERR  # 65
 MIGRATION_MISSING = os.EX_NOINPUT  # 66
 NO_DATABASE = os.EX_UNAVAILABLE  # 69
 HISTORY = os.EX_SOFTWARE  # 70: a migration is applied before one that it depends on
+COLLATION = os.EX_OSFILE  # 72: the server lacks a collation
 INVALID_INDEX = os.EX_CANTCREAT  # 73
 HALF_DONE = os.EX_IOERR  # 74: what a migration makes is there already
 LOCKED = os.EX_TEMPFAIL  # 75

@@ -17,6 +17,8 @@ NOT_THERE = ("42P01", "42703", "42704")
 BEFORE = re.compile(r"Migration (\S+) is applied before its dependency ((\w+)\.\S+) on")
 LAZY = re.compile(r"lazy reference to '(\w+)\.\w+'")
 PARENT = re.compile(r"Migration (\S+) .*parent node \('(\w+)', '(\w+)'\)")
+# A server without ICU (as in wheels) has none of the collations of languages.
+COLLATION = re.compile(r"^collation \".*\" for encoding|^ICU is not supported in this build")
 NAMED = re.compile(r'"([^"]+)"')
 # Neither a partitioned table's, which is invalid until its parts have theirs, nor one at work.
 INVALID = """
@@ -36,7 +38,7 @@ def named(error: Exception, db: BaseDatabaseWrapper) -> Failure | None:
     if isinstance(error, Failure):
         return error
     if isinstance(error, DatabaseError):
-        return of_leftovers(error, db)
+        return of_collation(error, db) or of_leftovers(error, db)
     if found := broken(error):
         status, sentence = found
         return Failure(f"{sentence}.", returncode=status)
@@ -71,6 +73,19 @@ def other_user_model(applied: str) -> str:
         f"AUTH_USER_MODEL is {settings.AUTH_USER_MODEL}, and the database was migrated with "
         f"another user model{proof}"
     )
+
+
+def of_collation(error: DatabaseError, db: BaseDatabaseWrapper) -> Failure | None:
+    """A collation that this server lacks, and another one may have."""
+    from .migrations_state import dotted
+
+    said = str(error).splitlines()[0].strip()
+    if not COLLATION.search(said):
+        return None
+    db.close()  # the error may have left it inside a transaction
+    failed = next_one(db)
+    name = f"Migration {dotted(failed.app_label, failed.name)}" if failed else "A migration"
+    return Failure(f"{name} failed: {said}.", returncode=exits.COLLATION)
 
 
 def of_leftovers(error: DatabaseError, db: BaseDatabaseWrapper) -> Failure | None:

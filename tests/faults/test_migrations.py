@@ -162,3 +162,21 @@ def test_two_that_are_both_the_last(stack: Checkout, up: bool) -> None:
     stack.inv("up")
     assert has(stack, "0002_ours") and has(stack, "0002_theirs")
     assert stack.found_by_doctor() == set()
+
+
+COLLATED = "migrations.RunSQL('create table made_by_language (t text collate \"und-x-icu\")')"
+
+
+@pytest.mark.fault("DB18", "embedded")
+def test_a_collation_that_the_server_lacks(stack: Checkout) -> None:
+    """Django's db_collation asks for one by the same words. Docker's server has it."""
+    add(stack, "0002_sorted", COLLATED)
+    notices(stack, "notes.0002_sorted")
+    said = stack.refused("DB18")
+    assert 'Migration notes.0002_sorted failed: collation "und-x-icu"' in said
+    assert "Lower(Unaccent(…))" in said and stack.found_by_doctor() <= {"MIG01", "DB18"}
+    stack.inv("down")
+    stack.refused("DB18")
+    assert stack.found_by_doctor() == {"DB18"}
+    (stack.root / FOLDER / "0002_sorted.py").unlink()
+    stack.inv("up")
