@@ -39,6 +39,7 @@ VALUE = re.compile(
         ) (?:[ ]+\#.*)?""",
     re.VERBOSE,
 )
+LONGEST = 128 * 1024  # bytes of a variable with its name, in Linux (MAX_ARG_STRLEN)
 
 
 @dataclass(frozen=True)
@@ -261,6 +262,7 @@ def _check(settings: Settings) -> None:
     if settings.has_own_database and settings.values["SQL_PORT"] != "5432":
         raise problems.env_bad_value("SQL_PORT", "5432 while SQL_HOST is empty")
     _check_names(settings)
+    _check_lengths(settings)
     for key in ("APP_UID", "APP_GID"):
         check_number(settings.values, key, 0, 2**31)
     for name in settings.values["SYSTEM_PACKAGES"].split():
@@ -268,6 +270,14 @@ def _check(settings: Settings) -> None:
             raise problems.env_bad_value("SYSTEM_PACKAGES", "names of packages, spaces between")
     check_hosts(settings.values)
     check_tls(settings.values)
+
+
+def _check_lengths(settings: Settings) -> None:
+    """What runs in development has each key in its environment, but those of production alone."""
+    for key, value in settings.values.items():
+        size = len(f"{key}={value}".encode())
+        if size >= LONGEST and not key.startswith("PROD_"):
+            raise problems.env_too_long(key, size, LONGEST)
 
 
 def _check_names(settings: Settings) -> None:

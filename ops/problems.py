@@ -107,6 +107,16 @@ def authority_missing(name: str, most: int) -> Problem:
     )
 
 
+def env_too_long(key: str, size: int, longest: int) -> Problem:
+    """A value in .env is longer than an environment takes"""
+    return Problem(
+        "ENV19",
+        f"{key} in .env has {size:,} bytes with its name; no program starts with a variable of "
+        f"{longest:,} or more.",
+        "keep what is long in a file of project/ that git ignores, and its name in .env.",
+    )
+
+
 def env_not_writable(reason: str) -> Problem:
     """.env cannot be written"""
     return Problem(

@@ -99,6 +99,16 @@ def pointers_alone(paths: Sequence[str]) -> Problem:
     )
 
 
+def content_too_large(what: str, size: int, limit: int) -> Problem:
+    """A value is larger than Swarm takes"""
+    return Problem(
+        "DEP35",
+        f"{what} has {size:,} bytes, and Swarm takes fewer than {limit:,}. Nothing was changed.",
+        "keep what is large in a file of the project, or where the code can fetch it, and leave "
+        f"its address in .env, {AGAIN}.",
+    )
+
+
 def registry_missing(nodes: int) -> Problem:
     """Several nodes, and no registry to get the image from"""
     return Problem(

@@ -44,6 +44,17 @@ POOLER = {
     "SQL_SSLROOTCERT": "",
     "SQL_POOLED": "1",
 }
+# As Swarm's managers have it (MaxSecretSize and MaxConfigSize of moby/swarmkit).
+SECRET_BYTES, CONFIG_BYTES = 500 * 1024, 1000 * 1024
+ORIGIN = {
+    "secret_key": "SECRET_KEY of .env",
+    "sql_password": "SQL_PASSWORD of .env",
+    "settings": "the keys that you have added to .env, together,",
+    "tls_cert": "the file of TLS_CERT",
+    "tls_key": "the file of TLS_KEY",
+    "caddyfile": "compose/caddy/Caddyfile",
+    "ca": "the file of SQL_SSLROOTCERT",
+}
 
 
 @dataclass(frozen=True)
@@ -161,6 +172,8 @@ def _checked(settings: Settings, stack: str, chosen: Mapping[str, str], prefix: 
     configs = {"caddyfile": (ROOT / "compose/caddy/Caddyfile").read_text(), "ca": _ca(chosen)}
     if chosen["POOL_SIZE"]:
         secrets["userlist"] = _userlist(chosen["SQL_USER"], chosen["SQL_PASSWORD"])
+    _check_contents(secrets, SECRET_BYTES)
+    _check_contents(configs, CONFIG_BYTES)
     values = _values(stack, chosen) | object_names(stack, secrets, configs)
     registry = chosen["REGISTRY"].rstrip("/")
     files = tuple(_files(chosen))
@@ -277,6 +290,13 @@ def object_names(
 
 def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _check_contents(contents: Mapping[str, str], limit: int) -> None:
+    """Raise before anything is built where Swarm would take no secret or config of that size."""
+    for name, text in contents.items():
+        if (size := len(text.encode())) >= limit:
+            raise problems.content_too_large(ORIGIN.get(name, name), size, limit)
 
 
 def _check_names_and_sizes(chosen: Mapping[str, str]) -> None:

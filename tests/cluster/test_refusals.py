@@ -7,7 +7,9 @@ import signal
 import pytest
 from deployed import Site, assert_none_failed, three_nodes
 from nodes import Cluster
-from stacks import Checkout, Docker, Make, eventually
+from stacks import Checkout, Docker, Make, docker, eventually
+
+from ops.deploy.production import digest
 
 pytestmark = three_nodes
 
@@ -48,14 +50,39 @@ def test_a_setting_that_cannot_be(site: Site, key: str, value: str, code: str) -
         site.refused(code)
 
 
-@pytest.mark.fault("DEP24", "docker")
-def test_a_certificate_that_swarm_does_not_take(site: Site) -> None:
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\n"
+
+
+def take_certificate(site: Site, text: str) -> None:
+    (site.stack.root / ".state/own.pem").write_text(text)
+    for key, value in {"TLS": "certificate", "TLS_CERT": "", "TLS_KEY": ""}.items():
+        site.stack.set(key, value or ".state/own.pem")
+
+
+@pytest.mark.fault("DEP35", "docker")
+def test_more_than_swarm_takes(site: Site) -> None:
+    """Named before anything is built: a file, and what is too much only together."""
     with site.taken_back():
-        text = "-----BEGIN CERTIFICATE-----\n" + "A" * 600_000
-        (site.stack.root / ".state/large.pem").write_text(text)
-        for key, value in {"TLS": "certificate", "TLS_CERT": "", "TLS_KEY": ""}.items():
-            site.stack.set(key, value or ".state/large.pem")
-        assert "docker secret create" in site.refused("DEP24")
+        take_certificate(site, CERTIFICATE + "A" * 600_000)
+        assert "TLS_CERT has 600,028 bytes" in site.refused("DEP35")
+    with site.taken_back():
+        for name in "ABCDEF":
+            site.stack.set(f"PROD_LARGE_{name}", name * 100_000)
+        assert "the keys that you have added to .env, together, has" in site.refused("DEP35")
+
+
+@pytest.mark.fault("DEP24", "docker")
+def test_a_secret_of_somebody_else(site: Site) -> None:
+    """It has the very name that the certificate's is to have, and is not replaced."""
+    name = f"{site.name}_tls_cert_{digest(f'{site.name} tls_cert {CERTIFICATE}')}"
+    engine = ("--host", Cluster.socket(1))
+    docker(*engine, "secret", "create", name, "-", input="theirs")
+    try:
+        with site.taken_back():
+            take_certificate(site, CERTIFICATE)
+            assert "docker secret create" in site.refused("DEP24")
+    finally:
+        docker(*engine, "secret", "rm", name)
 
 
 @pytest.mark.fault("DEP18", "docker")

@@ -241,3 +241,16 @@ def test_what_is_production_s_is_not_in_development(stack: Checkout) -> None:
     for found in environments(stack):
         assert "a-key-for-trials" in found
         assert "s3cr3t" not in found and "PROD_" not in found
+
+
+@pytest.mark.fault("ENV19", "docker", "embedded")
+def test_a_value_that_no_environment_takes(stack: Checkout) -> None:
+    """One byte less is served; production's own are in a file, and may have more."""
+    stack.set("PROD_LONG", "x" * 200_000)
+    stack.set("LONG", "x" * (128 * 1024 - len("LONG=")))
+    assert "LONG in .env has 131,072 bytes" in stack.refused("ENV19")
+    assert stack.found_by_doctor() == {"ENV19"}
+    stack.set("LONG", "x" * (128 * 1024 - len("LONG=") - 1))
+    stack.inv("up")
+    long = "import os; print(len(os.environ['LONG']))"
+    assert stack.inv("manage", "--", "shell", "--verbosity", "0", "-c", long).stdout == "131066\n"
