@@ -10,6 +10,7 @@ from ops import console, problems
 from ops.env import Settings
 
 SETTLE_SECONDS = 10
+STALE_SECONDS = 3  # by then a server has seen that its code has changed, and starts anew
 LOOK_SECONDS = 1  # how often the log is read meanwhile
 
 
@@ -115,7 +116,9 @@ def _settled(settings: Settings, has_ended: Callable[[], bool]) -> Readiness:
     started = asked = time.monotonic()
     while True:
         answer, now = ask(settings), time.monotonic()
-        if talks(answer) or now - started > SETTLE_SECONDS:
+        # Of an app that was removed a moment ago, the server of before cannot read the migrations.
+        stale = bool(answer.status) and now - started < STALE_SECONDS
+        if (talks(answer) and not stale) or now - started > SETTLE_SECONDS:
             return answer
         if now - asked > LOOK_SECONDS:
             if has_ended():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import checkout
 import pytest
-from stacks import Checkout, Make, Runtime, needs_notes
+from stacks import Checkout, Docker, Embedded, Make, Runtime, needs_notes
 
 
 @pytest.fixture(scope="module")
@@ -297,6 +297,49 @@ def test_after_nuke_all_is_new(stack: Checkout) -> None:
     stack.inv("up")
     assert stack.get()[0] == 200
     assert stack.sql("select to_regclass('kept') is null") == "t"
+
+
+@needs_notes
+def test_rows_are_carried_over_as_the_readme_says(stack: Checkout, docker_runtime: Docker) -> None:
+    """From one runtime to the other, and back."""
+    here, there = (docker_runtime, Embedded())
+    if stack.runtime.name == there.name:
+        here, there = there, here
+    stack.sql("insert into notes_note (text, created_at) values ('carried', now())")
+    dump = ["dumpdata", "--natural-foreign", "-e", "contenttypes", "-e", "auth.permission"]
+    load = ["loaddata", "--format", "json", "-"]
+    try:
+        for runtime in (there, here):
+            rows = stack.inv("manage", "--", *dump).stdout
+            stack.sql("delete from notes_note")
+            stack.inv("up", "--runtime", runtime.name)
+            assert stack.sql("select count(*) from notes_note") == "0"
+            stack.inv("manage", "--", *load, stdin=rows)
+            assert stack.sql("select text from notes_note") == "carried"
+    finally:
+        there.remove(stack.root)
+    stack.sql("delete from notes_note")
+
+
+@needs_notes
+def test_the_example_app_goes_as_the_home_page_says(stack: Checkout, tmp_path: Path) -> None:
+    assert "(0 rows)" in stack.inv("psql", "--", "-c", "table notes_note").stdout
+    kept = [f"project/{name}" for name in ("notes", "config/settings.py", "config/urls.py")]
+    stack.inv("manage", "--", "migrate", "notes", "zero")
+    assert stack.sql("select to_regclass('notes_note') is null") == "t"
+    saved = shutil.copytree(stack.root / "project", tmp_path / "project")
+    shutil.rmtree(stack.root / kept[0])
+    for file in kept[1:]:
+        lines = stack.write(file, "").splitlines(keepends=True)
+        stack.write(file, "".join(line for line in lines if "# the example app" not in line))
+    try:
+        stack.inv("up")
+        assert stack.get()[0] == 200 and stack.get("notes/")[0] == 404
+        assert "No migrations to apply" in stack.inv("migrate").stdout
+        assert stack.found_by_doctor() == set()
+    finally:
+        shutil.copytree(saved, stack.root / "project", dirs_exist_ok=True)
+        stack.inv("up")
 
 
 def test_the_checkout_holds_nothing_new(stack: Checkout) -> None:
