@@ -98,11 +98,11 @@ def migrated(
 
     `has_ended` says whether its server waits for an edit, so that it is not waited for.
     """
-    answer = _settled(settings, has_ended)
+    answer = settled(settings, has_ended)
     if answer.unapplied and not answer.conflicts and not answer.status:
         console.say(f"not migrated yet: {', '.join(answer.unapplied)}")
         migrate()
-        answer = _settled(settings, has_ended)
+        answer = settled(settings, has_ended)
     return answer
 
 
@@ -111,8 +111,8 @@ def talks(answer: Readiness) -> bool:
     return bool(answer.ready or answer.unapplied or answer.conflicts or answer.status)
 
 
-def _settled(settings: Settings, has_ended: Callable[[], bool]) -> Readiness:
-    # Where a file was saved a moment ago, the server is starting anew.
+def settled(settings: Settings, has_ended: Callable[[], bool]) -> Readiness:
+    """What a web that runs says once it answers: where a file was saved, it may be starting."""
     started = asked = time.monotonic()
     while True:
         answer, now = ask(settings), time.monotonic()

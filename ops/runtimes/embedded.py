@@ -245,8 +245,13 @@ def _is_up(settings: Settings, inputs: str) -> bool:
     running = all(process_of(name).pid() for name in settings.services)
     if not running or not freshness.is_current(inputs, {}) or not is_served(settings):
         return False
-    # One whose migrations are missing or do not fit serves: it is not to be stopped for that.
-    return readiness.talks(readiness.ask(settings))
+    # One whose migrations are missing or do not fit serves: it is not to be stopped for that, nor
+    # one that starts again at this moment, since a file was saved.
+    return readiness.talks(readiness.settled(settings, _waits_for_an_edit))
+
+
+def _waits_for_an_edit() -> bool:
+    return web_cause.waits_for_an_edit(WEB.last_lines())
 
 
 def _start(settings: Settings, inputs: str) -> None:
@@ -290,7 +295,7 @@ def _migrate(settings: Settings) -> None:
     answer = readiness.migrated(
         settings,
         lambda: web_cause.migrate([PYTHON, "manage.py", *MIGRATE], _environment(settings), PROJECT),
-        lambda: web_cause.waits_for_an_edit(WEB.last_lines()),
+        _waits_for_an_edit,
     )
     if not answer.ready:
         raise web_cause.of_running(settings, answer, WEB.last_lines(web_cause.LINES))

@@ -3,7 +3,11 @@
 import json
 import re
 import shlex
+import shutil
+import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from stacks import Checkout, eventually, needs_notes
@@ -180,3 +184,112 @@ def test_a_collation_that_the_server_lacks(stack: Checkout) -> None:
     assert stack.found_by_doctor() == {"DB18"}
     (stack.root / FOLDER / "0002_sorted.py").unlink()
     stack.inv("up")
+
+
+OPEN = "begin; select count(*) from notes_note;\n"
+ALTERS = 'migrations.RunSQL("alter table notes_note add made_more int")'
+
+
+@contextmanager
+def visitors(stack: Checkout) -> Iterator[list[int]]:
+    """Somebody asks for the page of the notes again and again; the statuses that came."""
+    came: list[int] = []
+    done = threading.Event()
+
+    def visit() -> None:
+        while not done.is_set():
+            came.append(stack.get("notes/")[0])
+
+    thread = threading.Thread(target=visit)
+    thread.start()
+    yield came
+    done.set()
+    thread.join()
+
+
+@pytest.mark.fault("MIG05", "docker", "embedded")
+def test_a_lock_that_somebody_holds(stack: Checkout) -> None:
+    """One idle transaction: the page is served all the while, and the fix on the screen works."""
+    stack.set("LOCK_WAIT_SECONDS", "5")
+    stack.inv("up")
+    with stack.start("psql", stdin=subprocess.PIPE) as holder:
+        assert holder.stdin and holder.stdout
+        holder.stdin.write(OPEN)
+        holder.stdin.flush()
+        assert holder.stdout.readline()  # it has the lock
+        add(stack, "0002_more", ALTERS)
+        notices(stack, "notes.0002_more")
+        with visitors(stack) as came:
+            said = stack.refused("MIG05")
+        assert came and set(came) == {200}
+        assert "idle in transaction" in said and "psql" in said
+        assert not has(stack, "0002_more") and stack.found_by_doctor() == {"MIG01"}
+        ends = re.search(r"inv psql -- -c '(select pg_terminate_backend\(\d+\))'", said)
+        assert ends, said
+        stack.inv("psql", "--", "-c", ends[1])
+        holder.communicate()
+    stack.inv("up")
+    assert has(stack, "0002_more")
+    stack.sql("alter table notes_note drop made_more")
+
+
+@pytest.mark.fault("MIG06", "docker", "embedded")
+def test_an_index_that_was_broken_off(stack: Checkout) -> None:
+    """PostgreSQL leaves one that is invalid, here of a value that is there twice."""
+    stack.sql("create table made_twice as select 1 as x union all select 1")
+    broken = "create unique index concurrently made_index on made_twice (x)"
+    stack.inv("psql", "--", "-c", broken, code=1)
+    assert stack.found_by_doctor() == {"MIG06"}
+    create = f'migrations.RunSQL("{broken.replace("unique ", "")}")'
+    add(stack, "0002_index", create)
+    stack.write(f"{FOLDER}/0002_index.py", CONCURRENT.format(create))
+    notices(stack, "notes.0002_index")
+    said = stack.refused("MIG06")
+    drop = re.search(r"inv psql -- -c '(DROP INDEX CONCURRENTLY public\.made_index)'", said)
+    assert drop, said
+    stack.inv("psql", "--", "-c", drop[1])
+    stack.inv("up")
+    assert stack.found_by_doctor() == set()
+
+
+CONCURRENT = """\
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("notes", "0001_initial")]
+    operations = [{}]
+"""
+USERS = "project/members"
+MODEL = """\
+from django.contrib.auth.models import AbstractUser
+
+
+class Member(AbstractUser):
+    pass
+"""
+
+
+@pytest.mark.fault("MIG07", "docker", "embedded")
+def test_a_user_model_that_comes_too_late(stack: Checkout) -> None:
+    """Django's own advice, taken a day after the first `up`; the page goes on being served."""
+    settings = stack.write("project/config/settings.py", "")
+    folder = stack.root / USERS
+    folder.mkdir()
+    for name, text in {"__init__.py": "", "models.py": MODEL}.items():
+        (folder / name).write_text(text)
+    own = "\nINSTALLED_APPS += ['members']\nAUTH_USER_MODEL = 'members.Member'\n"
+    stack.write("project/config/settings.py", settings + own)
+    try:
+        eventually(lambda: stack.get()[0] == 200, 15, "the new settings are served")
+        stack.inv("makemigrations", "--", "members")
+        said = stack.refused("MIG07")
+        assert "AUTH_USER_MODEL is members.Member" in said and "inv nuke" in said
+        assert "Traceback" not in said
+        assert stack.get()[0] == 200, said + stack.inv("logs").stdout
+        assert stack.found_by_doctor() == {"MIG07"}
+    finally:
+        stack.write("project/config/settings.py", settings)
+        shutil.rmtree(folder)
+    eventually(lambda: stack.get("readyz")[0] == 200, 15, "the settings of before are served")
