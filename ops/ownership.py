@@ -20,7 +20,8 @@ def of(error: OSError) -> Problem:
     """The problem behind `error`."""
     path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
     if error.errno in FULL:
-        return problems.disk_full(f"at {path}" if path else "on the disk that was written to")
+        where = f"at {path}" if path else "on the disk that was written to"
+        return problems.disk_full(where, then="type the same command again")
     if error.errno == errno.EROFS and path:
         return problems.read_only(str(path))
     barred = _barred(path) if path and error.errno in CLOSED else None

@@ -1240,13 +1240,13 @@ def system_refuses(error: OSError, mend: str = "") -> Problem:
     )
 
 
-def disk_full(where: str, evidence: str = "") -> Problem:
+def disk_full(where: str, evidence: str = "", then: str = "type: inv up") -> Problem:
     """The disk is full"""
     return Problem(
         "SYS02",
         f"there is no space left {where}.",
         "make room (docker system df shows what Docker holds; docker builder prune frees its "
-        "build cache), then type: inv up",
+        f"build cache), then {then}",
         evidence,
     )
 
