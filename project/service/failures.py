@@ -11,6 +11,7 @@ from django.db.migrations.exceptions import InconsistentMigrationHistory, NodeNo
 from django.db.migrations.executor import MigrationExecutor
 
 from . import exits
+from .database import sqlstate
 
 THERE_ALREADY = ("42P07", "42701", "42710", "42P06")  # table or index, column, constraint, schema
 NOT_THERE = ("42P01", "42703", "42704")
@@ -91,7 +92,6 @@ def of_collation(error: DatabaseError, db: BaseDatabaseWrapper) -> Failure | Non
 def of_leftovers(error: DatabaseError, db: BaseDatabaseWrapper) -> Failure | None:
     """What an earlier run has left: an invalid index, or a part of a migration's work."""
     from .migrations_state import dotted
-    from .patience import sqlstate
 
     if sqlstate(error) not in (*THERE_ALREADY, *NOT_THERE):
         return None

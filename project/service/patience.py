@@ -23,6 +23,7 @@ from django.db.transaction import atomic
 from config.env import integer
 
 from . import exits
+from .database import sqlstate
 from .failures import Failure
 from .holders import Watch, watched
 
@@ -230,9 +231,3 @@ def in_savepoint(patience: Patience, work: Callable[..., None]) -> Callable[...,
 
 def lacks_lock(error: BaseException) -> bool:
     return sqlstate(error) in (NOT_AVAILABLE, DEADLOCK)
-
-
-def sqlstate(error: BaseException) -> str:
-    """The server's code of a database error, by whichever driver; '' if it has none."""
-    cause = error.__cause__
-    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""
