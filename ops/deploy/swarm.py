@@ -95,9 +95,10 @@ def find(where: str, yes: bool, purpose: Purpose | None = None) -> Swarm:
 
 def is_one(where: str) -> bool:
     """Whether the engine is in a Swarm at all."""
-    return docker.ask("info", "--format", "{{.Swarm.LocalNodeState}}", seconds=30).strip() != (
-        "inactive"
-    )
+    state = docker.ask("info", "--format", "{{.Swarm.LocalNodeState}}", seconds=30).strip()
+    if state == "inactive":
+        docker.refuse_unfit()  # of one that is in a Swarm `find` does
+    return state != "inactive"
 
 
 def _make(where: str, yes: bool, purpose: Purpose) -> None:

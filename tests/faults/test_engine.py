@@ -27,6 +27,7 @@ TOO_OLD = """\
 case "$*" in
 *"{question}"*) printf '{version}\n' ;;
 "compose up"*|"compose create"*) echo "{refusal}" >&2; exit 15 ;;
+info*LocalNodeState*) echo inactive ;; # whether this engine is in a Swarm or not
 *) exec {docker} "$@" ;;
 esac
 """
