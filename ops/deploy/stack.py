@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ops import docker, env, process
+from ops import docker, env, process, temporary
 from ops.deploy import problems, swarm
 from ops.deploy.objects import NAMESPACE
 from ops.problems import Problem
@@ -149,7 +148,7 @@ def apply_copy(release: "Release", name: str) -> None:
     new = {n: s for n, s in wanted.items() if f"{release.stack}_{n}" not in there}
     chosen = {**new, name: PORTS.sub("", wanted["web"])}
     body = "".join(f"  {n}:\n{service}" for n, service in chosen.items())
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary.folder() as folder:
         file = Path(folder, "copy.yaml")
         # Filled in already: a $ that is left is one.
         filled = SERVICES.sub(lambda _: f"services:\n{body}", text).replace("$", "$$")

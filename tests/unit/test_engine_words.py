@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import docker, postgres, problems, process, refusals, temporary
+from ops import ROOT, docker, postgres, problems, process, refusals, temporary
 from ops.causes import check
 
 # Each as an engine has said it: Docker 28, Docker 20, Swarm.
@@ -121,3 +121,10 @@ def test_parallel_queries_share_files_where_there_is_little_memory(
     assert postgres.shared_memory(tmp_path) == []
     monkeypatch.setattr(postgres, "SHARED_MEMORY", 1 << 70)
     assert postgres.shared_memory(tmp_path) == ["-c", "dynamic_shared_memory_type=mmap"]
+
+
+def test_what_docker_reads_lies_in_the_checkout() -> None:
+    """A folder of /tmp is none that Docker from a snap sees."""
+    speak = [*(ROOT / "ops/deploy").glob("*.py"), *(ROOT / "ops/runtimes").glob("*.py")]
+    made = [file.name for file in speak if "TemporaryDirectory" in file.read_text()]
+    assert speak and made == []
