@@ -293,3 +293,45 @@ def test_a_user_model_that_comes_too_late(stack: Checkout) -> None:
         stack.write("project/config/settings.py", settings)
         shutil.rmtree(folder)
     eventually(lambda: stack.get("readyz")[0] == 200, 15, "the settings of before are served")
+
+
+@pytest.mark.fault("MIG08", "docker", "embedded")
+def test_a_history_that_another_order_contradicts(stack: Checkout) -> None:
+    add(stack, "0002_first")
+    notices(stack, "notes.0002_first")
+    stack.inv("up")
+    add(stack, "0003_second")
+    add(stack, "0002_first", after="0003_second")
+    notices(stack, "which it needs, not")
+    said = stack.refused("MIG08")
+    assert "notes.0002_first is applied, and notes.0003_second" in said
+    assert stack.found_by_doctor() == {"MIG08"} and stack.get("notes/")[0] == 200
+    add(stack, "0002_first")  # the dependencies that it was applied with
+    add(stack, "0003_second", after="0002_first")
+    notices(stack, "notes.0003_second")
+    stack.inv("up")
+    assert has(stack, "0003_second") and stack.found_by_doctor() == set()
+
+
+@pytest.mark.fault("MIG09", "docker", "embedded")
+def test_a_parent_that_is_not_a_file(stack: Checkout) -> None:
+    add(stack, "0002_orphan", after="0001_renamed")
+    notices(stack, "0001_renamed")
+    assert "notes.0002_orphan needs notes.0001_renamed" in stack.refused("MIG09")
+    assert stack.found_by_doctor() == {"MIG09"} and stack.get("notes/")[0] == 200
+    add(stack, "0002_orphan")
+    notices(stack, '"unapplied": ["notes.0002_orphan"]')
+    stack.inv("up")
+    assert has(stack, "0002_orphan") and stack.found_by_doctor() == set()
+
+
+@pytest.mark.fault("MIG10", "docker", "embedded")
+def test_a_table_that_is_there_already(stack: Checkout) -> None:
+    stack.sql('create table "made_0002_there" ()')
+    add(stack, "0002_there")
+    notices(stack, "notes.0002_there")
+    assert "already exists" in stack.refused("MIG10")
+    assert stack.found_by_doctor() == {"MIG01"}  # what it fails at, the next migrate says
+    stack.inv("migrate", "--", "--fake", "notes", "0002_there")
+    stack.inv("up")
+    assert stack.found_by_doctor() == set()
