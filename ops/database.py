@@ -8,12 +8,13 @@ import json
 from dataclasses import dataclass
 from types import ModuleType
 
-from ops import console, newenv, problems, process, runtimes
+from ops import console, newenv, problems, process, runtimes, sessions
 from ops.client import MAINTENANCE
 from ops.data.contents import ANY_TABLE
 from ops.env import Settings
 from ops.lock import STATE, one_at_a_time
 from ops.problems import Problem
+from ops.sessions import Session
 
 CHANGING = STATE / "password-changing"  # there while .env and the database may differ
 
@@ -96,6 +97,11 @@ class Inside:
 def inside(settings: Settings) -> Inside:
     """What the project's database says of itself."""
     return Inside(**json.loads(_as_superuser(settings, INSIDE)))
+
+
+def open_sessions(settings: Settings) -> list[Session]:
+    """Those that hold a table of the project's database, and do nothing."""
+    return sessions.open_ones(_as_superuser(settings, sessions.OPEN))
 
 
 def facts(settings: Settings) -> Facts:

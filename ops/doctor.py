@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 
 from ops import console, env, ownership, process, runtimes
-from ops.checks import Finding, Fix, dotenv, files, remote, web
+from ops.checks import Finding, Fix, deployed, dotenv, files, remote, web
 from ops.env import Settings
 from ops.problems import Problem
 from ops.process import ChildFailed
@@ -33,7 +33,9 @@ def examine() -> list[Finding]:
     except Problem as problem:
         return [Finding(".env", "cannot be used", problem), *_findings(files.check)]
     module = import_module(f"ops.checks.{runtimes.MODULES[settings.runtime]}")
-    checks: Sequence[Check] = (dotenv.check, files.check, module.check, remote.check, web.check)
+    checks: Sequence[Check] = (
+        *(dotenv.check, files.check, module.check, remote.check, web.check, deployed.check),
+    )
     found: list[Finding] = []
     for check in checks:
         found += _findings(check, settings)

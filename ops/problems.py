@@ -817,6 +817,11 @@ def migration_locked(sentence: str, pids: Sequence[str], then: str = "inv up") -
     return Problem("MIG05", sentence, f"{end_session(pids, 'inv psql')}, then run: {then}")
 
 
+def transaction_open(sessions: Sequence[str], pids: Sequence[str], psql: str) -> Problem:
+    """A session holds a table in a transaction that does nothing"""
+    return Problem("DB21", f"{'; '.join(sessions)}.", f"{end_session(pids, psql)}.")
+
+
 def index_invalid(sentence: str, index: str) -> Problem:
     """An invalid index is left of a CREATE INDEX CONCURRENTLY that was broken off"""
     drop = shlex.quote(f"DROP INDEX CONCURRENTLY {index}")

@@ -1,12 +1,14 @@
 """The stack's own database as its superuser sees it, on any runtime."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 
 from ops import database, problems, runtimes
 from ops.checks import Finding, Fix
 from ops.database import Inside
 from ops.env import Settings
+from ops.sessions import Session
 
 CLOCK_SECONDS = 60
 
@@ -28,7 +30,22 @@ def _mend(settings: Settings) -> None:
 
 def _facts(settings: Settings) -> list[Finding]:
     told = database.inside(settings)
-    return [*_indexes(told), *_clock(settings, told)]
+    return [
+        *_indexes(told),
+        open_transactions(database.open_sessions(settings), "inv psql"),
+        *_clock(settings, told),
+    ]
+
+
+def open_transactions(
+    found: Sequence[Session], psql: str, subject: str = "transactions"
+) -> Finding:
+    """Whether a session keeps a migration, or a `nuke`, waiting."""
+    if not found:
+        return Finding(subject, "none holds a table and does nothing")
+    pids = [str(session.pid) for session in found]
+    problem = problems.transaction_open([str(session) for session in found], pids, psql)
+    return Finding(subject, "one is open, and does nothing", problem)
 
 
 def _indexes(told: Inside) -> list[Finding]:

@@ -17,8 +17,8 @@ def refuse_gone(target: Release, now: Release, nodes: Swarm) -> None:
     same = {} if target.number == now.number else now.values
     keys = [key for key in KEYS if key == WEB or target.values.get(key) != same.get(key)]
     for key, image, why in _gone(target, keys, nodes):
-        again = _again(target) if key == WEB else docker.as_typed(f"pull {image}")
-        raise problems.image_gone(target.number, image, why, again)
+        way = again(target) if key == WEB else docker.as_typed(f"pull {image}")
+        raise problems.image_gone(target.number, image, why, way)
 
 
 def refuse_no_way_back(before: Release, after: Release, nodes: Swarm) -> None:
@@ -46,8 +46,9 @@ def _why_gone(release: Release, image: str, nodes: Swarm, *, local: bool) -> str
     return "" if done.good else done.error or ABSENT
 
 
-def _again(release: Release) -> str:
-    """How there can be such an image again."""
+def again(release: Release, target: str = "") -> str:
+    """How there can be such an image again, deployed to `target` (such as `--local`)."""
+    deploy = f"inv deploy {target}".rstrip()
     if "-dirty" in release.image:  # what it was built from is nowhere
-        return "go to an older commit in git, then run: inv deploy"
-    return f"deploy its commit instead: git switch --detach {release.commit} && inv deploy"
+        return f"go to an older commit in git, then run: {deploy}"
+    return f"deploy its commit instead: git switch --detach {release.commit} && {deploy}"

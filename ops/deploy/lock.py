@@ -18,8 +18,9 @@ def one_deploy(stack: str) -> Iterator[None]:
     if process.mode.dry:
         yield
         return
-    name = f"{stack}_deploying"
-    _let_go_of_killed(stack, name)
+    name = _name(stack)
+    if _is_killed(stack):
+        process.run(["docker", "config", "rm", name])
     holder = {"host": socket.gethostname(), "pid": os.getpid()}
     labels = ["--label", f"{objects.STACK}={stack}", "--label", f"{objects.KIND}={ROLE}"]
     labels += [w for key, value in holder.items() for w in ("--label", f"deploy.{key}={value}")]
@@ -34,15 +35,25 @@ def one_deploy(stack: str) -> Iterator[None]:
         process.clean_up(["docker", "config", "rm", name])
 
 
-def _let_go_of_killed(stack: str, name: str) -> None:
+def holder(stack: str) -> str:
+    """Who deploys at the moment, in words; '' if nobody does."""
+    held = _name(stack) in _held(stack) and not _is_killed(stack)
+    return _by(_name(stack)) if held else ""
+
+
+def _name(stack: str) -> str:
+    return f"{stack}_deploying"
+
+
+def _is_killed(stack: str) -> bool:
+    """Whether a process of this machine holds the lock, and is no more."""
     import psutil  # slow to load
 
-    if name not in _held(stack):
-        return
-    found = _labels(name)
+    if _name(stack) not in _held(stack):
+        return False
+    found = _labels(_name(stack))
     gone = not psutil.pid_exists(int(found.get("deploy.pid", 0)))
-    if found.get("deploy.host") == socket.gethostname() and gone:
-        process.run(["docker", "config", "rm", name])
+    return found.get("deploy.host") == socket.gethostname() and gone
 
 
 def _held(stack: str) -> list[str]:

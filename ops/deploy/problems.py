@@ -312,6 +312,50 @@ def host_hidden(key: str, address: str, network: str, within: str) -> Problem:
     )
 
 
+def service_short(service: str, fact: str, error: str, lines: str) -> Problem:
+    """A deployed service does not run as often as it is to"""
+    why = f": {error}" if error else ""
+    return Problem(
+        "DEP46",
+        f"of {service} {fact}{why}.",
+        "fix what the log says, then run: inv deploy --local (previous version: inv "
+        "deploy.rollback --local)",
+        lines,
+        f"inv deploy.logs --local --service {service.rpartition('_')[2]} --ended",
+    )
+
+
+def deploy_unfinished(stack: str) -> Problem:
+    """A deploy was killed on its way"""
+    return Problem(
+        "DEP47",
+        f"a deploy of {stack} was killed on its way: what serves may be of two versions.",
+        "finish it: inv deploy --local; or go back: inv deploy.rollback --local",
+    )
+
+
+def page_down(url: str, answer: str) -> Problem:
+    """A page of what is deployed fails"""
+    return Problem(
+        "DEP48",
+        f"{url} answers {answer}.",
+        "fix what the log says, commit, then run: inv deploy --local (previous version: inv "
+        "deploy.rollback --local)",
+        "",
+        "inv deploy.logs --local --service web",
+    )
+
+
+def deployed_image_gone(image: str, number: int, again: str) -> Problem:
+    """An image of what is deployed, or of the release to go back to, is gone"""
+    return Problem(
+        "DEP49",
+        f"the image {image} of release {number} is gone from this machine (docker image prune, "
+        "perhaps): a container of it cannot be started again.",
+        again,
+    )
+
+
 def stack_refused(stack: str) -> Problem:
     """Docker does not take the stack"""
     return Problem(

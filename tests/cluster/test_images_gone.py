@@ -32,6 +32,7 @@ def image(site: Site) -> str:
 @pytest.mark.fault("DEP41", "docker")
 @pytest.mark.fault("DEP42", "docker")
 @pytest.mark.fault("DEP45", "docker")
+@pytest.mark.fault("DEP49", "docker")
 def test_the_image_of_what_serves_and_of_what_is_gone_back_to(site: Site) -> None:
     with site.taken_back():
         before, commit = image(site), site.git("rev-parse", "HEAD")[:12]
@@ -39,6 +40,7 @@ def test_the_image_of_what_serves_and_of_what_is_gone_back_to(site: Site) -> Non
         with gone(before):
             said = site.refused("DEP42")
             assert f"{before} is gone" in said and "inv deploy --local --allow-downtime" in said
+            assert "DEP49" in site.stack.found_by_doctor()
             said = site.refused("DEP45", "deploy.manage", "--", "check")
             assert before in said and f"from commit {commit}: " in said
         site.deploy()
@@ -46,4 +48,5 @@ def test_the_image_of_what_serves_and_of_what_is_gone_back_to(site: Site) -> Non
         with gone(before):
             said = site.refused("DEP41", "deploy.rollback")
             assert before in said and f"git switch --detach {commit} && " in said
+            assert "DEP49" in site.stack.found_by_doctor()
         assert site.tasks() == tasks and site.release() == release

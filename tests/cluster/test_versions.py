@@ -3,12 +3,13 @@
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
 from deployed import Site, assert_none_failed, one_node, three_nodes
-from stacks import eventually
+from stacks import docker, eventually
 
 PROBES, WSGI = "project/service/probes.py", "project/config/wsgi.py"
 NOTES_PAGE = "project/notes/templates/notes/index.html"
@@ -40,6 +41,7 @@ CHANGES_ALL_SLOWLY = CHANGES_ALL.replace("'changed'", "'changed'; select pg_slee
 THEN_FAILS = (HEAD + """[migrations.RunSQL("select nothing")]\n""").replace(
     "0001_initial", "0002_next"
 )
+ADDS = HEAD + """[migrations.RunSQL("alter table notes_note add made_more int")]\n"""
 ANY_SQL = HEAD + """[migrations.RunSQL("select 1", "select 1")]\n"""
 
 
@@ -114,6 +116,30 @@ def test_one_whose_migration_fails(site: Site) -> None:
 
 
 @one_node
+@pytest.mark.fault("DEP38", "docker")
+@pytest.mark.fault("DB21", "docker")
+def test_one_whose_migration_needs_a_table_that_somebody_holds(site: Site) -> None:
+    """Visitors of that table are answered meanwhile, and the fix on the screen works."""
+    site.stack.set("LOCK_WAIT_SECONDS", "5")
+    site.add(MIGRATION, ADDS)
+    with site.stack.start("deploy.psql", *site.target, stdin=subprocess.PIPE) as holder:
+        assert holder.stdin and holder.stdout
+        holder.stdin.write("begin; select count(*) from notes_note;\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline()  # it has the lock
+        said = held_back(site, "DEP38", "a migration of a table that somebody holds")
+        assert "idle in transaction" in said and "psql" in said
+        assert "DB21" in site.stack.found_by_doctor()
+        ends = re.search(r"deploy\.psql --local -- -c '(select pg_terminate_backend\(\d+\))'", said)
+        assert ends, said
+        site.sql(ends[1])
+        holder.communicate()
+    assert "DB21" not in site.stack.found_by_doctor()
+    site.deploy()
+    site.assert_nothing_lost()
+
+
+@one_node
 def test_a_migration_that_fails_after_another_that_the_code_before_could_not_bear(
     site: Site,
 ) -> None:
@@ -129,6 +155,7 @@ def test_a_migration_that_fails_after_another_that_the_code_before_could_not_bea
 
 
 @one_node
+@pytest.mark.fault("DEP47", "docker")
 def test_one_that_is_killed_while_it_migrates(site: Site) -> None:
     """Its job goes on; a way back is not to look at the database before that has ended."""
     site.add(MIGRATION, CHANGES_ALL_SLOWLY)
@@ -137,6 +164,7 @@ def test_one_that_is_killed_while_it_migrates(site: Site) -> None:
     eventually(lambda: site.sql(asked) == "1", 60, "it migrates")
     os.killpg(running.pid, signal.SIGKILL)
     running.communicate()
+    assert "DEP47" in site.stack.found_by_doctor()
     said = site.refused("DEP20", "deploy.rollback")
     assert "waiting for" in said and "notes.0002_next" in said
     saved = max((site.stack.root / "backups").glob("*.dump"), key=lambda file: file.stat().st_mtime)
@@ -231,3 +259,19 @@ def test_a_migration_that_the_code_before_could_not_bear(site: Site) -> None:
     site.sql("delete from django_migrations where name = '0002_next'")  # as after a restore
     site.inv("deploy.rollback")
     assert site.release() == release
+
+
+@one_node
+@pytest.mark.fault("DEP46", "docker")
+@pytest.mark.fault("DEP48", "docker")
+def test_what_doctor_says_of_a_service_that_ends(site: Site) -> None:
+    """Here Swarm may start the proxy nowhere."""
+    assert not site.stack.found_by_doctor()
+    nowhere, update = "node.labels.nowhere==true", ("service", "update", "--detach=false")
+    docker(*update[:2], "--detach", "--constraint-add", nowhere, f"{site.name}_proxy")
+    try:
+        eventually(lambda: not site.tasks("proxy"), 60, "the proxy has ended")
+        assert {"DEP46", "DEP48"} <= site.stack.found_by_doctor()
+    finally:
+        docker(*update, "--constraint-rm", nowhere, f"{site.name}_proxy")
+    assert not site.stack.found_by_doctor()
