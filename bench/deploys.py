@@ -1,21 +1,34 @@
 """Ten rolling deploys of four replicas under load, each beside raw `docker stack deploy`.
 
 On the engine here as a Swarm of one node, by `inv deploy --local`; at the end it is left again,
-and all is removed. wrk sends requests all along; what it counts as failed is told.
+and all is removed. wrk sends requests all along, and its count of failures is printed. Then a
+deploy whose migration needs a table that an open transaction holds, while a visitor reads it.
 """
 
 import base64
 import json
 import os
 import re
+import ssl
 import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 
 from harness import Checkout, checkout, seconds
 
 DEPLOYS, REPLICAS, CONNECTIONS = 10, 4, 2
+LOCK_WAIT_SECONDS = 20
+MIGRATION = "project/notes/migrations/0002_bench.py"
+ADDS_A_COLUMN = """from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("notes", "0001_initial")]
+    beside_old_code = True
+    operations = [migrations.RunSQL("alter table notes_note add bench int")]
+"""
 PAGE = "project/home/templates/home/index.html"
 FILES = ("db.yaml", "web.yaml", "prod.yaml", "prod/db.yaml", "prod/encryption.yaml")
 
@@ -45,7 +58,8 @@ class Site:
 
     def set(self, key: str, value: str) -> None:
         path = self.it.root / ".env"
-        path.write_text(re.sub(rf"(?m)^{key}=.*$", f"{key}={value}", path.read_text()))
+        others = re.sub(rf"(?m)^{key}=.*\n", "", path.read_text())
+        path.write_text(f"{others}{key}={value}\n")
 
     def answer(self, *words: str) -> str:
         return subprocess.check_output(
@@ -58,9 +72,9 @@ class Site:
         self.it.run("git", "add", "--all")
         self.it.run("git", "commit", "-q", "-m", str(number))
 
-    def deploy(self) -> float:
+    def deploy(self, *flags: str) -> float:
         """Seconds of `inv deploy`, all of it: build, backup, roll, check."""
-        return seconds(lambda: self.it.run("./inv", "deploy", "--local"))
+        return seconds(lambda: self.it.run("./inv", "deploy", "--local", *flags))
 
     def raw(self) -> float:
         """Seconds of a build and of `docker stack deploy`, waited for, with the values of the last
@@ -131,7 +145,7 @@ def main() -> None:
 
 
 def bench(site: Site) -> None:
-    ours, raws, requests, failed = [], [], 0, []
+    ours, unchecked, raws, requests, failed = [], [], [], 0, []
     for number in range(1, DEPLOYS + 1):
         site.commit(number)
         load = Load(site.url, 600)
@@ -145,13 +159,60 @@ def bench(site: Site) -> None:
         if number <= 3:
             site.commit(-number)
             raws.append(site.raw())
-            site.deploy()
+            site.commit(-number * 10)
+            unchecked.append(site.deploy("--no-check"))
     print(f"{DEPLOYS} deploys of {REPLICAS} replicas: {requests} requests, failed: {set(failed)}")
     mine, raw = statistics.median(ours), statistics.median(raws)
     print(
         f"inv deploy {mine:.1f} s, raw build and docker stack deploy {raw:.1f} s: {mine / raw:.2f}"
     )
+    plain = statistics.median(unchecked)
+    checked = statistics.median(ours[: len(unchecked)])
+    print(f"beside it --no-check: {checked:.1f} s, {plain:.1f} s: {checked / plain:.2f}")
     print("each:", ", ".join(f"{one:.1f}" for one in ours), "| raw:", *(f"{r:.1f}" for r in raws))
+    held(site)
+
+
+def held(site: Site) -> None:
+    """A deploy that gives up on a table that somebody holds, and what a visitor of it waits."""
+    site.set("LOCK_WAIT_SECONDS", str(LOCK_WAIT_SECONDS))
+    (site.it.root / MIGRATION).write_text(ADDS_A_COLUMN)
+    site.commit(1000)
+    psql = ["./inv", "deploy.psql", "--local", "--", "--quiet", "--tuples-only"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(psql, cwd=site.it.root, **pipes) as holder:  # type: ignore[call-overload]
+        holder.stdin.write("begin; select count(*) from notes_note;\n")
+        holder.stdin.flush()
+        holder.stdout.readline()  # it has the lock
+        argv = ["./inv", "deploy", "--local"]
+        deploy = subprocess.Popen(argv, cwd=site.it.root, stderr=subprocess.PIPE, text=True)
+        waits, bad = visits(f"{site.url}notes/", deploy)
+        said = deploy.communicate()[1]
+        holder.stdin.close()
+    if "error DEP38" not in said:
+        sys.exit(f"the deploy did not wait for the table:\n{said}")
+    print(
+        f"a table held for {LOCK_WAIT_SECONDS} s of a deploy: {len(waits)} requests, {bad} failed, "
+        f"median {statistics.median(waits):.3f} s, slowest {max(waits):.2f} s"
+    )
+
+
+def visits(url: str, deploy: "subprocess.Popen[str]") -> tuple[list[float], int]:
+    """Seconds of each request for the page, one after the other until the deploy ends; and how
+    many failed."""
+    waits, bad = [], 0
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    while deploy.poll() is None:
+        began = time.monotonic()
+        try:
+            with urllib.request.urlopen(url, timeout=60, context=context) as answer:
+                answer.read()
+        except OSError:
+            bad += 1
+        waits.append(time.monotonic() - began)
+        time.sleep(0.05)
+    return waits, bad
 
 
 if __name__ == "__main__":

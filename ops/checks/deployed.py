@@ -43,8 +43,9 @@ def _is_deployed(name: str) -> bool:
 def _service(name: str, service: Service) -> Finding:
     short = service.name.removeprefix(f"{name}_")
     running = sum(task.runs for task in service.tasks)
-    fact = f"{running} of {service.replicas} tasks run"
-    if running >= service.replicas:
+    wanted = max(service.replicas, 1)  # of a service that Swarm may start nowhere it tells 0
+    fact = f"{running} of {wanted} tasks run"
+    if running >= wanted:
         return Finding(f"{SUBJECT}: {short}", fact)
     failed = [task for task in service.tasks if task.error]
     newest = max(failed, key=lambda task: task.since, default=None)
