@@ -515,19 +515,21 @@ def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = 
     rest=True,
     help={
         "suite": "one alone, such as unit or app; README.md has the list",
+        "quick": "those that need no stack: 3 minutes",
         "strict": "a suite that cannot run here is a failure",
     },
 )
-def run_tests(c: Context, suite: str = "", strict: bool = False) -> None:
+def run_tests(c: Context, suite: str = "", quick: bool = False, strict: bool = False) -> None:
     """Run every test that this machine can run.
 
     inv test
+    inv test --quick
     inv test --suite app
     inv test --suite app -- notes
     """
     from ops import suites
 
-    suites.run(suite, strict, remainder())
+    suites.run(suite, strict, remainder(), quick)
 
 
 @task(group=CODE, help={"fix": "mend what can be mended by itself"})

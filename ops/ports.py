@@ -19,7 +19,7 @@ IN_OUR_WAY = ("127.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1")
 FIELDS = '{{.Names}}\t{{.Label "com.docker.compose.project.working_dir"}}'
 
 
-def free_port(first: int = 8000) -> int:
+def free_port(first: int) -> int:
     """The first port from `first` on that nothing on the loopback interface listens on."""
     return next(port for port in range(first, 65536) if port_is_free(port))
 
