@@ -5,8 +5,9 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ops import ROOT, console, docker, packages, problems, process
+from ops import ROOT, console, docker, packages, process
 from ops.packages import InstallFailed
+from ops.problems import problem
 from ops.process import ChildFailed
 
 PYTHON = ".venv/bin/python"
@@ -35,7 +36,7 @@ class Suite:
 def run(only: str, strict: bool, arguments: Sequence[str]) -> None:
     """Run the suites, or the one named `only`; one that cannot run fails if `strict` or named."""
     if only and only not in SUITES:
-        raise problems.unknown_suite(only, SUITES)
+        raise problem("TASK05", suite=repr(only), known=", ".join(SUITES))
     outcomes = {only: _outcome(SUITES[only], arguments)} if only else _all_outcomes(arguments)
     console.say("\n" + console.table(("SUITE", "OUTCOME"), list(outcomes.items())))
     failures = ("FAILED", "not run") if strict or only else ("FAILED",)

@@ -11,6 +11,7 @@ PARTS = (
     "tasks.py",
     "ops",
     "compose",
+    "docs",
     "project",
     "requirements",
     ".env.example",
