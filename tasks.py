@@ -75,6 +75,17 @@ def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
     checks.run(fix, json)
 
 
+@task(group=STACK, help={"code": "such as DB02, as an error shows it"})
+def explain(c: Context, code: str) -> None:
+    """What an error's code means, from docs/problems.md.
+
+    inv explain DB02
+    """
+    from ops import explain as page
+
+    page.run(code)
+
+
 @task(
     group=STACK,
     help={
@@ -549,7 +560,7 @@ def lock(c: Context, upgrade: bool = False) -> None:
 
 
 namespace = Collection(
-    up, down, status, doctor, logs, open_page, build, compose,
+    up, down, status, doctor, explain, logs, open_page, build, compose,
     migrate, makemigrations, manage, shell,
     psql, volumes, nuke, undo,
     run_tests, lint, lock,

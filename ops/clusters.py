@@ -5,9 +5,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ops import console, docker, images, named_volume, newenv, problems, process
+from ops import console, docker, images, named_volume, newenv, process
 from ops.env import Settings
 from ops.lock import STATE
+from ops.problems import problem
 
 KEY = "POSTGRES_IMAGE"
 PENDING = STATE / "switch.json"
@@ -78,7 +79,7 @@ def survey(settings: Settings) -> Held:
     # Without the file there is one cluster alone.
     named = [one for one in found if one.name == active] or [one for one in found if one.finished]
     if not named:
-        raise problems.database_died("without data", "")
+        raise problem("DB01", state="without data")
     return Held(named[0], [one for one in found if one != named[0]])
 
 

@@ -8,12 +8,12 @@ import json
 from dataclasses import dataclass
 from types import ModuleType
 
-from ops import console, newenv, problems, process, runtimes, sessions
+from ops import console, newenv, process, runtimes, sessions
 from ops.client import MAINTENANCE
 from ops.data.contents import ANY_TABLE
 from ops.env import Settings
 from ops.lock import STATE, one_at_a_time
-from ops.problems import Problem
+from ops.problems import Problem, problem
 from ops.sessions import Session
 
 CHANGING = STATE / "password-changing"  # there while .env and the database may differ
@@ -116,11 +116,21 @@ def misfit(settings: Settings) -> Problem | None:
         return left_behind(settings)
     found, values = facts(settings), settings.values
     if values["SQL_USER"] not in found.roles:
-        database = "" if found.has_database else values["SQL_DATABASE"]
-        return problems.role_missing(values["SQL_USER"], ", ".join(found.roles), database)
+        return _role_missing(settings, found)
+    if not found.has_database and found.databases:
+        there = ", ".join(found.databases)
+        return problem("DB04", name=values["SQL_DATABASE"], databases=there)
     if not found.has_database:
-        return problems.database_missing(values["SQL_DATABASE"], ", ".join(found.databases))
-    return problems.password_differs(values["SQL_USER"])
+        return problem("DB04.none", name=values["SQL_DATABASE"])
+    return problem("DB02", user=values["SQL_USER"])
+
+
+def _role_missing(settings: Settings, found: Facts) -> Problem:
+    user, name = settings.values["SQL_USER"], settings.values["SQL_DATABASE"]
+    roles = ", ".join(found.roles)
+    if found.has_database:
+        return problem("DB03", user=user, roles=roles)
+    return problem("DB03.database", user=user, roles=roles, database=name)
 
 
 def left_behind(settings: Settings) -> Problem | None:
@@ -129,7 +139,7 @@ def left_behind(settings: Settings) -> Problem | None:
         return None
     databases = facts(settings).databases
     if databases and MAINTENANCE not in databases:
-        return problems.rows_elsewhere(MAINTENANCE, ", ".join(databases))
+        return problem("DB20", name=MAINTENANCE, databases=", ".join(databases))
     return None
 
 
@@ -205,26 +215,26 @@ def _mend(settings: Settings, task: str, script: str) -> Facts | None:
             _refuse_missing_role(settings)
         _as_superuser(settings, script)
         CHANGING.unlink(missing_ok=True)  # one that was cut off is finished by this, too
-        if problem := misfit(settings):
-            raise problem
+        if cause := misfit(settings):
+            raise cause
     return found
 
 
 def _own(settings: Settings) -> ModuleType:
     """The runtime, if the database is the stack's to change."""
     if not settings.has_own_database:
-        raise problems.database_elsewhere(settings.address)
+        raise problem("DB12", host=settings.address)
     return runtimes.of(settings)
 
 
 def _refuse_missing_role(settings: Settings) -> None:
     roles = facts(settings).roles
     if settings.values["SQL_USER"] not in roles:
-        raise problems.role_missing(settings.values["SQL_USER"], ", ".join(roles))
+        raise problem("DB03", user=settings.values["SQL_USER"], roles=", ".join(roles))
 
 
 def _as_superuser(settings: Settings, script: str) -> str:
     done = runtimes.of(settings).superuser(settings, script)
     if done.code:
-        raise problems.database_refuses(" ".join(done.err.split()))
+        raise problem("DB10", reason=" ".join(done.err.split()))
     return str(done.out).strip()

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ops import docker, postgres, problems, process
+from ops import docker, postgres, process
 from ops.client import Client
 from ops.docker import Container
 from ops.env import SYSTEM, Settings
-from ops.problems import Problem
+from ops.problems import Problem, problem
 from ops.process import ChildFailed
 
 CA = "/tmp/ca.pem"  # in the container
@@ -46,13 +46,13 @@ def missing_certificates(settings: Settings) -> Problem | None:
     file = settings.ca_file
     if file is None or (file.is_file() and PEM in file.read_text(errors="replace")):
         return None
-    return problems.certificates_missing(settings.values["SQL_SSLROOTCERT"])
+    return problem("DB14", name=settings.values["SQL_SSLROOTCERT"])
 
 
 def refuse_missing_certificates(settings: Settings) -> None:
     """Raise it."""
-    if problem := missing_certificates(settings):
-        raise problem
+    if cause := missing_certificates(settings):
+        raise cause
 
 
 def psql(settings: Settings, arguments: Sequence[str]) -> None:
@@ -122,7 +122,7 @@ def _in_container(settings: Settings) -> bool:
 def _on_path(program: str) -> str:
     if shutil.which(program):
         return program
-    raise problems.client_missing(program)
+    raise problem("EMB06", program=program)
 
 
 def _run(settings: Settings) -> list[str]:

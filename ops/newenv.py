@@ -9,8 +9,9 @@ import string
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from ops import ROOT, console, docker, env, ports, problems, process
+from ops import ROOT, console, docker, env, ports, process
 from ops.env import ENV, EXAMPLE
+from ops.problems import problem
 
 LETTERS = string.ascii_letters + string.digits
 FIRST_PORT = 8000  # where `.env.example` names none
@@ -31,14 +32,14 @@ def make(runtime: str = "") -> str:
     try:
         return _write(text)
     except OSError as error:
-        raise problems.env_not_writable(error.strerror or str(error)) from error
+        raise problem("ENV07", reason=error.strerror or str(error)) from error
 
 
 def _runtime_of_this_machine() -> str:
     if docker.engine_answers():
         return "docker"
-    if problem := docker.obstacle():
-        raise problem
+    if cause := docker.obstacle():
+        raise cause
     return "embedded"
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops import ROOT, is_checkout, problems, process
-from ops.problems import Problem
+from ops import ROOT, is_checkout, process
+from ops.problems import Problem, problem
 
 if TYPE_CHECKING:
     from psutil import Process
@@ -33,7 +33,9 @@ def refuse_taken(port: int) -> None:
 def taken(port: int) -> Problem:
     """The problem of a port that is not free."""
     by = holder(port)
-    return problems.port_taken(port, by.words, free_port(port), by.end)
+    if by.end:
+        return problem("NET01.ours", port=port, holder=by.words, end=by.end)
+    return problem("NET01", port=port, holder=by.words, free=free_port(port))
 
 
 def port_is_free(port: int) -> bool:

@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Sequence
 
-from ops import console, ownership, problems, process, runtimes
+from ops import console, ownership, process, runtimes
 from ops.data import backup, databases, undo
 from ops.data.backups import Backup
 from ops.env import Settings
 from ops.lock import one_at_a_time
-from ops.problems import Problem
+from ops.problems import Problem, problem
 
 Rows = Sequence[tuple[str, str, str]]
 
@@ -50,7 +50,7 @@ def _save(settings: Settings, with_backup: bool) -> list[Backup]:
             ]
     except (Problem, OSError) as error:
         why = error if isinstance(error, Problem) else ownership.of(error)
-        raise problems.no_backup_before_nuke(why.what, why.mend) from error
+        raise problem("BAK16", why=why.what, fix=why.mend) from error
 
 
 def _row(saved: Backup) -> tuple[str, str, str]:
@@ -61,7 +61,7 @@ def _row(saved: Backup) -> tuple[str, str, str]:
 def refuse_unasked(yes: bool, task: str = "nuke", removes: str = "all of it") -> None:
     """Raise where a question would have nobody to answer it, before anything is done in vain."""
     if not (yes or process.mode.dry or sys.stdin.isatty()):
-        raise problems.nuke_needs_consent(task, removes)
+        raise problem("TASK02", task=task, removes=removes)
 
 
 def confirm(project: str, doomed: Rows, yes: bool, task: str = "nuke") -> None:
@@ -72,13 +72,13 @@ def confirm(project: str, doomed: Rows, yes: bool, task: str = "nuke") -> None:
     console.say(f"All data listed here will be removed. To go on, type the name: {project}")
     typed = sys.stdin.readline().strip()
     if typed != project:
-        raise problems.nuke_refused(typed, task)
+        raise problem("TASK03", typed=repr(typed), task=task)
 
 
 def check(project: str, left: Sequence[str]) -> None:
     """Say that all is gone, or raise with what is `left`."""
     if left:
-        raise problems.nuke_incomplete(left)
+        raise problem("TASK04", left=", ".join(left))
     console.say(f"{project} is gone; .env and the files of this folder stay")
 
 

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ops import ROOT, console, docker, packages, problems, process
+from ops import ROOT, console, docker, packages, process
 from ops.packages import InstallFailed
+from ops.problems import problem
 from ops.process import ChildFailed
 
 PYTHON = ".venv/bin/python"
@@ -114,7 +115,7 @@ def run(only: str, strict: bool, arguments: Sequence[str], quick: bool = False) 
     """Run the suites, those that are quick, or the one named `only`; one that cannot run is a
     failure if `strict` or named."""
     if only and only not in SUITES:
-        raise problems.unknown_suite(only, SUITES)
+        raise problem("TASK05", suite=repr(only), known=", ".join(SUITES))
     course = Course({only: ()} if only else QUICK if quick else ROUNDS, arguments)
     if not only:
         course.announce()

@@ -12,6 +12,7 @@ PARTS = (
     "tasks.py",
     "ops",
     "compose",
+    "docs",
     "project",
     "requirements",
     ".env.example",

@@ -5,11 +5,12 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from ops import ROOT, freshness, packages, postgres, problems, strays
+from ops import ROOT, freshness, packages, postgres, strays
 from ops.causes import web as web_cause
 from ops.checks import Finding, Fix, port, server
 from ops.env import Settings
 from ops.lock import one_at_a_time
+from ops.problems import problem
 from ops.runtimes import embedded
 
 
@@ -20,9 +21,7 @@ def check(settings: Settings) -> list[Finding]:
     running = embedded.processes(settings)
     if lost := embedded.lost(settings):
         words = ", ".join(lost.values())
-        return [
-            Finding("processes", f"{words} lost sight of", problems.strays(list(lost.values())))
-        ]
+        return [Finding("processes", f"{words} lost sight of", problem("EMB08", processes=words))]
     strays.refuse_moved_away(embedded.home_of(settings), embedded.DB)
     return [
         *(_folder(settings) if settings.has_own_database else ()),
@@ -49,7 +48,8 @@ def _leftovers(home: Path) -> Finding:
         return Finding("leftovers", "no half-made cluster")
     names = [str(path) for path in left]
     fix = Fix(f"rm -r {' '.join(names)}", partial(_remove, left))
-    return Finding("leftovers", "a half-made cluster", problems.leftovers(names), fix)
+    half_made = problem("RUN05", names=", ".join(names))
+    return Finding("leftovers", "a half-made cluster", half_made, fix)
 
 
 def _remove(folders: list[Path]) -> None:
@@ -70,7 +70,7 @@ def _service(settings: Settings, name: str, running: dict[str, int | None]) -> F
     if name == "db" and running["web"] and (full := postgres.disk_full(log)):
         return Finding(name, "ended", full)
     if any(running.values()):
-        return Finding(name, "not running", problems.not_running(name))
+        return Finding(name, "not running", problem("RUN01", service=name))
     return Finding(name, "not running", known=False)
 
 
@@ -85,4 +85,4 @@ def _stack(running: dict[str, int | None]) -> list[Finding]:
         return []
     if freshness.is_current(freshness.embedded_inputs(), {}):
         return [Finding("stack", "as .env and the packages say")]
-    return [Finding("stack", "older than its files", problems.changed_since_up())]
+    return [Finding("stack", "older than its files", problem("RUN04"))]

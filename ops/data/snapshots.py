@@ -3,12 +3,14 @@
 import shlex
 from collections.abc import Sequence
 
-from ops import console, git, problems, process, runtimes
+from ops import console, git, process, runtimes
 from ops.client import Client
+from ops.console import few
 from ops.data import databases
 from ops.data.databases import Beside
 from ops.env import Settings
 from ops.lock import one_at_a_time
+from ops.problems import problem
 from ops.volumes import age
 
 LONGEST = 40  # characters of a name
@@ -18,7 +20,7 @@ def make(settings: Settings, name: str) -> None:
     """Copy the database under this name, or that of the git branch."""
     name = name or branch()
     if not name.isprintable() or len(name) > LONGEST or name.startswith("part-"):
-        raise problems.bad_snapshot_name(name, LONGEST)
+        raise problem("BAK11", name=repr(name), longest=LONGEST)
     databases.refuse_without_data(settings)
     with one_at_a_time("db.snapshot"), runtimes.of(settings).client(settings) as client:
         if process.mode.dry:
@@ -45,9 +47,9 @@ def _listed(settings: Settings, gone: str) -> list[Beside]:
 def branch() -> str:
     """The git branch that is checked out; `snapshot` where there is none."""
     found = git.ask("symbolic-ref", "--quiet", "--short", "HEAD")
-    if problem := git.refusal(found):
-        console.say(f"the snapshot does not get the branch's name: {problem.what}")
-        console.say(f"to fix it: {problem.mend}; or give the snapshot a --name")
+    if cause := git.refusal(found):
+        console.say(f"the snapshot does not get the branch's name: {cause.what}")
+        console.say(f"to fix it: {cause.mend}; or give the snapshot a --name")
     return found.out.strip()[:LONGEST] or "snapshot"
 
 
@@ -55,7 +57,7 @@ def find(client: Client, name: str) -> Beside:
     """The one of this name, or a problem."""
     there = {one.name: one for one in databases.beside(client)}
     if name not in there:
-        raise problems.no_such_snapshot(name, list(there))
+        raise problem("BAK17", name=repr(name), known=few(list(there)))
     return there[name]
 
 

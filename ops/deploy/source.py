@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops import ROOT, docker, git, images, process, temporary
-from ops import problems as general
-from ops.deploy import problems, tree
+from ops.console import few
+from ops.deploy import tree
 from ops.deploy.production import Production
+from ops.problems import Problem, problem
 
 DOCKERFILE = "compose/web/Dockerfile"
 MIGRATIONS = ":(glob)project/**/migrations/*.py"
@@ -34,10 +35,11 @@ def commit() -> Commit:
     return Commit(head.out.strip()[:12], tuple(line[3:] for line in changes), _repository())
 
 
-def _no_commit(head: process.Result) -> general.Problem:
+def _no_commit(head: process.Result) -> Problem:
     if head.code in (126, 127):
-        return problems.git_missing()
-    return problems.no_commit(head.err.strip().removeprefix("fatal: ").splitlines()[-1:])
+        return problem("DEP32")
+    reason = head.err.strip().removeprefix("fatal: ").splitlines()[-1:]
+    return problem("DEP06", why="".join(reason) or "git has no commit here")
 
 
 def _repository() -> str:
@@ -46,12 +48,12 @@ def _repository() -> str:
     return next(iter(git.ask("rev-list", "--max-parents=0", "HEAD").out.split()[-1:]), "")[:12]
 
 
-def lacks() -> list[general.Problem]:
+def lacks() -> list[Problem]:
     """What of the commit is not here, so that it cannot get into the image."""
     absent, pointers = tree.absent(), tree.pointers()
     return [
-        *([problems.submodules_absent(absent)] if absent else []),
-        *([problems.pointers_alone(pointers)] if pointers else []),
+        *([problem("DEP33", paths=few(absent))] if absent else []),
+        *([problem("DEP34", paths=few(pointers))] if pointers else []),
     ]
 
 
@@ -115,7 +117,7 @@ def push(tag: str) -> None:
     code = process.attach(["docker", "push", "--quiet", tag], progress=True)
     process.stop_if_interrupted(code)
     if code:
-        raise problems.image_not_pushed(tag)
+        raise problem("DEP11", image=tag)
 
 
 def drop_old(stack: str, kept: Sequence[str]) -> None:
@@ -145,8 +147,8 @@ def _tag_content(building: str) -> str:
     return own
 
 
-def _build_failed(production: Production, said: str) -> general.Problem:
+def _build_failed(production: Production, said: str) -> Problem:
     log = f"less {images.BUILD_LOG.relative_to(ROOT)}" if said else "it stands above"
     step = images.failing_step(said)
     known = images.cause_of_step(production.values, step, log)
-    return known or problems.image_not_built(step, log)
+    return known or problem("DEP10", step, log=log)

@@ -17,7 +17,6 @@ from ops import (
     images,
     named_volume,
     ports,
-    problems,
     process,
     readiness,
     seen,
@@ -30,7 +29,7 @@ from ops.client import MAINTENANCE, Client
 from ops.docker import Container
 from ops.env import Settings
 from ops.lock import one_at_a_time
-from ops.problems import Problem
+from ops.problems import Problem, problem
 from ops.process import ChildFailed, Result
 from ops.readiness import Readiness
 from ops.status import ServiceStatus, Status
@@ -121,7 +120,7 @@ def start_database(settings: Settings) -> None:
     while not process.mode.dry and not _lets_superuser_in(settings):
         db = _container(settings, "db")
         if db is None or not db.running or time.monotonic() > deadline:
-            raise db_cause.of(settings, db) if db else problems.not_running("db")
+            raise db_cause.of(settings, db) if db else problem("RUN01", service="db")
         time.sleep(0.2)
 
 
@@ -296,8 +295,8 @@ def _note_unhealthy(settings: Settings, found: Sequence[Container]) -> None:
     """Say which services that ran before docker calls unhealthy, though the page is served."""
     for container in found:
         sick = container.running and "(unhealthy)" in container.status
-        if sick and (problem := cause_of(settings, container)):
-            console.say(problem.as_note())
+        if sick and (cause := cause_of(settings, container)):
+            console.say(cause.as_note())
 
 
 def _after_removals(settings: Settings) -> list[Container]:
@@ -377,17 +376,17 @@ def _refuse_misfit(settings: Settings, db: dict[str, Any], image: dict[str, Any]
     major = made_with.get("PG_MAJOR", "")
     if offered.get("PG_MAJOR", major) != major:
         wanted, before = settings.values["POSTGRES_IMAGE"], db["Config"]["Image"]
-        raise problems.other_version(major, wanted, offered["PG_MAJOR"], before)
+        raise db_cause.other_version(major, wanted, offered["PG_MAJOR"], before)
     given = {name: settings.values[key] for name, key in MADE_WITH.items()}
     changed = any(made_with.get(name) != value for name, value in given.items())
-    if changed and not process.mode.dry and (problem := database.misfit(settings)):
-        raise problem
+    if changed and not process.mode.dry and (cause := database.misfit(settings)):
+        raise cause
 
 
 def _refuse_engine_elsewhere() -> None:
     chosen_by, host = docker.endpoint()
     if docker.is_elsewhere(host):
-        raise problems.engine_elsewhere(chosen_by, host, answers=True)
+        raise docker.elsewhere(chosen_by, host)
 
 
 def _refuse_left_behind(settings: Settings) -> None:
@@ -395,16 +394,16 @@ def _refuse_left_behind(settings: Settings) -> None:
     named = settings.values["SQL_DATABASE"] == MAINTENANCE
     if named and settings.has_own_database and not process.mode.dry:
         start_database(settings)
-        if problem := database.left_behind(settings):
-            raise problem
+        if cause := database.left_behind(settings):
+            raise cause
 
 
 def _not_started(settings: Settings) -> Problem:
     if not docker.running(settings, "web") and not ports.port_is_free(settings.web_port):
         return ports.taken(settings.web_port)
     own = settings.has_own_database
-    if own and (problem := images.of_architecture("POSTGRES_IMAGE", settings)):
-        return problem
+    if own and (cause := images.of_architecture("POSTGRES_IMAGE", settings)):
+        return cause
     # The reason stands above, for a person to read; again for us, up to where nothing is started.
     argv = ["docker", "compose", "create", "--no-build", *settings.services]
     said = process.run(argv, env=web_env.compose_environment(settings)).err
@@ -424,13 +423,13 @@ def _wait_until_healthy(settings: Settings) -> dict[str, Container]:
         if len(found) == len(settings.services) and not late:
             return found
         for container in sorted(late, key=lambda container: container.service):
-            if problem := cause_of(settings, container):
-                raise problem
+            if cause := cause_of(settings, container):
+                raise cause
         waited = time.monotonic() - started
         if waited > WAIT_SECONDS:
             raise _late(settings, found, late)
-        if waited > CHECK_SECONDS and (problem := _failing_check(settings, late)):
-            raise problem
+        if waited > CHECK_SECONDS and (cause := _failing_check(settings, late)):
+            raise cause
         if waited > TELL_SECONDS and not told:
             waits_for = ", ".join(f"{c.service} ({c.status})" for c in late)
             console.say(f"still waiting for {waits_for}; inv logs shows what it does")
@@ -472,13 +471,13 @@ def _cause_of_death(settings: Settings, container: Container) -> Problem:
 
 def _late(settings: Settings, found: Mapping[str, Container], late: Sequence[Container]) -> Problem:
     if not late:  # removed meanwhile, by somebody else
-        return problems.not_running(next(n for n in settings.services if n not in found))
+        return problem("RUN01", service=next(n for n in settings.services if n not in found))
     first = min(late, key=lambda container: container.service)
-    problem = _cause_of_death(settings, first)
-    if problem.code == "WEB01":
+    cause = _cause_of_death(settings, first)
+    if cause.code == "WEB01":
         said = check.last_said(docker.inspect(first.name).get(first.name, {}))
-        problem.evidence = "\n".join(filter(None, (problem.evidence, said)))
-    return problem
+        cause.evidence = "\n".join(filter(None, (cause.evidence, said)))
+    return cause
 
 
 # nuke
@@ -520,7 +519,7 @@ def _in_service(
         flags = ["--rm", "--no-deps", *terminal, *_environment(list(variables))]
         _compose(settings, "run", *flags, "web", *argv, variables=variables)
     else:
-        raise problems.not_running(service)
+        raise problem("RUN01", service=service)
 
 
 def _exec(
@@ -536,7 +535,7 @@ def _exec(
 def _running(settings: Settings, service: str) -> Container:
     container = docker.running(settings, service)
     if container is None:
-        raise problems.not_running(service)
+        raise problem("RUN01", service=service)
     return container
 
 

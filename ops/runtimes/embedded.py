@@ -21,7 +21,6 @@ from ops import (
     packages,
     ports,
     postgres,
-    problems,
     process,
     readiness,
     strays,
@@ -33,7 +32,7 @@ from ops.client import Client
 from ops.env import Settings
 from ops.lock import STATE, one_at_a_time
 from ops.postgres import Server
-from ops.problems import Problem
+from ops.problems import Problem, problem
 from ops.process import Result
 from ops.status import ServiceStatus, Status
 from ops.volumes import Volume
@@ -121,7 +120,7 @@ def start_database(settings: Settings) -> None:
 def refuse_lost(settings: Settings) -> None:
     """Raise where a database of this checkout runs that `up` has to end first."""
     if is_lost(settings):
-        raise problems.strays([f"db (process {DB.pid()})"])
+        raise problem("EMB08", processes=f"db (process {DB.pid()})")
     if DB.pid() is None:
         found = [it for it in strays.find(KNOWN) if it.service == "db"]
         if found:
@@ -156,7 +155,7 @@ def superuser(settings: Settings, script: str) -> Result:
     The script finds SQL_USER, SQL_PASSWORD and SQL_DATABASE of `.env` in its environment.
     """
     if DB.pid() is None:
-        raise problems.not_running("db")
+        raise problem("RUN01", service="db")
     return postgres.superuser(server_of(settings), script, _environment(settings))
 
 
@@ -171,13 +170,13 @@ def logs(settings: Settings, service: str, follow: bool, lines: str) -> None:
     chosen = [settings.service(service)] if service else settings.services
     files = [str(process_of(name).log) for name in chosen if process_of(name).log.exists()]
     if not files:
-        raise problems.not_running(" and ".join(chosen))
+        raise problem("RUN01", service=" and ".join(chosen))
     process.attach_or_fail(["tail", "-n", lines, *(["-F"] if follow else []), *files])
 
 
 def compose(settings: Settings, arguments: Sequence[str]) -> None:
     """There is no Compose on this runtime."""
-    raise problems.needs_docker("compose")
+    raise problem("RUN06", task="compose")
 
 
 def volumes(settings: Settings) -> list[Volume]:
@@ -282,13 +281,13 @@ def _is_starting(inputs: str) -> bool:
 
 def _fit_database(settings: Settings) -> None:
     if logs_in(settings):
-        if problem := database.left_behind(settings):
-            raise problem
+        if cause := database.left_behind(settings):
+            raise cause
         return
     if not database.facts(settings).databases:  # made a moment ago, or by a task that was ended
         database.make(settings)
-    if problem := database.misfit(settings):
-        raise problem
+    if cause := database.misfit(settings):
+        raise cause
 
 
 def _migrate(settings: Settings) -> None:
@@ -452,9 +451,9 @@ def process_of(service: str) -> Background:
 def _need_database(settings: Settings) -> None:
     packages.ensure("embedded")
     if settings.has_own_database and DB.pid() is None:
-        raise problems.not_running("db")
+        raise problem("RUN01", service="db")
     if is_lost(settings):
-        raise problems.strays([f"db (process {DB.pid()})"])
+        raise problem("EMB08", processes=f"db (process {DB.pid()})")
     database.settle(settings)
 
 
