@@ -69,7 +69,7 @@ def filler_of(settings: Settings) -> str:
 
 def is_there(settings: Settings) -> bool:
     """Whether there is a volume for clusters to be in."""
-    return settings.runtime == "docker" and bool(docker.inspect(named_volume.name_of(settings)))
+    return settings.in_containers and bool(docker.inspect(named_volume.name_of(settings)))
 
 
 def survey(settings: Settings) -> Held:

@@ -116,7 +116,7 @@ def _start(settings: Settings, name: str) -> None:
 
 
 def _in_container(settings: Settings) -> bool:
-    return settings.runtime == "docker" or docker.engine_answers()
+    return settings.in_containers or docker.engine_answers()
 
 
 def _on_path(program: str) -> str:
@@ -129,7 +129,7 @@ def _run(settings: Settings) -> list[str]:
     """`docker run` as a one-off container of this project, which reaches what the web reaches."""
     labels = (f"{docker.PROJECT}={settings.project}", f"{docker.ONE_OFF}=True")
     flags = [word for label in labels for word in ("--label", label)]
-    if settings.runtime == "embedded":  # there the web is a process of this machine
+    if not settings.in_containers:  # there the web is a process of this machine
         flags += ["--network", "host"]
     if settings.ca_file:
         flags += ["--mount", docker.bind(str(settings.ca_file), CA)]

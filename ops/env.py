@@ -57,6 +57,11 @@ class Settings:
         return self.values["RUNTIME"]
 
     @property
+    def in_containers(self) -> bool:
+        """Whether the services are containers, rather than processes of this machine."""
+        return self.runtime == "docker"
+
+    @property
     def project(self) -> str:
         return self.values["COMPOSE_PROJECT_NAME"]
 

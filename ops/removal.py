@@ -15,22 +15,22 @@ Rows = Sequence[tuple[str, str, str]]
 
 def run(settings: Settings, yes: bool, with_backup: bool) -> None:
     """Back up, list what goes, ask for the project's name, remove it, check that it is gone."""
-    runtime = runtimes.of(settings)
+    stack = runtimes.of(settings)
     with one_at_a_time("nuke"):
-        doomed: Rows = runtime.inventory(settings)
+        doomed: Rows = stack.inventory()
         if not doomed:
             console.say(f"nothing of {settings.project} is here")
             _say_what_stays(settings, [])
             return
         refuse_unasked(yes)
-        saved = _save(settings, with_backup) if runtime.has_data(settings) else []
+        saved = _save(settings, with_backup) if stack.has_data() else []
         confirm(settings.project, [*doomed, *map(_row, saved)], yes)
         if process.mode.dry:
             return
         if saved:
             undo.remember("nuke", backups=[made.name for made in saved])
-        runtime.remove_all(settings)
-        check(settings.project, [name for _, name, _ in runtime.inventory(settings)])
+        stack.remove_all()
+        check(settings.project, [name for _, name, _ in stack.inventory()])
         _say_what_stays(settings, saved)
 
 
@@ -42,7 +42,7 @@ def _save(settings: Settings, with_backup: bool) -> list[Backup]:
         console.say("no backup is made: nothing will bring the data back")
         return []
     try:
-        with runtimes.of(settings).client(settings) as client:
+        with runtimes.of(settings).client() as client:
             others = databases.besides(settings, client)
             return [
                 backup.make(settings, client, "before nuke", other=other)
@@ -87,5 +87,5 @@ def _say_what_stays(settings: Settings, saved: Sequence[Backup]) -> None:
         console.say("the data are in backups/; inv undo brings them back")
     if not settings.has_own_database:
         console.say(f"the database on {settings.values['SQL_HOST']} was not touched")
-    if unused := runtimes.of(settings).data_that_stay(settings):
+    if unused := runtimes.of(settings).data_that_stay():
         console.say(f"Data that this stack does not use now stay as well: {', '.join(unused)}")

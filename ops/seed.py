@@ -18,7 +18,7 @@ def run(settings: Settings, admin: bool) -> None:
     variables = _admin(settings) if admin else {}
     arguments = ["load_seed", *(["--admin"] if admin else [])]
     with one_at_a_time("db.seed"):  # two at once would both find an object missing
-        runtimes.of(settings).manage(settings, arguments, variables)
+        runtimes.of(settings).manage(arguments, variables)
 
 
 def _admin(settings: Settings) -> dict[str, str]:

@@ -41,7 +41,7 @@ def refused(settings: Settings, sentence: str) -> Problem:
 
 def _cause(settings: Settings, text: str) -> tuple[str, str]:
     host = settings.values["SQL_HOST"]
-    if settings.runtime == "docker" and host in LOOPBACK:
+    if settings.in_containers and host in LOOPBACK:
         return f"SQL_HOST, since {host} is the container itself there", "use --runtime embedded"
     found = (told for pattern, told in CAUSES.items() if re.search(pattern, text))
     return next(found, (ALL, ""))

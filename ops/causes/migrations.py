@@ -80,7 +80,7 @@ def by_hand(settings: Settings, arguments: Sequence[str]) -> None:
     from ops import runtimes
 
     try:
-        runtimes.of(settings).manage(settings, ["migrate", *arguments])
+        runtimes.of(settings).manage(["migrate", *arguments])
     except ChildFailed as failed:
         if named := cause(failed.code, ABOVE):
             raise named from failed

@@ -117,7 +117,7 @@ def of_running(settings: Settings, answer: Readiness, log: str) -> Problem:
 
 def lost_names(settings: Settings, answer: Readiness) -> Problem | None:
     """Whether the web no longer finds its database by name, though it runs: asked from within."""
-    own = settings.runtime == "docker" and settings.has_own_database
+    own = settings.in_containers and settings.has_own_database
     if not own or NO_NAME not in answer.reason:
         return None
     web, db = docker.running(settings, "web"), docker.running(settings, "db")

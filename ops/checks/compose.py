@@ -21,7 +21,7 @@ from ops.docker import Container
 from ops.env import Settings
 from ops.lock import STATE
 from ops.problems import Problem, problem
-from ops.runtimes import compose
+from ops.runtimes import docker_stack
 
 # Told to end: by itself, by a signal, or with the engine.
 STOPPED = (0, *process.INTERRUPTED, 255)
@@ -93,7 +93,7 @@ def _own_services(settings: Settings, services: dict[str, Container]) -> list[Fi
     """Those services of a compose file of the user's own that docker calls unhealthy."""
     sick = [c for c in services.values() if c.running and "(unhealthy)" in c.status]
     own = [c for c in sick if c.service not in settings.services]
-    return [Finding(c.service, c.status, compose.cause_of(settings, c)) for c in own]
+    return [Finding(c.service, c.status, docker_stack.cause_of(settings, c)) for c in own]
 
 
 def _folder(settings: Settings) -> list[Finding]:
@@ -124,7 +124,7 @@ def _network(settings: Settings) -> list[Finding]:
 
 def _cause(settings: Settings, found: Container) -> Problem | None:
     if found.running or found.service == "db":
-        return compose.cause_of(settings, found)
+        return docker_stack.cause_of(settings, found)
     log = docker.last_lines(found, web_cause.LINES)
     return web_cause.still_holds(settings, log, found.status, docker.ended(found))
 
@@ -141,7 +141,7 @@ def _image(settings: Settings, web: Container | None, image: dict[str, Any] | No
 def _stack(settings: Settings, services: dict[str, Container]) -> list[Finding]:
     if not all(name in services and services[name].running for name in settings.services):
         return []
-    if compose.is_edited(settings, services):
+    if docker_stack.is_edited(settings, services):
         return [Finding("stack", "older than its files", problem("RUN04"))]
     return [Finding("stack", "as .env and the compose files say")]
 

@@ -12,7 +12,7 @@ from ops.deploy.releases import Release
 from ops.deploy.stack import Service
 from ops.env import Settings
 from ops.problems import Problem, problem
-from ops.runtimes.compose import SUPERUSER
+from ops.runtimes.docker_stack import SUPERUSER
 
 SUBJECT = "trial"
 READY = "/readyz"

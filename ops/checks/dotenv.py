@@ -152,7 +152,7 @@ def _git() -> list[Finding]:
 
 
 def _owner(settings: Settings) -> list[Finding]:
-    if settings.runtime != "docker":  # embedded, the web runs as whoever starts it
+    if not settings.in_containers:  # embedded, the web runs as whoever starts it
         return []
     uid, owner = int(settings.values["APP_UID"]), ROOT.stat().st_uid
     if uid != owner:

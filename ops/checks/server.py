@@ -28,7 +28,7 @@ def check(settings: Settings) -> list[Finding]:
 
 def _mend(settings: Settings) -> None:
     database.set_password(settings)
-    runtimes.of(settings).up(settings)  # what died of it starts again
+    runtimes.of(settings).up()  # what died of it starts again
 
 
 def _facts(settings: Settings) -> list[Finding]:

@@ -12,11 +12,11 @@ CLOCK_SECONDS = 60
 
 def check(settings: Settings) -> list[Finding]:
     """What a running web says of itself; nothing of one that does not run."""
-    runtime = runtimes.of(settings)
-    log = runtime.web_log(settings)
+    stack = runtimes.of(settings)
+    log = stack.web_log()
     if log is None:
         return []
-    if not runtime.is_served(settings):  # whoever answers there is not this web
+    if not stack.is_served():  # whoever answers there is not this web
         return [Finding("web", f"not at port {settings.web_port}", problem("RUN04"))]
     answer = readiness.ask(settings)
     return [
@@ -56,7 +56,7 @@ def _page(settings: Settings, answer: Readiness) -> Finding:
         return Finding("page", "answers 400", problem("WEB05", host="127.0.0.1"))
     status = readiness.page_status(settings)
     if status >= 500 and answer.ready:
-        log = runtimes.of(settings).web_log(settings) or ""
+        log = runtimes.of(settings).web_log() or ""
         cause = problem("WEB07", web_cause.last_exception(log), url=settings.url, status=status)
         return Finding("page", f"answers {status}", cause)
     well = 200 <= status < 500

@@ -22,7 +22,7 @@ from ops.progress import bar
 def run(settings: Settings, to: str, verify: bool) -> None:
     """Make a backup, in backups/ or as the file `to`; say what it is."""
     databases.refuse_without_data(settings)
-    with one_at_a_time("db.backup"), runtimes.of(settings).client(settings) as client:
+    with one_at_a_time("db.backup"), runtimes.of(settings).client() as client:
         if process.mode.dry:
             process.show(client.command("pg_dump", *_arguments(client, "SNAPSHOT"))[0])
             return

@@ -151,7 +151,7 @@ class Beside:
 
 def has_data(settings: Settings) -> bool:
     """Whether there is a server with data to ask; the stack's own may not be made yet."""
-    return not settings.has_own_database or runtimes.of(settings).has_data(settings)
+    return not settings.has_own_database or runtimes.of(settings).has_data()
 
 
 def refuse_without_data(settings: Settings) -> None:

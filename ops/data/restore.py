@@ -20,17 +20,17 @@ GROWTH = {"archive": 3, "plain": 1}
 
 def run(settings: Settings, which: str) -> None:
     """Restore a backup, a snapshot or a dump; the database as it was is kept for undo."""
-    runtime = runtimes.of(settings)
-    with one_at_a_time("db.restore"), runtime.client(settings) as client:
+    stack = runtimes.of(settings)
+    with one_at_a_time("db.restore"), stack.client() as client:
         if process.mode.dry:
             console.say(f"would restore {which} beside {client.database}, and swap the two")
             return
         _confirm_elsewhere(settings)
         _restore(settings, client, which)
         console.say("the database as it was is kept; inv undo brings it back")
-        served = runtime.web_log(settings) is not None
+        served = stack.web_log() is not None
     if served:  # it reconnects by itself; the migrations that it needs may be missing
-        runtime.up(settings)
+        stack.up()
 
 
 def _restore(settings: Settings, client: Client, which: str) -> None:

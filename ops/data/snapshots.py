@@ -22,7 +22,7 @@ def make(settings: Settings, name: str) -> None:
     if not name.isprintable() or len(name) > LONGEST or name.startswith("part-"):
         raise problem("BAK11", name=repr(name), longest=LONGEST)
     databases.refuse_without_data(settings)
-    with one_at_a_time("db.snapshot"), runtimes.of(settings).client(settings) as client:
+    with one_at_a_time("db.snapshot"), runtimes.of(settings).client() as client:
         if process.mode.dry:
             console.say(f"would copy {client.database} to {databases.named(client, name)}")
             return
@@ -37,7 +37,7 @@ def run(settings: Settings, gone: str, as_json: bool) -> None:
 
 
 def _listed(settings: Settings, gone: str) -> list[Beside]:
-    with one_at_a_time("db.snapshots"), runtimes.of(settings).client(settings) as client:
+    with one_at_a_time("db.snapshots"), runtimes.of(settings).client() as client:
         if gone and not process.mode.dry:
             databases.drop(client, find(client, gone).database)
             console.say(f"{gone} is gone")
@@ -63,7 +63,7 @@ def find(client: Client, name: str) -> Beside:
 
 def fitting(settings: Settings, unknown: Sequence[str]) -> str:
     """The newest that has none of these migrations; '' if there is none."""
-    with runtimes.of(settings).client(settings) as client:
+    with runtimes.of(settings).client() as client:
         there = databases.beside(client)
     held = ((one.name, set(one.note.migrations)) for one in there)
     return next((name for name, has in held if has and not has & set(unknown)), "")

@@ -68,7 +68,7 @@ def run(settings: Settings) -> None:
             console.say(f"would undo: {_words(acts()[-1])}")
             return
         settings = _undo(settings)
-    runtimes.of(settings).up(settings)
+    runtimes.of(settings).up()
     console.answer(settings.url)
 
 
@@ -76,7 +76,7 @@ def _undo(settings: Settings) -> Settings:
     """The settings, which another cluster changes."""
     act = acts()[-1]
     if not act.cluster:  # a server that does not start is no reason not to leave its cluster
-        with runtimes.of(settings).client(settings) as client:
+        with runtimes.of(settings).client() as client:
             act = _last_kept(client)
             if act.backups:
                 _from_backups(settings, client, act)

