@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 
 from ops import console, env, ownership, process, runtimes
-from ops.checks import Finding, Fix, deployed, dotenv, files, remote, web
+from ops.checks import Finding, Fix, deployed, dotenv, files, remote, repository, web
 from ops.env import Settings
 from ops.problems import Problem
 from ops.process import ChildFailed
@@ -34,7 +34,8 @@ def examine() -> list[Finding]:
         return [Finding(".env", "cannot be used", problem), *_findings(files.check)]
     module = import_module(f"ops.checks.{runtimes.MODULES[settings.runtime]}")
     checks: Sequence[Check] = (
-        *(dotenv.check, files.check, module.check, remote.check, web.check, deployed.check),
+        *(dotenv.check, files.check, repository.check, module.check),
+        *(remote.check, web.check, deployed.check),
     )
     found: list[Finding] = []
     for check in checks:

@@ -88,14 +88,17 @@ def submodules_absent(paths: Sequence[str]) -> Problem:
     )
 
 
-def pointers_alone(paths: Sequence[str]) -> Problem:
+def pointers_alone(paths: Sequence[str], has_lfs: bool) -> Problem:
     """Files of Git LFS are not fetched"""
+    fetch, why = "git lfs install && git lfs pull", "git-lfs is not installed, and git calls it."
+    if not has_lfs:
+        install = "install git-lfs (on Debian or Ubuntu: sudo apt-get install git-lfs), then"
+        return Problem("DEP34", f"{few(paths)}: {why}", f"{install} {fetch}, {AGAIN}")
     return Problem(
         "DEP34",
         f"{few(paths)}: Git LFS has not fetched the content, and the image would get the pointer "
         "in its place.",
-        "git lfs install && git lfs pull, then type: inv deploy (or deploy it as it is: "
-        "inv deploy --dirty)",
+        f"{fetch}, then type: inv deploy (or deploy it as it is: inv deploy --dirty)",
     )
 
 

@@ -30,12 +30,15 @@ def commit() -> Commit:
     head = git.ask("rev-parse", "--verify", "HEAD")
     if head.code:
         raise git.refusal(head) or _no_commit(head)
-    changes = git.answer("status", "--porcelain", "--untracked-files=all").splitlines()
-    return Commit(head.out.strip()[:12], tuple(line[3:] for line in changes), _repository())
+    status = git.ask("status", "--porcelain", "--untracked-files=all")
+    if status.code:  # without Git LFS, git says that a remote end hung up
+        raise next(iter(lacks()), git.problem(status))
+    changes = tuple(line[3:] for line in status.out.splitlines())
+    return Commit(head.out.strip()[:12], changes, _repository())
 
 
 def _no_commit(head: process.Result) -> general.Problem:
-    if head.code in (126, 127):
+    if head.code in git.MISSING:
         return problems.git_missing()
     return problems.no_commit(head.err.strip().removeprefix("fatal: ").splitlines()[-1:])
 
@@ -48,10 +51,11 @@ def _repository() -> str:
 
 def lacks() -> list[general.Problem]:
     """What of the commit is not here, so that it cannot get into the image."""
-    absent, pointers = tree.absent(), tree.pointers()
+    absent, has_lfs = tree.absent(), not tree.lfs_is_missing()
+    pointers = tree.pointers() if has_lfs else [*tree.kept_by_lfs()]
     return [
         *([problems.submodules_absent(absent)] if absent else []),
-        *([problems.pointers_alone(pointers)] if pointers else []),
+        *([problems.pointers_alone(pointers, has_lfs)] if pointers else []),
     ]
 
 
