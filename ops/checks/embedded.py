@@ -15,6 +15,7 @@ from ops.runtimes import embedded
 
 def check(settings: Settings) -> list[Finding]:
     """Everything that can be told without starting anything."""
+    embedded.refuse_of_another()
     if not packages.is_installed("embedded") and not embedded.lost(settings):
         return [Finding("server", "inv up will install it", known=False), port.check(settings)]
     running = embedded.processes(settings)
