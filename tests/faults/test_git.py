@@ -106,7 +106,7 @@ def test_no_git(stack: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "apt-get install git" in stack.refused("DEP32", *DEPLOY)
         # Who does not deploy needs none.
         assert "git is not installed" in stack.inv("doctor").stdout
-    assert_well(stack)
+    stack.inv(*DEPLOY)
 
 
 @pytest.mark.fault("DEP33", "docker")
@@ -158,7 +158,7 @@ def test_files_that_git_lfs_has_not_fetched(
         git(stack.root, "remote", "remove", "origin")
     git(stack.root, "rm", "--quiet", "--force", "project/home/a.jpg", ".gitattributes")
     commit(stack.root)
-    assert_well(stack)
+    stack.inv(*DEPLOY)
 
 
 def upstream(folder: Path) -> str:
