@@ -123,6 +123,11 @@ class Background:
             time.sleep(0.02)
         return True
 
+    def refuse_of_another(self) -> None:
+        """Raise if it runs as somebody whose processes we may not end."""
+        if pid := self.pid():
+            self._signal(pid, 0)
+
     def _signal(self, pid: int, signum: int) -> None:
         try:
             os.kill(pid, signum)

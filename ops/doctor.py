@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from ops import console, env, ownership, process
-from ops.checks import Finding, Fix, deployed, dotenv, files, remote, web
+from ops.checks import Finding, Fix, deployed, dotenv, files, remote, repository, web
 from ops.env import Settings
 from ops.problems import Problem
 from ops.process import ChildFailed
@@ -32,7 +32,7 @@ def examine() -> list[Finding]:
     except Problem as problem:
         return [Finding(".env", "cannot be used", problem), *_findings(files.check)]
     checks: Sequence[Check] = (
-        *(dotenv.check, files.check, _of_its_stack(settings)),
+        *(dotenv.check, files.check, repository.check, _of_its_stack(settings)),
         *(remote.check, web.check, deployed.check),
     )
     found: list[Finding] = []

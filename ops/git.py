@@ -9,6 +9,7 @@ from ops import process
 from ops.problems import Problem, problem
 
 FATAL = 128  # what git ends with where it can say nothing at all
+MISSING = (126, 127)  # what stands for no command git
 # Of a folder without a repository, and of a repository without a commit.
 NOTHING_THERE = ("not a git repository (or any", "Needed a single revision")
 TRUST = re.compile(r"git config --global --add safe\.directory .+")

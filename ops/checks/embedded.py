@@ -17,6 +17,7 @@ from ops.runtimes.embedded_stack import EmbeddedStack
 
 def check(settings: Settings) -> list[Finding]:
     """Everything that can be told without starting anything."""
+    embedded_stack.refuse_of_another()
     if not packages.is_installed("embedded") and not embedded_stack.lost(settings):
         return [Finding("server", "inv up will install it", known=False), port.check(settings)]
     running = embedded_stack.processes(settings)

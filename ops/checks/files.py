@@ -7,9 +7,10 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from ops import ROOT, requirements, unhashable
+from ops import ROOT, ownership, requirements, unhashable
 from ops.checks import Finding, Fix
 from ops.env import Settings
+from ops.lock import STATE
 from ops.ownership import user as _user
 from ops.problems import problem
 
@@ -20,7 +21,7 @@ LEAST_SPACE = 200 * 10**6
 
 def check(settings: Settings | None = None) -> list[Finding]:
     """What can be told of the files without asking anybody."""
-    return [_owners(), _locks(), _space()]
+    return [_owners(), _tasks(), _locks(), _space()]
 
 
 def _owners() -> Finding:
@@ -52,6 +53,16 @@ def _give(paths: Iterable[Path], owner: os.stat_result) -> None:
     for path in paths:
         with suppress(FileNotFoundError):
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _tasks() -> Finding:
+    """Whether a task could take the lock of this checkout."""
+    try:
+        if (lock := STATE / "lock").exists():
+            lock.open("a").close()
+    except OSError as error:
+        return Finding("tasks", "cannot be run", ownership.of(error))
+    return Finding("tasks", "can be run")
 
 
 def _locks() -> Finding:

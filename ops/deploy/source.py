@@ -31,12 +31,15 @@ def commit() -> Commit:
     head = git.ask("rev-parse", "--verify", "HEAD")
     if head.code:
         raise git.refusal(head) or _no_commit(head)
-    changes = git.answer("status", "--porcelain", "--untracked-files=all").splitlines()
-    return Commit(head.out.strip()[:12], tuple(line[3:] for line in changes), _repository())
+    status = git.ask("status", "--porcelain", "--untracked-files=all")
+    if status.code:  # without Git LFS, git says that a remote end hung up
+        raise next(iter(lacks()), git.cause(status))
+    changes = tuple(line[3:] for line in status.out.splitlines())
+    return Commit(head.out.strip()[:12], changes, _repository())
 
 
 def _no_commit(head: process.Result) -> Problem:
-    if head.code in (126, 127):
+    if head.code in git.MISSING:
         return problem("DEP32")
     reason = head.err.strip().removeprefix("fatal: ").splitlines()[-1:]
     return problem("DEP06", why="".join(reason) or "git has no commit here")
@@ -48,12 +51,18 @@ def _repository() -> str:
     return next(iter(git.ask("rev-list", "--max-parents=0", "HEAD").out.split()[-1:]), "")[:12]
 
 
+def _pointers(paths: Sequence[str], *, has_lfs: bool) -> Problem:
+    named = few(paths)
+    return problem("DEP34", paths=named) if has_lfs else problem("DEP34.absent", paths=named)
+
+
 def lacks() -> list[Problem]:
     """What of the commit is not here, so that it cannot get into the image."""
-    absent, pointers = tree.absent(), tree.pointers()
+    absent, has_lfs = tree.absent(), not tree.lfs_is_missing()
+    pointers = tree.pointers() if has_lfs else [*tree.kept_by_lfs()]
     return [
         *([problem("DEP33", paths=few(absent))] if absent else []),
-        *([problem("DEP34", paths=few(pointers))] if pointers else []),
+        *([_pointers(pointers, has_lfs=has_lfs)] if pointers else []),
     ]
 
 

@@ -60,7 +60,24 @@ def absent() -> list[str]:
 
 def pointers() -> list[str]:
     """The files of Git LFS that are not fetched."""
-    return [path for path in _kept_by_lfs() if _is_pointer(ROOT / path)]
+    return [path for path in kept_by_lfs() if _is_pointer(ROOT / path)]
+
+
+def kept_by_lfs() -> Iterator[str]:
+    """The files whose content Git LFS keeps."""
+    for part in parts():
+        if part.is_here:
+            words = ("ls-files", "-z", "--", ":(attr:filter=lfs)")
+            names = git.answer(*words, folder=part.folder).split("\0")
+            paths = (str(Path(part.path, name)) for name in names if name)
+            yield from (path for path in paths if _is_taken(path))
+
+
+def lfs_is_missing() -> bool:
+    """Whether git was told to call Git LFS, which is not installed: it then cannot even compare
+    such a file with the commit."""
+    told = git.ask("config", "--get", "filter.lfs.process").out
+    return bool(told) and bool(git.ask("lfs", "version").code)
 
 
 def _within(part: Part) -> list[Part]:
@@ -76,15 +93,6 @@ def _extract(part: Part, folder: Path) -> None:
     git.answer("archive", f"--output={archive}", part.commit, folder=part.folder)
     with tarfile.open(archive) as tar:
         tar.extractall(folder / part.path, filter="tar")
-
-
-def _kept_by_lfs() -> Iterator[str]:
-    for part in parts():
-        if part.is_here:
-            words = ("ls-files", "-z", "--", ":(attr:filter=lfs)")
-            names = git.answer(*words, folder=part.folder).split("\0")
-            paths = (str(Path(part.path, name)) for name in names if name)
-            yield from (path for path in paths if _is_taken(path))
 
 
 def _is_pointer(file: Path) -> bool:

@@ -247,6 +247,12 @@ def refuse_lost(settings: Settings) -> None:
             raise strays.problem_of(found)
 
 
+def refuse_of_another() -> None:
+    """Raise where what runs is another user's: it can neither be ended nor asked."""
+    for running in KNOWN:
+        running.refuse_of_another()
+
+
 # up and down
 
 
@@ -269,6 +275,7 @@ def _waits_for_an_edit() -> bool:
 
 def _start(settings: Settings, inputs: str) -> None:
     elsewhere.refuse_missing_certificates(settings)
+    refuse_of_another()  # before the data are found to be that user's: they are in use
     _end_lost(settings)
     # The database first: one that refuses leaves a web that runs as it was.
     if settings.has_own_database:
@@ -453,6 +460,7 @@ def _need_database(settings: Settings) -> None:
     packages.ensure("embedded")
     if settings.has_own_database and DB.pid() is None:
         raise problem("RUN01", service="db")
+    DB.refuse_of_another()
     if is_lost(settings):
         raise problem("EMB08", processes=f"db (process {DB.pid()})")
     database.settle(settings)

@@ -89,7 +89,7 @@ def assert_said_at_once(stack: Checkout, code: str, *parts: str) -> None:
 @pytest.mark.fault("DOCKER01", "docker")
 def test_no_docker(stack: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     stack.inv("down")
-    with path_without_docker() as path, monkeypatch.context() as machine:
+    with path_without("docker") as path, monkeypatch.context() as machine:
         machine.setenv("PATH", str(path))
         parts = ("https://docs.docker.com/get-docker/", "inv up --runtime embedded")
         assert_said_at_once(stack, "DOCKER01", *parts)
@@ -105,14 +105,14 @@ def test_no_docker(stack: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def path_without_docker() -> Iterator[Path]:
+def path_without(missing: str) -> Iterator[Path]:
     """Every command of this machine but one."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         path.chmod(0o755)  # the server's account looks into it as well
         for entry in os.environ["PATH"].split(os.pathsep):
             for command in Path(entry).iterdir() if Path(entry).is_dir() else ():
-                if command.name != "docker" and not (path / command.name).is_symlink():
+                if command.name != missing and not (path / command.name).is_symlink():
                     (path / command.name).symlink_to(command)
         yield path
 

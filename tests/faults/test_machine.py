@@ -96,6 +96,20 @@ def test_a_disk_that_is_full(make: Make, runtime: Runtime, tmp_path: Path) -> No
 
 
 @as_root
+@pytest.mark.fault("SYS07", "embedded")
+def test_a_disk_that_can_only_be_read(stack: Checkout) -> None:
+    for options in (["--bind", stack.root], ["-o", "remount,bind,ro"]):
+        subprocess.run(["mount", *options, stack.root], check=True)
+    try:
+        assert f"{stack.root}/.state" in stack.refused("SYS07")
+        assert stack.found_by_doctor() == {"SYS07"}
+        assert stack.get("readyz")[0] == 200, "what runs does not write there"
+    finally:
+        subprocess.run(["umount", "--lazy", stack.root], check=True)
+    assert stack.found_by_doctor() == set()
+
+
+@as_root
 @pytest.mark.fault("SYS05", "docker", "embedded")
 def test_files_of_another_owner(stack: Checkout) -> None:
     owner = stack.root.stat()

@@ -22,6 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "requirements").mkdir(parents=True)
     lock(folder, "base", "Django>=5.2\n", "django==5.2.19 \\\n    --hash=sha256:0\n")
     monkeypatch.setattr(files, "ROOT", folder)
+    monkeypatch.setattr(files, "STATE", folder / ".state")
     return folder
 
 
@@ -38,16 +39,26 @@ def finding(subject: str) -> Finding:
 
 def test_nothing_wrong_and_each_check_says_what_it_saw() -> None:
     found = files.check(SETTINGS)
-    assert [it.subject for it in found] == ["files", "requirements", "disk"]
+    assert [it.subject for it in found] == ["files", "tasks", "requirements", "disk"]
     assert not [it for it in found if it.problem or it.fix]
     assert found[0].fact == f"all 3 belong to {pwd.getpwuid(OURS).pw_name}"
-    assert found[1].fact == "the 1 locks have all that is asked for"
-    assert found[2].fact.endswith(" GB free")
+    assert found[2].fact == "the 1 locks have all that is asked for"
+    assert found[3].fact.endswith(" GB free")
 
 
 def test_this_very_checkout_has_its_locks_in_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert finding("requirements").problem is None
+
+
+def test_tasks_that_cannot_be_run_and_one_at_work(here: Path) -> None:
+    (here / ".state" / "lock").mkdir(parents=True)
+    found = finding("tasks")
+    assert found.problem and str(here / ".state" / "lock") in found.problem.what
+    (here / ".state" / "lock").rmdir()
+    (here / ".state" / "lock").write_text("inv up, process 1")
+    assert not finding("tasks").problem
+    assert (here / ".state" / "lock").read_text() == "inv up, process 1"
 
 
 # Owners

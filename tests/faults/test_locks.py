@@ -1,0 +1,88 @@
+"""Requirements that cannot be locked, by the real uv: no lock changes, and doctor knows."""
+
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+from stacks import Checkout, Embedded, Make
+
+from ops import ROOT, packages
+
+NO_INDEX = "http://127.0.0.1:9/simple"
+PROJECT = '[project]\nname = "{name}"\nversion = "1"\n'
+
+
+@pytest.fixture
+def stack(make: Make, embedded_runtime: Embedded, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    """A checkout that was never up, and asks for nothing yet."""
+    packages.ensure("build")
+    stack = make(embedded_runtime, name="locks")
+    shutil.copy(ROOT / ".venv/bin/uv", stack.root / ".venv/bin/uv")
+    for file in (stack.root / "requirements").glob("*.in"):
+        file.unlink()
+    for key in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
+        monkeypatch.setenv(key, NO_INDEX)
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    return stack
+
+
+def repository(folder: Path, name: str) -> str:
+    """A package in a git repository, as a requirement; nobody has a hash of it."""
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(PROJECT.format(name=name))
+    me = ("-c", "user.name=me", "-c", "user.email=me@example.org")
+    for words in (["init", "--quiet"], ["add", "."], [*me, "commit", "-qm", "1"], ["tag", "v1"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    return f"{name} @ git+{folder.as_uri()}@v1"
+
+
+def wheel(folder: Path, needs: str) -> str:
+    """Another package, as an archive that asks for `needs`."""
+    file = folder / "shop_api-1-py3-none-any.whl"
+    meta = f"Metadata-Version: 2.1\nName: shop-api\nVersion: 1\nRequires-Dist: {needs}\n"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("shop_api-1.dist-info/METADATA", meta)
+        archive.writestr("shop_api-1.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("shop_api-1.dist-info/RECORD", "")
+    return f"shop-api @ {file.as_uri()}"
+
+
+def locks(stack: Checkout) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in stack.root.glob("requirements/*.txt")}
+
+
+@pytest.mark.fault("PKG03", "embedded")
+def test_what_has_no_hash(stack: Checkout, tmp_path: Path) -> None:
+    before, unhashed = locks(stack), repository(tmp_path / "lib", "lib")
+    stack.write("requirements/base.in", f"{unhashed}\n")
+    assert "write the URL of the archive of a tag" in stack.refused("PKG03", "lock")
+    assert stack.found_by_doctor() == {"PKG03"}
+    # What nobody wrote here, but a package asks for.
+    stack.write("requirements/base.in", f"{wheel(tmp_path, unhashed)}\n")
+    assert "git+file" in stack.refused("PKG03", "lock")
+    assert locks(stack) == before
+    words = ("archive", "--format=tar.gz", "--prefix=lib-1/", "--output=../lib-1.tar.gz", "v1")
+    subprocess.run(["git", *words], cwd=tmp_path / "lib", check=True)
+    stack.write("requirements/base.in", f"lib @ {(tmp_path / 'lib-1.tar.gz').as_uri()}\n")
+    assert_locked(stack, "lib")
+
+
+@pytest.mark.fault("PKG04", "embedded")
+def test_versions_that_do_not_fit_together(stack: Checkout, tmp_path: Path) -> None:
+    before, found = locks(stack), wheel(tmp_path, "lib; extra == 'x'")
+    stack.write("requirements/base.in", f"{found}\nshop-api==2\n")
+    said = stack.refused("PKG04", "lock")
+    assert "  | " in said and "shop-api==2" in said and "correct the name or the version" in said
+    assert locks(stack) == before
+    assert stack.found_by_doctor() == {"PKG02"}  # as what is asked for is not locked
+    stack.write("requirements/base.in", f"{found}\n")
+    assert_locked(stack, "shop-api")
+
+
+def assert_locked(stack: Checkout, name: str) -> None:
+    stack.inv("lock")
+    text = locks(stack)["base.txt"].decode()
+    assert text.count("--hash=sha256:") == 1 and f"\n{name} @ file:" in text
+    assert stack.found_by_doctor() == set()
