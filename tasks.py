@@ -40,7 +40,7 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
         settings = switching.switch(settings, runtime)
     requirements.tell_of_unlocked()
     database.settle(settings)
-    runtimes.of(settings).up(settings)
+    runtimes.of(settings).up()
     console.answer(settings.url)
 
 
@@ -48,7 +48,7 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
 def down(c: Context) -> None:
     """Stop; all data stays."""
     settings = env.load()
-    runtimes.of(settings).down(settings)
+    runtimes.of(settings).down()
 
 
 @task(group=STACK, help={"json": "for scripts"})
@@ -57,7 +57,7 @@ def status(c: Context, json: bool = False) -> None:
     from ops.status import as_text
 
     settings = env.load()
-    found = runtimes.of(settings).status(settings)
+    found = runtimes.of(settings).status()
     console.answer(console.as_json(found) if json else console.as_typed(as_text(found)))
 
 
@@ -75,6 +75,17 @@ def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
     checks.run(fix, json)
 
 
+@task(group=STACK, help={"code": "such as DB02, as an error shows it"})
+def explain(c: Context, code: str) -> None:
+    """What an error's code means, from docs/problems.md.
+
+    inv explain DB02
+    """
+    from ops import explain as page
+
+    page.run(code)
+
+
 @task(
     group=STACK,
     help={
@@ -88,7 +99,7 @@ def logs(c: Context, service: str = "", follow: bool = False, lines: str = "100"
     from ops.options import number
 
     settings = env.load()
-    runtimes.of(settings).logs(settings, service, follow, number("--lines", lines, "100"))
+    runtimes.of(settings).logs(service, follow, number("--lines", lines, "100"))
 
 
 @task(name="open", group=STACK)
@@ -106,7 +117,7 @@ def build(c: Context, cache: bool = True) -> None:
     `up` does it by itself when the Dockerfile or the requirements have changed.
     """
     settings = env.load()
-    runtimes.of(settings).build(settings, cache)
+    runtimes.of(settings).build(cache)
 
 
 @task(group=STACK, rest=True)
@@ -116,7 +127,7 @@ def compose(c: Context) -> None:
     inv compose -- config
     """
     settings = env.load()
-    runtimes.of(settings).compose(settings, remainder())
+    runtimes.of(settings).compose(remainder())
 
 
 @task(group=DJANGO, rest=True)
@@ -139,7 +150,7 @@ def makemigrations(c: Context) -> None:
     inv makemigrations -- notes --name add_title
     """
     settings = env.load()
-    runtimes.of(settings).manage(settings, ["makemigrations", *remainder()])
+    runtimes.of(settings).manage(["makemigrations", *remainder()])
 
 
 @task(group=DJANGO, rest=True)
@@ -149,7 +160,7 @@ def manage(c: Context) -> None:
     inv manage -- createsuperuser
     """
     settings = env.load()
-    runtimes.of(settings).manage(settings, remainder())
+    runtimes.of(settings).manage(remainder())
 
 
 @task(group=DJANGO, rest=True, help={"service": "web (as it is without this flag) or db"})
@@ -161,7 +172,7 @@ def shell(c: Context, service: str = "web") -> None:
     inv shell -- -c 'ls -l'
     """
     settings = env.load()
-    runtimes.of(settings).shell(settings, service, remainder())
+    runtimes.of(settings).shell(service, remainder())
 
 
 @task(group=DATA, rest=True)
@@ -173,7 +184,7 @@ def psql(c: Context) -> None:
     inv psql < file.sql
     """
     settings = env.load()
-    runtimes.of(settings).psql(settings, remainder())
+    runtimes.of(settings).psql(remainder())
 
 
 @task(name="password", group=DATA, help={"new": "a new random one, for .env and the database"})
@@ -189,7 +200,7 @@ def db_password(c: Context, new: bool = False) -> None:
         settings = database.new_password(settings)
     else:
         database.set_password(settings)
-    runtimes.of(settings).up(settings)
+    runtimes.of(settings).up()
     console.answer(settings.url)
 
 
@@ -203,7 +214,7 @@ def db_create(c: Context) -> None:
 
     settings = env.load()
     database.create(settings)
-    runtimes.of(settings).up(settings)
+    runtimes.of(settings).up()
     console.answer(settings.url)
 
 
@@ -225,7 +236,7 @@ def volumes(c: Context, json: bool = False) -> None:
     from ops.volumes import as_text
 
     settings = env.load()
-    found = runtimes.of(settings).volumes(settings)
+    found = runtimes.of(settings).volumes()
     console.answer(console.as_json(found) if json else as_text(found, settings.address))
 
 
@@ -515,19 +526,21 @@ def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = 
     rest=True,
     help={
         "suite": "one alone, such as unit or app; README.md has the list",
+        "quick": "those that need no stack: 3 minutes",
         "strict": "a suite that cannot run here is a failure",
     },
 )
-def run_tests(c: Context, suite: str = "", strict: bool = False) -> None:
+def run_tests(c: Context, suite: str = "", quick: bool = False, strict: bool = False) -> None:
     """Run every test that this machine can run.
 
     inv test
+    inv test --quick
     inv test --suite app
     inv test --suite app -- notes
     """
     from ops import suites
 
-    suites.run(suite, strict, remainder())
+    suites.run(suite, strict, remainder(), quick)
 
 
 @task(group=CODE, help={"fix": "mend what can be mended by itself"})
@@ -547,7 +560,7 @@ def lock(c: Context, upgrade: bool = False) -> None:
 
 
 namespace = Collection(
-    up, down, status, doctor, logs, open_page, build, compose,
+    up, down, status, doctor, explain, logs, open_page, build, compose,
     migrate, makemigrations, manage, shell,
     psql, volumes, nuke, undo,
     run_tests, lint, lock,

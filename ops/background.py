@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops import ROOT, ownership, packages, problems, process
+from ops import ROOT, ownership, packages, process
 from ops.lock import STATE
+from ops.problems import problem
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class Background:
             pass
         except PermissionError as error:
             owner = ownership.user(Path(f"/proc/{pid}").stat().st_uid)
-            raise problems.process_of_another(self.name, pid, owner) from error
+            raise problem("SYS08", name=self.name, pid=pid, owner=owner) from error
 
     def last_lines(self, count: int = 25) -> str:
         """The end of its log."""

@@ -15,9 +15,9 @@ from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 from invoke.util import helpline
 
-from ops import console, ownership, packages, problems, process
+from ops import console, ownership, packages, process
 from ops.packages import InstallFailed
-from ops.problems import Problem
+from ops.problems import Problem, problem
 from ops.process import ChildFailed
 
 
@@ -40,13 +40,13 @@ class Command(Task[Callable[..., None]]):
         packages.dry = run.dry
         try:
             if remainder() and not self.rest:
-                raise problems.nothing_after_dashes(self.name)
+                raise problem("TASK01", task=self.name)
             super().__call__(*args, **kwargs)
-        except Problem as problem:
-            raise _end_with(problem) from problem
+        except Problem as caught:
+            raise _end_with(caught) from caught
         except InstallFailed as failed:
             raise _end_with(
-                problems.install_failed(failed.what, failed.evidence, failed.mend)
+                problem("PKG01", failed.evidence, what=failed.what, fix=failed.mend)
             ) from failed
         except BrokenPipeError:
             raise  # is no problem: see ops.entry
@@ -77,8 +77,8 @@ def _by_itself() -> Iterator[None]:
             os.environ.update(environment)
 
 
-def _end_with(problem: Problem) -> Exit:
-    return Exit(console.as_typed(str(problem)), code=1)
+def _end_with(cause: Problem) -> Exit:
+    return Exit(console.as_typed(str(cause)), code=1)
 
 
 ESCAPES = ("manage", "compose")  # nobody means these without a command of their own

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from ops import postgres, problems, process
+from ops import postgres, process
+from ops.problems import Problem, problem
 from ops.process import Result
 
 SCRIPT = ("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1")
@@ -81,7 +82,7 @@ class Client:
         """What a psql script prints, or the problem that it ends with."""
         done = self.script(text, database, **values)
         if done.code:
-            raise problems.database_refuses(last_error(done.err))
+            raise problem("DB10", reason=last_error(done.err))
         return done.out.strip()
 
     def receive(
@@ -110,8 +111,7 @@ class Client:
         a problem where they are too old for the tasks."""
         version = self.program_version()
         if version < OLDEST:
-            why = f"{OLDEST} is needed"
-            raise problems.client_too_old(version, why, bool(self.container), OLDEST)
+            raise self._too_old(version, f"{OLDEST} is needed", OLDEST)
         compression = self.compression if version >= NAMES_COMPRESSION else "6"
         return replace(self, version=version, compression=compression)
 
@@ -120,7 +120,7 @@ class Client:
         told = self.run("pg_dump", "--version")
         found = re.search(r"\) (\d+)", told.out)
         if not found:
-            raise problems.database_refuses(last_error(told.err))
+            raise problem("DB10", reason=last_error(told.err))
         return int(found[1])
 
     def server_version(self) -> int:
@@ -130,8 +130,13 @@ class Client:
     def refuse_newer_server(self) -> None:
         """Raise where the server is newer than pg_dump, which then dumps nothing."""
         if self.version and (theirs := self.server_version()) > self.version:
-            there = f"the server is {theirs}"
-            raise problems.client_too_old(self.version, there, bool(self.container), theirs)
+            raise self._too_old(self.version, f"the server is {theirs}", theirs)
+
+    def _too_old(self, version: int, why: str, needed: int) -> Problem:
+        if self.container:
+            needed = max(needed, 17)
+            return problem("DB19.container", version=version, why=why, needed=needed)
+        return problem("DB19", version=version, why=why, needed=needed)
 
     @contextmanager
     def session(self, database: str = "") -> Iterator["Session"]:
@@ -159,7 +164,7 @@ class Client:
         done = self.send(feed, "sh", "-c", f"rm -rf {STAGING}.*; {make}", str(copy))
         try:
             if done.code:
-                raise problems.database_refuses(last_error(done.err))
+                raise problem("DB10", reason=last_error(done.err))
             yield str(copy)
         finally:
             self.run("rm", "-rf", str(copy))
@@ -185,7 +190,7 @@ class Session:
             if text == END:
                 return lines
             lines.append(text)
-        raise problems.database_refuses(last_error(self.ended().err))
+        raise problem("DB10", reason=last_error(self.ended().err))
 
     def ask(self, script: str) -> list[str]:
         """Both."""

@@ -5,9 +5,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ops import console, docker, images, named_volume, newenv, problems, process
+from ops import console, docker, images, named_volume, newenv, process
 from ops.env import Settings
 from ops.lock import STATE
+from ops.problems import problem
 
 KEY = "POSTGRES_IMAGE"
 PENDING = STATE / "switch.json"
@@ -68,7 +69,7 @@ def filler_of(settings: Settings) -> str:
 
 def is_there(settings: Settings) -> bool:
     """Whether there is a volume for clusters to be in."""
-    return settings.runtime == "docker" and bool(docker.inspect(named_volume.name_of(settings)))
+    return settings.in_containers and bool(docker.inspect(named_volume.name_of(settings)))
 
 
 def survey(settings: Settings) -> Held:
@@ -78,7 +79,7 @@ def survey(settings: Settings) -> Held:
     # Without the file there is one cluster alone.
     named = [one for one in found if one.name == active] or [one for one in found if one.finished]
     if not named:
-        raise problems.database_died("without data", "")
+        raise problem("DB01", state="without data")
     return Held(named[0], [one for one in found if one != named[0]])
 
 

@@ -4,9 +4,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from ops import ROOT, console, env, mistyped, newenv, ports, problems, process
+from ops import ROOT, console, env, mistyped, newenv, ports, process
 from ops.env import Settings
 from ops.lock import STATE
+from ops.problems import problem
 
 
 def end_forgotten() -> None:
@@ -47,7 +48,7 @@ def _carry_data(before: Path) -> None:
 def tell_of_slips(settings: Settings) -> None:
     """Name the keys that look mistyped: what they should have set has its default instead."""
     for key, meant in mistyped.find(settings.own, env.known_keys()).items():
-        console.say(problems.env_mistyped(key, meant).as_note())
+        console.say(problem("ENV11", key=key, meant=meant).as_note())
 
 
 def move_to_port(settings: Settings, port: str) -> Settings:

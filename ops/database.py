@@ -6,14 +6,14 @@ A runtime lends two doors: `superuser` runs a psql script past every password, f
 
 import json
 from dataclasses import dataclass
-from types import ModuleType
 
-from ops import console, newenv, problems, process, runtimes, sessions
+from ops import console, newenv, process, runtimes, sessions
 from ops.client import MAINTENANCE
 from ops.data.contents import ANY_TABLE
 from ops.env import Settings
 from ops.lock import STATE, one_at_a_time
-from ops.problems import Problem
+from ops.problems import Problem, problem
+from ops.runtimes.stack import Stack
 from ops.sessions import Session
 
 CHANGING = STATE / "password-changing"  # there while .env and the database may differ
@@ -112,15 +112,25 @@ def facts(settings: Settings) -> Facts:
 
 def misfit(settings: Settings) -> Problem | None:
     """Why the web is not let in by the stack's own database, by asking it; None where it is."""
-    if runtimes.of(settings).logs_in(settings):
+    if runtimes.of(settings).logs_in():
         return left_behind(settings)
     found, values = facts(settings), settings.values
     if values["SQL_USER"] not in found.roles:
-        database = "" if found.has_database else values["SQL_DATABASE"]
-        return problems.role_missing(values["SQL_USER"], ", ".join(found.roles), database)
+        return _role_missing(settings, found)
+    if not found.has_database and found.databases:
+        there = ", ".join(found.databases)
+        return problem("DB04", name=values["SQL_DATABASE"], databases=there)
     if not found.has_database:
-        return problems.database_missing(values["SQL_DATABASE"], ", ".join(found.databases))
-    return problems.password_differs(values["SQL_USER"])
+        return problem("DB04.none", name=values["SQL_DATABASE"])
+    return problem("DB02", user=values["SQL_USER"])
+
+
+def _role_missing(settings: Settings, found: Facts) -> Problem:
+    user, name = settings.values["SQL_USER"], settings.values["SQL_DATABASE"]
+    roles = ", ".join(found.roles)
+    if found.has_database:
+        return problem("DB03", user=user, roles=roles)
+    return problem("DB03.database", user=user, roles=roles, database=name)
 
 
 def left_behind(settings: Settings) -> Problem | None:
@@ -129,7 +139,7 @@ def left_behind(settings: Settings) -> Problem | None:
         return None
     databases = facts(settings).databases
     if databases and MAINTENANCE not in databases:
-        return problems.rows_elsewhere(MAINTENANCE, ", ".join(databases))
+        return problem("DB20", name=MAINTENANCE, databases=", ".join(databases))
     return None
 
 
@@ -145,9 +155,9 @@ def new_password(settings: Settings) -> Settings:
 
     `.env` goes first: killed in between, the next task finishes it (`settle`).
     """
-    runtime = _own(settings)
+    stack = _own(settings)
     with one_at_a_time("db.password"):
-        runtime.start_database(settings)
+        stack.start_database()
         if process.mode.dry:
             return settings
         _refuse_missing_role(settings)
@@ -163,13 +173,13 @@ def settle(settings: Settings) -> None:
     """Finish a change of the password that was cut off: the database gets what `.env` has."""
     if CHANGING.exists() and settings.has_own_database and not process.mode.dry:
         with one_at_a_time("db.password"):
-            runtimes.of(settings).start_database(settings)
+            runtimes.of(settings).start_database()
             _finish_password(settings)
         console.say("finished the change of the password that was cut off")
 
 
 def _finish_password(settings: Settings) -> None:
-    done = runtimes.of(settings).superuser(settings, SET_PASSWORD)
+    done = runtimes.of(settings).superuser(SET_PASSWORD)
     if done.code:  # another session may have changed the role in this very moment
         _as_superuser(settings, SET_PASSWORD)
     CHANGING.unlink(missing_ok=True)
@@ -195,9 +205,9 @@ def make(settings: Settings) -> None:
 
 def _mend(settings: Settings, task: str, script: str) -> Facts | None:
     """Run a script where it can be; the facts of before, or None under --dry."""
-    runtime = _own(settings)
+    stack = _own(settings)
     with one_at_a_time(task):
-        runtime.start_database(settings)
+        stack.start_database()
         if process.mode.dry:
             return None
         found = facts(settings)
@@ -205,26 +215,26 @@ def _mend(settings: Settings, task: str, script: str) -> Facts | None:
             _refuse_missing_role(settings)
         _as_superuser(settings, script)
         CHANGING.unlink(missing_ok=True)  # one that was cut off is finished by this, too
-        if problem := misfit(settings):
-            raise problem
+        if cause := misfit(settings):
+            raise cause
     return found
 
 
-def _own(settings: Settings) -> ModuleType:
-    """The runtime, if the database is the stack's to change."""
+def _own(settings: Settings) -> Stack:
+    """The stack, if the database is the stack's to change."""
     if not settings.has_own_database:
-        raise problems.database_elsewhere(settings.address)
+        raise problem("DB12", host=settings.address)
     return runtimes.of(settings)
 
 
 def _refuse_missing_role(settings: Settings) -> None:
     roles = facts(settings).roles
     if settings.values["SQL_USER"] not in roles:
-        raise problems.role_missing(settings.values["SQL_USER"], ", ".join(roles))
+        raise problem("DB03", user=settings.values["SQL_USER"], roles=", ".join(roles))
 
 
 def _as_superuser(settings: Settings, script: str) -> str:
-    done = runtimes.of(settings).superuser(settings, script)
+    done = runtimes.of(settings).superuser(script)
     if done.code:
-        raise problems.database_refuses(" ".join(done.err.split()))
+        raise problem("DB10", reason=" ".join(done.err.split()))
     return str(done.out).strip()

@@ -1,6 +1,6 @@
 """DATABASE_URL of `.env`: what it says in the words of the SQL_ keys."""
 
-from ops import problems
+from ops.problems import problem
 
 TLS = {"SQL_SSLMODE": "sslmode", "SQL_SSLROOTCERT": "sslrootcert"}
 SCHEMES = ("postgres", "postgresql")
@@ -23,9 +23,9 @@ def values(url: str) -> dict[str, str]:
         named = (parts.path[1:], parts.username, parts.password)
         database, user, password = (unquote(part or "", errors="strict") for part in named)
     except ValueError as error:  # it quotes what it could not read, which may be the password
-        raise problems.env_bad_value("DATABASE_URL", ALLOWED) from error
+        raise problem("ENV06", key="DATABASE_URL", allowed=ALLOWED) from error
     if parts.scheme not in SCHEMES or parts.fragment or not all((host, database, user, password)):
-        raise problems.env_bad_value("DATABASE_URL", ALLOWED)
+        raise problem("ENV06", key="DATABASE_URL", allowed=ALLOWED)
     found = {
         "SQL_HOST": host,
         "SQL_PORT": str(port),

@@ -5,6 +5,7 @@ import json
 import os
 import pwd
 import re
+import shlex
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ops import ROOT, is_checkout, problems, process, refusals
+from ops import ROOT, is_checkout, process, refusals
 from ops.env import Settings
-from ops.problems import Problem
+from ops.problems import Problem, problem
 from ops.volumes import Volume
 
 SOCKET = "/var/run/docker.sock"
@@ -107,29 +108,30 @@ def ask(*arguments: str, seconds: float = ENGINE_SECONDS) -> str:
 def diagnose(command: str, reason: str = "") -> Problem:
     """Why a docker command failed: no command, no engine, no Compose, or its own reason."""
     if any(sign in reason for sign in NO_LEADER):
-        return problems.swarm_without_leader()
+        return problem("DOCKER08")
     engine = _version()
     if engine.code in (126, 127):
-        return problems.docker_missing()
-    if problem := _unfit_client(f"{engine.err}\n{reason}"):
-        return problem
+        return problem("DOCKER01")
+    if cause := _unfit_client(f"{engine.err}\n{reason}"):
+        return cause
     if engine.code and process.mode.engine:
         reason = _last_line(engine.err).rpartition("stderr=")[2]
-        return problems.target_silent(process.mode.engine, as_typed("version"), reason)
+        question = as_typed("version")
+        return problem("DOCKER09", where=process.mode.engine, question=question, reason=reason)
     if FORBIDDEN in engine.err:
         return _forbidden()
     if engine.code:
         chosen_by, host = endpoint()
         # A context's own socket that is silent means an engine, such as Docker Desktop's, to start.
         if chosen_by and (chosen_by.isupper() or is_elsewhere(host) or "://" not in host):
-            return problems.engine_elsewhere(chosen_by, host, answers=False)
-        return problems.engine_down(_last_line(engine.err))
+            return elsewhere(chosen_by, host, answers=False)
+        return problem("DOCKER02", reason=_last_line(engine.err))
     compose = process.run(["docker", "compose", "version", "--short"])
     if compose.code:
-        return problems.compose_missing()
-    if problem := unfit(engine.out, compose.out):
-        return problem
-    return refusals.named(reason) or problems.docker_failed(command, _last_line(reason))
+        return problem("DOCKER04")
+    if cause := unfit(engine.out, compose.out):
+        return cause
+    return refusals.named(reason) or problem("DOCKER05", command=command, reason=_last_line(reason))
 
 
 def unfit(told: str, compose: str = "") -> Problem | None:
@@ -137,20 +139,22 @@ def unfit(told: str, compose: str = "") -> Problem | None:
     answers to VERSIONS."""
     client, engine, parts = [*told.splitlines(), "", "", ""][:3]
     if "Podman" in parts:
-        return problems.engine_is_podman(engine, endpoint()[0])
+        if by := endpoint()[0]:
+            return problem("DOCKER12.chosen", version=engine, chosen_by=by, unset=_unset(by))
+        return problem("DOCKER12", version=engine)
     versions = {"Docker Engine": engine, "Docker Compose": compose, "The command docker": client}
     for part, version in versions.items():
         if is_too_old(version, OLDEST[part]):
-            return problems.docker_too_old(part, version.strip(), OLDEST[part])
+            return problem("DOCKER06", part=part, version=version.strip(), needed=OLDEST[part])
     return None
 
 
 def refuse_unfit() -> None:
     """Raise it; an engine that does not answer is told of by the next command."""
     told = _version()
-    problem = _unfit_client(told.err) if told.code else unfit(told.out)
-    if problem:
-        raise problem
+    cause = _unfit_client(told.err) if told.code else unfit(told.out)
+    if cause:
+        raise cause
 
 
 def _unfit_client(error: str) -> Problem | None:
@@ -158,11 +162,11 @@ def _unfit_client(error: str) -> Problem | None:
     if refusals.CLIENT_REFUSED in error:
         client = process.run(["docker", "version", "--format", "{{.Client.Version}}"]).out.strip()
         part = "The command docker"
-        return problems.docker_too_old(part, client or "older", OLDEST[part])
+        return problem("DOCKER06", part=part, version=client or "older", needed=OLDEST[part])
     if "can't evaluate field" in error:
         told = process.run(["docker", "--version"]).out.strip()
         if "podman" in told.lower():
-            return problems.engine_is_podman(told.split()[-1])
+            return problem("DOCKER12", version=told.split()[-1])
     return None
 
 
@@ -172,21 +176,38 @@ def obstacle() -> Problem | None:
     if FORBIDDEN in engine.err:
         return _forbidden()
     composes = engine.code or not process.run(["docker", "compose", "version", "--short"]).code
-    return None if composes else problems.compose_missing()
+    return None if composes else problem("DOCKER04")
 
 
 def _forbidden() -> Problem:
     """Who may use the engine's socket, and what lets us in."""
     chosen_by, host = endpoint()
-    socket = Path(host.removeprefix("unix://") or SOCKET)
+    socket = host.removeprefix("unix://") or SOCKET
     try:
-        found = socket.stat()
+        found = Path(socket).stat()
     except OSError:  # in a folder that is closed to us
-        return problems.engine_of_another(str(socket), chosen_by)
-    if chosen_by and found.st_uid:
-        return problems.engine_of_another(str(socket), chosen_by)
+        found = None
+    if found is None or (chosen_by and found.st_uid):
+        return problem("DOCKER10", socket=socket, chosen_by=chosen_by, unset=_unset(chosen_by))
     group, members = _group(found.st_gid) if found.st_mode & stat.S_IWGRP else ("", [])
-    return problems.engine_forbidden(str(socket), group, is_member=_user() in members)
+    if not group:
+        return problem("DOCKER03.root", socket=socket, quoted=shlex.quote(socket))
+    if _user() in members:
+        return problem("DOCKER03.member", socket=socket, group=group)
+    return problem("DOCKER03", socket=socket, group=group)
+
+
+def elsewhere(chosen_by: str, host: str, *, answers: bool = True) -> Problem:
+    """The problem that docker is led to an engine that is not this machine's."""
+    back = _unset(chosen_by)
+    if answers:
+        return problem("DOCKER07", host=host, chosen_by=chosen_by, unset=back)
+    return problem("DOCKER07.silent", host=host, chosen_by=chosen_by, unset=back)
+
+
+def _unset(chosen_by: str) -> str:
+    """What leads docker back to the usual engine."""
+    return f"unset {chosen_by}" if chosen_by.isupper() else "docker context use default"
 
 
 def _group(number: int) -> tuple[str, list[str]]:
@@ -272,7 +293,7 @@ def all_containers(settings: Settings) -> list[Container]:
     found = [Container(*line.split("\t")) for line in text.splitlines()]
     for container in found:
         if folder := _made_elsewhere(container.folder):
-            raise problems.other_checkout(settings.project, str(folder))
+            raise problem("RUN03", project=settings.project, folder=str(folder))
     return found
 
 

@@ -1,9 +1,8 @@
 """`inv doctor`: every check that applies, what each found, and the mends that lose nothing."""
 
 from collections.abc import Callable, Iterable, Sequence
-from importlib import import_module
 
-from ops import console, env, ownership, process, runtimes
+from ops import console, env, ownership, process
 from ops.checks import Finding, Fix, deployed, dotenv, files, remote, repository, web
 from ops.env import Settings
 from ops.problems import Problem
@@ -32,9 +31,8 @@ def examine() -> list[Finding]:
         settings = env.load()
     except Problem as problem:
         return [Finding(".env", "cannot be used", problem), *_findings(files.check)]
-    module = import_module(f"ops.checks.{runtimes.MODULES[settings.runtime]}")
     checks: Sequence[Check] = (
-        *(dotenv.check, files.check, repository.check, module.check),
+        *(dotenv.check, files.check, repository.check, _of_its_stack(settings)),
         *(remote.check, web.check, deployed.check),
     )
     found: list[Finding] = []
@@ -43,6 +41,17 @@ def examine() -> list[Finding]:
         if any(_code(finding).startswith("DOCKER") for finding in found):
             break  # an engine that does not answer is not asked again
     return _without_repeats(found)
+
+
+def _of_its_stack(settings: Settings) -> Check:
+    """The check of the runtime that `.env` names, whose module alone is imported."""
+    if settings.in_containers:
+        from ops.checks import compose
+
+        return compose.check
+    from ops.checks import embedded
+
+    return embedded.check
 
 
 def _findings(check: Callable[..., list[Finding]], *settings: Settings) -> list[Finding]:

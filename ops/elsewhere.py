@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ops import docker, postgres, problems, process
+from ops import docker, postgres, process
 from ops.client import Client
 from ops.docker import Container
 from ops.env import SYSTEM, Settings
-from ops.problems import Problem
+from ops.problems import Problem, problem
 from ops.process import ChildFailed
 
 CA = "/tmp/ca.pem"  # in the container
@@ -46,13 +46,13 @@ def missing_certificates(settings: Settings) -> Problem | None:
     file = settings.ca_file
     if file is None or (file.is_file() and PEM in file.read_text(errors="replace")):
         return None
-    return problems.certificates_missing(settings.values["SQL_SSLROOTCERT"])
+    return problem("DB14", name=settings.values["SQL_SSLROOTCERT"])
 
 
 def refuse_missing_certificates(settings: Settings) -> None:
     """Raise it."""
-    if problem := missing_certificates(settings):
-        raise problem
+    if cause := missing_certificates(settings):
+        raise cause
 
 
 def psql(settings: Settings, arguments: Sequence[str]) -> None:
@@ -116,20 +116,20 @@ def _start(settings: Settings, name: str) -> None:
 
 
 def _in_container(settings: Settings) -> bool:
-    return settings.runtime == "docker" or docker.engine_answers()
+    return settings.in_containers or docker.engine_answers()
 
 
 def _on_path(program: str) -> str:
     if shutil.which(program):
         return program
-    raise problems.client_missing(program)
+    raise problem("EMB06", program=program)
 
 
 def _run(settings: Settings) -> list[str]:
     """`docker run` as a one-off container of this project, which reaches what the web reaches."""
     labels = (f"{docker.PROJECT}={settings.project}", f"{docker.ONE_OFF}=True")
     flags = [word for label in labels for word in ("--label", label)]
-    if settings.runtime == "embedded":  # there the web is a process of this machine
+    if not settings.in_containers:  # there the web is a process of this machine
         flags += ["--network", "host"]
     if settings.ca_file:
         flags += ["--mount", docker.bind(str(settings.ca_file), CA)]

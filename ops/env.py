@@ -8,8 +8,8 @@ from io import StringIO
 from pathlib import Path
 from typing import NoReturn
 
-from ops import ROOT, database_url, mistyped, problems
-from ops.problems import Problem
+from ops import ROOT, database_url, mistyped
+from ops.problems import Problem, problem
 
 ENV = ROOT / ".env"
 EXAMPLE = ROOT / ".env.example"
@@ -57,6 +57,11 @@ class Settings:
         return self.values["RUNTIME"]
 
     @property
+    def in_containers(self) -> bool:
+        """Whether the services are containers, rather than processes of this machine."""
+        return self.runtime == "docker"
+
+    @property
     def project(self) -> str:
         return self.values["COMPOSE_PROJECT_NAME"]
 
@@ -96,7 +101,7 @@ class Settings:
     def service(self, name: str) -> str:
         """`name`, if this stack has a service of that name."""
         if name not in self.services:
-            raise problems.unknown_service(name, self.services)
+            raise problem("RUN02", service=repr(name), known=", ".join(self.services))
         return name
 
     def with_values(self, values: Mapping[str, str]) -> "Settings":
@@ -125,7 +130,7 @@ def load() -> Settings:
     """
     settings = load_any()
     if folder := original(settings):
-        raise problems.env_copied(str(folder), settings.project)
+        raise problem("ENV09", folder=str(folder), project=settings.project)
     return settings
 
 
@@ -187,14 +192,14 @@ def _by_url(values: Mapping[str, str]) -> dict[str, str]:
     found = database_url.values(values["DATABASE_URL"]) if values["DATABASE_URL"] else {}
     for key in ("SQL_HOST", "SQL_SSLMODE", "SQL_SSLROOTCERT"):  # those that are empty by default
         if values[key] and found.get(key, values[key]) != values[key]:
-            raise problems.env_bad_value(key, "empty, or what DATABASE_URL says")
+            raise problem("ENV06", key=key, allowed="empty, or what DATABASE_URL says")
     return found
 
 
 def check_runtime(name: str) -> None:
     """Raise unless there is a runtime of this name."""
     if name not in RUNTIMES:
-        raise problems.runtime_unknown(name, RUNTIMES)
+        raise problem("ENV08", name=repr(name), known=", ".join(RUNTIMES))
 
 
 def parse(text: str) -> dict[str, str]:
@@ -211,14 +216,16 @@ def parse(text: str) -> dict[str, str]:
 def _check_line(number: int, line: str) -> None:
     match = LINE.fullmatch(line)
     if not match:
-        raise problems.env_malformed(number)
+        raise problem("ENV03", line=number)
     key, raw = match.groups()
     if VALUE.fullmatch(raw):
         return
-    raise problems.env_ambiguous(number, key, _advice(key, raw))
+    if spelling := _advice(key, raw):
+        raise problem("ENV04", line=number, key=key, spelling=spelling)
+    raise problem("ENV04.none", line=number, key=key)
 
 
-def _advice(key: str, raw: str) -> str | None:
+def _advice(key: str, raw: str) -> str:
     # The value itself may be a secret and stays out of the sentence.
     body = raw.strip("'\"")
     if raw[0] in "'\"" and raw[0] not in raw[1:] and not body.endswith("\\"):  # never closed
@@ -228,7 +235,7 @@ def _advice(key: str, raw: str) -> str | None:
         )
     if "\\\\" in body or body.endswith("\\"):
         return (
-            None if "$" in body else f'write {key}="…" in double quotes, with \\\\ for a backslash.'
+            "" if "$" in body else f'write {key}="…" in double quotes, with \\\\ for a backslash.'
         )
     return f"write {key}='…' in single quotes, with \\' for a quote, on one line."
 
@@ -238,36 +245,40 @@ def _read(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise problems.env_not_utf8(path.name, line) from error
+        raise problem("ENV02", name=path.name, line=line) from error
     except OSError as error:
         from ops import ownership
 
         found = ownership.of(error)
         reason = found.what.rstrip(".") if found.code == "SYS06" else error.strerror or str(error)
-        raise problems.env_unreadable(path.name, reason, found.mend) from error
+        raise problem("ENV01", name=path.name, reason=reason, fix=found.mend) from error
 
 
 def _check(settings: Settings) -> None:
     for key in REQUIRED:
         if not settings.values[key]:
             slips = mistyped.find(settings.own, known_keys())
-            raise problems.env_key_missing(key, next((k for k in slips if slips[k] == key), ""))
+            if like := next((k for k in slips if slips[k] == key), ""):
+                raise problem("ENV05.mistyped", key=key, like=like)
+            raise problem("ENV05", key=key)
     check_runtime(settings.runtime)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", settings.project):
-        raise problems.env_bad_value("COMPOSE_PROJECT_NAME", "a-z, 0-9, _ and -, first no _ or -")
+        allowed = "a-z, 0-9, _ and -, first no _ or -"
+        raise problem("ENV06", key="COMPOSE_PROJECT_NAME", allowed=allowed)
     for key in ("WEB_PORT", "SQL_PORT"):
         check_number(settings.values, key, 1, 65535)
     if settings.values["DEBUG"].strip().lower() not in BOOLEANS:
-        raise problems.env_bad_value("DEBUG", f"one of {', '.join(BOOLEANS)}")
+        raise problem("ENV06", key="DEBUG", allowed=f"one of {', '.join(BOOLEANS)}")
     if settings.has_own_database and settings.values["SQL_PORT"] != "5432":
-        raise problems.env_bad_value("SQL_PORT", "5432 while SQL_HOST is empty")
+        raise problem("ENV06", key="SQL_PORT", allowed="5432 while SQL_HOST is empty")
     _check_names(settings)
     _check_lengths(settings)
     for key in ("APP_UID", "APP_GID"):
         check_number(settings.values, key, 0, 2**31)
     for name in settings.values["SYSTEM_PACKAGES"].split():
         if not SYSTEM_PACKAGE.fullmatch(name):
-            raise problems.env_bad_value("SYSTEM_PACKAGES", "names of packages, spaces between")
+            allowed = "names of packages, spaces between"
+            raise problem("ENV06", key="SYSTEM_PACKAGES", allowed=allowed)
     check_hosts(settings.values)
     check_tls(settings.values)
 
@@ -277,19 +288,19 @@ def _check_lengths(settings: Settings) -> None:
     for key, value in settings.values.items():
         size = len(f"{key}={value}".encode())
         if size >= LONGEST and not key.startswith("PROD_"):
-            raise problems.env_too_long(key, size, LONGEST)
+            raise problem("ENV19", key=key, size=f"{size:,}", longest=f"{LONGEST:,}")
 
 
 def _check_names(settings: Settings) -> None:
     """What PostgreSQL would refuse later, shorten silently, or copy into each new database."""
     for key in ("SQL_DATABASE", "SQL_USER"):
         if len(settings.values[key].encode()) > LONGEST_NAME:
-            raise problems.env_bad_value(key, f"at most {LONGEST_NAME} bytes long")
+            raise problem("ENV06", key=key, allowed=f"at most {LONGEST_NAME} bytes long")
     if settings.values["SQL_DATABASE"] in TEMPLATES:
-        raise problems.env_bad_value("SQL_DATABASE", f"none of {', '.join(TEMPLATES)}")
+        raise problem("ENV06", key="SQL_DATABASE", allowed=f"none of {', '.join(TEMPLATES)}")
     user = settings.values["SQL_USER"]
     if settings.has_own_database and (user.startswith("pg_") or user in NO_USERS):
-        raise problems.env_bad_value("SQL_USER", "no name that PostgreSQL keeps for itself")
+        raise problem("ENV06", key="SQL_USER", allowed="no name that PostgreSQL keeps for itself")
 
 
 def check_tls(values: Mapping[str, str], prefix: str = "") -> None:
@@ -299,11 +310,11 @@ def check_tls(values: Mapping[str, str], prefix: str = "") -> None:
     def refuse(key: str, allowed: str) -> NoReturn:
         in_url = f"{database_url.TLS[key]} in {prefix}DATABASE_URL"
         by_url = values["DATABASE_URL"] and f" (or {in_url})"
-        raise problems.env_bad_value(f"{prefix}{key}{by_url}", allowed)
+        raise problem("ENV06", key=f"{prefix}{key}{by_url}", allowed=allowed)
 
     for key in database_url.TLS:
         if values[key] and not values["SQL_HOST"]:
-            raise problems.env_bad_value(f"{prefix}{key}", f"empty while {prefix}SQL_HOST is")
+            raise problem("ENV06", key=f"{prefix}{key}", allowed=f"empty while {prefix}SQL_HOST is")
     if mode and mode not in SSLMODES:
         refuse("SQL_SSLMODE", f"one of {', '.join(SSLMODES)}")
     if root and mode not in (CHECKING[-1:] if root == SYSTEM else CHECKING):
@@ -319,11 +330,11 @@ def check_hosts(values: Mapping[str, str], prefix: str = "") -> None:
     for origin in _words(values["CSRF_TRUSTED_ORIGINS"]):
         if not ORIGIN.fullmatch(origin.lower()):
             allowed = "origins such as https://shop.example.org, without a path, commas between"
-            raise problems.env_bad_value(f"{prefix}CSRF_TRUSTED_ORIGINS", allowed)
+            raise problem("ENV06", key=f"{prefix}CSRF_TRUSTED_ORIGINS", allowed=allowed)
     for host in _words(values["ALLOWED_HOSTS"]):
         if "/" in host or (":" in host and not host.startswith("[")) or "]:" in host:
             allowed = "names of hosts, without https:// and without a port, commas between"
-            raise problems.env_bad_value("ALLOWED_HOSTS", allowed)
+            raise problem("ENV06", key="ALLOWED_HOSTS", allowed=allowed)
 
 
 def _words(value: str) -> list[str]:
@@ -334,4 +345,4 @@ def check_number(values: Mapping[str, str], key: str, low: int, high: int) -> No
     """Raise unless the value of `key` is a whole number within these bounds."""
     value = values[key]
     if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
-        raise problems.env_bad_value(key, f"a number from {low} to {high}")
+        raise problem("ENV06", key=key, allowed=f"a number from {low} to {high}")

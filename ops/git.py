@@ -5,8 +5,8 @@ import os
 import re
 from pathlib import Path
 
-from ops import problems, process
-from ops.problems import Problem
+from ops import process
+from ops.problems import Problem, problem
 
 FATAL = 128  # what git ends with where it can say nothing at all
 MISSING = (126, 127)  # what stands for no command git
@@ -25,7 +25,7 @@ def answer(*arguments: str, folder: Path | None = None) -> str:
     """The output of a question that git has to answer; raise the problem if it does not."""
     done = ask(*arguments, folder=folder)
     if done.code:
-        raise problem(done)
+        raise cause(done)
     return done.out
 
 
@@ -33,14 +33,15 @@ def refusal(done: process.Result) -> Problem | None:
     """The problem with a repository that is there, if it is the reason for this result."""
     if done.code != FATAL or any(words in done.err for words in NOTHING_THERE):
         return None
-    return problem(done)
+    return cause(done)
 
 
-def problem(done: process.Result) -> Problem:
+def cause(done: process.Result) -> Problem:
     """The problem that git tells of in a result that is not good."""
     lines = [line.strip().removeprefix("fatal: ") for line in done.err.strip().splitlines()]
     if trusts := TRUST.search(done.err):
-        return problems.git_refuses(lines[0], trusts[0])
+        return problem("ENV17.owner", reason=lines[0].rstrip("."), trust=trusts[0])
     if os.strerror(errno.ENOSPC) in done.err:
-        return problems.system_refuses(OSError(errno.ENOSPC, lines[-1]))
-    return problems.git_refuses(" ".join(lines) or "it gives no reason")
+        return problem("SYS01", reason=lines[-1])
+    reason = " ".join(lines) or "it gives no reason"
+    return problem("ENV17", reason=reason.rstrip("."))

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ops import ROOT, docker, freshness, package_index, problems, process, web_env
+from ops import ROOT, docker, freshness, package_index, process, web_env
 from ops.env import Settings
 from ops.lock import STATE
-from ops.problems import Problem
+from ops.problems import Problem, problem
 
 NO_SPACE = os.strerror(errno.ENOSPC)
 NO_MANIFEST = "no matching manifest"
@@ -101,7 +101,7 @@ def of_architecture(key: str, settings: Settings) -> Problem | None:
     machine = docker.ask("version", "--format", "{{.Server.Arch}}").strip()
     if built_for in ("", machine):
         return None
-    return problems.image_of_other_machine(key, image, built_for, machine)
+    return problem("IMG03", key=key, image=image, built_for=built_for, machine=machine)
 
 
 def run_build(argv: list[str], env: dict[str, str]) -> tuple[int, str]:
@@ -116,13 +116,15 @@ def run_build(argv: list[str], env: dict[str, str]) -> tuple[int, str]:
 def _of_build(settings: Settings, said: str, old_serves: bool) -> Problem:
     if not docker.engine_answers():
         return docker.diagnose("docker compose build")
-    if problem := of_architecture("PYTHON_IMAGE", settings):
-        return problem
+    if cause := of_architecture("PYTHON_IMAGE", settings):
+        return cause
     if full := [line for line in said.splitlines() if NO_SPACE in line]:
-        return problems.disk_full("for the build", full[-1])
+        return problem("SYS02", full[-1], where="for the build")
     log = f"less {BUILD_LOG.relative_to(ROOT)}" if said else "it stands above"
     step = failing_step(said)
-    return cause_of_step(settings.values, step, log) or problems.build_failed(step, old_serves, log)
+    if known := cause_of_step(settings.values, step, log):
+        return known
+    return problem("IMG04.serves" if old_serves else "IMG04", step, log=log)
 
 
 @contextmanager
@@ -145,11 +147,11 @@ def build_secrets() -> Iterator[dict[str, Path]]:
 def cause_of_step(values: Mapping[str, str], step: str, log: str) -> Problem | None:
     """What `.env` asked for in vain, if that is why a step of the Dockerfile failed."""
     if "/system-packages" in step.partition("\n")[0]:
-        return problems.system_packages_failed(values["SYSTEM_PACKAGES"], step, log)
+        return problem("IMG07", step, names=values["SYSTEM_PACKAGES"], log=log)
     if "/package-index" in step.partition("\n")[0]:
         found = (mend for pattern, mend in OF_INDEX.items() if re.search(pattern, step))
         if mend := next(found, ""):
-            return problems.package_index_failed(package_index.shown(), mend, step, log)
+            return problem("IMG08", step, index=package_index.shown(), fix=mend, log=log)
     return None
 
 
@@ -168,10 +170,10 @@ def _of_pull(settings: Settings, key: str, image: str, said: str) -> Problem:
     if not docker.engine_answers():
         return docker.diagnose(f"docker pull {image}", said)
     if NO_SPACE in said:
-        return problems.disk_full("for images", said)
+        return problem("SYS02", said, where="for images")
     if NO_MANIFEST in said:
         machine = docker.ask("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}").strip()
-        return problems.image_of_other_machine(key, image, "other machines", machine)
+        return problem("IMG03", key=key, image=image, built_for="other machines", machine=machine)
     if any(words in said for words in NO_IMAGE):
-        return problems.image_not_found(key, image, said)
-    return problems.registry_unreachable(key, image, said)
+        return problem("IMG01", said, key=key, image=image)
+    return problem("IMG02", said, key=key, image=image)

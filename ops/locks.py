@@ -4,8 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
-from ops import ROOT, package_index, packages, problems, process, unhashable
+from ops import ROOT, package_index, packages, process, unhashable
 from ops.lock import STATE, one_at_a_time
+from ops.problems import problem
 
 # The lowest version that the launcher accepts; each lock holds for it and all later ones.
 PYTHON_VERSION = "3.11"
@@ -80,7 +81,7 @@ def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
     process.stop_if_interrupted(done.code)
     if done.code:
         said = packages.told(done.err + done.out)
-        raise problems.lock_failed(f"requirements/{name}.in", said, packages.mend_of(said))
+        raise problem("PKG04", said, file=f"requirements/{name}.in", fix=packages.mend_of(said))
     _tidy(PART / f"{name}.txt", here)
 
 

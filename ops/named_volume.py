@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from ops import ROOT, docker, problems, process
+from ops import ROOT, docker, process
 from ops.docker import Container
 from ops.env import Settings
+from ops.problems import problem
 
 DATA = "/var/lib/postgresql"  # where compose/db.yaml mounts it
 
@@ -34,7 +35,7 @@ def refuse_of_another(settings: Settings, volumes: dict[str, dict[str, Any]]) ->
     """Raise if one of these inspected volumes belongs to somebody else."""
     for name, found in volumes.items():
         if owner := owner_of(settings, found):
-            raise problems.volume_of_another(name, owner)
+            raise problem("DB08", volume=name, owner=owner)
 
 
 def owner_of(settings: Settings, found: dict[str, Any]) -> str:
@@ -53,4 +54,4 @@ def refuse_anonymous_data(db: Container | None) -> None:
     if db and any(docker.is_anonymous(volume) for volume in db.mounts.split(",")):
         volume = docker.mounted_at(db, DATA)
         if docker.is_anonymous(volume):
-            raise problems.data_not_kept(f"the anonymous volume {volume[:12]}")
+            raise problem("DB07", where=f"the anonymous volume {volume[:12]}")

@@ -9,10 +9,12 @@ import string
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from ops import ROOT, console, docker, env, ports, problems, process
+from ops import ROOT, console, docker, env, ports, process
 from ops.env import ENV, EXAMPLE
+from ops.problems import problem
 
 LETTERS = string.ascii_letters + string.digits
+FIRST_PORT = 8000  # where `.env.example` names none
 
 
 def make(runtime: str = "") -> str:
@@ -22,21 +24,22 @@ def make(runtime: str = "") -> str:
     problem: the choice is the user's.
     """
     runtime = runtime or _runtime_of_this_machine()
-    text = _fill(EXAMPLE.read_text(encoding="utf-8"), _own_values(runtime))
+    example = EXAMPLE.read_text(encoding="utf-8")
+    text = _fill(example, _own_values(runtime, _first_port(example)))
     if process.mode.dry:
         console.say(".env would be made from .env.example")
         return text
     try:
         return _write(text)
     except OSError as error:
-        raise problems.env_not_writable(error.strerror or str(error)) from error
+        raise problem("ENV07", reason=error.strerror or str(error)) from error
 
 
 def _runtime_of_this_machine() -> str:
     if docker.engine_answers():
         return "docker"
-    if problem := docker.obstacle():
-        raise problem
+    if cause := docker.obstacle():
+        raise cause
     return "embedded"
 
 
@@ -66,13 +69,19 @@ def project_name(root: Path | None = None) -> str:
     return f"{folder}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:6]}"
 
 
-def _own_values(runtime: str) -> dict[str, str]:
+def _first_port(example: str) -> int:
+    """From which port on a free one is looked for: a team has its own range in `.env.example`."""
+    found = re.search(r"(?m)^WEB_PORT=([0-9]{1,5})\s*$", example)
+    return int(found[1]) if found else FIRST_PORT
+
+
+def _own_values(runtime: str, first_port: int) -> dict[str, str]:
     owner = ROOT.stat()
     return {
         "RUNTIME": runtime,
         "COMPOSE_PROJECT_NAME": project_name(),
         "CHECKOUT": env.quoted(str(ROOT)),
-        "WEB_PORT": str(ports.free_port()),
+        "WEB_PORT": str(ports.free_port(first_port)),
         "SECRET_KEY": random_word(64),
         "SQL_PASSWORD": random_word(32),
         "APP_UID": str(owner.st_uid),

@@ -7,8 +7,8 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
-from ops import ROOT, problems
-from ops.problems import Problem
+from ops import ROOT
+from ops.problems import Problem, problem
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = (errno.EACCES, errno.EPERM)
@@ -21,13 +21,15 @@ def of(error: OSError) -> Problem:
     path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
     if error.errno in FULL:
         where = f"at {path}" if path else "on the disk that was written to"
-        return problems.disk_full(where, then="type the same command again")
+        return problem("SYS02.again", where=where)
     if error.errno == errno.EROFS and path:
-        return problems.read_only(str(path))
+        return problem("SYS07", path=str(path))
+    where = f" ({error.filename})" if error.filename else ""
+    reason = f"{error.strerror or error}{where}"
     barred = _barred(path) if path and error.errno in CLOSED else None
     if barred and barred.lstat().st_uid == os.geteuid():
-        return problems.system_refuses(error, f"chmod -R u+rwX {shlex.quote(str(barred))}")
-    return of_another(barred) if barred else problems.system_refuses(error)
+        return problem("SYS01.closed", reason=reason, path=shlex.quote(str(barred)))
+    return of_another(barred) if barred else problem("SYS01", reason=reason)
 
 
 def of_another(path: Path) -> Problem:
@@ -35,9 +37,8 @@ def of_another(path: Path) -> Problem:
     take = f'sudo chown -R "$(id -u):$(id -g)" {shlex.join(map(str, _with_it(path)))}'
     # What runs under the other's name could not be ended afterwards.
     runs = ROOT / ".state" in (path, *path.parents)
-    return problems.closed_to_us(
-        str(path), user(path.lstat().st_uid), f"sudo ./inv down  then: {take}" if runs else take
-    )
+    fix = f"sudo ./inv down  then: {take}" if runs else take
+    return problem("SYS06", path=str(path), owner=user(path.lstat().st_uid), fix=fix)
 
 
 def refuse_closed() -> None:

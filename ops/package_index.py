@@ -120,9 +120,9 @@ def authority() -> bytes:
         text = Path(name).read_bytes() if name else b""
     good = b"-----BEGIN " in text and len(text) <= LARGEST
     if own and not good:
-        from ops import problems
+        from ops.problems import problem
 
-        raise problems.authority_missing(own, LARGEST // 1000)
+        raise problem("ENV18", name=own, most=LARGEST // 1000)
     return text if good else b""
 
 

@@ -197,13 +197,14 @@ if __name__ == "__main__":
         ensure("tasks")
         (LOCKS / "tasks.txt").touch()  # newer than the lock, as the launcher asks
     except (InstallFailed, OSError) as error:
-        from ops import console, ownership, problems
+        from ops import console, ownership
+        from ops.problems import problem
 
-        problem = (
-            problems.install_failed(error.what, error.evidence, error.mend)
+        found = (
+            problem("PKG01", error.evidence, what=error.what, fix=error.mend)
             if isinstance(error, InstallFailed)
             else ownership.of(error)
         )
-        sys.exit(console.as_typed(str(problem)))
+        sys.exit(console.as_typed(str(found)))
     except KeyboardInterrupt:
         sys.exit(130)

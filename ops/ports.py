@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops import ROOT, is_checkout, problems, process
-from ops.problems import Problem
+from ops import ROOT, is_checkout, process
+from ops.problems import Problem, problem
 
 if TYPE_CHECKING:
     from psutil import Process
@@ -19,7 +19,7 @@ IN_OUR_WAY = ("127.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1")
 FIELDS = '{{.Names}}\t{{.Label "com.docker.compose.project.working_dir"}}'
 
 
-def free_port(first: int = 8000) -> int:
+def free_port(first: int) -> int:
     """The first port from `first` on that nothing on the loopback interface listens on."""
     return next(port for port in range(first, 65536) if port_is_free(port))
 
@@ -33,7 +33,9 @@ def refuse_taken(port: int) -> None:
 def taken(port: int) -> Problem:
     """The problem of a port that is not free."""
     by = holder(port)
-    return problems.port_taken(port, by.words, free_port(port), by.end)
+    if by.end:
+        return problem("NET01.ours", port=port, holder=by.words, end=by.end)
+    return problem("NET01", port=port, holder=by.words, free=free_port(port))
 
 
 def port_is_free(port: int) -> bool:

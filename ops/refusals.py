@@ -1,7 +1,8 @@
 """What the engine refuses, told by the words that it says so in."""
 
-from ops import problems, process
-from ops.problems import Problem
+from ops import process
+from ops.console import few
+from ops.problems import Problem, problem
 
 # By Docker 20 to 28, and by Swarm for its own networks.
 NO_SUBNET = (
@@ -20,7 +21,8 @@ def named(reason: str) -> Problem | None:
     if any(words in reason.lower() for words in NO_SUBNET):
         return no_subnet()
     if UNSEEN in reason:
-        return problems.folder_unseen(reason.rpartition(f"{UNSEEN}: ")[2].split("\n")[0].strip())
+        folder = reason.rpartition(f"{UNSEEN}: ")[2].split("\n")[0].strip()
+        return problem("DOCKER13", folder=folder)
     return None
 
 
@@ -28,7 +30,12 @@ def no_subnet() -> Problem:
     """Who has the engine's networks, and which of them no container uses."""
     everything, unused = _networks(), _networks("--filter", "dangling=true")
     unused = [name for name in unused if name != SWARMS]
-    return problems.no_subnet(len(everything), unused[:SHOWN], len(unused))
+    spare = "each has a running container"
+    if unused:
+        spare = f"{few(unused[:SHOWN])} have no running container"
+    if len(unused) > SHOWN:
+        spare += f" ({len(unused)} in all)"
+    return problem("NET02", count=len(everything), spare=spare)
 
 
 def _networks(*filters: str) -> list[str]:

@@ -3,34 +3,34 @@
 import sys
 from collections.abc import Sequence
 
-from ops import console, ownership, problems, process, runtimes
+from ops import console, ownership, process, runtimes
 from ops.data import backup, databases, undo
 from ops.data.backups import Backup
 from ops.env import Settings
 from ops.lock import one_at_a_time
-from ops.problems import Problem
+from ops.problems import Problem, problem
 
 Rows = Sequence[tuple[str, str, str]]
 
 
 def run(settings: Settings, yes: bool, with_backup: bool) -> None:
     """Back up, list what goes, ask for the project's name, remove it, check that it is gone."""
-    runtime = runtimes.of(settings)
+    stack = runtimes.of(settings)
     with one_at_a_time("nuke"):
-        doomed: Rows = runtime.inventory(settings)
+        doomed: Rows = stack.inventory()
         if not doomed:
             console.say(f"nothing of {settings.project} is here")
             _say_what_stays(settings, [])
             return
         refuse_unasked(yes)
-        saved = _save(settings, with_backup) if runtime.has_data(settings) else []
+        saved = _save(settings, with_backup) if stack.has_data() else []
         confirm(settings.project, [*doomed, *map(_row, saved)], yes)
         if process.mode.dry:
             return
         if saved:
             undo.remember("nuke", backups=[made.name for made in saved])
-        runtime.remove_all(settings)
-        check(settings.project, [name for _, name, _ in runtime.inventory(settings)])
+        stack.remove_all()
+        check(settings.project, [name for _, name, _ in stack.inventory()])
         _say_what_stays(settings, saved)
 
 
@@ -42,7 +42,7 @@ def _save(settings: Settings, with_backup: bool) -> list[Backup]:
         console.say("no backup is made: nothing will bring the data back")
         return []
     try:
-        with runtimes.of(settings).client(settings) as client:
+        with runtimes.of(settings).client() as client:
             others = databases.besides(settings, client)
             return [
                 backup.make(settings, client, "before nuke", other=other)
@@ -50,7 +50,7 @@ def _save(settings: Settings, with_backup: bool) -> list[Backup]:
             ]
     except (Problem, OSError) as error:
         why = error if isinstance(error, Problem) else ownership.of(error)
-        raise problems.no_backup_before_nuke(why.what, why.mend) from error
+        raise problem("BAK16", why=why.what, fix=why.mend) from error
 
 
 def _row(saved: Backup) -> tuple[str, str, str]:
@@ -61,7 +61,7 @@ def _row(saved: Backup) -> tuple[str, str, str]:
 def refuse_unasked(yes: bool, task: str = "nuke", removes: str = "all of it") -> None:
     """Raise where a question would have nobody to answer it, before anything is done in vain."""
     if not (yes or process.mode.dry or sys.stdin.isatty()):
-        raise problems.nuke_needs_consent(task, removes)
+        raise problem("TASK02", task=task, removes=removes)
 
 
 def confirm(project: str, doomed: Rows, yes: bool, task: str = "nuke") -> None:
@@ -72,13 +72,13 @@ def confirm(project: str, doomed: Rows, yes: bool, task: str = "nuke") -> None:
     console.say(f"All data listed here will be removed. To go on, type the name: {project}")
     typed = sys.stdin.readline().strip()
     if typed != project:
-        raise problems.nuke_refused(typed, task)
+        raise problem("TASK03", typed=repr(typed), task=task)
 
 
 def check(project: str, left: Sequence[str]) -> None:
     """Say that all is gone, or raise with what is `left`."""
     if left:
-        raise problems.nuke_incomplete(left)
+        raise problem("TASK04", left=", ".join(left))
     console.say(f"{project} is gone; .env and the files of this folder stay")
 
 
@@ -87,5 +87,5 @@ def _say_what_stays(settings: Settings, saved: Sequence[Backup]) -> None:
         console.say("the data are in backups/; inv undo brings them back")
     if not settings.has_own_database:
         console.say(f"the database on {settings.values['SQL_HOST']} was not touched")
-    if unused := runtimes.of(settings).data_that_stay(settings):
+    if unused := runtimes.of(settings).data_that_stay():
         console.say(f"Data that this stack does not use now stay as well: {', '.join(unused)}")

@@ -1,8 +1,9 @@
 """The example data of the apps, and on request the admin that `.env` names."""
 
-from ops import problems, runtimes
+from ops import runtimes
 from ops.env import Settings
 from ops.lock import one_at_a_time
+from ops.problems import problem
 
 # What Django's createsuperuser reads -> the key of `.env`.
 ADMIN = {
@@ -17,12 +18,13 @@ def run(settings: Settings, admin: bool) -> None:
     variables = _admin(settings) if admin else {}
     arguments = ["load_seed", *(["--admin"] if admin else [])]
     with one_at_a_time("db.seed"):  # two at once would both find an object missing
-        runtimes.of(settings).manage(settings, arguments, variables)
+        runtimes.of(settings).manage(arguments, variables)
 
 
 def _admin(settings: Settings) -> dict[str, str]:
     if not settings.debug:
-        raise problems.admin_needs_debug()
+        raise problem("TASK07")
     if missing := [key for key in ADMIN.values() if not settings.values[key]]:
-        raise problems.admin_incomplete(missing)
+        has = "has" if len(missing) == 1 else "have"
+        raise problem("ENV16", keys=", ".join(missing), has=has)
     return {variable: settings.values[key] for variable, key in ADMIN.items()}

@@ -8,9 +8,10 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ops import ROOT, docker, problems, process, refusals
+from ops import ROOT, docker, process, refusals
 from ops.env import Settings
 from ops.lock import STATE
+from ops.problems import problem
 
 PROJECT = ROOT / "project"
 NOTE = STATE / "seen.json"
@@ -30,7 +31,7 @@ def refuse_unseen(settings: Settings, image: str) -> None:
         done = process.run(["docker", "run", *flags, "--entrypoint", "cat", image, f"/seen/{name}"])
     absent = done.code and (refusals.UNSEEN in done.err or ABSENT in done.err)
     if absent or (not done.code and done.out and done.out != text):
-        raise problems.folder_unseen(str(PROJECT))
+        raise problem("DOCKER13", folder=str(PROJECT))
     if not done.code and STATE.exists():
         NOTE.write_text(json.dumps(_where()))
 

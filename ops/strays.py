@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops import ROOT, is_checkout, newenv, postgres, problems, process
+from ops import ROOT, is_checkout, newenv, postgres, process
 from ops.background import Account, Background, owner
-from ops.problems import Problem
+from ops.problems import Problem, problem
 
 if TYPE_CHECKING:
     from psutil import Process
@@ -74,7 +74,7 @@ def _end(stray: Stray) -> None:
             stray.process.wait(SECONDS)
         except psutil.TimeoutExpired:
             if stray.signum == signal.SIGINT:
-                raise problems.strays([f"{stray.words}, which does not end"]) from None
+                raise problem("EMB08", processes=f"{stray.words}, which does not end") from None
             stray.process.kill()
             stray.process.wait(SECONDS)
 
@@ -107,12 +107,13 @@ def refuse_moved_away(home: Path, known: Background) -> None:
                 continue
             if (folder := Path(one.cwd())) != data:
                 root = folder.parents[2]
-                raise problems.moved_server(one.pid, str(root if is_checkout(root) else folder))
+                folder = root if is_checkout(root) else folder
+                raise problem("EMB09", pid=one.pid, folder=str(folder))
 
 
 def problem_of(found: Sequence[Stray]) -> Problem:
     """The problem that they are."""
-    return problems.strays([it.words for it in found])
+    return problem("EMB08", processes=", ".join(it.words for it in found))
 
 
 def _stray(one: "Process") -> Stray | None:

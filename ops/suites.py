@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ops import ROOT, console, docker, packages, problems, process
+from ops import ROOT, console, docker, packages, process
 from ops.packages import InstallFailed
+from ops.problems import problem
 from ops.process import ChildFailed
 
 PYTHON = ".venv/bin/python"
@@ -24,59 +26,113 @@ class Suite:
 
     `run` takes the runner's `argv` and its arguments and gives its exit code; `lacks` says what
     this machine has not, '' if nothing; `locks` are the requirements that are installed first.
+    `seconds` is about what it takes on two processors, beside what runs beside it.
     """
 
     argv: Sequence[str]
+    seconds: int
     run: Callable[[Sequence[str], Sequence[str]], int] = attach
     locks: tuple[str, ...] = ("test",)
     lacks: Callable[[], str] = str
 
 
-def run(only: str, strict: bool, arguments: Sequence[str]) -> None:
-    """Run the suites, or the one named `only`; one that cannot run fails if `strict` or named."""
+@dataclass
+class Course:
+    """The suites of one `inv test`: which it runs, what keeps the others from running, and how far
+    it is."""
+
+    rounds: Mapping[str, Sequence[str]]
+    arguments: Sequence[str]
+    obstacles: dict[str, str] = field(default_factory=dict)
+    outcomes: dict[str, str] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        # All at first: nothing is installed while a suite runs.
+        names = [name for longest, others in self.rounds.items() for name in (*others, longest)]
+        self.obstacles = {name: _obstacle(SUITES[name]) for name in names}
+
+    def announce(self) -> None:
+        """Say which suites come, and about how long each takes."""
+        rows = [
+            (name, f"not run: {reason}" if reason else f"about {_minutes(SUITES[name].seconds)}")
+            for name, reason in self.obstacles.items()
+        ]
+        console.say(console.table(("SUITE", "ON TWO PROCESSORS"), rows))
+        console.say(f"in all about {_minutes(self._seconds())}\n")
+
+    def run(self) -> dict[str, str]:
+        """Run them all; the outcome of each in words."""
+        for longest, others in self.rounds.items():
+            self._round(longest, others)
+        return self.outcomes
+
+    def _round(self, longest: str, others: Sequence[str]) -> None:
+        """Some suites one after the other, and the longest, which mostly waits, beside them."""
+        if not self._has_beside(longest, others):
+            for name in (*others, longest):
+                self._one(name)
+            return
+        self._say_where(longest, ", beside the next ones; what it prints comes at its end")
+        argv = [*SUITES[longest].argv, *self.arguments]
+        with process.beside(argv, env={**os.environ, "FIRST_PORT": BESIDE_PORT}) as finish:
+            for name in others:
+                self._one(name)
+            self._say_where(longest, ", to its end")
+            self.outcomes[longest] = _worded(finish())
+
+    def _one(self, name: str) -> None:
+        if reason := self.obstacles[name]:
+            self.outcomes[name] = f"not run: {reason}"
+            return
+        self._say_where(name)
+        code = SUITES[name].run(SUITES[name].argv, self.arguments)
+        if process.mode.interrupted:
+            raise KeyboardInterrupt
+        self.outcomes[name] = _worded(code)
+
+    def _say_where(self, name: str, how: str = "") -> None:
+        names = list(self.obstacles)
+        where = f"suite {names.index(name) + 1} of {len(names)}: {name}"
+        about, now = _minutes(SUITES[name].seconds), _minutes(time.monotonic() - self.began)
+        console.say(f"{where}, about {about}{how}; {now} of about {_minutes(self._seconds())}")
+
+    def _has_beside(self, longest: str, others: Sequence[str]) -> bool:
+        return bool(others) and not self.obstacles[longest] and not process.mode.dry
+
+    def _seconds(self) -> int:
+        return sum(self._seconds_of(longest, others) for longest, others in self.rounds.items())
+
+    def _seconds_of(self, longest: str, others: Sequence[str]) -> int:
+        one, more = (
+            sum(SUITES[name].seconds for name in names if not self.obstacles[name])
+            for names in ((longest,), others)
+        )
+        return max(one, more) if self._has_beside(longest, others) else one + more
+
+
+def run(only: str, strict: bool, arguments: Sequence[str], quick: bool = False) -> None:
+    """Run the suites, those that are quick, or the one named `only`; one that cannot run is a
+    failure if `strict` or named."""
     if only and only not in SUITES:
-        raise problems.unknown_suite(only, SUITES)
-    outcomes = {only: _outcome(SUITES[only], arguments)} if only else _all_outcomes(arguments)
+        raise problem("TASK05", suite=repr(only), known=", ".join(SUITES))
+    course = Course({only: ()} if only else QUICK if quick else ROUNDS, arguments)
+    if not only:
+        course.announce()
+    outcomes = course.run()
     console.say("\n" + console.table(("SUITE", "OUTCOME"), list(outcomes.items())))
     failures = ("FAILED", "not run") if strict or only else ("FAILED",)
     if any(outcome.startswith(failures) for outcome in outcomes.values()):
         raise ChildFailed(1)
 
 
-def _all_outcomes(arguments: Sequence[str]) -> dict[str, str]:
-    # All at first: nothing is installed while a suite runs.
-    obstacles = {name: _obstacle(suite) for name, suite in SUITES.items()}
-    outcomes: dict[str, str] = {}
-    for longest, others in ROUNDS.items():
-        beside = bool(others) and not obstacles[longest] and not process.mode.dry
-        outcomes |= _round(longest, others, arguments, beside=beside)
-    return outcomes
-
-
-def _round(
-    longest: str, others: Sequence[str], arguments: Sequence[str], *, beside: bool
-) -> dict[str, str]:
-    """Some suites one after the other, and the longest, which mostly waits, beside them."""
-    if not beside:
-        return {name: _outcome(SUITES[name], arguments) for name in (*others, longest)}
-    argv = [*SUITES[longest].argv, *arguments]
-    with process.beside(argv, env={**os.environ, "FIRST_PORT": BESIDE_PORT}) as finish:
-        outcomes = {name: _outcome(SUITES[name], arguments) for name in others}
-        return outcomes | {longest: _worded(finish())}
+def _minutes(seconds: float) -> str:
+    return f"{round(seconds / 60)} min" if seconds >= 90 else f"{round(seconds)} s"
 
 
 def _obstacle(suite: Suite) -> str:
     """Why it cannot run here; '' if it can."""
     return suite.lacks() or _cannot_install(suite.locks)
-
-
-def _outcome(suite: Suite, arguments: Sequence[str]) -> str:
-    if reason := _obstacle(suite):
-        return f"not run: {reason}"
-    code = suite.run(suite.argv, arguments)
-    if process.mode.interrupted:
-        raise KeyboardInterrupt
-    return _worded(code)
 
 
 def _worded(code: int) -> str:
@@ -137,33 +193,47 @@ ROUNDS = {
     "cluster": ("deploy",),
     "engine": (),
 }
-BESIDE_PORT = "8700"  # from here on, so that two that look for a free one do not find the same
+QUICK = {"cli": ("unit", "app")}  # no engine, and no stack
+BESIDE_PORT = "19000"  # from here on, so that two that look for a free one do not find the same
 DEPLOYS = ("tests/cluster", "-k")  # by the site: on three nodes, or on one
 STACKS = ("tests/runtimes", "tests/faults")
 # What is done to an engine itself, that of all stacks or one of the tests' own.
 ENGINE = ("tests/faults/test_docker_killed.py", "tests/faults/test_own_engine.py")
 DOCKER = "--runtime=docker"
 SUITES = {
-    "unit": Suite(_pytest("tests/unit")),
-    "cli": Suite(_pytest("tests/cli"), locks=("test", "build")),
+    "unit": Suite(_pytest("tests/unit"), seconds=25),
+    "cli": Suite(_pytest("tests/cli"), seconds=150, locks=("test", "build")),
     "app": Suite(
-        [str(packages.PYTHON), "manage.py", "test"], run=_on_a_server, locks=("embedded",)
+        [str(packages.PYTHON), "manage.py", "test"],
+        seconds=35,
+        run=_on_a_server,
+        locks=("embedded",),
     ),
     "embedded": Suite(
-        _pytest(*STACKS, "--runtime=embedded"), locks=("test", "build", "zstd", "embedded")
+        _pytest(*STACKS, "--runtime=embedded"),
+        seconds=980,
+        locks=("test", "build", "zstd", "embedded"),
     ),
     "docker": Suite(
-        _pytest("tests/runtimes", DOCKER), locks=("test", "build"), lacks=_lacks_engine
+        _pytest("tests/runtimes", DOCKER), seconds=480, locks=("test", "build"), lacks=_lacks_engine
     ),
     "faults": Suite(
         _pytest("tests/faults", DOCKER, *(f"--ignore={file}" for file in ENGINE)),
+        seconds=1640,
         locks=("test", "zstd"),
         lacks=_lacks_engine,
     ),
     "browser": Suite(
-        _pytest("tests/browser"), locks=("test", "embedded", "browser"), lacks=_lacks_browser
+        _pytest("tests/browser"),
+        seconds=30,
+        locks=("test", "embedded", "browser"),
+        lacks=_lacks_browser,
     ),
-    "deploy": Suite(_pytest(*DEPLOYS, "not three"), locks=("test", "zstd"), lacks=_lacks_engine),
-    "cluster": Suite(_pytest(*DEPLOYS, "three"), locks=("test", "zstd"), lacks=_lacks_engine),
-    "engine": Suite(_pytest(*ENGINE, DOCKER), lacks=_lacks_engine),
+    "deploy": Suite(
+        _pytest(*DEPLOYS, "not three"), seconds=1700, locks=("test", "zstd"), lacks=_lacks_engine
+    ),
+    "cluster": Suite(
+        _pytest(*DEPLOYS, "three"), seconds=1320, locks=("test", "zstd"), lacks=_lacks_engine
+    ),
+    "engine": Suite(_pytest(*ENGINE, DOCKER), seconds=125, lacks=_lacks_engine),
 }

@@ -14,8 +14,8 @@ def switch(settings: Settings, name: str) -> Settings:
         raise docker.diagnose("docker version")
     if name == "docker":
         docker.refuse_unfit()
-    if settings.runtime == "embedded" or engine:
-        runtimes.of(settings).down(settings)
+    if not settings.in_containers or engine:
+        runtimes.of(settings).down()
     if process.mode.dry:
         console.say(f"RUNTIME in .env would be {name}")
         return settings.with_values({"RUNTIME": name})

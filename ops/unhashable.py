@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ops import ROOT, problems
+from ops import ROOT
+from ops.problems import Problem, problem
 
 VCS = re.compile(r"(?:^|[@\s])(?:git|hg|svn|bzr)\+(\S+)")
 EDITABLE = re.compile(r"^(?:-e|--editable)[ =]\s*(\S+)")
@@ -48,13 +49,19 @@ def spelling(stated: str) -> str:
 def refuse(file: Path) -> None:
     """Raise for the first line of an .in file that cannot have a hash."""
     for number, stated, works in find(file):
-        raise problems.cannot_be_hashed(f"requirements/{file.name} line {number}", stated, works)
+        raise problem_of(f"requirements/{file.name} line {number}", stated, works)
 
 
 def refuse_locked(lock: Path) -> None:
     """The same for a compiled lock: a package may ask for another one from git."""
     for _, stated, works in find(lock):
-        raise problems.cannot_be_hashed(f"requirements/{lock.stem}.in", stated, works)
+        raise problem_of(f"requirements/{lock.stem}.in", stated, works)
+
+
+def problem_of(where: str, stated: str, works: str) -> Problem:
+    """The problem of a requirement that cannot have a hash."""
+    shown = re.sub(r"//[^/@\s]+@", "//…@", stated)  # it may hold a token
+    return problem("PKG03", where=where, stated=shown, works=works)
 
 
 def _archive(stated: str, url: str) -> str:

@@ -1,6 +1,7 @@
 """A second checkout to try things in: nothing that a test does touches the one it belongs to."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ PARTS = (
     "tasks.py",
     "ops",
     "compose",
+    "docs",
     "project",
     "requirements",
     ".env.example",
@@ -19,6 +21,9 @@ PARTS = (
     "pyproject.toml",
 )
 LONG_AGO = 1_000_000_000
+# From here on ports are looked for: far from where a developer's own stacks have theirs. Suites
+# that run beside each other each have a range.
+FIRST_PORT = 18000
 
 
 def make(root: Path) -> Path:
@@ -32,15 +37,16 @@ def make(root: Path) -> Path:
             shutil.copytree(ROOT / name, root / name, ignore=ignore)
         else:
             shutil.copy2(ROOT / name, root / name)
-    _begin_at(root, os.environ.get("FIRST_PORT", ""))
+    begin_at(root, int(os.environ.get("FIRST_PORT", FIRST_PORT)))
     return root
 
 
-def _begin_at(root: Path, first: str) -> None:
-    """Have the copy look for free ports from another one on than a suite that runs beside."""
-    if first:
-        file = root / "ops" / "ports.py"
-        file.write_text(file.read_text().replace("first: int = 8000", f"first: int = {first}"))
+def begin_at(root: Path, port: int) -> None:
+    """Have a free port be looked for from this one on."""
+    example = root / ".env.example"
+    text, found = re.subn("(?m)^WEB_PORT=.*", f"WEB_PORT={port}", example.read_text())
+    assert found == 1
+    example.write_text(text)
 
 
 def lend_venv(root: Path) -> None:

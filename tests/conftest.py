@@ -28,11 +28,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # Begun in the background of a script, a runner ignores Ctrl-C, and so would all that it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "fault(code, *runtimes): makes this problem for real")
+    config.addinivalue_line("markers", "runtime(name): exists on this one alone")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what belongs to the other runtime: a scenario by its file, the rest by its id, or
-    by the runtime that it asks for."""
+    """Leave out what belongs to the other runtime: by its mark, its parameter, or the runtime that
+    it asks for."""
     chosen = config.getoption("--runtime")
     others = [name for name in RUNTIMES if chosen and name != chosen]
     items[:] = [
@@ -43,13 +44,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _belongs_to(item: pytest.Item, runtime: str) -> bool:
-    return runtime in item.nodeid or f"{runtime}_runtime" in getattr(item, "fixturenames", ())
+    asks = f"{runtime}_runtime" in getattr(item, "fixturenames", ())
+    return runtime in _marked(item) or asks or _parameter(item) == runtime
+
+
+def _marked(item: pytest.Item) -> list[str]:
+    return [mark.args[0] for mark in item.iter_markers("runtime")]
+
+
+def _parameter(item: pytest.Item) -> str:
+    """The runtime that is a parameter of the test; '' if none is."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    return str(params["runtime"].name) if "runtime" in params else ""
 
 
 def _applies(item: pytest.Item, chosen: str | None) -> bool:
-    """Whether a fault exists on the runtime that it is about to be made on."""
-    params = getattr(getattr(item, "callspec", None), "params", {})
-    name = params["runtime"].name if "runtime" in params else chosen
+    """Whether a test, or its fault, exists on the runtime that it is about to be run on."""
+    name = _parameter(item) or chosen
+    if name and any(name != marked for marked in _marked(item)):
+        return False
     marks = list(item.iter_markers("fault"))
     return not (name and marks) or any(name in mark.args[1:] for mark in marks)
 

@@ -3,9 +3,9 @@
 import time
 from typing import Any
 
-from ops import docker, problems, process
+from ops import docker, process
 from ops.docker import Container
-from ops.problems import Problem
+from ops.problems import Problem, problem
 
 CHECK_SECONDS = 20
 SHOWN = 6
@@ -24,8 +24,9 @@ def of(container: Container, patience: float = 2.0) -> Problem | None:
         if not done.code:
             return None
         if time.monotonic() > deadline:
-            said = last_said(found) or done.err.strip() or done.out.strip()
-            return problems.check_fails(container.service, container.name, done.code, said)
+            said = last_said(found) or done.err.strip() or done.out.strip() or "it printed nothing"
+            service, name = container.service, container.name
+            return problem("WEB10", said, service=service, container=name, code=done.code)
         time.sleep(0.5)
 
 

@@ -2,10 +2,10 @@
 
 import re
 
-from ops import docker, images, postgres, problems
+from ops import docker, images, postgres
 from ops.docker import Container
 from ops.env import Settings
-from ops.problems import Problem
+from ops.problems import Problem, problem
 
 # What compose/db.yaml's entrypoint ends with.
 OTHER_VERSION, OTHER_SYSTEM, OTHER_PROJECT, NOT_MOUNTED = 71, 72, 73, 74
@@ -22,25 +22,33 @@ def of(settings: Settings, container: Container) -> Problem:
     if code == OTHER_VERSION:
         found, ours = re.findall(r"PostgreSQL (\w+)", last)
         back = images.of_major(image, ours, found) or f"postgres:{found}"
-        return problems.other_version(found, image, ours, back)
+        return other_version(found, image, ours, back)
     if code == OTHER_SYSTEM:
-        return problems.other_system(last.partition(" written on ")[2].partition(",")[0], image)
+        system = last.partition(" written on ")[2].partition(",")[0]
+        return problem("DB06", written_on=system, image=image)
     if code == OTHER_PROJECT:
-        return problems.other_layout(last.rpartition(" in ")[2].rstrip("."))
+        return problem("DB09", found=last.rpartition(" in ")[2].rstrip("."))
     if code == NOT_MOUNTED:
-        return problems.data_not_kept("the container itself")
+        return problem("DB07", where="the container itself")
     return _of_failed_server(settings, container, lines)
 
 
+def other_version(found: str, image: str, ours: str, back: str) -> Problem:
+    """The data are of another major version than ours: only an older one can be upgraded."""
+    if found.isdecimal() and ours.isdecimal() and int(found) < int(ours):
+        return problem("DB05.older", found=found, image=image, back=back)
+    return problem("DB05", found=found, image=image, back=back)
+
+
 def _of_failed_server(settings: Settings, container: Container, lines: list[str]) -> Problem:
-    if problem := images.of_architecture("POSTGRES_IMAGE", settings):
-        return problem
+    if cause := images.of_architecture("POSTGRES_IMAGE", settings):
+        return cause
     state = docker.inspect(container.name).get(container.name, {}).get("State", {})
     if state.get("OOMKilled"):
-        return problems.out_of_memory()
+        return problem("DB11")
     if container.exit_code == KILLED:
-        return problems.database_killed()
+        return problem("DB13")
     evidence = "\n".join(lines[-SHOWN:])
     if full := [line for line in lines if any(words in line for words in postgres.FULL)]:
-        return problems.disk_full("for the database", full[-1])
-    return problems.database_died(container.status, evidence)
+        return problem("SYS02", full[-1], where="for the database")
+    return problem("DB01", evidence, state=container.status)

@@ -2,9 +2,8 @@
 
 import re
 
-from ops import problems
 from ops.env import Settings
-from ops.problems import Problem
+from ops.problems import Problem, problem
 
 # The keys at fault, and what else may be done; the first that matches counts.
 CAUSES = {
@@ -36,13 +35,13 @@ def refused(settings: Settings, sentence: str) -> Problem:
     """The problem with what mends it, as far as the sentence tells."""
     keys, instead = _cause(settings, sentence.rstrip("."))
     where = "DATABASE_URL in .env" if settings.values["DATABASE_URL"] else ".env"
-    mend = f"correct {keys} ({where}){f', or {instead}' if instead else ''}, then type: inv up"
-    return problems.database_refuses(sentence, mend)
+    fix = f"correct {keys} ({where}){f', or {instead}' if instead else ''}, then type: inv up"
+    return problem("DB10.remote", reason=sentence, fix=fix)
 
 
 def _cause(settings: Settings, text: str) -> tuple[str, str]:
     host = settings.values["SQL_HOST"]
-    if settings.runtime == "docker" and host in LOOPBACK:
+    if settings.in_containers and host in LOOPBACK:
         return f"SQL_HOST, since {host} is the container itself there", "use --runtime embedded"
     found = (told for pattern, told in CAUSES.items() if re.search(pattern, text))
     return next(found, (ALL, ""))

@@ -6,34 +6,46 @@ project/service/failures.py and patience.py.
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 
-from ops import console, problems
+from ops import console
 from ops.env import Settings
-from ops.problems import Problem
+from ops.problems import Problem, problem
 from ops.process import ChildFailed
+from ops.sessions import end_session
 
 LOCKED = os.EX_TEMPFAIL
-INVALID_INDEX = os.EX_CANTCREAT
 WAITING = "Waiting for "
-BY_STATUS = {
-    os.EX_PROTOCOL: problems.other_user_model,
-    os.EX_SOFTWARE: problems.history_differs,
-    os.EX_NOINPUT: problems.migration_missing,
-    os.EX_IOERR: problems.migration_half_done,
-    os.EX_OSFILE: problems.collation_missing,
-}
 ABOVE = "the migrate failed, for the reason that it gives above."
 
 
-def problem(status: int, sentence: str) -> Problem | None:
+def cause(status: int, sentence: str) -> Problem | None:
     """The problem of a migrate that ended with this status; None if that has no name."""
     sentence = plain(sentence)
-    if status == LOCKED:
-        return problems.migration_locked(sentence, sessions(sentence))
-    if status == INVALID_INDEX:
-        return problems.index_invalid(sentence, index(sentence))
-    return BY_STATUS[status](sentence) if status in BY_STATUS else None
+    match status:
+        case os.EX_TEMPFAIL:
+            ends = end_session(sessions(sentence), "inv psql")
+            return problem("MIG05", sentence=sentence, end_session=ends)
+        case os.EX_CANTCREAT:
+            return invalid_index(sentence, index(sentence))
+        case os.EX_PROTOCOL:
+            return problem("MIG07", sentence=sentence)
+        case os.EX_SOFTWARE:
+            return problem("MIG08", sentence=sentence)
+        case os.EX_NOINPUT:
+            return problem("MIG09", sentence=sentence)
+        case os.EX_IOERR:
+            return problem("MIG10", sentence=sentence)
+        case os.EX_OSFILE:
+            return problem("DB18", sentence=sentence)
+    return None
+
+
+def invalid_index(sentence: str, index: str) -> Problem:
+    """The problem of an index that a CREATE INDEX CONCURRENTLY has left; `index` as SQL has it."""
+    drop = shlex.quote(f"DROP INDEX CONCURRENTLY {index}")
+    return problem("MIG06", sentence=sentence, drop=drop)
 
 
 def plain(line: str) -> str:
@@ -44,7 +56,7 @@ def plain(line: str) -> str:
 
 def mend_of(status: int, sentence: str) -> str:
     """What fixes it in production; '' where correcting the migration does."""
-    found = problem(status, sentence)
+    found = cause(status, sentence)
     if found is None:
         return ""
     return found.mend.replace("inv psql", "inv deploy.psql").replace(
@@ -68,9 +80,9 @@ def by_hand(settings: Settings, arguments: Sequence[str]) -> None:
     from ops import runtimes
 
     try:
-        runtimes.of(settings).manage(settings, ["migrate", *arguments])
+        runtimes.of(settings).manage(["migrate", *arguments])
     except ChildFailed as failed:
-        if named := problem(failed.code, ABOVE):
+        if named := cause(failed.code, ABOVE):
             raise named from failed
         raise
 

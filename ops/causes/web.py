@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ops import ROOT, database, docker, problems, process
+from ops import ROOT, database, docker, process
 from ops.causes import elsewhere, migrations
 from ops.env import Settings
-from ops.problems import Problem
+from ops.problems import Problem, problem
 from ops.readiness import Readiness
 
 ENDED = re.compile(r"Ended with status (\d+)")
@@ -38,17 +38,17 @@ def of(settings: Settings, log: str, state: str) -> Problem:
     if status == NO_DATABASE:
         return _misfit(settings) or elsewhere.refused(settings, sentence)
     if status == SETTINGS and NO_DRIVER in sentence:
-        return problems.driver_missing()
+        return problem("IMG06")
     if status == SETTINGS:
-        return problems.settings_refused(sentence)
+        return problem("WEB04", sentence=sentence)
     if status == MIGRATIONS_CONFLICT:
-        return problems.migrations_conflict(lines[-2] if len(lines) > 1 else sentence)
-    if named := migrations.problem(status, sentence):
+        return problem("MIG04", sentence=lines[-2] if len(lines) > 1 else sentence)
+    if named := migrations.cause(status, sentence):
         return named
     if status == NOT_MIGRATED:
-        return problems.migration_failed(sentence, _traceback(lines))
+        return problem("MIG02.web", _traceback(lines), sentence=sentence)
     by_name = _of_exception(lines) if status else None
-    return by_name or problems.web_died(state, "\n".join(lines[-SHOWN:]))
+    return by_name or problem("WEB01", "\n".join(lines[-SHOWN:]), state=state)
 
 
 def migrate(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> None:
@@ -58,12 +58,12 @@ def migrate(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path
     process.stop_if_interrupted(done.code)
     if done.code:
         lines = [line.rstrip() for line in done.err.splitlines() if line.strip()]
-        if named := migrations.problem(done.code, lines[-1] if lines else ""):
+        if named := migrations.cause(done.code, lines[-1] if lines else ""):
             raise named
         applying = re.findall(r"Applying (\S+)\.\.\.", relay.text)
         shown = _traceback(lines) or "\n".join(lines[-SHOWN:])
         failed = f"Migration {applying[-1]} failed." if applying else "The migrations failed."
-        raise problems.migration_failed(failed, shown, log="")
+        raise problem("MIG02", shown, sentence=failed)
 
 
 def waits_for_an_edit(log: str) -> bool:
@@ -74,13 +74,13 @@ def waits_for_an_edit(log: str) -> bool:
 def still_holds(settings: Settings, log: str, state: str, ended: float) -> Problem:
     """Why a web ended at that time (in seconds since 1970), as far as that holds now."""
     if any(path.stat().st_mtime > ended for path in _edited()):
-        return problems.not_running("web")  # whether that mended it, the next start will tell
-    problem = of(settings, log, state)
-    if problem.code == "MIG05":
-        return problems.not_running("web")  # whether the lock is held now, the next start will tell
-    if problem.code == "DB10" and settings.has_own_database:
-        return problems.not_running("web")  # the database was asked now, and lets it in
-    return problem
+        return problem("RUN01", service="web")  # whether that mended it, the next start will tell
+    found = of(settings, log, state)
+    if found.code == "MIG05":
+        return problem("RUN01", service="web")  # the next start will tell whether it is held now
+    if found.code == "DB10" and settings.has_own_database:
+        return problem("RUN01", service="web")  # the database was asked now, and lets it in
+    return found
 
 
 def _edited() -> Iterator[Path]:
@@ -102,29 +102,29 @@ def of_running(settings: Settings, answer: Readiness, log: str) -> Problem:
     if waits_for_an_edit(log):
         return of(settings, log, "waiting for a change in project/")
     if answer.conflicts:
-        return problems.migrations_conflict(f"{answer.reason}.")
-    if named := migrations.problem(answer.status, f"{answer.reason}."):
+        return problem("MIG04", sentence=f"{answer.reason}.")
+    if named := migrations.cause(answer.status, f"{answer.reason}."):
         return named
     if answer.status == NOT_MIGRATED:
-        return problems.migration_failed(f"{answer.reason}.", last_exception(log))
+        return problem("MIG02.web", last_exception(log), sentence=f"{answer.reason}.")
     if settings.address and answer.reason.startswith(NO_ANSWER):
         reason = answer.reason.removeprefix(NO_ANSWER)
         return elsewhere.refused(settings, f"no connection to {settings.address}{reason}.")
     evidence = "\n".join(log.splitlines()[-SHOWN:])
     misfit = _misfit(settings) or lost_names(settings, answer)
-    return misfit or problems.not_ready(answer.reason, evidence)
+    return misfit or problem("WEB06", evidence, reason=answer.reason)
 
 
 def lost_names(settings: Settings, answer: Readiness) -> Problem | None:
     """Whether the web no longer finds its database by name, though it runs: asked from within."""
-    own = settings.runtime == "docker" and settings.has_own_database
+    own = settings.in_containers and settings.has_own_database
     if not own or NO_NAME not in answer.reason:
         return None
     web, db = docker.running(settings, "web"), docker.running(settings, "db")
     if web is None or db is None:
         return None
     found = process.run(["docker", "exec", web.name, "python", "-c", RESOLVE, db.service])
-    return problems.names_unknown(web.service, db.service) if found.code else None
+    return problem("DOCKER11", web=web.service, db=db.service) if found.code else None
 
 
 def _last_run(log: str) -> tuple[int, list[str]]:
@@ -141,8 +141,8 @@ def _misfit(settings: Settings) -> Problem | None:
     """What the stack's own database says, which may be that it does not run."""
     try:
         return database.misfit(settings) if settings.has_own_database else None
-    except Problem as problem:
-        return problem
+    except Problem as error:
+        return error
 
 
 def _of_exception(lines: list[str]) -> Problem | None:
@@ -151,19 +151,20 @@ def _of_exception(lines: list[str]) -> Problem | None:
     last = next((line for line in reversed(shown.splitlines()) if not line.startswith(" ")), "")
     name = last.partition(":")[0].rpartition(".")[2]
     if name in SYNTAX:
-        return problems.syntax_error(_place(shown), "\n".join(shown.splitlines()[-4:]))
+        return problem("WEB02", "\n".join(shown.splitlines()[-4:]), where=_place(shown))
     if name == "ModuleNotFoundError" and (module := re.search(r"'([^']+)'", last)):
         return _module_missing(module[1], shown)
-    where = _place(shown) if any(_is_users_own(line) for line in shown.splitlines()) else ""
-    return problems.web_raised(last, where, shown) if shown else None
+    if any(_is_users_own(line) for line in shown.splitlines()):
+        return problem("WEB08.place", shown, exception=last, where=_place(shown))
+    return problem("WEB08", shown, exception=last) if shown else None
 
 
 def _module_missing(name: str, shown: str) -> Problem:
     package = name.partition(".")[0]
     inside = ROOT / "project" / package
     if inside.is_dir() or inside.with_suffix(".py").exists():
-        return problems.module_missing(name, _place(shown), shown)
-    return problems.package_missing(name, shown)
+        return problem("WEB09", shown, name=name, where=_place(shown))
+    return problem("WEB03", shown, name=name)
 
 
 def last_exception(log: str) -> str:

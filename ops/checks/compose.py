@@ -9,7 +9,6 @@ from ops import (
     freshness,
     images,
     named_volume,
-    problems,
     process,
     refusals,
     seen,
@@ -21,8 +20,8 @@ from ops.checks import Finding, Fix, port, server
 from ops.docker import Container
 from ops.env import Settings
 from ops.lock import STATE
-from ops.problems import Problem
-from ops.runtimes import compose
+from ops.problems import Problem, problem
+from ops.runtimes import docker_stack
 
 # Told to end: by itself, by a signal, or with the engine.
 STOPPED = (0, *process.INTERRUPTED, 255)
@@ -66,12 +65,12 @@ def _engine() -> Finding:
     name = "Podman" if "Podman" in told else "Docker"
     fact = f"{name} {asked}, Compose {composed.out.strip() or 'missing'}"
     if composed.code:
-        return Finding("engine", fact, problems.compose_missing())
-    if problem := docker.unfit(told, composed.out):
-        return Finding("engine", fact, problem)
+        return Finding("engine", fact, problem("DOCKER04"))
+    if cause := docker.unfit(told, composed.out):
+        return Finding("engine", fact, cause)
     chosen_by, host = docker.endpoint()
     if docker.is_elsewhere(host):
-        return Finding("engine", fact, problems.engine_elsewhere(chosen_by, host, answers=True))
+        return Finding("engine", fact, docker.elsewhere(chosen_by, host))
     return Finding("engine", fact)
 
 
@@ -85,8 +84,8 @@ def _service(settings: Settings, name: str, services: dict[str, Container]) -> F
     found = services.get(name)
     others_run = any(container.running for container in services.values())
     if found is None or (not found.running and found.exit_code in STOPPED):
-        problem = problems.not_running(name) if others_run else None
-        return Finding(name, found.status if found else "not started", problem, known=others_run)
+        cause = problem("RUN01", service=name) if others_run else None
+        return Finding(name, found.status if found else "not started", cause, known=others_run)
     return Finding(name, found.status, _cause(settings, found))
 
 
@@ -94,7 +93,7 @@ def _own_services(settings: Settings, services: dict[str, Container]) -> list[Fi
     """Those services of a compose file of the user's own that docker calls unhealthy."""
     sick = [c for c in services.values() if c.running and "(unhealthy)" in c.status]
     own = [c for c in sick if c.service not in settings.services]
-    return [Finding(c.service, c.status, compose.cause_of(settings, c)) for c in own]
+    return [Finding(c.service, c.status, docker_stack.cause_of(settings, c)) for c in own]
 
 
 def _folder(settings: Settings) -> list[Finding]:
@@ -104,8 +103,8 @@ def _folder(settings: Settings) -> list[Finding]:
     try:
         if image:
             seen.refuse_unseen(settings, image)
-    except Problem as problem:
-        return [Finding("folder", "the engine does not see it", problem)]
+    except Problem as error:
+        return [Finding("folder", "the engine does not see it", error)]
     return []
 
 
@@ -119,13 +118,13 @@ def _network(settings: Settings) -> list[Finding]:
     done = process.run(["docker", "network", "create", "--label", label, name])
     if not done.code:
         process.clean_up(["docker", "network", "rm", name])
-    problem = refusals.named(done.err) if done.code else None
-    return [Finding("network", "none can be made", problem)] if problem else []
+    cause = refusals.named(done.err) if done.code else None
+    return [Finding("network", "none can be made", cause)] if cause else []
 
 
 def _cause(settings: Settings, found: Container) -> Problem | None:
     if found.running or found.service == "db":
-        return compose.cause_of(settings, found)
+        return docker_stack.cause_of(settings, found)
     log = docker.last_lines(found, web_cause.LINES)
     return web_cause.still_holds(settings, log, found.status, docker.ended(found))
 
@@ -133,7 +132,7 @@ def _cause(settings: Settings, found: Container) -> Problem | None:
 def _image(settings: Settings, web: Container | None, image: dict[str, Any] | None) -> Finding:
     inputs = freshness.image_inputs(settings)
     if web and web.running and web.inputs != inputs:
-        return Finding("image", "stale", problems.image_stale())
+        return Finding("image", "stale", problem("IMG05"))
     if not images.is_fresh(settings, image):
         return Finding("image", "inv up will build it", known=False)
     return Finding("image", "fresh")
@@ -142,8 +141,8 @@ def _image(settings: Settings, web: Container | None, image: dict[str, Any] | No
 def _stack(settings: Settings, services: dict[str, Container]) -> list[Finding]:
     if not all(name in services and services[name].running for name in settings.services):
         return []
-    if compose.is_edited(settings, services):
-        return [Finding("stack", "older than its files", problems.changed_since_up())]
+    if docker_stack.is_edited(settings, services):
+        return [Finding("stack", "older than its files", problem("RUN04"))]
     return [Finding("stack", "as .env and the compose files say")]
 
 
@@ -159,7 +158,9 @@ def _leftovers(settings: Settings, found: list[Container]) -> Finding:
     if not left:
         return Finding("containers", "none is left behind")
     fix = Fix(f"docker rm --force {' '.join(left)}", partial(docker.remove_containers, left))
-    return Finding("containers", "some are left behind", problems.leftovers(left), fix)
+    return Finding(
+        "containers", "some are left behind", problem("RUN05", names=", ".join(left)), fix
+    )
 
 
 def _forgotten() -> list[Finding]:
@@ -179,7 +180,7 @@ def _volume(settings: Settings, volume: dict[str, Any] | None) -> Finding:
     if volume is None:
         return Finding("volume", "inv up will make it", known=False)
     if owner := named_volume.owner_of(settings, volume):
-        return Finding("volume", f"of {owner}", problems.volume_of_another(name, owner))
+        return Finding("volume", f"of {owner}", problem("DB08", volume=name, owner=owner))
     return Finding("volume", name)
 
 
@@ -187,5 +188,5 @@ def _inside(settings: Settings, db: Container) -> list[Finding]:
     mounted = docker.mounted_at(db, named_volume.DATA)
     if not mounted or docker.is_anonymous(mounted):
         where = f"the anonymous volume {mounted[:12]}" if mounted else "the container itself"
-        return [Finding("data", where, problems.data_not_kept(where))]
+        return [Finding("data", where, problem("DB07", where=where))]
     return [Finding("data", f"in {mounted}"), *server.check(settings)]

@@ -7,12 +7,12 @@ from typing import Any
 
 from ops import docker, process, sessions
 from ops.checks import Finding, server
-from ops.deploy import ask_pages, kept_images, lock, pages, problems, production, releases, stack
+from ops.deploy import ask_pages, kept_images, lock, pages, production, releases, stack
 from ops.deploy.releases import Release
 from ops.deploy.stack import Service
 from ops.env import Settings
-from ops.problems import Problem
-from ops.runtimes.compose import SUPERUSER
+from ops.problems import Problem, problem
+from ops.runtimes.docker_stack import SUPERUSER
 
 SUBJECT = "trial"
 READY = "/readyz"
@@ -29,7 +29,7 @@ def check(settings: Settings) -> list[Finding]:
     services, release = stack.services(name), releases.current(name)
     found = [_service(name, service) for service in services]
     if release is None or releases.is_unfinished(name):
-        return [*found, Finding(SUBJECT, "unfinished", problems.deploy_unfinished(name))]
+        return [*found, Finding(SUBJECT, "unfinished", problem("DEP47", stack=name))]
     return [*found, *_pages(settings, release), *_transactions(release), *_images(release)]
 
 
@@ -49,10 +49,16 @@ def _service(name: str, service: Service) -> Finding:
         return Finding(f"{SUBJECT}: {short}", fact)
     failed = [task for task in service.tasks if task.error]
     newest = max(failed, key=lambda task: task.since, default=None)
-    problem = problems.service_short(
-        service.name, fact, newest.error if newest else "", stack.last_lines(service.name)
+    return Finding(
+        f"{SUBJECT}: {short}", fact, _short(service, fact, newest.error if newest else "")
     )
-    return Finding(f"{SUBJECT}: {short}", fact, problem)
+
+
+def _short(service: Service, fact: str, error: str) -> Problem:
+    lines, name = stack.last_lines(service.name), service.name.rpartition("_")[2]
+    if not error:
+        return problem("DEP46", lines, service=service.name, name=name, fact=fact)
+    return problem("DEP46.error", lines, service=service.name, name=name, fact=fact, error=error)
 
 
 def _pages(settings: Settings, release: Release) -> list[Finding]:
@@ -86,8 +92,8 @@ def _site(release: Release) -> dict[str, Any]:
 
 def _page(release: Release, path: str, answer: str) -> Finding:
     url = f"{release.url.rstrip('/')}{path}"
-    problem = None if pages.is_well(answer) else problems.page_down(url, answer)
-    return Finding(f"{SUBJECT}: page", f"{url} answers {answer}", problem)
+    cause = None if pages.is_well(answer) else problem("DEP48", url=url, answer=answer)
+    return Finding(f"{SUBJECT}: page", f"{url} answers {answer}", cause)
 
 
 def _images(release: Release) -> list[Finding]:
@@ -113,4 +119,4 @@ def _gone(image: str, key: str, release: Release) -> Problem:
     again = (
         kept_images.again(release, "--local") if key == kept_images.WEB else f"docker pull {image}"
     )
-    return problems.deployed_image_gone(image, release.number, again)
+    return problem("DEP49", image=image, number=release.number, again=again)

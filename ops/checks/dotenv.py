@@ -4,10 +4,10 @@ import os
 import stat
 from functools import partial
 
-from ops import ROOT, elsewhere, env, git, mistyped, newenv, package_index, problems
+from ops import ROOT, elsewhere, env, git, mistyped, newenv, package_index
 from ops.checks import Finding, Fix
 from ops.env import Settings
-from ops.problems import Problem
+from ops.problems import Problem, problem
 
 FILE = ".env"
 SHORTEST_KEY, SHORTEST_PASSWORD = 50, 12
@@ -52,7 +52,7 @@ def _mode() -> Finding:
         return Finding(FILE, f"for its owner alone ({mode:o})")
     ours = os.geteuid() in (0, found.st_uid)
     fix = Fix("chmod 600 .env", partial(env.ENV.chmod, 0o600)) if ours else None
-    return Finding(FILE, f"others can read it ({mode:o})", problems.env_open(mode), fix)
+    return Finding(FILE, f"others can read it ({mode:o})", problem("ENV14", mode=f"{mode:o}"), fix)
 
 
 def _keys() -> list[Finding]:
@@ -64,7 +64,7 @@ def _keys() -> list[Finding]:
     own = len(there.keys() - known.keys() - slips.keys())
     return [
         _complete(f"{len(there)} keys, {own or 'none'} of your own", missing),
-        *(Finding(FILE, key, problems.env_mistyped(key, it)) for key, it in slips.items()),
+        *(Finding(FILE, key, problem("ENV11", key=key, meant=it)) for key, it in slips.items()),
     ]
 
 
@@ -72,7 +72,9 @@ def _complete(fact: str, missing: list[str]) -> Finding:
     if not missing:
         return Finding(FILE, fact)
     fix = Fix(f"adds {', '.join(missing)}", partial(newenv.add_from_example, missing))
-    return Finding(FILE, f"{fact}, {len(missing)} missing", problems.env_incomplete(missing), fix)
+    return Finding(
+        FILE, f"{fact}, {len(missing)} missing", problem("ENV10", keys=", ".join(missing)), fix
+    )
 
 
 def _secrets(settings: Settings) -> list[Finding]:
@@ -87,15 +89,15 @@ def _secret(settings: Settings, key: str, weak: str) -> Finding:
     if key == "SQL_PASSWORD":
         ours = settings.has_own_database
         then = "inv db.password" if ours else f"{then}  (once it is that user's password there)"
-    return Finding(key, weak, problems.env_weak_secret(key, weak, then))
+    return Finding(key, weak, problem("ENV12", key=key, why=weak, then=then))
 
 
 def _elsewhere(settings: Settings) -> list[Finding]:
     if settings.has_own_database:
         return []
     mode = settings.values["SQL_SSLMODE"] or "prefer, libpq's own choice"
-    problem = elsewhere.missing_certificates(settings)
-    return [Finding("database", f"at {settings.address}, sslmode {mode}", problem)]
+    cause = elsewhere.missing_certificates(settings)
+    return [Finding("database", f"at {settings.address}, sslmode {mode}", cause)]
 
 
 def _packages(settings: Settings) -> list[Finding]:
@@ -103,8 +105,8 @@ def _packages(settings: Settings) -> list[Finding]:
         return []
     try:
         package_index.authority()
-    except Problem as problem:
-        return [Finding("PIP_CERT", "no certificate", problem)]
+    except Problem as error:
+        return [Finding("PIP_CERT", "no certificate", error)]
     return [Finding("packages", f"from {package_index.shown()}")]
 
 
@@ -139,10 +141,10 @@ def _monotonous(secret: str) -> str:
 
 def _git() -> list[Finding]:
     tracked = git.ask("ls-files", "--error-unmatch", "--", FILE)
-    if problem := git.refusal(tracked):
-        return [Finding(FILE, "git does not say whether it is committed", problem)]
+    if cause := git.refusal(tracked):
+        return [Finding(FILE, "git does not say whether it is committed", cause)]
     if tracked.code == 0:
-        return [Finding(FILE, "in git", problems.env_committed())]
+        return [Finding(FILE, "in git", problem("ENV13"))]
     if tracked.code != 1:  # no git, or no repository
         return []
     ignored = git.ask("check-ignore", "--quiet", "--", FILE).code == 0
@@ -150,9 +152,9 @@ def _git() -> list[Finding]:
 
 
 def _owner(settings: Settings) -> list[Finding]:
-    if settings.runtime != "docker":  # embedded, the web runs as whoever starts it
+    if not settings.in_containers:  # embedded, the web runs as whoever starts it
         return []
     uid, owner = int(settings.values["APP_UID"]), ROOT.stat().st_uid
     if uid != owner:
-        return [Finding("APP_UID", f"{uid}", problems.env_other_owner(uid, owner))]
+        return [Finding("APP_UID", f"{uid}", problem("ENV15", uid=uid, owner=owner))]
     return [Finding("APP_UID", f"{uid}, who owns this folder")]

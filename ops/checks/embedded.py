@@ -5,26 +5,26 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from ops import ROOT, freshness, packages, postgres, problems, strays
+from ops import ROOT, freshness, packages, postgres, strays
 from ops.causes import web as web_cause
 from ops.checks import Finding, Fix, port, server
 from ops.env import Settings
 from ops.lock import one_at_a_time
-from ops.runtimes import embedded
+from ops.problems import problem
+from ops.runtimes import embedded_stack
+from ops.runtimes.embedded_stack import EmbeddedStack
 
 
 def check(settings: Settings) -> list[Finding]:
     """Everything that can be told without starting anything."""
-    embedded.refuse_of_another()
-    if not packages.is_installed("embedded") and not embedded.lost(settings):
+    embedded_stack.refuse_of_another()
+    if not packages.is_installed("embedded") and not embedded_stack.lost(settings):
         return [Finding("server", "inv up will install it", known=False), port.check(settings)]
-    running = embedded.processes(settings)
-    if lost := embedded.lost(settings):
+    running = embedded_stack.processes(settings)
+    if lost := embedded_stack.lost(settings):
         words = ", ".join(lost.values())
-        return [
-            Finding("processes", f"{words} lost sight of", problems.strays(list(lost.values())))
-        ]
-    strays.refuse_moved_away(embedded.home_of(settings), embedded.DB)
+        return [Finding("processes", f"{words} lost sight of", problem("EMB08", processes=words))]
+    strays.refuse_moved_away(embedded_stack.home_of(settings), embedded_stack.DB)
     return [
         *(_folder(settings) if settings.has_own_database else ()),
         *(_service(settings, name, running) for name in running),
@@ -35,10 +35,10 @@ def check(settings: Settings) -> list[Finding]:
 
 
 def _folder(settings: Settings) -> list[Finding]:
-    home = embedded.home_of(settings)
+    home = embedded_stack.home_of(settings)
     if os.geteuid() == 0 and home.exists() and home.stat().st_uid == ROOT.stat().st_uid != 0:
         return [Finding("data", f"in {home}, and not root's to judge")]
-    postgres.check_folder(embedded.server_of(settings))
+    postgres.check_folder(embedded_stack.server_of(settings))
     if not home.exists():
         return [Finding("data", "inv up will make them", known=False)]
     return [Finding("data", f"in {home}"), _leftovers(home)]
@@ -50,7 +50,8 @@ def _leftovers(home: Path) -> Finding:
         return Finding("leftovers", "no half-made cluster")
     names = [str(path) for path in left]
     fix = Fix(f"rm -r {' '.join(names)}", partial(_remove, left))
-    return Finding("leftovers", "a half-made cluster", problems.leftovers(names), fix)
+    half_made = problem("RUN05", names=", ".join(names))
+    return Finding("leftovers", "a half-made cluster", half_made, fix)
 
 
 def _remove(folders: list[Path]) -> None:
@@ -63,7 +64,7 @@ def _service(settings: Settings, name: str, running: dict[str, int | None]) -> F
     pid = running[name]
     if pid is not None:
         return Finding(name, f"running, process {pid}")
-    process = embedded.process_of(name)
+    process = embedded_stack.process_of(name)
     log = process.last_lines(web_cause.LINES)
     if name == "web" and web_cause.has_failed(log):
         ended = process.log.stat().st_mtime
@@ -71,12 +72,12 @@ def _service(settings: Settings, name: str, running: dict[str, int | None]) -> F
     if name == "db" and running["web"] and (full := postgres.disk_full(log)):
         return Finding(name, "ended", full)
     if any(running.values()):
-        return Finding(name, "not running", problems.not_running(name))
+        return Finding(name, "not running", problem("RUN01", service=name))
     return Finding(name, "not running", known=False)
 
 
 def _port(settings: Settings, web: int | None) -> Finding:
-    if web and embedded.is_served(settings):
+    if web and EmbeddedStack(settings).is_served():
         return Finding("port", f"{settings.web_port}, this checkout's")
     return port.check(settings)
 
@@ -86,4 +87,4 @@ def _stack(running: dict[str, int | None]) -> list[Finding]:
         return []
     if freshness.is_current(freshness.embedded_inputs(), {}):
         return [Finding("stack", "as .env and the packages say")]
-    return [Finding("stack", "older than its files", problems.changed_since_up())]
+    return [Finding("stack", "older than its files", problem("RUN04"))]

@@ -7,11 +7,12 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from ops import ROOT, ownership, problems, requirements, unhashable
+from ops import ROOT, ownership, requirements, unhashable
 from ops.checks import Finding, Fix
 from ops.env import Settings
 from ops.lock import STATE
 from ops.ownership import user as _user
+from ops.problems import problem
 
 # Nobody edits these, or they are another's by design, as the embedded database is nobody's.
 SKIPPED = {".git", ".venv", ".data", ".state", "node_modules", "__pycache__"}
@@ -33,7 +34,7 @@ def _owners() -> Finding:
     return Finding(
         "files",
         f"{len(foreign)} of {len(uids)} belong to another user",
-        problems.files_of_another(len(foreign), first, whose),
+        problem("SYS05", count=len(foreign), first=first, owner=whose),
         None if os.geteuid() else Fix("chown of these files", partial(_give, foreign, owner)),
     )
 
@@ -69,17 +70,18 @@ def _locks() -> Finding:
     for file in named:
         for number, stated, works in unhashable.find(file):
             where = f"requirements/{file.name} line {number}"
-            problem = problems.cannot_be_hashed(where, stated, works)
-            return Finding("requirements", f"{where} has no hash", problem)
+            unlockable = unhashable.problem_of(where, stated, works)
+            return Finding("requirements", f"{where} has no hash", unlockable)
     absent = list(dict.fromkeys(name for file in named for name in requirements.unlocked(file)))
     if absent:
         fact = f"{len(absent)} not in the lock yet"
-        return Finding("requirements", fact, problems.lock_outdated(absent))
+        return Finding("requirements", fact, problem("PKG02", names=", ".join(absent)))
     return Finding("requirements", f"the {len(named)} locks have all that is asked for")
 
 
 def _space() -> Finding:
     free = shutil.disk_usage(ROOT).free
     fact = f"{free / 10**9:.1f} GB free"
-    full = problems.disk_full("in this folder's file system") if free < LEAST_SPACE else None
-    return Finding("disk", fact, full)
+    if free >= LEAST_SPACE:
+        return Finding("disk", fact)
+    return Finding("disk", fact, problem("SYS02", where="in this folder's file system"))

@@ -14,7 +14,7 @@ def check(settings: Settings) -> list[Finding]:
     if settings.has_own_database or not _is_here(settings):
         return []
     try:
-        with runtimes.of(settings).client(settings) as client:
+        with runtimes.of(settings).client() as client:
             client.refuse_newer_server()
             return [Finding(SUBJECT, f"version {client.version}, not older than the server")]
     except Problem as problem:
@@ -25,7 +25,7 @@ def check(settings: Settings) -> list[Finding]:
 
 def _is_here(settings: Settings) -> bool:
     """Whether the programs can be had without a download."""
-    if settings.runtime == "docker" or docker.engine_answers():
+    if settings.in_containers or docker.engine_answers():
         image = settings.values[KEY]
         return image in docker.inspect(image)
     return True

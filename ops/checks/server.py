@@ -1,31 +1,34 @@
 """The stack's own database as its superuser sees it, on any runtime."""
 
+import shlex
 import time
 from collections.abc import Sequence
 from functools import partial
 
-from ops import database, problems, runtimes
+from ops import database, runtimes
+from ops.causes.migrations import invalid_index
 from ops.checks import Finding, Fix
 from ops.database import Inside
 from ops.env import Settings
-from ops.sessions import Session
+from ops.problems import problem
+from ops.sessions import Session, end_session
 
 CLOCK_SECONDS = 60
 
 
 def check(settings: Settings) -> list[Finding]:
     """Whether a server that runs fits `.env`, and keeps the same time as Django."""
-    problem = database.misfit(settings)
-    if problem:
+    cause = database.misfit(settings)
+    if cause:
         # Only a password can be set without asking what was meant.
-        fix = Fix("inv db.password", partial(_mend, settings)) if problem.code == "DB02" else None
-        return [Finding("database", "does not fit .env", problem, fix)]
+        fix = Fix("inv db.password", partial(_mend, settings)) if cause.code == "DB02" else None
+        return [Finding("database", "does not fit .env", cause, fix)]
     return [Finding("database", "lets in who .env names"), *_facts(settings)]
 
 
 def _mend(settings: Settings) -> None:
     database.set_password(settings)
-    runtimes.of(settings).up(settings)  # what died of it starts again
+    runtimes.of(settings).up()  # what died of it starts again
 
 
 def _facts(settings: Settings) -> list[Finding]:
@@ -44,17 +47,16 @@ def open_transactions(
     if not found:
         return Finding(subject, "none holds a table and does nothing")
     pids = [str(session.pid) for session in found]
-    problem = problems.transaction_open([str(session) for session in found], pids, psql)
-    return Finding(subject, "one is open, and does nothing", problem)
+    told = "; ".join(str(session) for session in found)
+    is_open = problem("DB21", sessions=told, end_session=end_session(pids, psql))
+    return Finding(subject, "one is open, and does nothing", is_open)
 
 
 def _indexes(told: Inside) -> list[Finding]:
     if not told.invalid:
         return [Finding("indexes", "all valid")]
     return [
-        Finding(
-            "indexes", f"{index} is invalid", problems.index_invalid(_invalid(index, table), index)
-        )
+        Finding("indexes", f"{index} is invalid", invalid_index(_invalid(index, table), index))
         for index, table in told.invalid
     ]
 
@@ -66,10 +68,11 @@ def _invalid(index: str, table: str) -> str:
 def _clock(settings: Settings, told: Inside) -> list[Finding]:
     ahead = round(told.clock - time.time())
     if abs(ahead) > CLOCK_SECONDS:
-        return [Finding("clock", "the database's differs", problems.clock_off("db", abs(ahead)))]
+        clock = problem("SYS03", service="db", seconds=abs(ahead))
+        return [Finding("clock", "the database's differs", clock)]
     if told.offset:
-        problem = problems.time_zone(
-            told.zone, settings.values["SQL_USER"], settings.values["SQL_DATABASE"]
-        )
-        return [Finding("time zone", told.zone, problem)]
+        user, database = settings.values["SQL_USER"], settings.values["SQL_DATABASE"]
+        sql = f'alter role "{user}" in database "{database}" set timezone = \'UTC\''
+        differs = problem("SYS04", zone=told.zone, statement=shlex.quote(sql))
+        return [Finding("time zone", told.zone, differs)]
     return [Finding("time zone", told.zone)]

@@ -1,10 +1,10 @@
 """The web as it answers: ready, at its URL, in time, with the migrations of this branch."""
 
-from ops import problems, readiness, runtimes
+from ops import readiness, runtimes
 from ops.causes import web as web_cause
 from ops.checks import Finding
 from ops.env import Settings
-from ops.problems import Problem
+from ops.problems import Problem, problem
 from ops.readiness import Readiness
 
 CLOCK_SECONDS = 60
@@ -12,12 +12,12 @@ CLOCK_SECONDS = 60
 
 def check(settings: Settings) -> list[Finding]:
     """What a running web says of itself; nothing of one that does not run."""
-    runtime = runtimes.of(settings)
-    log = runtime.web_log(settings)
+    stack = runtimes.of(settings)
+    log = stack.web_log()
     if log is None:
         return []
-    if not runtime.is_served(settings):  # whoever answers there is not this web
-        return [Finding("web", f"not at port {settings.web_port}", problems.changed_since_up())]
+    if not stack.is_served():  # whoever answers there is not this web
+        return [Finding("web", f"not at port {settings.web_port}", problem("RUN04"))]
     answer = readiness.ask(settings)
     return [
         _ready(settings, answer, log),
@@ -30,41 +30,41 @@ def check(settings: Settings) -> list[Finding]:
 def _ready(settings: Settings, answer: Readiness, log: str) -> Finding:
     if readiness.talks(answer) and not answer.status:  # what is not applied has its own line
         return Finding("web", "answers")
-    problem = web_cause.of_running(settings, answer, log)
-    if problem.code == "RUN01":  # the db's, which has a line of its own
+    cause = web_cause.of_running(settings, answer, log)
+    if cause.code == "RUN01":  # the db's, which has a line of its own
         return Finding("web", "waits for its database", known=False)
-    return Finding("web", "not ready", problem)
+    return Finding("web", "not ready", cause)
 
 
 def _migrations(answer: Readiness) -> list[Finding]:
     found: list[Problem] = []
     if answer.conflicts:
-        found.append(problems.migrations_conflict(f"{answer.reason}."))
+        found.append(problem("MIG04", sentence=f"{answer.reason}."))
     elif answer.unapplied and not answer.status:
-        found.append(problems.not_migrated(answer.unapplied))
+        found.append(problem("MIG01", missing=", ".join(answer.unapplied)))
     if answer.unknown:
-        found.append(problems.database_ahead(answer.unknown))
+        found.append(problem("MIG03", unknown=", ".join(answer.unknown)))
     if not found:
         if not answer.ready:
             return [Finding("migrations", "not known", known=False)]
         return [Finding("migrations", "all applied")]
-    return [Finding("migrations", "database and branch differ", problem) for problem in found]
+    return [Finding("migrations", "database and branch differ", cause) for cause in found]
 
 
 def _page(settings: Settings, answer: Readiness) -> Finding:
     if not answer.host_allowed:
-        return Finding("page", "answers 400", problems.host_not_allowed("127.0.0.1"))
+        return Finding("page", "answers 400", problem("WEB05", host="127.0.0.1"))
     status = readiness.page_status(settings)
     if status >= 500 and answer.ready:
-        log = runtimes.of(settings).web_log(settings) or ""
-        problem = problems.page_fails(settings.url, status, web_cause.last_exception(log))
-        return Finding("page", f"answers {status}", problem)
+        log = runtimes.of(settings).web_log() or ""
+        cause = problem("WEB07", web_cause.last_exception(log), url=settings.url, status=status)
+        return Finding("page", f"answers {status}", cause)
     well = 200 <= status < 500
     return Finding("page", f"{settings.url} answers {status or 'nothing'}", known=well)
 
 
 def _clock(answer: Readiness) -> Finding:
     if abs(answer.clock) > CLOCK_SECONDS:
-        problem = problems.clock_off("web", abs(answer.clock))
-        return Finding("clock", "differs", problem)
+        cause = problem("SYS03", service="web", seconds=abs(answer.clock))
+        return Finding("clock", "differs", cause)
     return Finding("clock", "the web's is this machine's")

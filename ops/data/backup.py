@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from ops import console, problems, process, runtimes
+from ops import console, process, runtimes
 from ops.client import Client, last_error
 from ops.data import backups, contents, databases, load
 from ops.data.backups import Backup
@@ -15,13 +15,14 @@ from ops.data.contents import Contents
 from ops.data.databases import Beside
 from ops.env import Settings
 from ops.lock import one_at_a_time
+from ops.problems import problem
 from ops.progress import bar
 
 
 def run(settings: Settings, to: str, verify: bool) -> None:
     """Make a backup, in backups/ or as the file `to`; say what it is."""
     databases.refuse_without_data(settings)
-    with one_at_a_time("db.backup"), runtimes.of(settings).client(settings) as client:
+    with one_at_a_time("db.backup"), runtimes.of(settings).client() as client:
         if process.mode.dry:
             process.show(client.command("pg_dump", *_arguments(client, "SNAPSHOT"))[0])
             return
@@ -63,7 +64,7 @@ def check(settings: Settings, client: Client, backup: Backup) -> None:
         load.archive(client, backup.dump, part, expected=backup.contents.bytes)
         found = contents.differences(backup.contents, contents.read(client, part), exact=False)
     if found:
-        raise problems.backup_differs(backup.name, found)
+        raise problem("BAK08", "\n".join(found[:8]), name=backup.name)
     backups.mark_verified(backup)
     console.say(f"verified: {words(backup.contents)} came back")
 
@@ -107,7 +108,7 @@ def _write(client: Client, database: str, part: Path) -> Dump:
             argv = _arguments(client, snapshot)
             done = client.receive(sink.take, "pg_dump", *argv, database=database)
         if done.code:
-            raise problems.dump_failed(last_error(done.err))
+            raise problem("BAK06", reason=last_error(done.err))
         held = contents.answer(session)
         file.flush()
         os.fsync(file.fileno())
@@ -123,7 +124,7 @@ def _read_back(client: Client, part: Path) -> None:
     """Its table of contents, as a restore would read it; that of an empty database has no entry."""
     done = client.send(load.feed(part), "pg_restore", "--list")
     if done.code or not done.out.strip():
-        raise problems.dump_failed(last_error(done.err))
+        raise problem("BAK06", reason=last_error(done.err))
 
 
 def _keep(settings: Settings, part: Path, path: Path, dump: Dump, **facts: Any) -> Backup:
@@ -161,9 +162,9 @@ def _target(to: str) -> Path | None:
         return None
     path = Path(to).expanduser().absolute()
     if not path.parent.is_dir():
-        raise problems.target_refused(str(path), "")
+        raise problem("BAK10", path=str(path), why="is in a folder that does not exist")
     manifest = backups.manifest_of(path)
     for taken in (path, manifest):
         if taken.exists() and not (taken == manifest != path and backups.read(path)):
-            raise problems.target_refused(str(taken), "is there already")
+            raise problem("BAK10", path=str(taken), why="is there already")
     return path

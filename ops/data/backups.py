@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops import ROOT, console, problems
+from ops import ROOT, console
 from ops.data.contents import Contents
+from ops.problems import problem
 from ops.volumes import age
 
 FOLDER = ROOT / "backups"
@@ -116,8 +117,12 @@ def refuse_damaged(backup: Backup) -> None:
     sha256 = hashlib.sha256()
     for piece in pieces(backup.dump):
         sha256.update(piece)
-    if sha256.hexdigest() != backup.sha256:
-        raise problems.dump_damaged(str(backup.dump), backup.dump.stat().st_size, backup.size)
+    if sha256.hexdigest() == backup.sha256:
+        return
+    path, size = str(backup.dump), backup.dump.stat().st_size
+    if size == backup.size:
+        raise problem("BAK03", path=path)
+    raise problem("BAK03.size", path=path, size=f"{size:,}", written=f"{backup.size:,}")
 
 
 def as_json(backups: Sequence[Backup]) -> str:

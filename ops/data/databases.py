@@ -11,12 +11,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from ops import problems, runtimes
+from ops import runtimes
 from ops.client import MAINTENANCE, OTHER_MAINTENANCE, Client, last_error
 from ops.data.contents import ANY_TABLE
 from ops.data.roles import TAKE_BACK
 from ops.env import Settings
-from ops.problems import Problem
+from ops.problems import Problem, problem
 from ops.process import Result
 
 LONGEST = 59  # bytes of a name: PostgreSQL takes 63, and ~99 has to fit as well
@@ -151,13 +151,13 @@ class Beside:
 
 def has_data(settings: Settings) -> bool:
     """Whether there is a server with data to ask; the stack's own may not be made yet."""
-    return not settings.has_own_database or runtimes.of(settings).has_data(settings)
+    return not settings.has_own_database or runtimes.of(settings).has_data()
 
 
 def refuse_without_data(settings: Settings) -> None:
     """Raise before a task would make a server only to find it empty."""
     if not has_data(settings):
-        raise problems.not_running("db")
+        raise problem("RUN01", service="db")
 
 
 def beside(client: Client) -> list[Beside]:
@@ -301,4 +301,4 @@ def _alone(client: Client, script: str, database: str = "", **values: str) -> No
         if not done.code or IN_USE not in done.err:
             break
     if done.code:
-        raise problems.database_refuses(last_error(done.err))
+        raise problem("DB10", reason=last_error(done.err))

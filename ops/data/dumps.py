@@ -12,9 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
 
-from ops import packages, problems
+from ops import packages
 from ops.client import Feed
 from ops.data.scan import Scan
+from ops.problems import problem
 
 PIECE = 1 << 20
 TAR_END = 1024  # bytes of zeros
@@ -38,11 +39,11 @@ class Dump:
             with _unpacked(self.path, self.packed) as file:
                 yield file
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise problems.dump_unreadable(str(self.path), str(error)) from error
+            raise problem("BAK04", path=str(self.path), why=str(error)) from error
         except Exception as error:
             if type(error).__name__ != "ZstdError":  # known once its library is imported
                 raise
-            raise problems.dump_unreadable(str(self.path), str(error)) from error
+            raise problem("BAK04", path=str(self.path), why=str(error)) from error
 
     def feed(self) -> Feed:
         """What writes it, unpacked, to a program; a folder as a tar archive."""
@@ -64,12 +65,12 @@ def recognise(path: Path) -> Dump:
     """Which kind of dump is there, by its first bytes; a problem if it is none."""
     if path.is_dir():
         if not (path / "toc.dat").exists():
-            raise problems.no_dump(str(path), "is a folder without a toc.dat")
+            raise problem("BAK02", path=str(path), why="is a folder without a toc.dat")
         return Dump(path, archive=True, packed="", parallel=True)
     with path.open("rb") as raw:
         start = raw.read(4)
     if not start:
-        raise problems.no_dump(str(path), "is empty")
+        raise problem("BAK02", path=str(path), why="is empty")
     packed = "gzip" if start.startswith(GZIP) else "zstd" if start == ZSTD else ""
     dump = Dump(path, archive=False, packed=packed, parallel=False)
     with dump.opened() as held:
@@ -79,10 +80,10 @@ def recognise(path: Path) -> Dump:
     if start[257:262] == b"ustar" and start.startswith(b"toc.dat"):
         # pg_restore takes a tar that is cut off for one with fewer rows, and says nothing.
         if _last_bytes(dump, TAR_END).strip(b"\0"):
-            raise problems.dump_unreadable(str(path), "its end is missing")
+            raise problem("BAK04", path=str(path), why="its end is missing")
         return Dump(path, archive=True, packed=packed, parallel=False)
     if b"\0" in start or not start.strip():
-        raise problems.no_dump(str(path), "holds neither SQL nor an archive of pg_dump")
+        raise problem("BAK02", path=str(path), why="holds neither SQL nor an archive of pg_dump")
     return dump
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ops import problems
 from ops.client import SCRIPT, Client, Feed, last_error, named
 from ops.data import backups, roles
 from ops.data.dumps import Dump, recognise, scan
 from ops.data.scan import Range, Scan, without
+from ops.problems import problem
 from ops.process import Result
 from ops.progress import bar
 
@@ -155,9 +155,9 @@ def _looked_at(client: Client, dump: Dump, name: str) -> Scan:
 def _plain(client: Client, dump: Dump, part: str) -> None:
     found = scan(dump)
     if found.leaves:
-        raise problems.dump_leaves(str(dump.path), found.leaves)
+        raise problem("BAK05", path=str(dump.path), line=found.leaves)
     if found.cut_off:
-        raise problems.dump_unreadable(str(dump.path), "its end is missing")
+        raise problem("BAK04", path=str(dump.path), why="its end is missing")
     cuts, wanted = [*found.cuts, *_settings(found, _unknown(client, found))], found.roles
     if not roles.may_own(client, wanted):
         cuts, wanted = [*cuts, *found.rights], set()
@@ -178,9 +178,9 @@ def _plain(client: Client, dump: Dump, part: str) -> None:
 
 def _succeed(done: Result, dump: Dump) -> None:
     if done.code and (what := UNREADABLE.search(done.err)):
-        raise problems.dump_too_new(str(dump.path), what[0])
+        raise problem("BAK18", path=str(dump.path), why=what[0])
     if done.code:
-        raise problems.restore_failed(str(dump.path), last_error(done.err))
+        raise problem("BAK07", path=str(dump.path), reason=last_error(done.err).rstrip("."))
 
 
 @contextmanager

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-from ops import clusters, docker, named_volume, postgres, problems, process
+from ops import clusters, docker, named_volume, postgres, process
 from ops.client import Client, last_error
 from ops.clusters import Cluster
 from ops.env import Settings
+from ops.problems import Problem, problem
 from ops.process import Result
 
 SHOWN = 6  # lines of its log that prove a failure
@@ -98,10 +99,11 @@ class NewServer:
         if self.ended().code:
             raise self._failed()
 
-    def _failed(self) -> problems.Problem:
+    def _failed(self) -> Problem:
         said = self.ended().err
         evidence = "\n".join(said.splitlines()[-SHOWN:])
-        return problems.upgrade_failed(self.image, last_error(said), self.old_image, evidence)
+        reason = last_error(said)
+        return problem("DB17", evidence, image=self.image, reason=reason, old=self.old_image)
 
 
 @contextmanager

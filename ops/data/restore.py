@@ -4,13 +4,15 @@ import shutil
 import sys
 from pathlib import Path
 
-from ops import console, problems, process, runtimes
+from ops import console, process, runtimes
 from ops.client import Client
+from ops.console import few
 from ops.data import backup as making
 from ops.data import backups, databases, dumps, load, undo
 from ops.data.databases import Beside
 from ops.env import Settings
 from ops.lock import one_at_a_time
+from ops.problems import problem
 
 # How much larger a database is than its dump; of our own the manifest knows.
 GROWTH = {"archive": 3, "plain": 1}
@@ -18,17 +20,17 @@ GROWTH = {"archive": 3, "plain": 1}
 
 def run(settings: Settings, which: str) -> None:
     """Restore a backup, a snapshot or a dump; the database as it was is kept for undo."""
-    runtime = runtimes.of(settings)
-    with one_at_a_time("db.restore"), runtime.client(settings) as client:
+    stack = runtimes.of(settings)
+    with one_at_a_time("db.restore"), stack.client() as client:
         if process.mode.dry:
             console.say(f"would restore {which} beside {client.database}, and swap the two")
             return
         _confirm_elsewhere(settings)
         _restore(settings, client, which)
         console.say("the database as it was is kept; inv undo brings it back")
-        served = runtime.web_log(settings) is not None
+        served = stack.web_log() is not None
     if served:  # it reconnects by itself; the migrations that it needs may be missing
-        runtime.up(settings)
+        stack.up()
 
 
 def _restore(settings: Settings, client: Client, which: str) -> None:
@@ -43,7 +45,7 @@ def _restore(settings: Settings, client: Client, which: str) -> None:
         return
     path = Path(which).expanduser().absolute()
     if not which or not path.exists():
-        raise problems.no_such_backup(which, [*known, *snapshots])
+        raise problem("BAK01", which=repr(which), known=few([*known, *snapshots]))
     _from_dump(settings, client, path)
 
 
@@ -73,7 +75,7 @@ def _refuse_without_room(client: Client, needed: int) -> None:
     """Raise if the server's disk has no room for a second database of so many bytes."""
     free = free_bytes(client)
     if free is not None and free < needed:
-        raise problems.no_room(console.size(needed), console.size(free))
+        raise problem("BAK09", needed=console.size(needed), free=console.size(free))
 
 
 def free_bytes(client: Client) -> int | None:
@@ -92,10 +94,10 @@ def _confirm_elsewhere(settings: Settings) -> None:
         return
     host = settings.values["SQL_HOST"]
     if not sys.stdin.isatty():
-        raise problems.restore_needs_consent(host)
+        raise problem("BAK14", host=host)
     console.say(f"This replaces the database on {host}. To go on, type the host's name: {host}")
     if (typed := sys.stdin.readline().strip()) != host:
-        raise problems.restore_refused(typed)
+        raise problem("BAK15", typed=repr(typed))
 
 
 def _size(path: Path) -> int:

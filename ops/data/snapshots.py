@@ -3,12 +3,14 @@
 import shlex
 from collections.abc import Sequence
 
-from ops import console, git, problems, process, runtimes
+from ops import console, git, process, runtimes
 from ops.client import Client
+from ops.console import few
 from ops.data import databases
 from ops.data.databases import Beside
 from ops.env import Settings
 from ops.lock import one_at_a_time
+from ops.problems import problem
 from ops.volumes import age
 
 LONGEST = 40  # characters of a name
@@ -18,9 +20,9 @@ def make(settings: Settings, name: str) -> None:
     """Copy the database under this name, or that of the git branch."""
     name = name or branch()
     if not name.isprintable() or len(name) > LONGEST or name.startswith("part-"):
-        raise problems.bad_snapshot_name(name, LONGEST)
+        raise problem("BAK11", name=repr(name), longest=LONGEST)
     databases.refuse_without_data(settings)
-    with one_at_a_time("db.snapshot"), runtimes.of(settings).client(settings) as client:
+    with one_at_a_time("db.snapshot"), runtimes.of(settings).client() as client:
         if process.mode.dry:
             console.say(f"would copy {client.database} to {databases.named(client, name)}")
             return
@@ -35,7 +37,7 @@ def run(settings: Settings, gone: str, as_json: bool) -> None:
 
 
 def _listed(settings: Settings, gone: str) -> list[Beside]:
-    with one_at_a_time("db.snapshots"), runtimes.of(settings).client(settings) as client:
+    with one_at_a_time("db.snapshots"), runtimes.of(settings).client() as client:
         if gone and not process.mode.dry:
             databases.drop(client, find(client, gone).database)
             console.say(f"{gone} is gone")
@@ -45,9 +47,9 @@ def _listed(settings: Settings, gone: str) -> list[Beside]:
 def branch() -> str:
     """The git branch that is checked out; `snapshot` where there is none."""
     found = git.ask("symbolic-ref", "--quiet", "--short", "HEAD")
-    if problem := git.refusal(found):
-        console.say(f"the snapshot does not get the branch's name: {problem.what}")
-        console.say(f"to fix it: {problem.mend}; or give the snapshot a --name")
+    if cause := git.refusal(found):
+        console.say(f"the snapshot does not get the branch's name: {cause.what}")
+        console.say(f"to fix it: {cause.mend}; or give the snapshot a --name")
     return found.out.strip()[:LONGEST] or "snapshot"
 
 
@@ -55,13 +57,13 @@ def find(client: Client, name: str) -> Beside:
     """The one of this name, or a problem."""
     there = {one.name: one for one in databases.beside(client)}
     if name not in there:
-        raise problems.no_such_snapshot(name, list(there))
+        raise problem("BAK17", name=repr(name), known=few(list(there)))
     return there[name]
 
 
 def fitting(settings: Settings, unknown: Sequence[str]) -> str:
     """The newest that has none of these migrations; '' if there is none."""
-    with runtimes.of(settings).client(settings) as client:
+    with runtimes.of(settings).client() as client:
         there = databases.beside(client)
     held = ((one.name, set(one.note.migrations)) for one in there)
     return next((name for name, has in held if has and not has & set(unknown)), "")

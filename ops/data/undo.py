@@ -9,13 +9,14 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
-from ops import clusters, console, problems, process, runtimes
+from ops import clusters, console, process, runtimes
 from ops.client import Client
 from ops.data import backups, databases, load
 from ops.data.backups import Backup
 from ops.data.databases import Note
 from ops.env import Settings
 from ops.lock import STATE, one_at_a_time
+from ops.problems import problem
 from ops.volumes import age
 
 NOTES = STATE / "undo.json"
@@ -62,12 +63,12 @@ def run(settings: Settings) -> None:
     """Bring back what the last act took away; that can be undone in turn."""
     with one_at_a_time("undo"):
         if not acts():
-            raise problems.nothing_to_undo()
+            raise problem("BAK12")
         if process.mode.dry:
             console.say(f"would undo: {_words(acts()[-1])}")
             return
         settings = _undo(settings)
-    runtimes.of(settings).up(settings)
+    runtimes.of(settings).up()
     console.answer(settings.url)
 
 
@@ -75,7 +76,7 @@ def _undo(settings: Settings) -> Settings:
     """The settings, which another cluster changes."""
     act = acts()[-1]
     if not act.cluster:  # a server that does not start is no reason not to leave its cluster
-        with runtimes.of(settings).client(settings) as client:
+        with runtimes.of(settings).client() as client:
             act = _last_kept(client)
             if act.backups:
                 _from_backups(settings, client, act)
@@ -94,7 +95,7 @@ def _to_cluster(settings: Settings, act: Act) -> Settings:
     held = clusters.survey(settings) if clusters.is_there(settings) else None
     if not held or act.cluster not in {one.name for one in held.others if one.finished}:
         forget(act)
-        raise problems.nothing_kept(act.task, f"the cluster {act.cluster}")
+        raise problem("BAK13", task=act.task, missing=f"the cluster {act.cluster}")
     remember("undo", cluster=held.active.name, image=settings.values[clusters.KEY])
     settings = clusters.switch(settings, act.cluster, act.image)
     forget(act)
@@ -111,7 +112,7 @@ def _last_kept(client: Client) -> Act:
     there = {one.database for one in databases.beside(client)}
     kept = [act for act in acts() if not act.database or act.database in there]
     if not kept:
-        raise problems.nothing_to_undo()
+        raise problem("BAK12")
     return kept[-1]
 
 
@@ -123,7 +124,7 @@ def _from_backups(settings: Settings, client: Client, act: Act) -> None:
     """Restore each database that was in the volume; the project's own last."""
     there = {backup.name: backup for backup in backups.all_of()}
     if missing := [name for name in act.backups if name not in there]:
-        raise problems.nothing_kept(act.task, ", ".join(missing))
+        raise problem("BAK13", task=act.task, missing=", ".join(missing))
     for backup in sorted(
         (there[name] for name in act.backups), key=lambda b: b.database == client.database
     ):

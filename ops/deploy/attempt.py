@@ -9,14 +9,15 @@ from ops.causes import migrations
 from ops.console import few
 from ops.data.backups import Backup
 from ops.data.databases import Note
-from ops.deploy import data, jobs, plan, problems, proxy, releases, stack, swarm
+from ops.deploy import data, jobs, plan, proxy, releases, stack, swarm
 from ops.deploy.pages import Check
 from ops.deploy.plan import Plan
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
-from ops.problems import Problem
+from ops.problems import Problem, problem
 from ops.process import ChildFailed
+from ops.sessions import end_session
 
 MIGRATE = ("python", "manage.py", "migrate_once")
 REASON = "before a deploy"
@@ -37,7 +38,7 @@ def make_first(
         _begin(release)
         found = plan.asked(Plan(None, release), nodes)
         if (ahead := found.migrations.ahead) and not bears:
-            raise problems.schema_is_ahead(release.number, ahead, "inv deploy")
+            raise problem("DEP20", number=release.number, migrations=few(ahead), task="inv deploy")
         for line in plan.unserved(found.lacking, plan.UNSERVED):
             console.say(line.strip())
         if backup:
@@ -225,9 +226,12 @@ def _failed(done: jobs.Outcome) -> Problem:
     lines, status = done.said.strip().splitlines(), re.search(r"exit \((\d+)\)", done.error)
     sentence, code = migrations.plain(lines[-1]) if lines else "", int(status[1]) if status else 0
     if code == migrations.LOCKED:
-        return problems.migration_locked(sentence, migrations.sessions(sentence))
-    mend = migrations.mend_of(code, sentence)
-    return problems.migration_failed(jobs.last_lines(done.said), done.error, mend)
+        ends = end_session(migrations.sessions(sentence), "inv deploy.psql")
+        return problem("DEP38", sentence=sentence, end_session=ends)
+    shown = jobs.last_lines(done.said)
+    if fix := migrations.mend_of(code, sentence):
+        return problem("DEP14.named", shown, error=done.error, fix=fix)
+    return problem("DEP14", shown, error=done.error)
 
 
 def _roll(release: Release, check: Check) -> None:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from ops import console, problems
+from ops import console
 from ops.client import Client
+from ops.console import few
 from ops.data import backup, backups, contents, databases, dumps, load, undo
 from ops.data.backups import Backup
 from ops.data.databases import Note
@@ -11,6 +12,7 @@ from ops.deploy import toolbox
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
+from ops.problems import problem
 
 SET_PASSWORD = "\\getenv password NEW_PASSWORD\nALTER ROLE CURRENT_USER PASSWORD :'password';"
 SECRET = "SQL_PASSWORD_SECRET"
@@ -81,7 +83,7 @@ def _dump(which: str, aside: list[str]) -> Path:
     known = {one.name: one.dump for one in backups.all_of()}
     path = known.get(which.removesuffix(".dump"), Path(which).expanduser().absolute())
     if not which or not path.exists():
-        raise problems.no_such_backup(which, [*known, *aside])
+        raise problem("BAK01", which=repr(which), known=few([*known, *aside]))
     return path
 
 

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ops import console, docker, process
-from ops.deploy import problems, stack, swarm
+from ops.deploy import stack, swarm
 from ops.deploy.objects import KIND, STACK
 from ops.deploy.production import CA
 from ops.deploy.releases import Release
+from ops.problems import problem
 
 USER = "10001:10001"
 SECRETS = ("secret_key", "sql_password", "settings")
@@ -114,7 +115,7 @@ def _create(stack: str, name: str, role: str, words: Sequence[str]) -> None:
     argv = ["docker", "service", "create", "--detach", "--quiet", "--name", name, *labels, *words]
     done = process.run(argv)
     if done.code:
-        raise problems.engine_refused("docker service create", done.err.strip())
+        raise problem("DEP24", command="docker service create", reason=done.err.strip())
 
 
 @contextmanager

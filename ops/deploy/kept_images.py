@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from ops import docker, process
-from ops.deploy import jobs, problems
+from ops.deploy import jobs
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
+from ops.problems import problem
 
 WEB = "WEB_IMAGE"
 KEYS = (WEB, "CADDY_IMAGE", "POSTGRES_IMAGE", "PGBOUNCER_IMAGE")
@@ -18,14 +19,14 @@ def refuse_gone(target: Release, now: Release, nodes: Swarm) -> None:
     keys = [key for key in KEYS if key == WEB or target.values.get(key) != same.get(key)]
     for key, image, why in _gone(target, keys, nodes):
         way = again(target) if key == WEB else docker.as_typed(f"pull {image}")
-        raise problems.image_gone(target.number, image, why, way)
+        raise problem("DEP41", number=target.number, image=image, error=why, again=way)
 
 
 def refuse_no_way_back(before: Release, after: Release, nodes: Swarm) -> None:
     """Raise if a deploy that fails could not put back what serves now."""
     if before.image != after.image:
         for _, image, why in _gone(before, (WEB,), nodes):
-            raise problems.no_way_back(before.number, image, why)
+            raise problem("DEP42", number=before.number, image=image, error=why)
 
 
 def _gone(release: Release, keys: Iterable[str], nodes: Swarm) -> Iterable[tuple[str, str, str]]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ops import docker, process
-from ops.deploy import objects, problems
+from ops.deploy import objects
+from ops.problems import problem
 
 ROLE = "lock"
 
@@ -26,7 +27,8 @@ def one_deploy(stack: str) -> Iterator[None]:
     labels += [w for key, value in holder.items() for w in ("--label", f"deploy.{key}={value}")]
     made = process.run(["docker", "config", "create", *labels, name, "-"], stdin="1")
     if made.code and name in _held(stack):
-        raise problems.deploy_runs(stack, _by(name), name)
+        unlock = docker.as_typed(f"config rm {name}")
+        raise problem("DEP09", stack=stack, by=_by(name), unlock=unlock)
     if made.code:
         raise docker.diagnose("docker config create", made.err)
     try:

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ops import docker, process
-from ops.deploy import problems
 from ops.deploy.production import Production
+from ops.problems import problem
 
 NAMESPACE = "com.docker.stack.namespace"  # `docker stack rm` takes what bears it along
 STACK = "deploy.stack"  # and not this one
@@ -34,7 +34,7 @@ def create(
     argv = ["docker", kind, "create", *flags, name, "-"]
     done = process.send(argv, lambda pipe: pipe.write(text.encode()))
     if done.code:
-        raise problems.engine_refused(f"docker {kind} create", done.err.strip())
+        raise problem("DEP24", command=f"docker {kind} create", reason=done.err.strip())
 
 
 def names(kind: str, stack: str, role: str, *, label: str = NAMESPACE) -> list[str]:

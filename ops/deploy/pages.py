@@ -10,11 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ops import ROOT, console, process
-from ops.deploy import problems, stack, toolbox
+from ops.deploy import stack, toolbox
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
 from ops.lock import STATE
-from ops.problems import Problem
+from ops.problems import Problem, problem
 
 SERVICE = "web-check"
 PORT = 8000
@@ -61,16 +61,18 @@ class Check:
     def _wait(self, name: str) -> None:
         try:
             stack.wait(name, [f"{name}_{SERVICE}"], tries=1)
-        except Problem as problem:
-            problem.what = problem.what.replace(f"{name}_{SERVICE}", f"{name}_web")
-            problem.log = _keep_log(name)[1]
+        except Problem as error:
+            error.what = error.what.replace(f"{name}_{SERVICE}", f"{name}_web")
+            error.log = _keep_log(name)[1]
             raise
 
     def _judge(self, release: Release, bad: Mapping[str, str], *, first: bool) -> None:
         for path, answer in bad.items():
             if first or is_well((self.before or {}).get(path, "")):
                 said, log = _keep_log(release.stack)
-                raise problems.page_fails(path, answer, readable(said), log, first)
+                if first:
+                    raise problem("DEP39.first", readable(said), path=path, answer=answer, log=log)
+                raise problem("DEP39", readable(said), path=path, answer=answer, log=log)
             console.say(f"beware: {path} answers {answer}, and did not answer well before either")
 
     def refuse_failing_by_proxy(self, container: str, release: Release) -> None:
@@ -79,7 +81,7 @@ class Check:
             answers = by_proxy(container, release, self.good)
             for path, answer in answers.items():
                 if not is_well(answer):
-                    raise problems.page_fails_by_proxy(path, answer)
+                    raise problem("DEP40", path=path, answer=answer)
 
 
 def straight_to_database(release: Release) -> Release:
@@ -113,7 +115,7 @@ def _asked(
     argv = ["docker", "exec", "--interactive", container, "python", "-", json.dumps(asked)]
     done = process.run(argv, stdin=script)
     if done.code:
-        raise problems.engine_refused("docker exec", done.err.strip())
+        raise problem("DEP24", command="docker exec", reason=done.err.strip())
     return dict(json.loads(done.out))
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from ops import console
 from ops.console import few
-from ops.deploy import data, problems, reach, releases, stack, toolbox
+from ops.deploy import data, reach, releases, stack, toolbox
 from ops.deploy.releases import SCALE, Release
 from ops.deploy.swarm import Swarm, proxy_label
+from ops.problems import problem
 
 QUIET = ("REPOSITORY",)
 THREADS = ("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS")
@@ -135,7 +136,7 @@ def asked(plan: Plan, swarm: Swarm) -> Plan:
     """With what the new code says of the database as it is, with the password that this has."""
     found = _asked(data.with_its_password(plan.release, plan.before or plan.release, swarm), swarm)
     if unmade := found.get("unmade"):
-        raise problems.migrations_unmade(unmade)
+        raise problem("DEP28", apps=few(unmade))
     blocking = found["blocking"]
     migrations = Migrations(
         unapplied=tuple(found["unapplied"]),
@@ -175,7 +176,7 @@ def _asked(release: Release, swarm: Swarm) -> dict[str, Any]:
             return dict(json.loads(done.out))
     reach.refuse_hidden_by(release, done.out + done.err)
     lines = (done.out + done.err).strip().splitlines()[-20:]
-    raise problems.migrations_unreadable("\n".join(lines))
+    raise problem("DEP25", "\n".join(lines))
 
 
 def as_text(plan: Plan, where: str, nodes: int, notes: Sequence[str] = ()) -> str:

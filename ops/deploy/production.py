@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops import ROOT, console, database_url, env, newenv, ports
-from ops import problems as general
-from ops.deploy import problems
 from ops.env import Settings
+from ops.problems import problem
 
 if TYPE_CHECKING:
     from ops.deploy.releases import Release
@@ -89,7 +88,7 @@ def of(settings: Settings) -> Production:
     if chosen["DATABASE_URL"]:
         chosen |= database_url.values(chosen["DATABASE_URL"])
     if not chosen["DOMAIN"]:
-        raise problems.domain_missing()
+        raise problem("DEP02")
     return _checked(settings, stack_name(settings, local=False), chosen, PREFIX)
 
 
@@ -271,7 +270,7 @@ def _pem(key: str, name: str) -> str:
     except (OSError, UnicodeDecodeError):
         text = ""
     if "-----BEGIN " not in text:
-        raise problems.certificate_missing(key, name)
+        raise problem("DEP23", key=key, name=name) if name else problem("DEP23.empty", key=key)
     return text
 
 
@@ -296,35 +295,38 @@ def _check_contents(contents: Mapping[str, str], limit: int) -> None:
     """Raise before anything is built where Swarm would take no secret or config of that size."""
     for name, text in contents.items():
         if (size := len(text.encode())) >= limit:
-            raise problems.content_too_large(ORIGIN.get(name, name), size, limit)
+            what = ORIGIN.get(name, name)
+            raise problem("DEP35", what=what, size=f"{size:,}", limit=f"{limit:,}")
 
 
 def _check_names_and_sizes(chosen: Mapping[str, str]) -> None:
     """What Caddy and Swarm would find to be wrong only when the proxy has stopped for it."""
     if wrong := [name for name in names_of(chosen["DOMAIN"]) if not NAME.fullmatch(name)]:
         allowed = f"names such as shop.example.org, with commas between, and {wrong[0]} is none"
-        raise general.env_bad_value("DOMAIN", allowed)
+        raise problem("ENV06", key="DOMAIN", allowed=allowed)
     if wrong := [path for path in _words(chosen["DEPLOY_CHECK"]) if not PATH.fullmatch(path)]:
         allowed = f"paths such as /shop/, with commas between, and {wrong[0]} is not one"
-        raise general.env_bad_value("DEPLOY_CHECK", allowed)
+        raise problem("ENV06", key="DEPLOY_CHECK", allowed=allowed)
     for key in ("MAX_BODY", "WEB_MEMORY"):
         if not SIZE.fullmatch(chosen[key]):
-            raise general.env_bad_value(key, "a size such as 512MB")
+            raise problem("ENV06", key=key, allowed="a size such as 512MB")
 
 
 def _check(stack: str, chosen: Mapping[str, str], prefix: str) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", stack):
-        raise general.env_bad_value("STACK", "at most 40 of a-z, 0-9, _ and -, first no _ or -")
+        allowed = "at most 40 of a-z, 0-9, _ and -, first no _ or -"
+        raise problem("ENV06", key="STACK", allowed=allowed)
     env.check_tls(chosen, prefix)
     if not chosen["SECRET_KEY"] or not chosen["SQL_PASSWORD"]:
         key = "SECRET_KEY" if not chosen["SECRET_KEY"] else "SQL_PASSWORD"
-        raise general.env_key_missing(prefix + key)
+        raise problem("ENV05", key=prefix + key)
     if len(chosen["SECRET_KEY"]) < SHORTEST_KEY:
-        raise general.env_bad_value(f"{prefix}SECRET_KEY", f"{SHORTEST_KEY} characters or more")
+        allowed = f"{SHORTEST_KEY} characters or more"
+        raise problem("ENV06", key=f"{prefix}SECRET_KEY", allowed=allowed)
     _check_names_and_sizes(chosen)
     env.check_hosts(chosen, prefix)
     if chosen["TLS"] not in TLS_MODES:
-        raise general.env_bad_value("TLS", f"one of {', '.join(TLS_MODES)}")
+        raise problem("ENV06", key="TLS", allowed=f"one of {', '.join(TLS_MODES)}")
     for key, low, high in (
         *(("HTTP_PORT", 1, 65535), ("HTTPS_PORT", 1, 65535), ("WEB_REPLICAS", 1, 1000)),
         *(("WEB_WORKERS", 1, 64), ("WEB_THREADS", 1, 64)),
@@ -333,4 +335,4 @@ def _check(stack: str, chosen: Mapping[str, str], prefix: str) -> None:
     if chosen["POOL_SIZE"]:
         env.check_number(chosen, "POOL_SIZE", 1, 10_000)
     if chosen["NETWORK_ENCRYPTED"].strip().lower() not in env.BOOLEANS:
-        raise general.env_bad_value("NETWORK_ENCRYPTED", f"one of {', '.join(env.BOOLEANS)}")
+        raise problem("ENV06", key="NETWORK_ENCRYPTED", allowed=f"one of {', '.join(env.BOOLEANS)}")

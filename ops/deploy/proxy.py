@@ -4,11 +4,12 @@ import time
 from pathlib import Path
 
 from ops import docker, process
-from ops.deploy import problems, toolbox
+from ops.deploy import toolbox
 from ops.deploy.pages import Check
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
 from ops.lock import STATE
+from ops.problems import problem
 
 SCRIPT = Path(__file__).with_name("readyz.py")
 SECONDS = 60  # for a certificate to come
@@ -21,7 +22,7 @@ def refuse_not_ready(release: Release, swarm: Swarm, check: Check) -> None:
     with toolbox.toolbox(release, swarm) as container:
         while (answer := _ask(release, container)) != "200":
             if time.monotonic() > deadline:
-                raise problems.not_ready(release.url, answer)
+                raise problem("DEP16", url=release.url, answer=answer)
             time.sleep(1)
         check.refuse_failing_by_proxy(container, release)
 

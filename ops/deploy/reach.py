@@ -3,9 +3,10 @@
 import json
 
 from ops import console
-from ops.deploy import objects, problems, ranges
+from ops.deploy import objects, ranges
 from ops.deploy.production import Production
 from ops.deploy.releases import Release
+from ops.problems import problem
 
 
 def hosts(wanted: Production) -> list[str]:
@@ -40,7 +41,7 @@ def refuse_hidden_by(release: Release, error: str) -> None:
 def _refuse(found: set[str], known: ranges.Known) -> None:
     address, name, range = ranges.hidden(found, known)
     if name:
-        raise problems.host_hidden("PROD_SQL_HOST", address, name, range)
+        raise problem("DEP44", key="PROD_SQL_HOST", address=address, network=name, within=range)
 
 
 def _of(stack: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ops import console, process, requirements
+from ops import console, docker, process, requirements
 from ops.console import few
 from ops.deploy import (
     attempt,
@@ -12,7 +12,6 @@ from ops.deploy import (
     objects,
     pages,
     plan,
-    problems,
     production,
     reach,
     releases,
@@ -31,7 +30,7 @@ from ops.deploy.source import Commit
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
 from ops.lock import one_at_a_time
-from ops.problems import Problem
+from ops.problems import Problem, problem
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def run(settings: Settings, asked: Asked) -> None:
     where = swarm.lead_to(settings, asked.context, local=asked.local)
     commit = source.commit()
     if commit.changes and not asked.dirty:
-        raise problems.tree_dirty(commit.changes)
+        raise problem("DEP05", changes=few(commit.changes))
     missing = source.lacks()
     if missing and not asked.dirty:
         raise missing[0]
@@ -98,7 +97,7 @@ def _notes(missing: Sequence[Problem]) -> tuple[str, ...]:
     files = [requirements.FOLDER / name for name in ("base.in", "prod.in")]
     absent = dict.fromkeys(name for file in files for name in requirements.unlocked(file))
     unlocked = f"the locks lack {few([*absent])}, which requirements/ asks for: inv lock, commit"
-    return (*(problem.what for problem in missing), *([unlocked] if absent else []))
+    return (*(cause.what for cause in missing), *([unlocked] if absent else []))
 
 
 def _with_secrets(settings: Settings, where: str, only_shown: bool) -> Settings:
@@ -108,26 +107,28 @@ def _with_secrets(settings: Settings, where: str, only_shown: bool) -> Settings:
     if missing and swarm.is_one(where):
         swarm.find(where, yes=False)  # of a worker nothing else can be asked
         if there := releases.current(name):
-            raise problems.secrets_missing(name, missing, there.by)
+            raise problem("DEP29", stack=name, keys=" and a ".join(missing), by=there.by)
     return production.with_secrets(settings, keep=not only_shown)
 
 
 def _refuse(deploy: Deploy) -> None:
     name, nodes = deploy.wanted.stack, deploy.nodes
     if strangers := stack.strangers(name):
-        raise problems.other_stack(name, strangers)
+        raise problem("DEP30", stack=name, services=few(strangers))
     if len(nodes.nodes) > 1 and not deploy.wanted.registry:
-        raise problems.registry_missing(len(nodes.nodes))
+        raise problem("DEP07", nodes=len(nodes.nodes))
     web = stack.find(name, "web")
     theirs = web.labels.get(stack.REPOSITORY, "") if web else ""
     if theirs and deploy.commit.repository not in ("", theirs):
-        raise problems.other_repository(name)
+        raise problem("DEP08", stack=name)
     proxies = [node.name for node in nodes.labelled(swarm.proxy_label(name))]
     if len(proxies) > 1 and deploy.wanted.values["TLS"] == "acme":
-        raise problems.acme_on_several_nodes(proxies, swarm.proxy_label(name))
+        words = f"node update --label-rm {swarm.proxy_label(name)} {proxies[-1]}"
+        raise problem("DEP22", nodes=few(proxies), command=docker.as_typed(words))
     databases = [node.name for node in nodes.labelled(swarm.db_label(name))]
     if len(databases) > 1:
-        raise problems.several_databases(databases, swarm.db_label(name))
+        words = f"node update --label-rm {swarm.db_label(name)} NODE"
+        raise problem("DEP26", nodes=few(databases), command=docker.as_typed(words))
     reach.refuse_hidden(deploy.wanted)
 
 
@@ -225,7 +226,7 @@ def _fetch(found: Plan, deploy: Deploy) -> None:
             continue
         done = jobs.fetch(found.release, image)
         if not done.good:
-            raise problems.image_not_fetched(image, done.error)
+            raise problem("DEP12", image=image, error=done.error)
 
 
 def _tidy(release: Release) -> None:
@@ -235,8 +236,8 @@ def _tidy(release: Release) -> None:
         releases.prune(release)
         kept = [one.image for one in releases.all_of(release.stack)]
         source.drop_old(release.stack, kept)
-    except Problem as problem:
-        console.say(f"not all that is old could be removed: {problem.what}")
+    except Problem as error:
+        console.say(f"not all that is old could be removed: {error.what}")
 
 
 def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool) -> None:
@@ -249,7 +250,7 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
         if releases.is_unfinished(now.stack):  # what is before that one
             before = now
         if before is None:
-            raise problems.nothing_before(now.stack)
+            raise problem("DEP19", stack=now.stack)
         target = before.with_values(WEB_REPLICAS=now.values["WEB_REPLICAS"])
         if not process.mode.dry:
             kept_images.refuse_gone(target, now, at.nodes)
@@ -271,6 +272,6 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
 
 def _refuse_interruptions(found: Plan, task: str) -> None:
     if ahead := found.migrations.ahead:
-        raise problems.schema_is_ahead(found.release.number, ahead, task)
+        raise problem("DEP20", number=found.release.number, migrations=few(ahead), task=task)
     if found.interruptions:
-        raise problems.interrupts(found.interruptions, task)
+        raise problem("DEP13", reasons="; ".join(found.interruptions), task=task)

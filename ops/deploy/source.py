@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops import ROOT, docker, git, images, process, temporary
-from ops import problems as general
-from ops.deploy import problems, tree
+from ops.console import few
+from ops.deploy import tree
 from ops.deploy.production import Production
+from ops.problems import Problem, problem
 
 DOCKERFILE = "compose/web/Dockerfile"
 MIGRATIONS = ":(glob)project/**/migrations/*.py"
@@ -32,15 +33,16 @@ def commit() -> Commit:
         raise git.refusal(head) or _no_commit(head)
     status = git.ask("status", "--porcelain", "--untracked-files=all")
     if status.code:  # without Git LFS, git says that a remote end hung up
-        raise next(iter(lacks()), git.problem(status))
+        raise next(iter(lacks()), git.cause(status))
     changes = tuple(line[3:] for line in status.out.splitlines())
     return Commit(head.out.strip()[:12], changes, _repository())
 
 
-def _no_commit(head: process.Result) -> general.Problem:
+def _no_commit(head: process.Result) -> Problem:
     if head.code in git.MISSING:
-        return problems.git_missing()
-    return problems.no_commit(head.err.strip().removeprefix("fatal: ").splitlines()[-1:])
+        return problem("DEP32")
+    reason = head.err.strip().removeprefix("fatal: ").splitlines()[-1:]
+    return problem("DEP06", why="".join(reason) or "git has no commit here")
 
 
 def _repository() -> str:
@@ -49,14 +51,19 @@ def _repository() -> str:
     return next(iter(git.ask("rev-list", "--max-parents=0", "HEAD").out.split()[-1:]), "")[:12]
 
 
-def lacks() -> list[general.Problem]:
+def lacks() -> list[Problem]:
     """What of the commit is not here, so that it cannot get into the image."""
-    absent, has_lfs = tree.absent(), not tree.lfs_is_missing()
-    pointers = tree.pointers() if has_lfs else [*tree.kept_by_lfs()]
-    return [
-        *([problems.submodules_absent(absent)] if absent else []),
-        *([problems.pointers_alone(pointers, has_lfs)] if pointers else []),
-    ]
+    absent = tree.absent()
+    return [*([problem("DEP33", paths=few(absent))] if absent else []), *_unfetched()]
+
+
+def _unfetched() -> list[Problem]:
+    """What Git LFS keeps and is not here, or cannot be told to be."""
+    if tree.lfs_is_missing():
+        kept = [*tree.kept_by_lfs()]
+        return [problem("DEP34.missing", paths=few(kept))] if kept else []
+    pointers = tree.pointers()
+    return [problem("DEP34", paths=few(pointers))] if pointers else []
 
 
 def new_migrations(before: str) -> list[str]:
@@ -119,7 +126,7 @@ def push(tag: str) -> None:
     code = process.attach(["docker", "push", "--quiet", tag], progress=True)
     process.stop_if_interrupted(code)
     if code:
-        raise problems.image_not_pushed(tag)
+        raise problem("DEP11", image=tag)
 
 
 def drop_old(stack: str, kept: Sequence[str]) -> None:
@@ -149,8 +156,8 @@ def _tag_content(building: str) -> str:
     return own
 
 
-def _build_failed(production: Production, said: str) -> general.Problem:
+def _build_failed(production: Production, said: str) -> Problem:
     log = f"less {images.BUILD_LOG.relative_to(ROOT)}" if said else "it stands above"
     step = images.failing_step(said)
     known = images.cause_of_step(production.values, step, log)
-    return known or problems.image_not_built(step, log)
+    return known or problem("DEP10", step, log=log)

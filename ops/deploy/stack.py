@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops import docker, env, process, temporary
-from ops.deploy import problems, swarm
+from ops.console import few
+from ops.deploy import swarm
 from ops.deploy.objects import NAMESPACE
-from ops.problems import Problem
+from ops.problems import Problem, problem
 
 if TYPE_CHECKING:
     from ops.deploy.releases import Release
@@ -23,6 +24,7 @@ REPOSITORY = "deploy.repository"
 GOOD, BAD = ("completed",), ("paused", "rollback_started", "rollback_paused", "rollback_completed")
 FAILED = ("failed", "rejected", "orphaned", "complete")  # a service is not meant to be complete
 UNHEALTHY = "its health check did not pass in time"  # then Swarm stops it, and it ends well
+KILLED = "exit (137)"  # by the kernel
 POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 240  # without any task that came to run
 Nodes = dict[str, tuple[str, str]]  # id -> name, state
@@ -111,7 +113,7 @@ def serves(stack: str) -> bool:
 def refuse_unlabelled(release: "Release") -> None:
     """Raise if a service of the compose files would be none of ours later on."""
     if bare := [name for name, text in rendered(release).items() if f"{RELEASE}:" not in text]:
-        raise problems.services_unlabelled(bare)
+        raise problem("DEP31", services=few(bare))
 
 
 def strangers(stack: str) -> list[str]:
@@ -135,7 +137,7 @@ def _deploy(release: "Release", paths: Sequence[str]) -> None:
     code = process.attach(argv, env=inherited | release.filled_in(), progress=True)
     process.stop_if_interrupted(code)
     if code:
-        raise problems.stack_refused(release.stack)
+        raise problem("DEP17", stack=release.stack)
 
 
 def apply_copy(release: "Release", name: str) -> None:
@@ -170,7 +172,7 @@ def _config(release: "Release", values: Mapping[str, str]) -> str:
         argv = ["docker", "stack", "config", *_as_flags(paths)]
         done = process.run(argv, env={**os.environ, **values})
     if done.code:
-        raise problems.engine_refused("docker stack config", done.err.strip())
+        raise problem("DEP24", command="docker stack config", reason=done.err.strip())
     return done.out
 
 
@@ -214,7 +216,7 @@ def scale(stack: str, name: str, replicas: int) -> None:
     code = process.attach(argv, progress=True)
     process.stop_if_interrupted(code)
     if code:
-        raise problems.engine_refused("docker service scale", f"it ended with {code}")
+        raise problem("DEP24", command="docker service scale", reason=f"it ended with {code}")
 
 
 def remove(stack: str) -> None:
@@ -247,8 +249,8 @@ def wait(stack: str, names: Sequence[str] = (), tries: int = 3) -> None:
         found = [one for one in known if not names or one.name in names]
         if all(service.settled for service in found):
             return
-        if problem := _failure(found, began, tries):
-            raise problem
+        if cause := _failure(found, began, tries):
+            raise cause
         if (now := sum(service.running for service in found)) != running:
             running, progress = now, time.monotonic()
         if time.monotonic() - progress > PATIENCE_SECONDS:
@@ -270,7 +272,7 @@ def _failed(service: Service, failed: Sequence[Task]) -> Problem:
     newest = max(failed, key=lambda task: task.since, default=None)
     lines = last_lines(newest.id) if newest else ""
     error = (newest.error or UNHEALTHY) if newest else ""
-    return problems.rollout_failed(service.name, error, lines)
+    return _not_ready(service.name, error, lines)
 
 
 def _stuck(found: Sequence[Service]) -> Problem:
@@ -278,7 +280,16 @@ def _stuck(found: Sequence[Service]) -> Problem:
     waiting = [task for task in service.tasks if task.wanted == "running" and not task.runs]
     why = next((task.error for task in waiting if task.error), "")
     lines = last_lines(waiting[0].id) if waiting and not why else ""
-    return problems.rollout_failed(service.name, why, lines)
+    return _not_ready(service.name, why, lines)
+
+
+def _not_ready(service: str, why: str, lines: str) -> Problem:
+    name = service.rpartition("_")[2]
+    if KILLED in why:
+        why += ", as one ends that needs more memory than it may have (WEB_MEMORY of the web)"
+    if why:
+        return problem("DEP15", lines, service=service, name=name, why=why)
+    return problem("DEP15.silent", lines, service=service, name=name)
 
 
 def _after(task: Task, began: float) -> bool:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ops import console, docker, process, refusals
-from ops import problems as general
-from ops.deploy import problems, ranges
+from ops.deploy import ranges
 from ops.env import Settings
+from ops.problems import Problem, problem
 
 ADDRESS, CONTEXT = "DOCKER_HOST", "DOCKER_CONTEXT"
 THIS_MACHINE = "this machine"
@@ -62,12 +62,12 @@ def lead_to(settings: Settings, context: str, *, local: bool) -> str:
 def _as_it_is(local: bool) -> str:
     chosen_by, host = docker.endpoint()
     if local and docker.is_elsewhere(host):
-        raise general.engine_elsewhere(chosen_by, host, answers=True)
+        raise docker.elsewhere(chosen_by, host)
     if local:
         return THIS_MACHINE
     if os.environ.get(ADDRESS) or os.environ.get(CONTEXT):
         return os.environ.get(ADDRESS) or os.environ[CONTEXT]
-    raise problems.target_missing()
+    raise problem("DEP01")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def find(where: str, yes: bool, purpose: Purpose | None = None) -> Swarm:
         _make(where, yes, purpose or Purpose())
         state = json.loads(docker.ask("info", "--format", "{{json .Swarm}}"))
     if not state.get("ControlAvailable"):
-        raise problems.not_a_manager(where, state["LocalNodeState"])
+        raise problem("DEP04", where=where, state=state["LocalNodeState"])
     return Swarm(tuple(_nodes()), state["NodeID"])
 
 
@@ -105,7 +105,7 @@ def _make(where: str, yes: bool, purpose: Purpose) -> None:
     if not yes:
         question = f"The engine ({where}) is in no Swarm. Make it one of a single node? [y/N] "
         if not process.on_a_terminal() or input(question).strip().lower() not in ("y", "yes"):
-            raise problems.no_swarm(where)
+            raise problem("DEP03", where=where)
     pool = ["--default-addr-pool", ranges.free_pool(purpose.image, purpose.hosts)]
     done = _init([*pool, *([ADVERTISE, LOOPBACK] if where == THIS_MACHINE else [])])
     if done.code and ADVERTISE in done.err:
@@ -113,7 +113,7 @@ def _make(where: str, yes: bool, purpose: Purpose) -> None:
     process.stop_if_interrupted(done.code)
     if done.code:
         refusal = refusals.named(done.err)
-        raise refusal or problems.engine_refused("docker swarm init", done.err.strip())
+        raise refusal or problem("DEP24", command="docker swarm init", reason=done.err.strip())
     console.say(
         f"the engine ({where}) is a Swarm of one node now; "
         f"{docker.as_typed('swarm leave --force')} ends that "
@@ -135,7 +135,7 @@ def _address(refusal: str, purpose: Purpose, pool: Sequence[str]) -> str:
     found = list(dict.fromkeys(ranges.written_in(refusal)))
     if purpose.several and found:
         words = f"swarm init {' '.join(pool)} {ADVERTISE} ADDRESS"
-        raise problems.address_unsaid(found, docker.as_typed(words))
+        raise problem("DEP43", addresses=", ".join(found), command=docker.as_typed(words))
     chosen = ranges.best(found)
     console.say(f"of its addresses the node has {chosen} (docs/growth.md#three-nodes)")
     return chosen
@@ -148,7 +148,7 @@ def patiently(ask: Callable[[], Answer]) -> Answer:
     while True:
         try:
             return ask()
-        except general.Problem:
+        except Problem:
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)
@@ -179,7 +179,7 @@ def label(node: str, name: str) -> None:
     code = process.attach(argv, progress=True)
     process.stop_if_interrupted(code)
     if code:
-        raise problems.engine_refused("docker node update", f"it ended with {code}")
+        raise problem("DEP24", command="docker node update", reason=f"it ended with {code}")
 
 
 def db_label(stack: str) -> str:

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 
 from ops import docker, process
 from ops.client import Client
-from ops.deploy import jobs, problems, reach
+from ops.deploy import jobs, reach
 from ops.deploy.production import CA
 from ops.deploy.releases import Release
 from ops.deploy.swarm import Swarm
 from ops.env import SYSTEM
-from ops.problems import Problem
+from ops.problems import Problem, problem
 
 ROLE = "tools"
 WAIT_SECONDS = 120  # for an image to be fetched
@@ -56,7 +56,7 @@ def client(release: Release, swarm: Swarm) -> Iterator[Client]:
     with toolbox(release, swarm, image, temporary="volume") as container:
         secret = run(container, ["cat", PASSWORD])
         if secret.code and not process.mode.dry:
-            raise problems.engine_refused("docker exec", secret.err.strip())
+            raise problem("DEP24", command="docker exec", reason=secret.err.strip())
         variables = libpq(release) | {"PGPASSWORD": secret.out}
         found = Client(container, "", variables, data="", compression="zstd:2")
         reach.refuse_hidden_by(release, _wait_until_let_in(found))
@@ -120,11 +120,12 @@ def _container(service: str, image: str, release: Release) -> str:
 def _no_tools(obstacle: str, image: str, release: Release) -> Problem:
     """As a problem: an image that was pruned can be had again."""
     if GONE not in obstacle.lower():
-        return problems.tools_failed(obstacle)
+        return problem("DEP21", error=obstacle)
     again = docker.as_typed(f"pull {image}")
     if image == release.image:
         again = f"build it again, from commit {release.commit}: inv deploy"
-    return problems.tools_image_gone(image, obstacle, f"{again}; {problems.AGAIN}")
+    again += "; then type the same command again"
+    return problem("DEP45", image=image, error=obstacle, again=again)
 
 
 def _obstacle(service: str, seconds: float) -> str:

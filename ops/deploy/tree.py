@@ -32,7 +32,7 @@ class Part:
             return not self.path
         found = git.ask("cat-file", "-e", f"{self.commit}^{{commit}}", folder=self.folder)
         if git.TRUST.search(found.err):
-            raise git.problem(found)
+            raise git.cause(found)
         return not found.code
 
 

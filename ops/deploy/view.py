@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ops import console, process
-from ops import problems as general
+from ops.console import few
 from ops.deploy import (
     data,
     jobs,
     plan,
-    problems,
     production,
     proxy,
     releases,
@@ -28,6 +27,7 @@ from ops.deploy.stack import Service
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
 from ops.lock import one_at_a_time
+from ops.problems import problem
 from ops.volumes import age
 
 UNFINISHED = "the deploy after it was killed: inv deploy goes on, inv deploy.rollback comes back"
@@ -45,13 +45,13 @@ class Target:
         """What is deployed there; a Problem where nothing is."""
         if found := releases.current(self.stack):
             return found
-        raise problems.nothing_deployed(self.stack, self.where)
+        raise problem("DEP18", stack=self.stack, where=self.where)
 
     def services(self) -> list[Service]:
         """What runs there, also of a first deploy that has failed; a Problem where nothing does."""
         if found := stack.services(self.stack):
             return found
-        raise problems.nothing_deployed(self.stack, self.where)
+        raise problem("DEP18", stack=self.stack, where=self.where)
 
 
 def target(settings: Settings, context: str, *, local: bool) -> Target:
@@ -59,7 +59,7 @@ def target(settings: Settings, context: str, *, local: bool) -> Target:
     where = swarm.lead_to(settings, context, local=local)
     name = production.stack_name(settings, local=local)
     if not swarm.is_one(where):
-        raise problems.nothing_deployed(name, where)
+        raise problem("DEP18", stack=name, where=where)
     return Target(where, name, swarm.find(where, yes=False))
 
 
@@ -91,7 +91,7 @@ def logs(
     found = target(settings, context, local=local)
     services = {one.name.removeprefix(f"{found.stack}_"): one for one in found.services()}
     if service not in services:
-        raise general.unknown_service(service, list(services))
+        raise problem("RUN02", service=repr(service), known=", ".join(services))
     service_logs.show(services[service], int(lines), ended=ended, follow=follow)
 
 
@@ -146,7 +146,7 @@ def _confirm(name: str, what: str) -> None:
         console.say(f"This {what}. To go on, type: {name}")
         if sys.stdin.readline().strip() == name:
             return
-    raise problems.unasked(name, what)
+    raise problem("DEP27", stack=name, what=what)
 
 
 def down(settings: Settings, context: str, *, local: bool, yes: bool) -> None:
@@ -154,7 +154,7 @@ def down(settings: Settings, context: str, *, local: bool, yes: bool) -> None:
     found = target(settings, context, local=local)
     found.services()
     if strangers := stack.strangers(found.stack):
-        raise problems.other_stack(found.stack, strangers)
+        raise problem("DEP30", stack=found.stack, services=few(strangers))
     if not (local or yes or process.mode.dry):
         _confirm(found.stack, f"ends {found.stack} on {found.where}, and forgets its releases")
     with one_at_a_time("deploy.down"), one_deploy(found.stack):

@@ -1,13 +1,15 @@
 """The same tasks on different engines; nothing above this folder knows which one it talks to."""
 
-from importlib import import_module
-from types import ModuleType
-
 from ops.env import Settings
+from ops.runtimes.stack import Stack
 
-MODULES = {"docker": "compose", "embedded": "embedded"}
 
+def of(settings: Settings) -> Stack:
+    """The stack on the runtime that `.env` names, whose module alone is imported."""
+    if settings.in_containers:
+        from ops.runtimes.docker_stack import DockerStack
 
-def of(settings: Settings) -> ModuleType:
-    """The runtime that `.env` names, imported only when it is the one."""
-    return import_module(f"ops.runtimes.{MODULES[settings.runtime]}")
+        return DockerStack(settings)
+    from ops.runtimes.embedded_stack import EmbeddedStack
+
+    return EmbeddedStack(settings)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import checkout
 import pytest
 from conftest import Toolkit
 
@@ -38,12 +39,8 @@ def test_fresh_clone(fresh: Toolkit) -> None:
         {"words": ["compose", "up"], "serve": fresh.port, "sets": "started"},
         {**fresh.running("db", "web"), "when": "started"},
     )
-    example = (fresh.root / ".env.example").read_text()
     # The first free port may be another test's; this one is ours.
-    (fresh.root / ".env.example").write_text(example.replace("=8000", f"={fresh.port}"))
-    code = (fresh.root / "ops" / "ports.py").read_text()
-    assert "free_port(first: int = 8000)" in code
-    (fresh.root / "ops" / "ports.py").write_text(code.replace("= 8000)", f"= {fresh.port})"))
+    checkout.begin_at(fresh.root, fresh.port)
     done = fresh.inv("up")
     assert done.code == 0, done.err
     assert done.out == f"http://127.0.0.1:{fresh.port}/\n"

@@ -15,6 +15,7 @@ START = os.environ.get("ENGINE_START", "")
 PID = Path("/var/run/docker.pid")
 pytestmark = pytest.mark.skipif(not START, reason="ENGINE_START is not set")
 
+pytestmark = pytest.mark.runtime("docker")
 SLOW = "create table half (a int);\nselect pg_sleep(60);\ninsert into half values (1);\n"
 LOCK = "begin; lock table kept in access exclusive mode; select pg_sleep(60);"
 

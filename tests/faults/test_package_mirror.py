@@ -40,6 +40,7 @@ def asked_for(found: Mirror, *names: str) -> bool:
     return {f"/simple/{name}/" for name in names} <= set(found.asked)
 
 
+@pytest.mark.runtime("docker")
 def test_a_docker_build_takes_it_and_keeps_it_secret(stack: Checkout, bridge: Mirror) -> None:
     stack.set("PIP_INDEX_URL", bridge.url_with_password)
     stack.set("PIP_CERT", str(bridge.certificate))

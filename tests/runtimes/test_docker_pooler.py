@@ -19,6 +19,7 @@ from stacks import docker, eventually
 
 from ops import ROOT
 
+pytestmark = pytest.mark.runtime("docker")
 CLIENTS = 200
 BACKENDS = """(select count(*) from pg_stat_activity
 where usename = 'ann' and application_name = '' and backend_type = 'client backend')"""

@@ -11,6 +11,7 @@ from stacks import docker
 from ops import env
 from ops.problems import Problem
 
+pytestmark = pytest.mark.runtime("docker")
 ALPHABET = ["a", " ", "'", '"', "\\", "#", "$", "=", "{", "é", "n"]
 LENGTH = 3
 IMAGE = env.parse(env.EXAMPLE.read_text())["PYTHON_IMAGE"]

@@ -14,6 +14,8 @@ from ops.client import Client
 from ops.data import contents, databases, dumps, load
 from ops.problems import Problem
 
+pytestmark = pytest.mark.runtime("embedded")
+
 LIVE, PART = "sh\"op's", "part"
 # What a plain dump could be misread by, and what --clean drops one by one.
 THEIRS = r"""

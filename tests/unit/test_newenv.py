@@ -239,3 +239,16 @@ def test_two_checkouts_of_one_name_differ(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_port_in_env_is_free(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "port_is_free", lambda port: port not in (8000, 8001))
     assert env.parse(newenv.make())["WEB_PORT"] == "8002"
+
+
+@pytest.mark.parametrize(
+    ("value", "found"), [("8100", "8101"), ("9000", "9000"), ("", "8000"), ("web", "8000")]
+)
+def test_it_is_looked_for_from_the_one_in_the_example_on(
+    here: Here, monkeypatch: pytest.MonkeyPatch, value: str, found: str
+) -> None:
+    monkeypatch.setattr(ports, "port_is_free", lambda port: port != 8100)
+    example = newenv.EXAMPLE.read_text().replace("WEB_PORT=8000", f"WEB_PORT={value}")
+    (here / "example").write_text(example)
+    monkeypatch.setattr(newenv, "EXAMPLE", here / "example")
+    assert env.parse(newenv.make())["WEB_PORT"] == found

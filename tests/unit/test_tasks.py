@@ -16,7 +16,7 @@ TASKS: dict[str, Any] = {
     for name, aliases in namespace.task_names.items()
 }
 NAMES = {
-    *("build", "up", "down", "status", "doctor", "logs", "open", "compose"),
+    *("build", "up", "down", "status", "doctor", "explain", "logs", "open", "compose"),
     *("migrate", "makemigrations", "manage", "shell"),
     *("psql", "volumes", "nuke", "undo", "db.password", "db.create", "db.seed"),
     *("db.upgrade",),

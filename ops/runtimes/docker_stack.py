@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from ops import (
@@ -17,7 +18,6 @@ from ops import (
     images,
     named_volume,
     ports,
-    problems,
     process,
     readiness,
     seen,
@@ -30,7 +30,7 @@ from ops.client import MAINTENANCE, Client
 from ops.docker import Container
 from ops.env import Settings
 from ops.lock import one_at_a_time
-from ops.problems import Problem
+from ops.problems import Problem, problem
 from ops.process import ChildFailed, Result
 from ops.readiness import Readiness
 from ops.status import ServiceStatus, Status
@@ -61,82 +61,181 @@ exec psql --no-psqlrc --quiet --no-align --tuples-only -v ON_ERROR_STOP=1 --dbna
 LOG_IN = 'exec psql --no-psqlrc --quiet --host "$(hostname)" --command "select 1"'
 
 
-def up(settings: Settings) -> None:
-    """Build what is stale, start what is not running, wait until all is healthy and migrated."""
-    with one_at_a_time("up"):
-        settings = clusters.finish_switch(settings)
-        found = _after_removals(settings)
-        inputs = freshness.stack_inputs(settings)
-        if not _is_up(settings, found, inputs):
-            _start(settings, found, inputs)
-        if not process.mode.dry:
-            _migrate(settings)
-            _note_unhealthy(settings, found)
+@dataclass(frozen=True)
+class DockerStack:
+    """The services of `compose/`, each in a container."""
 
+    settings: Settings
 
-def down(settings: Settings) -> None:
-    """Stop and remove the containers; the volumes, and with them all data, stay."""
-    with one_at_a_time("down"):
-        docker.containers(settings)  # refuses those of another checkout
-        _compose(settings, "down", "--remove-orphans")
+    def up(self) -> None:
+        """Build what is stale, start what does not run, wait until all is healthy and migrated."""
+        with one_at_a_time("up"):
+            settings = clusters.finish_switch(self.settings)
+            found = _after_removals(settings)
+            inputs = freshness.stack_inputs(settings)
+            if not _is_up(settings, found, inputs):
+                _start(settings, found, inputs)
+            if not process.mode.dry:
+                _migrate(settings)
+                _note_unhealthy(settings, found)
 
+    def down(self) -> None:
+        """Stop and remove the containers; the volumes, and with them all data, stay."""
+        with one_at_a_time("down"):
+            docker.containers(self.settings)  # refuses those of another checkout
+            _compose(self.settings, "down", "--remove-orphans")
 
-def build(settings: Settings, use_cache: bool) -> None:
-    """Build the web image, and drop the one that it takes the place of."""
-    docker.refuse_unfit()
-    with one_at_a_time("build"):
-        images.build(settings, use_cache, old_serves=docker.running(settings, "web") is not None)
-        images.drop_replaced(settings)
+    def build(self, use_cache: bool) -> None:
+        """Build the web image, and drop the one that it takes the place of."""
+        docker.refuse_unfit()
+        with one_at_a_time("build"):
+            images.build(
+                self.settings,
+                use_cache,
+                old_serves=docker.running(self.settings, "web") is not None,
+            )
+            images.drop_replaced(self.settings)
 
+    def manage(self, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
+        """Run `manage.py` in the web container, with these `variables` besides."""
+        _in_service(self.settings, "web", ["python", "manage.py", *arguments], variables or {})
 
-def manage(
-    settings: Settings, arguments: Sequence[str], variables: Mapping[str, str] | None = None
-) -> None:
-    """Run `manage.py` beside the database, in the web container, with these `variables` besides."""
-    _in_service(settings, "web", ["python", "manage.py", *arguments], variables or {})
+    def shell(self, service: str, arguments: Sequence[str]) -> None:
+        """A shell in the container of `service`: ash or, where the image has none, bash or sh."""
+        _in_service(self.settings, service, ["sh", "-c", SHELL, "sh", *arguments], {})
 
+    def psql(self, arguments: Sequence[str]) -> None:
+        """psql on the project's database as its own user."""
+        if not self.settings.has_own_database:
+            elsewhere.psql(self.settings, arguments)
+            return
+        values = self.settings.values
+        whom = [f"PGUSER={values['SQL_USER']}", f"PGDATABASE={values['SQL_DATABASE']}"]
+        process.attach_or_fail(_exec(_running(self.settings, "db"), ["psql", *arguments], whom))
 
-def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
-    """A shell in the container of `service`: ash or, where the image has none, bash or sh."""
-    _in_service(settings, service, ["sh", "-c", SHELL, "sh", *arguments], {})
+    def start_database(self) -> None:
+        """Have the database run, without the web, and wait until its superuser gets in."""
+        if docker.running(self.settings, "db") is None:
+            volume = named_volume.name_of(self.settings)
+            named_volume.claim(self.settings, docker.inspect(volume).get(volume))
+            _compose(self.settings, "up", "--detach", "db")
+        deadline = time.monotonic() + DATABASE_SECONDS
+        while not process.mode.dry and not _lets_superuser_in(self.settings):
+            db = _container(self.settings, "db")
+            if db is None or not db.running or time.monotonic() > deadline:
+                raise db_cause.of(self.settings, db) if db else problem("RUN01", service="db")
+            time.sleep(0.2)
 
+    def superuser(self, script: str) -> Result:
+        """Run a psql script past every password, on the socket within the container, captured.
 
-def psql(settings: Settings, arguments: Sequence[str]) -> None:
-    """psql on the project's database as its own user."""
-    if not settings.has_own_database:
-        elsewhere.psql(settings, arguments)
-        return
-    values = settings.values
-    whom = [f"PGUSER={values['SQL_USER']}", f"PGDATABASE={values['SQL_DATABASE']}"]
-    process.attach_or_fail(_exec(_running(settings, "db"), ["psql", *arguments], whom))
+        The script finds SQL_USER, SQL_PASSWORD and SQL_DATABASE of `.env` in its environment.
+        """
+        return _ask(self.settings, script)
 
+    def client(self) -> AbstractContextManager[Client]:
+        """PostgreSQL's programs, which find the project's database."""
+        return (
+            self._beside_db() if self.settings.has_own_database else elsewhere.client(self.settings)
+        )
 
-def start_database(settings: Settings) -> None:
-    """Have the database run, without the web, and wait until its superuser gets in."""
-    if docker.running(settings, "db") is None:
-        volume = named_volume.name_of(settings)
-        named_volume.claim(settings, docker.inspect(volume).get(volume))
-        _compose(settings, "up", "--detach", "db")
-    deadline = time.monotonic() + DATABASE_SECONDS
-    while not process.mode.dry and not _lets_superuser_in(settings):
-        db = _container(settings, "db")
-        if db is None or not db.running or time.monotonic() > deadline:
-            raise db_cause.of(settings, db) if db else problems.not_running("db")
-        time.sleep(0.2)
+    @contextmanager
+    def _beside_db(self) -> Iterator[Client]:
+        """Those in the db's container: where it does not run, it is started, and stopped after."""
+        found = db = docker.running(self.settings, "db")
+        if db is None or "(healthy)" not in db.status:
+            self.start_database()
+            db = None if process.mode.dry else _running(self.settings, "db")
+        try:
+            yield _client(self.settings, db.name if db else f"{self.settings.project}-db-1")
+        finally:
+            if found is None:
+                argv = ["docker", "compose", "rm", "--stop", "--force", "db"]
+                process.attach(argv, env=web_env.compose_environment(self.settings), progress=True)
+
+    def logs_in(self) -> bool:
+        """Whether the database lets in who `.env` names, with the password from there."""
+        values = self.settings.values
+        whom = [
+            f"PGUSER={values['SQL_USER']}",
+            f"PGDATABASE={values['SQL_DATABASE']}",
+            "PGPASSWORD",
+        ]
+        argv = _exec(_running(self.settings, "db"), ["sh", "-c", LOG_IN], whom, terminal=[])
+        return not process.run(argv, env=os.environ | {"PGPASSWORD": values["SQL_PASSWORD"]}).code
+
+    def logs(self, service: str, follow: bool, lines: str) -> None:
+        """The services' own output, the last `lines` of each."""
+        chosen = [self.settings.service(service)] if service else []
+        _compose(
+            self.settings, "logs", f"--tail={lines}", *(["--follow"] if follow else []), *chosen
+        )
+
+    def compose(self, arguments: Sequence[str]) -> None:
+        """`docker compose` itself, with `.env` winning as in every task."""
+        _compose(self.settings, *arguments)
+
+    def volumes(self) -> list[Volume]:
+        """This project's volumes."""
+        return docker.volumes(self.settings)
+
+    def status(self) -> Status:
+        """What runs, in which state, from which image; whether it is ready, by asking the web."""
+        found = {c.service: c for c in docker.containers(self.settings)}
+        services = [
+            _service_status(self.settings, name, found.get(name)) for name in self.settings.services
+        ]
+        web = found.get("web")
+        answer = readiness.NOT_RUNNING
+        if web and web.running:
+            served = web.publishes(self.settings.web_port)
+            answer = readiness.ask(self.settings) if served else readiness.ON_ANOTHER_PORT
+        held = _volume_in_use(self.settings, found.get("db")) or docker.volumes(self.settings)
+        return Status.of(self.settings, answer, is_edited(self.settings, found), services, held)
+
+    def inventory(self) -> list[tuple[str, str, str]]:
+        """All that is this project's alone: kind, name, and of volumes the size."""
+        docker.containers(self.settings)  # refuses those of another checkout
+        found = _inventory(self.settings)
+        names = found.get("volume", [])
+        volumes_there = docker.inspect(*names) if names else {}
+        named_volume.refuse_of_another(self.settings, volumes_there)
+        sizes = {v.name: v.size for v in docker.volumes(self.settings)}
+        return [
+            (kind, name, sizes.get(name, "")) for kind, names in found.items() for name in names
+        ]
+
+    def has_data(self) -> bool:
+        """Whether there is a volume for a database to be in."""
+        return self.settings.has_own_database and bool(
+            docker.inspect(named_volume.name_of(self.settings))
+        )
+
+    def remove_all(self) -> None:
+        """Remove all that the inventory lists."""
+        _remove(_inventory(self.settings))
+
+    def data_that_stay(self) -> list[str]:
+        """What the embedded runtime has of this checkout, and a volume that no service uses now."""
+        folder = ROOT / ".data"
+        unused = [] if self.settings.has_own_database else docker.names_of("volume", self.settings)
+        return [*([str(folder)] if folder.exists() else []), *unused]
+
+    def is_served(self) -> bool:
+        """Whether it is our web that has WEB_PORT."""
+        web = docker.running(self.settings, "web")
+        return web is not None and web.publishes(self.settings.web_port)
+
+    def web_log(self) -> str | None:
+        """The end of a running web's log; None where none runs."""
+        web = docker.running(self.settings, "web")
+        return docker.last_lines(web, web_cause.LINES) if web else None
 
 
 def _lets_superuser_in(settings: Settings) -> bool:
     # Over TCP: the server that initialises a volume listens on its socket alone, and then ends.
     over = ["PGHOST=127.0.0.1"]
     return bool(docker.running(settings, "db")) and not _ask(settings, "select 1", over).code
-
-
-def superuser(settings: Settings, script: str) -> Result:
-    """Run a psql script past every password, on the socket within the container, captured.
-
-    The script finds SQL_USER, SQL_PASSWORD and SQL_DATABASE of `.env` in its environment.
-    """
-    return _ask(settings, script)
 
 
 def _ask(settings: Settings, script: str, variables: Sequence[str] = ()) -> Result:
@@ -151,27 +250,6 @@ def _ask(settings: Settings, script: str, variables: Sequence[str] = ()) -> Resu
     return process.run(argv, env=os.environ | values, stdin=script)
 
 
-def client(settings: Settings) -> AbstractContextManager[Client]:
-    """PostgreSQL's programs, which find the project's database."""
-    return _beside_db(settings) if settings.has_own_database else elsewhere.client(settings)
-
-
-@contextmanager
-def _beside_db(settings: Settings) -> Iterator[Client]:
-    """Those in the db's container, which is started for it, and stopped after, where it does not
-    run."""
-    found = db = docker.running(settings, "db")
-    if db is None or "(healthy)" not in db.status:
-        start_database(settings)
-        db = None if process.mode.dry else _running(settings, "db")
-    try:
-        yield _client(settings, db.name if db else f"{settings.project}-db-1")
-    finally:
-        if found is None:
-            argv = ["docker", "compose", "rm", "--stop", "--force", "db"]
-            process.attach(argv, env=web_env.compose_environment(settings), progress=True)
-
-
 def _client(settings: Settings, container: str) -> Client:
     values = settings.values
     variables = {
@@ -180,43 +258,6 @@ def _client(settings: Settings, container: str) -> Client:
         "PGAPPNAME": f"inv {settings.project}",  # for a later task to know
     }
     return Client(container, "", variables, data=named_volume.DATA, compression="zstd:2")
-
-
-def logs_in(settings: Settings) -> bool:
-    """Whether the database lets in who `.env` names, with the password from there."""
-    values = settings.values
-    whom = [f"PGUSER={values['SQL_USER']}", f"PGDATABASE={values['SQL_DATABASE']}", "PGPASSWORD"]
-    argv = _exec(_running(settings, "db"), ["sh", "-c", LOG_IN], whom, terminal=[])
-    return not process.run(argv, env=os.environ | {"PGPASSWORD": values["SQL_PASSWORD"]}).code
-
-
-def logs(settings: Settings, service: str, follow: bool, lines: str) -> None:
-    """The services' own output, the last `lines` of each."""
-    chosen = [settings.service(service)] if service else []
-    _compose(settings, "logs", f"--tail={lines}", *(["--follow"] if follow else []), *chosen)
-
-
-def compose(settings: Settings, arguments: Sequence[str]) -> None:
-    """`docker compose` itself, with `.env` winning as in every task."""
-    _compose(settings, *arguments)
-
-
-def volumes(settings: Settings) -> list[Volume]:
-    """This project's volumes."""
-    return docker.volumes(settings)
-
-
-def status(settings: Settings) -> Status:
-    """What runs, in which state, from which image; whether it is ready, by asking the web."""
-    found = {c.service: c for c in docker.containers(settings)}
-    services = [_service_status(settings, name, found.get(name)) for name in settings.services]
-    web = found.get("web")
-    answer = readiness.NOT_RUNNING
-    if web and web.running:
-        served = web.publishes(settings.web_port)
-        answer = readiness.ask(settings) if served else readiness.ON_ANOTHER_PORT
-    held = _volume_in_use(settings, found.get("db")) or docker.volumes(settings)
-    return Status.of(settings, answer, is_edited(settings, found), services, held)
 
 
 def is_edited(settings: Settings, found: Mapping[str, Container]) -> bool:
@@ -238,34 +279,6 @@ def _volume_in_use(settings: Settings, db: Container | None) -> list[Volume]:
     return [Volume(name, f"{int(counted[0]) / 1000:.1f}MB", found["CreatedAt"], [db.name])]
 
 
-def inventory(settings: Settings) -> list[tuple[str, str, str]]:
-    """All that is this project's alone: kind, name, and of volumes the size."""
-    docker.containers(settings)  # refuses those of another checkout
-    found = _inventory(settings)
-    names = found.get("volume", [])
-    volumes_there = docker.inspect(*names) if names else {}
-    named_volume.refuse_of_another(settings, volumes_there)
-    sizes = {v.name: v.size for v in docker.volumes(settings)}
-    return [(kind, name, sizes.get(name, "")) for kind, names in found.items() for name in names]
-
-
-def has_data(settings: Settings) -> bool:
-    """Whether there is a volume for a database to be in."""
-    return settings.has_own_database and bool(docker.inspect(named_volume.name_of(settings)))
-
-
-def remove_all(settings: Settings) -> None:
-    """Remove all that the inventory lists."""
-    _remove(_inventory(settings))
-
-
-def data_that_stay(settings: Settings) -> list[str]:
-    """What the embedded runtime has of this checkout, and a volume that no service uses now."""
-    folder = ROOT / ".data"
-    unused = [] if settings.has_own_database else docker.names_of("volume", settings)
-    return [*([str(folder)] if folder.exists() else []), *unused]
-
-
 # up
 
 
@@ -279,7 +292,7 @@ def _migrate(settings: Settings) -> None:
         _wait_until_healthy(settings)
         answer = _answer(settings)
     if not answer.ready:
-        raise web_cause.of_running(settings, answer, (web_log(settings) or ""))
+        raise web_cause.of_running(settings, answer, (DockerStack(settings).web_log() or ""))
     readiness.refuse(settings, answer)
 
 
@@ -288,7 +301,7 @@ def _answer(settings: Settings) -> Readiness:
     return readiness.migrated(
         settings,
         lambda: web_cause.migrate(_exec(_running(settings, "web"), MIGRATE, terminal=[])),
-        lambda: web_cause.waits_for_an_edit(web_log(settings) or ""),
+        lambda: web_cause.waits_for_an_edit(DockerStack(settings).web_log() or ""),
     )
 
 
@@ -296,8 +309,8 @@ def _note_unhealthy(settings: Settings, found: Sequence[Container]) -> None:
     """Say which services that ran before docker calls unhealthy, though the page is served."""
     for container in found:
         sick = container.running and "(unhealthy)" in container.status
-        if sick and (problem := cause_of(settings, container)):
-            console.say(problem.as_note())
+        if sick and (cause := cause_of(settings, container)):
+            console.say(cause.as_note())
 
 
 def _after_removals(settings: Settings) -> list[Container]:
@@ -377,34 +390,34 @@ def _refuse_misfit(settings: Settings, db: dict[str, Any], image: dict[str, Any]
     major = made_with.get("PG_MAJOR", "")
     if offered.get("PG_MAJOR", major) != major:
         wanted, before = settings.values["POSTGRES_IMAGE"], db["Config"]["Image"]
-        raise problems.other_version(major, wanted, offered["PG_MAJOR"], before)
+        raise db_cause.other_version(major, wanted, offered["PG_MAJOR"], before)
     given = {name: settings.values[key] for name, key in MADE_WITH.items()}
     changed = any(made_with.get(name) != value for name, value in given.items())
-    if changed and not process.mode.dry and (problem := database.misfit(settings)):
-        raise problem
+    if changed and not process.mode.dry and (cause := database.misfit(settings)):
+        raise cause
 
 
 def _refuse_engine_elsewhere() -> None:
     chosen_by, host = docker.endpoint()
     if docker.is_elsewhere(host):
-        raise problems.engine_elsewhere(chosen_by, host, answers=True)
+        raise docker.elsewhere(chosen_by, host)
 
 
 def _refuse_left_behind(settings: Settings) -> None:
     """Before the web fills a database that every server has, and that is not the one of before."""
     named = settings.values["SQL_DATABASE"] == MAINTENANCE
     if named and settings.has_own_database and not process.mode.dry:
-        start_database(settings)
-        if problem := database.left_behind(settings):
-            raise problem
+        DockerStack(settings).start_database()
+        if cause := database.left_behind(settings):
+            raise cause
 
 
 def _not_started(settings: Settings) -> Problem:
     if not docker.running(settings, "web") and not ports.port_is_free(settings.web_port):
         return ports.taken(settings.web_port)
     own = settings.has_own_database
-    if own and (problem := images.of_architecture("POSTGRES_IMAGE", settings)):
-        return problem
+    if own and (cause := images.of_architecture("POSTGRES_IMAGE", settings)):
+        return cause
     # The reason stands above, for a person to read; again for us, up to where nothing is started.
     argv = ["docker", "compose", "create", "--no-build", *settings.services]
     said = process.run(argv, env=web_env.compose_environment(settings)).err
@@ -424,13 +437,13 @@ def _wait_until_healthy(settings: Settings) -> dict[str, Container]:
         if len(found) == len(settings.services) and not late:
             return found
         for container in sorted(late, key=lambda container: container.service):
-            if problem := cause_of(settings, container):
-                raise problem
+            if cause := cause_of(settings, container):
+                raise cause
         waited = time.monotonic() - started
         if waited > WAIT_SECONDS:
             raise _late(settings, found, late)
-        if waited > CHECK_SECONDS and (problem := _failing_check(settings, late)):
-            raise problem
+        if waited > CHECK_SECONDS and (cause := _failing_check(settings, late)):
+            raise cause
         if waited > TELL_SECONDS and not told:
             waits_for = ", ".join(f"{c.service} ({c.status})" for c in late)
             console.say(f"still waiting for {waits_for}; inv logs shows what it does")
@@ -452,7 +465,7 @@ def cause_of(settings: Settings, container: Container) -> Problem | None:
     answer = readiness.ask(settings)  # its health check may lag behind
     if answer.ready:
         return check.of(container)
-    return web_cause.of_running(settings, answer, web_log(settings) or "")
+    return web_cause.of_running(settings, answer, DockerStack(settings).web_log() or "")
 
 
 def _failing_check(settings: Settings, late: Sequence[Container]) -> Problem | None:
@@ -472,13 +485,13 @@ def _cause_of_death(settings: Settings, container: Container) -> Problem:
 
 def _late(settings: Settings, found: Mapping[str, Container], late: Sequence[Container]) -> Problem:
     if not late:  # removed meanwhile, by somebody else
-        return problems.not_running(next(n for n in settings.services if n not in found))
+        return problem("RUN01", service=next(n for n in settings.services if n not in found))
     first = min(late, key=lambda container: container.service)
-    problem = _cause_of_death(settings, first)
-    if problem.code == "WEB01":
+    cause = _cause_of_death(settings, first)
+    if cause.code == "WEB01":
         said = check.last_said(docker.inspect(first.name).get(first.name, {}))
-        problem.evidence = "\n".join(filter(None, (problem.evidence, said)))
-    return problem
+        cause.evidence = "\n".join(filter(None, (cause.evidence, said)))
+    return cause
 
 
 # nuke
@@ -520,7 +533,7 @@ def _in_service(
         flags = ["--rm", "--no-deps", *terminal, *_environment(list(variables))]
         _compose(settings, "run", *flags, "web", *argv, variables=variables)
     else:
-        raise problems.not_running(service)
+        raise problem("RUN01", service=service)
 
 
 def _exec(
@@ -536,7 +549,7 @@ def _exec(
 def _running(settings: Settings, service: str) -> Container:
     container = docker.running(settings, service)
     if container is None:
-        raise problems.not_running(service)
+        raise problem("RUN01", service=service)
     return container
 
 
@@ -561,18 +574,6 @@ def _compose(
         raise docker.diagnose("docker compose")
     if code:
         raise ChildFailed(code)
-
-
-def is_served(settings: Settings) -> bool:
-    """Whether it is our web that has WEB_PORT."""
-    web = docker.running(settings, "web")
-    return web is not None and web.publishes(settings.web_port)
-
-
-def web_log(settings: Settings) -> str | None:
-    """The end of a running web's log; None where none runs."""
-    web = docker.running(settings, "web")
-    return docker.last_lines(web, web_cause.LINES) if web else None
 
 
 def _service_status(settings: Settings, name: str, found: Container | None) -> ServiceStatus:

