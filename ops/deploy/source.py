@@ -51,19 +51,19 @@ def _repository() -> str:
     return next(iter(git.ask("rev-list", "--max-parents=0", "HEAD").out.split()[-1:]), "")[:12]
 
 
-def _pointers(paths: Sequence[str], *, has_lfs: bool) -> Problem:
-    named = few(paths)
-    return problem("DEP34", paths=named) if has_lfs else problem("DEP34.absent", paths=named)
-
-
 def lacks() -> list[Problem]:
     """What of the commit is not here, so that it cannot get into the image."""
-    absent, has_lfs = tree.absent(), not tree.lfs_is_missing()
-    pointers = tree.pointers() if has_lfs else [*tree.kept_by_lfs()]
-    return [
-        *([problem("DEP33", paths=few(absent))] if absent else []),
-        *([_pointers(pointers, has_lfs=has_lfs)] if pointers else []),
-    ]
+    absent = tree.absent()
+    return [*([problem("DEP33", paths=few(absent))] if absent else []), *_unfetched()]
+
+
+def _unfetched() -> list[Problem]:
+    """What Git LFS keeps and is not here, or cannot be told to be."""
+    if tree.lfs_is_missing():
+        kept = [*tree.kept_by_lfs()]
+        return [problem("DEP34.missing", paths=few(kept))] if kept else []
+    pointers = tree.pointers()
+    return [problem("DEP34", paths=few(pointers))] if pointers else []
 
 
 def new_migrations(before: str) -> list[str]:
