@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ops import ROOT
-from ops.env import ENV, Settings
+from ops import ROOT, web_env
+from ops.env import Settings
 from ops.lock import STATE
 
 IMAGE_FILES = ("compose/web", "compose/dev.yaml", "requirements/base.txt", "requirements/build.txt")
@@ -20,16 +20,19 @@ def image_inputs(settings: Settings) -> str:
 
 
 def stack_inputs(settings: Settings) -> str:
-    """A hash of all that the containers are made from: `.env`, compose files, image."""
+    """A hash of all that the containers are made from: `.env` without what is production's, compose
+    files, image."""
     env = settings.child_environment()
-    defaults = {key: env[key] for key in settings.values if key not in settings.own}
+    missing = {key: env[key] for key in settings.values if key not in settings.own}
+    defaults = web_env.without_production(missing)
     composed = settings.values["COMPOSE_FILE"].split(settings.values["COMPOSE_PATH_SEPARATOR"])
-    return _hash(_files((*composed, ENV.name)), json.dumps(defaults), image_inputs(settings))
+    return _hash(_files(composed), web_env.text(), json.dumps(defaults), image_inputs(settings))
 
 
 def embedded_inputs() -> str:
-    """A hash of all that the embedded runtime's processes are started from: `.env`, packages."""
-    return _hash(_files((ENV.name, "requirements/embedded.txt")))
+    """A hash of all that the embedded runtime's processes are started from: `.env` without what is
+    production's, packages."""
+    return _hash(_files(("requirements/embedded.txt",)), web_env.text())
 
 
 def remember(inputs: str, configs: Mapping[str, str]) -> None:

@@ -142,8 +142,22 @@ def _stack(settings: Settings, services: dict[str, Container]) -> list[Finding]:
     if not all(name in services and services[name].running for name in settings.services):
         return []
     if docker_stack.is_edited(settings, services):
-        return [Finding("stack", "older than its files", problem("RUN04"))]
+        cause = _why_not_up(settings, services) or problem("RUN04")
+        return [Finding("stack", "older than its files", cause)]
     return [Finding("stack", "as .env and the compose files say")]
+
+
+def _why_not_up(settings: Settings, services: dict[str, Container]) -> Problem | None:
+    """What `up` would not start anew with."""
+    if not settings.has_own_database:
+        return None
+    db, image = services["db"].name, settings.values["POSTGRES_IMAGE"]
+    there = docker.inspect(db, image)
+    try:
+        docker_stack.refuse_misfit(settings, there[db], there.get(image))
+    except Problem as found:
+        return found
+    return None
 
 
 def _leftovers(settings: Settings, found: list[Container]) -> Finding:

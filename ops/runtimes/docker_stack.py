@@ -378,13 +378,13 @@ def _prepare(settings: Settings, running: Mapping[str, Container]) -> bool:
     if settings.has_own_database:
         named_volume.claim(settings, there.get(volume))
         if db in there:
-            _refuse_misfit(settings, there[db], there.get(settings.values[postgres]))
+            refuse_misfit(settings, there[db], there.get(settings.values[postgres]))
     if stale:
         images.build(settings, use_cache=True, old_serves="web" in running)
     return stale
 
 
-def _refuse_misfit(settings: Settings, db: dict[str, Any], image: dict[str, Any] | None) -> None:
+def refuse_misfit(settings: Settings, db: dict[str, Any], image: dict[str, Any] | None) -> None:
     """While the database still runs as it was: what it would not come up with, or not let in."""
     made_with, offered = docker.environment(db), docker.environment(image)
     major = made_with.get("PG_MAJOR", "")

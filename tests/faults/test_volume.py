@@ -37,6 +37,7 @@ def test_another_major_version(older: Checkout) -> None:
     older.set("POSTGRES_IMAGE", "postgres:18-alpine")
     assert "set POSTGRES_IMAGE=postgres:17-alpine in .env" in older.refused("DB05")
     older.assert_kept()  # what runs goes on
+    assert older.found_by_doctor() == {"DB05"}  # rather than: inv up
     older.inv("down")
     said, at = older.refused("DB05"), datetime.now(UTC)
     ended = ("inspect", "--format", "{{.State.FinishedAt}}", f"{older.project}-db-1")

@@ -17,6 +17,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / ".env").write_text(NEEDED)
     (root / ".state").mkdir()
     monkeypatch.setattr(freshness, "ROOT", root)
+    monkeypatch.setattr(env, "ENV", root / ".env")
     monkeypatch.setattr(freshness, "NOTE", root / ".state" / "up.json")
     return root
 
@@ -43,7 +44,7 @@ def hashes(root: Path) -> tuple[str, str]:
         ("compose/dev.yaml", True, True),
         ("compose/web.yaml", False, True),
         ("compose/db.yaml", False, True),
-        (".env", False, True),
+        (".env", False, False),  # a comment
         ("requirements/base.in", False, False),
         ("requirements/test.txt", False, False),
         ("project/config/settings.py", False, False),
@@ -58,6 +59,25 @@ def test_a_changed_file(root: Path, path: str, image_changes: bool, stack_change
         file.write("# changed\n")
     now = hashes(root)
     assert (now[0] != image, now[1] != stack) == (image_changes, stack_changes)
+
+
+@pytest.mark.parametrize(
+    ("line", "changes"),
+    [
+        ("DEBUG=0", True),
+        ("MAIL_HOST=mail.example.org", True),
+        ("PROD_MAIL_HOST=mail.example.org", False),
+        ("DEPLOY_CHECK=/shop/", False),
+        ("WEB_REPLICAS=3", False),
+        ("DOMAIN=shop.example.org", False),
+    ],
+)
+def test_a_key_of_env(root: Path, line: str, changes: bool) -> None:
+    """What is production's does not make the development stack stale."""
+    stack, embedded = hashes(root)[1], freshness.embedded_inputs()
+    (root / ".env").write_text(f"{NEEDED}{line}\n")
+    assert (hashes(root)[1] != stack) == changes
+    assert (freshness.embedded_inputs() != embedded) == changes
 
 
 def test_the_same_files_have_the_same_hashes(root: Path) -> None:
