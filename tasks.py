@@ -33,7 +33,7 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
     settings = copies.settle(env.load_any(runtime))
     copies.tell_of_slips(settings)
     if port:
-        settings = copies.move_to_port(settings, options.number("--port", port, "8080"))
+        settings = copies.move_to_port(settings, options.port(port))
     if runtime:
         from ops import switching
 
