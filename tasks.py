@@ -268,8 +268,7 @@ def db_backups(c: Context, keep: str = "", json: bool = False) -> None:
     """The backups: name, age, size, verified or not."""
     from ops.data import pruning
 
-    env.load()  # refuses the .env of another checkout
-    pruning.run(keep, json)
+    pruning.run(env.load(), keep, json)
 
 
 @task(

@@ -2,7 +2,6 @@
 
 from ops.problems import problem
 
-
 PORTS = range(1, 65536)
 
 

@@ -127,7 +127,7 @@ def _finish(settings: Settings, yes: bool) -> None:
     if process.mode.dry:
         return
     gone = [one.name for one in held.others]
-    for act in undo.acts():
+    for act in undo.acts(settings):
         if act.cluster in gone:
             undo.forget(act)
     clusters.remove(settings, gone)
@@ -142,14 +142,14 @@ def _plan(settings: Settings, to: str) -> Plan | None:
     held = clusters.survey(settings)
     found = held.active.version
     if to:  # no image is needed to know
-        _refuse_older(held, f"--to {to}", to, asked=True)
+        _refuse_older(settings, held, f"--to {to}", to, asked=True)
     target = settings.with_values({KEY: _target(settings, to, found)})
     image, by_name = target.values[KEY], target.values[KEY] != settings.values[KEY]
     major = _major(target, f"--to {to}" if by_name else "")
     if not major:
         console.say(f"would fetch {image}, and move the data from PostgreSQL {found} to it")
         return None
-    _refuse_older(held, image, major, asked=False)
+    _refuse_older(settings, held, image, major, asked=False)
     old = replace(held.active, image=_image_of(settings, held.active, image, major))
     if major == old.version and (not old.system or _system(image) == old.system):
         newer = f"inv db.upgrade --to {int(major) + 1}"
@@ -162,22 +162,22 @@ def _plan(settings: Settings, to: str) -> Plan | None:
     return plan
 
 
-def _refuse_older(held: Held, image: str, major: str, *, asked: bool) -> None:
-    """Raise where the data would go back to an older version, which `asked` says that --to wants."""
+def _refuse_older(settings: Settings, held: Held, image: str, major: str, *, asked: bool) -> None:
+    """Raise where the data would go back to an older version, as --to `asked` for."""
     found = held.active.version
     if int(major) >= int(found):
         return
-    if _undo_goes_back(held):
+    if _undo_goes_back(settings, held):
         raise problem(
             "DB15.undo" if asked else "DB15.upgraded", found=found, image=image, major=major
         )
     raise problem("DB15.asked" if asked else "DB15", found=found, image=image, major=major)
 
 
-def _undo_goes_back(held: Held) -> bool:
+def _undo_goes_back(settings: Settings, held: Held) -> bool:
     """Whether it is an upgrade that inv undo would undo."""
     older = {one.name for one in held.others if int(one.version) < int(held.active.version)}
-    return any(act.cluster in older for act in undo.acts()[-1:])
+    return any(act.cluster in older for act in undo.acts(settings)[-1:])
 
 
 def _target(settings: Settings, to: str, found: str) -> str:
@@ -236,7 +236,7 @@ def _upgrade(settings: Settings, plan: Plan) -> Settings:
             facts = _facts(old, plan)
             new.wait()
             _fill(old, new, facts)
-            undo.remember("upgrade", cluster=plan.old.name, image=plan.old.image)
+            undo.remember(settings, "upgrade", cluster=plan.old.name, image=plan.old.image)
             settings = clusters.switch(settings, plan.name, plan.image, new.take_over)
     console.say(
         f"upgraded; the data as they were stay in the cluster {plan.old.name} of the volume: "

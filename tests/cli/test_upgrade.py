@@ -2,6 +2,7 @@
 
 import json
 
+import checkout
 import pytest
 from conftest import Toolkit
 
@@ -14,7 +15,7 @@ CLUSTERS = "18\n18\t18\talpine\tpostgres:18-alpine\tapp\t9\tyes\n17\t17\talpine\
 def upgradable(toolkit: Toolkit) -> Toolkit:
     """Data of 18, as .env has it, and one of 17 that an upgrade has left; no other image is here
     nor can one be fetched."""
-    (toolkit.root / ".env").open("a").write(f"POSTGRES_IMAGE={NEW}\n")
+    checkout.set_value(toolkit.root / ".env", "POSTGRES_IMAGE", NEW)
     missing = {"words": ["inspect", "postgres:19-alpine"], "code": 1}
     toolkit.answers(
         {**missing, "err": "Error: No such object: postgres:19-alpine\n"},
