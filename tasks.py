@@ -33,7 +33,7 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
     settings = copies.settle(env.load_any(runtime))
     copies.tell_of_slips(settings)
     if port:
-        settings = copies.move_to_port(settings, options.number("--port", port, "8080"))
+        settings = copies.move_to_port(settings, options.port(port))
     if runtime:
         from ops import switching
 
@@ -268,8 +268,7 @@ def db_backups(c: Context, keep: str = "", json: bool = False) -> None:
     """The backups: name, age, size, verified or not."""
     from ops.data import pruning
 
-    env.load()  # refuses the .env of another checkout
-    pruning.run(keep, json)
+    pruning.run(env.load(), keep, json)
 
 
 @task(

@@ -54,8 +54,9 @@ def tell_of_slips(settings: Settings) -> None:
 def move_to_port(settings: Settings, port: str) -> Settings:
     """Serve the page on another port from now on."""
     wanted = settings.with_values({"WEB_PORT": port}).web_port  # checked
-    if wanted != settings.web_port:
-        ports.refuse_taken(wanted)
+    if wanted == settings.web_port:
+        return settings
+    ports.refuse_taken(wanted)
     return _write(settings, f"the page moves from port {settings.web_port}", {"WEB_PORT": port})
 
 

@@ -47,11 +47,12 @@ def of_major(image: str, major: str, wanted: str) -> str:
     return f"{image[: found[-1].start()]}{wanted}{image[found[-1].end() :]}" if found else ""
 
 
-def ensure(settings: Settings, key: str) -> dict[str, Any]:
-    """The image of `key`, inspected; fetched where it is not there."""
+def ensure(settings: Settings, key: str, option: str = "") -> dict[str, Any]:
+    """The image of `key`, inspected; fetched where it is not there. `option` is what asked for it,
+    where that was not `.env`."""
     image = settings.values[key]
     if image not in docker.inspect(image):
-        pull(settings, key)
+        pull(settings, key, option)
     found: dict[str, Any] = docker.inspect(image).get(image, {})
     return found
 
@@ -82,7 +83,7 @@ def drop_replaced(settings: Settings) -> None:
             process.run(["docker", "image", "rm", image])  # one that a container uses stays
 
 
-def pull(settings: Settings, key: str) -> None:
+def pull(settings: Settings, key: str, option: str = "") -> None:
     """Fetch the image of `key`, or say why it cannot be."""
     image = settings.values[key]
     with tempfile.TemporaryFile("w+") as errors:
@@ -91,7 +92,7 @@ def pull(settings: Settings, key: str) -> None:
         said = errors.read().strip()
     process.stop_if_interrupted(code)
     if code:
-        raise _of_pull(settings, key, image, said)
+        raise _of_pull(option or key, image, said, asked=bool(option))
 
 
 def of_architecture(key: str, settings: Settings) -> Problem | None:
@@ -166,14 +167,20 @@ def failing_step(said: str) -> str:
     return "\n".join([step, *(output or [failed[0].partition(" ")[2]])[-SHOWN:]])
 
 
-def _of_pull(settings: Settings, key: str, image: str, said: str) -> Problem:
+def _of_pull(key: str, image: str, said: str, *, asked: bool) -> Problem:
     if not docker.engine_answers():
         return docker.diagnose(f"docker pull {image}", said)
     if NO_SPACE in said:
         return problem("SYS02", said, where="for images")
     if NO_MANIFEST in said:
         machine = docker.ask("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}").strip()
-        return problem("IMG03", key=key, image=image, built_for="other machines", machine=machine)
+        return problem(
+            "IMG03.asked" if asked else "IMG03",
+            key=key,
+            image=image,
+            built_for="other machines",
+            machine=machine,
+        )
     if any(words in said for words in NO_IMAGE):
-        return problem("IMG01", said, key=key, image=image)
-    return problem("IMG02", said, key=key, image=image)
+        return problem("IMG01.asked" if asked else "IMG01", said, key=key, image=image)
+    return problem("IMG02.asked" if asked else "IMG02", said, key=key, image=image)

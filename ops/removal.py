@@ -28,7 +28,7 @@ def run(settings: Settings, yes: bool, with_backup: bool) -> None:
         if process.mode.dry:
             return
         if saved:
-            undo.remember("nuke", backups=[made.name for made in saved])
+            undo.remember(settings, "nuke", backups=[made.name for made in saved])
         stack.remove_all()
         check(settings.project, [name for _, name, _ in stack.inventory()])
         _say_what_stays(settings, saved)

@@ -14,6 +14,13 @@ OF_TABLES = r"""
         AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = r.oid AND d.deptype = 'e')
 """
 ANY_TABLE = f"SELECT EXISTS (SELECT {OF_TABLES});"
+# What PostgreSQL itself has made has lower numbers.
+ANYTHING = """
+SELECT EXISTS (SELECT FROM (
+  SELECT oid FROM pg_class UNION ALL SELECT oid FROM pg_proc UNION ALL SELECT oid FROM pg_type
+  UNION ALL SELECT oid FROM pg_largeobject_metadata
+  UNION ALL SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_') AS made WHERE oid >= 16384);
+"""
 COUNTS = rf"""
 SELECT format('SELECT json_build_object(''table'', %L, ''rows'', count(*)) FROM ONLY %s', c, c)
 FROM (SELECT format('%I.%I', n.nspname, r.relname) AS c {OF_TABLES}
@@ -59,6 +66,11 @@ class Contents:
 def is_empty(client: Client) -> bool:
     """Whether the project's database has no table yet."""
     return client.ask(ANY_TABLE, client.database) == "f"
+
+
+def is_untouched(client: Client, database: str) -> bool:
+    """Whether nothing was ever made in a database, neither a function nor a large object."""
+    return client.ask(ANYTHING, database) == "f"
 
 
 def read(client: Client, database: str) -> Contents:

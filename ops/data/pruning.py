@@ -5,25 +5,26 @@ from collections import Counter
 from ops import console
 from ops.data import backups, undo
 from ops.data.backups import Backup
+from ops.env import Settings
 from ops.lock import one_at_a_time
 from ops.options import number
 
 NEWEST, VERIFIED, NEEDED = "newest", "newest verified", "needed by inv undo"
 
 
-def run(keep: str, as_json: bool) -> None:
+def run(settings: Settings, keep: str, as_json: bool) -> None:
     """List them, those past the newest `keep` of each database removed first."""
     if keep:
         with one_at_a_time("db.backups"):
-            _prune(int(number("--keep", keep, "5")))
+            _prune(settings, int(number("--keep", keep, "5")))
     found = backups.all_of()
     console.answer(backups.as_json(found) if as_json else backups.as_text(found))
 
 
-def _prune(keep: int) -> None:
+def _prune(settings: Settings, keep: int) -> None:
     """Remove what no reason keeps, and say what went and why the others stay."""
     there = backups.all_of()
-    kept = reasons(there, keep, undo.needed())
+    kept = reasons(there, keep, undo.needed(settings))
     for backup in there:
         if backup.name not in kept:
             backup.dump.unlink(missing_ok=True)  # first: a manifest alone is no backup

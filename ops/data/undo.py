@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from ops import clusters, console, process, runtimes
 from ops.client import Client
-from ops.data import backups, databases, load
+from ops.data import backups, contents, databases, load
 from ops.data.backups import Backup
 from ops.data.databases import Note
 from ops.env import Settings
@@ -25,7 +25,8 @@ NOTES = STATE / "undo.json"
 @dataclass(frozen=True)
 class Act:
     """A task that took something away, when (ISO 8601), and where that is kept: as a database of
-    the server, as backups, or as another cluster of the volume with the image that it needs."""
+    the server, as backups, or as another cluster of the volume with the image that it needs; of
+    which project, since a folder that was copied has the notes of the original."""
 
     task: str
     at: str
@@ -33,39 +34,45 @@ class Act:
     backups: list[str] = field(default_factory=list)
     cluster: str = ""
     image: str = ""
+    project: str = ""
 
 
-def acts() -> list[Act]:
-    """Those that are noted, the last one last."""
+def acts(settings: Settings) -> list[Act]:
+    """Those of this project that are noted, the last one last."""
+    return [act for act in _noted() if act.project in ("", settings.project)]
+
+
+def _noted() -> list[Act]:
     try:
         return [Act(**record) for record in json.loads(NOTES.read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError):
         return []
 
 
-def remember(task: str, **kept: object) -> None:
+def remember(settings: Settings, task: str, **kept: object) -> None:
     """Note an act that is about to happen."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    _write([*acts(), Act(task, now, **kept)])  # type: ignore[arg-type]
+    act = Act(task, now, project=settings.project, **kept)  # type: ignore[arg-type]
+    _write([*_noted(), act])
 
 
 def forget(act: Act) -> None:
     """Drop the note of an act that was undone, or never came about."""
-    _write([other for other in acts() if other != act])
+    _write([other for other in _noted() if other != act])
 
 
-def needed() -> set[str]:
+def needed(settings: Settings) -> set[str]:
     """The backups that alone hold what an act took away."""
-    return {name for act in acts() for name in act.backups}
+    return {name for act in acts(settings) for name in act.backups}
 
 
 def run(settings: Settings) -> None:
     """Bring back what the last act took away; that can be undone in turn."""
     with one_at_a_time("undo"):
-        if not acts():
+        if not (there := acts(settings)):
             raise problem("BAK12")
         if process.mode.dry:
-            console.say(f"would undo: {_words(acts()[-1])}")
+            console.say(f"would undo: {_words(there[-1])}")
             return
         settings = _undo(settings)
     runtimes.of(settings).up()
@@ -74,14 +81,14 @@ def run(settings: Settings) -> None:
 
 def _undo(settings: Settings) -> Settings:
     """The settings, which another cluster changes."""
-    act = acts()[-1]
+    act = acts(settings)[-1]
     if not act.cluster:  # a server that does not start is no reason not to leave its cluster
         with runtimes.of(settings).client() as client:
-            act = _last_kept(client)
+            act = _last_kept(settings, client)
             if act.backups:
                 _from_backups(settings, client, act)
             elif act.database:
-                put_in_place(client, act.database, "undo")
+                put_in_place(settings, client, act.database, "undo")
                 forget(act)
     if act.cluster:
         settings = _to_cluster(settings, act)
@@ -96,7 +103,7 @@ def _to_cluster(settings: Settings, act: Act) -> Settings:
     if not held or act.cluster not in {one.name for one in held.others if one.finished}:
         forget(act)
         raise problem("BAK13", task=act.task, missing=f"the cluster {act.cluster}")
-    remember("undo", cluster=held.active.name, image=settings.values[clusters.KEY])
+    remember(settings, "undo", cluster=held.active.name, image=settings.values[clusters.KEY])
     settings = clusters.switch(settings, act.cluster, act.image)
     forget(act)
     console.say(
@@ -106,11 +113,11 @@ def _to_cluster(settings: Settings, act: Act) -> Settings:
     return settings
 
 
-def _last_kept(client: Client) -> Act:
+def _last_kept(settings: Settings, client: Client) -> Act:
     """The last act whose database is there: one that was ended too early has put none aside, and
     one of the other runtime has it there."""
     there = {one.database for one in databases.beside(client)}
-    kept = [act for act in acts() if not act.database or act.database in there]
+    kept = [act for act in acts(settings) if not act.database or act.database in there]
     if not kept:
         raise problem("BAK12")
     return kept[-1]
@@ -131,24 +138,38 @@ def _from_backups(settings: Settings, client: Client, act: Act) -> None:
         backups.refuse_damaged(backup)
         with databases.new_part(settings, client) as part:
             load.archive(client, backup.dump, part, backup.contents.bytes)
-            _put_back(client, part, backup)
+            _put_back(settings, client, part, backup)
     forget(act)
 
 
-def _put_back(client: Client, part: str, backup: Backup) -> None:
+def _put_back(settings: Settings, client: Client, part: str, backup: Backup) -> None:
     if backup.database == client.database:
-        put_in_place(client, part, "undo")
+        put_in_place(settings, client, part, "undo")
     elif backup.note["at"]:
         databases.keep_part(client, part, Note(**backup.note))
     else:  # one of this name may be there again, or still: it is kept
         databases.swap(client, part, kept_note("undo"), backup.database)
 
 
-def put_in_place(client: Client, part: str, task: str) -> None:
-    """Have `part` be the project's database; the one that was is kept, and the act noted."""
+def put_in_place(settings: Settings, client: Client, part: str, task: str) -> bool:
+    """Have `part` be the project's database; whether the one that was is kept for an undo."""
     note = kept_note(task)
-    remember(task, database=databases.named(client, note.name))
+    aside = databases.named(client, note.name)
+    remember(settings, task, database=aside)
     databases.swap(client, part, note)
+    return keeps(settings, client, aside)
+
+
+def keeps(settings: Settings, client: Client, aside: str) -> bool:
+    """Whether there is anything to go back to in the database that was put aside last; one that
+    nothing was ever made in, as in a new volume, goes, and so does the note of the act."""
+    there = aside in {one.database for one in databases.beside(client)}
+    if there and not contents.is_untouched(client, aside):
+        return True
+    forget(acts(settings)[-1])
+    if there:
+        databases.drop(client, aside)
+    return False
 
 
 def kept_note(task: str) -> Note:

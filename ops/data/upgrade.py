@@ -24,7 +24,7 @@ from ops import (
     runtimes,
 )
 from ops.client import MAINTENANCE, Client, last_error
-from ops.clusters import KEY, Cluster
+from ops.clusters import KEY, Cluster, Held
 from ops.data import contents, new_server, restore, undo
 from ops.data.new_server import NewServer
 from ops.docker import Container
@@ -127,7 +127,7 @@ def _finish(settings: Settings, yes: bool) -> None:
     if process.mode.dry:
         return
     gone = [one.name for one in held.others]
-    for act in undo.acts():
+    for act in undo.acts(settings):
         if act.cluster in gone:
             undo.forget(act)
     clusters.remove(settings, gone)
@@ -140,13 +140,17 @@ def _finish(settings: Settings, yes: bool) -> None:
 def _plan(settings: Settings, to: str) -> Plan | None:
     """What to do; None, and a sentence, where there is nothing."""
     held = clusters.survey(settings)
-    if to and int(to) < int(held.active.version):  # no image is needed to know
-        raise problem("DB15", found=held.active.version, image=f"--to {to}", major=to)
-    target = settings.with_values({KEY: _target(settings, to)})
-    image, major = target.values[KEY], _major(target)
+    found = held.active.version
+    if to:  # no image is needed to know
+        _refuse_older(settings, held, f"--to {to}", to, asked=True)
+    target = settings.with_values({KEY: _target(settings, to, found)})
+    image, by_name = target.values[KEY], target.values[KEY] != settings.values[KEY]
+    major = _major(target, f"--to {to}" if by_name else "")
+    if not major:
+        console.say(f"would fetch {image}, and move the data from PostgreSQL {found} to it")
+        return None
+    _refuse_older(settings, held, image, major, asked=False)
     old = replace(held.active, image=_image_of(settings, held.active, image, major))
-    if int(major) < int(old.version):
-        raise problem("DB15", found=old.version, image=image, major=major)
     if major == old.version and (not old.system or _system(image) == old.system):
         newer = f"inv db.upgrade --to {int(major) + 1}"
         console.say(f"nothing to upgrade: the data are of PostgreSQL {major}, as {image} is")
@@ -158,10 +162,28 @@ def _plan(settings: Settings, to: str) -> Plan | None:
     return plan
 
 
-def _target(settings: Settings, to: str) -> str:
+def _refuse_older(settings: Settings, held: Held, image: str, major: str, *, asked: bool) -> None:
+    """Raise where the data would go back to an older version, as --to `asked` for."""
+    found = held.active.version
+    if int(major) >= int(found):
+        return
+    if _undo_goes_back(settings, held):
+        raise problem(
+            "DB15.undo" if asked else "DB15.upgraded", found=found, image=image, major=major
+        )
+    raise problem("DB15.asked" if asked else "DB15", found=found, image=image, major=major)
+
+
+def _undo_goes_back(settings: Settings, held: Held) -> bool:
+    """Whether it is an upgrade that inv undo would undo."""
+    older = {one.name for one in held.others if int(one.version) < int(held.active.version)}
+    return any(act.cluster in older for act in undo.acts(settings)[-1:])
+
+
+def _target(settings: Settings, to: str, found: str) -> str:
     """The image that is asked for: that of `.env`, or its like of version `to`."""
     named = settings.values[KEY]
-    if not to or (major := _major(settings)) == to:
+    if not to or (major := _major(settings) or found) == to:
         return named
     image = images.of_major(named, major, to)
     if not image:
@@ -181,10 +203,14 @@ def _image_of(settings: Settings, old: Cluster, image: str, major: str) -> str:
     return images.of_major(image, major, old.version) or f"postgres:{old.version}"
 
 
-def _major(settings: Settings) -> str:
-    major = docker.environment(images.ensure(settings, KEY)).get("PG_MAJOR", "")
+def _major(settings: Settings, option: str = "") -> str:
+    """The version of the image; '' of one that a dry run would have to fetch first."""
+    image = images.ensure(settings, KEY, option)
+    if process.mode.dry and not image:
+        return ""
+    major = docker.environment(image).get("PG_MAJOR", "")
     if not major.isdecimal():
-        raise problem("DB16", image=settings.values[KEY], major="another version")
+        raise problem("DB16.unknown", image=settings.values[KEY])
     return major
 
 
@@ -210,7 +236,7 @@ def _upgrade(settings: Settings, plan: Plan) -> Settings:
             facts = _facts(old, plan)
             new.wait()
             _fill(old, new, facts)
-            undo.remember("upgrade", cluster=plan.old.name, image=plan.old.image)
+            undo.remember(settings, "upgrade", cluster=plan.old.name, image=plan.old.image)
             settings = clusters.switch(settings, plan.name, plan.image, new.take_over)
     console.say(
         f"upgraded; the data as they were stay in the cluster {plan.old.name} of the volume: "

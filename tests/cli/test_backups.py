@@ -66,3 +66,15 @@ def test_what_stays_for_another_reason_is_named(toolkit: Toolkit, folder: Path) 
     assert left(folder) == {production, needed, verified}
     assert {f"removed {name}" for name in (last, first)} == set(done.err.splitlines()[:-1])
     assert done.err.endswith("kept 3: 2 newest verified, 1 needed by ./inv undo\n")
+
+
+def test_what_was_done_in_another_project_is_not_undone(toolkit: Toolkit, folder: Path) -> None:
+    (toolkit.root / ".state").mkdir()
+    name = make(folder, 1, "shop", "app")
+    act = {"task": "nuke", "at": "2026-01-02T10:15:00+00:00", "backups": [name]}
+    notes = toolkit.root / ".state" / "undo.json"
+    notes.write_text(json.dumps([{**act, "project": "original"}]))
+    assert "error BAK12: " in toolkit.inv("undo").err and toolkit.log == []
+    assert notes.exists()
+    notes.write_text(json.dumps([{**act, "project": "shop"}]))
+    assert "would undo: nuke of " in toolkit.inv("--dry", "undo").err

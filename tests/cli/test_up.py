@@ -235,6 +235,13 @@ def test_a_busy_port(toolkit: Toolkit) -> None:
     assert f"--port {toolkit.port} " not in done.err
 
 
+def test_a_page_that_has_the_port_already_does_not_move(toolkit: Toolkit, ready: Ready) -> None:
+    built(toolkit)
+    ready()
+    done = toolkit.inv("up", "--port", str(toolkit.port))
+    assert (done.code, "moves" in done.err) == (0, False)
+
+
 # Two at once, and an end in the middle
 
 

@@ -40,7 +40,7 @@ def test_a_package_that_is_not_locked(stack: Checkout) -> None:
 @pytest.mark.fault("TASK06", "docker", "embedded")
 def test_a_port_that_is_no_number(stack: Checkout) -> None:
     stack.refused("TASK06", "up", "--port", "abc")
-    stack.refused("ENV06", "up", "--port", "70000")
+    stack.refused("TASK06", "up", "--port", "70000")
     assert stack.get()[0] == 200
 
 

@@ -160,6 +160,23 @@ def test_nuke_and_undo_bring_back_all_of_the_server(stack: Checkout) -> None:
     stack.sql("drop database hollow")
 
 
+def test_an_empty_database_is_nothing_to_go_back_to(stack: Checkout) -> None:
+    path = backup(stack)
+    stack.inv("nuke", "--yes")
+    stack.inv("undo")
+    stack.refused("BAK12", "undo")
+    stack.inv("nuke", "--yes")
+    assert "inv undo" not in stack.inv("db.restore", path.stem).stderr
+    assert stack.snapshots() == []
+    stack.inv("up")
+    change(stack)
+    assert "undone: nuke of " in stack.inv("undo").stderr
+    assert text(stack) == "kept"
+    for expected in ("changed", "kept"):
+        stack.inv("undo")
+        assert text(stack) == expected
+
+
 def test_there_is_an_end_to_what_can_be_undone(make: Make, runtime: Runtime) -> None:
     other = make(runtime, name="other")
     other.refused("BAK12", "undo")
