@@ -260,7 +260,7 @@ def db_backup(c: Context, to: str = "", verify: bool = False) -> None:
     name="backups",
     group=DATA,
     help={
-        "keep": "remove all but so many newest; never the newest verified one",
+        "keep": "remove all but so many newest of each database, and its newest verified one",
         "json": "for scripts",
     },
 )

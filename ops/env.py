@@ -77,6 +77,12 @@ class Settings:
     def debug(self) -> bool:
         return self.values["DEBUG"].strip().lower() in TRUE
 
+    def allows(self, host: str) -> bool:
+        """Whether Django serves pages under this name; with none in ALLOWED_HOSTS, a debugging one
+        serves this machine."""
+        allowed = _words(self.values["ALLOWED_HOSTS"])
+        return not {host, "*"}.isdisjoint(allowed) or not allowed
+
     @property
     def has_own_database(self) -> bool:
         """Whether the stack runs PostgreSQL itself, rather than using one elsewhere."""

@@ -30,6 +30,8 @@ def run(fix: bool) -> None:
         codes[name] = process.attach(argv, env=os.environ | SQLITE)
         if process.mode.interrupted:
             raise KeyboardInterrupt
+    if process.mode.dry:
+        return
     outcomes = {name: "FAILED" if code else "passed" for name, code in codes.items()}
     console.say("\n" + console.table(("LINTER", "OUTCOME"), list(outcomes.items())))
     if any(codes.values()):

@@ -23,14 +23,14 @@ def make(runtime: str = "") -> str:
     Without a `runtime` it is docker if an engine answers. One that is there, but closed to us, is a
     problem: the choice is the user's.
     """
-    runtime = runtime or _runtime_of_this_machine()
+    chosen = runtime or _runtime_of_this_machine()
     example = EXAMPLE.read_text(encoding="utf-8")
-    text = _fill(example, _own_values(runtime, _first_port(example)))
+    text = _fill(example, _own_values(chosen, _first_port(example)))
     if process.mode.dry:
         console.say(".env would be made from .env.example")
         return text
     try:
-        return _write(text)
+        return _write(text, asked=bool(runtime))
     except OSError as error:
         raise problem("ENV07", reason=error.strerror or str(error)) from error
 
@@ -132,7 +132,7 @@ def _replace(text: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _write(text: str) -> str:
+def _write(text: str, *, asked: bool) -> str:
     part = ENV.with_name(f".env.part{os.getpid()}")
     part.touch(0o600, exist_ok=False)
     try:
@@ -144,17 +144,17 @@ def _write(text: str) -> str:
         return ENV.read_text(encoding="utf-8")
     finally:
         part.unlink()
-    _say_what_was_chosen(text)
+    _say_what_was_chosen(text, asked=asked)
     return text
 
 
-def _say_what_was_chosen(text: str) -> None:
+def _say_what_was_chosen(text: str, *, asked: bool) -> None:
     chosen = dict(line.split("=", 1) for line in text.splitlines() if re.match("[A-Z]", line))
     console.say(
         f".env made from .env.example: project {chosen['COMPOSE_PROJECT_NAME']}, "
         f"runtime {chosen['RUNTIME']}, port {chosen['WEB_PORT']}, own random secrets"
     )
-    if chosen["RUNTIME"] == "embedded":
+    if chosen["RUNTIME"] == "embedded" and not asked:
         console.say(
             "No Docker engine answers, so PostgreSQL runs embedded, from a wheel. "
             "Once one does, this switches: inv up --runtime docker"

@@ -25,7 +25,7 @@ KEYS = ("what", "fix", "log")
 # Compiled when something fails, not at each start.
 SECTION = (
     r"(?m)^### (?P<code>[A-Z]+\d\d)\n\n\*\*(?P<title>.+)\*\*\n\n(?P<words>(?: {4}.+\n)+)\n"
-    r"(?P<text>[\s\S]*?)(?=^###? |\Z)"
+    r"(?P<text>(?:(?!###? ).*\n)*)"
 )
 TEMPLATE = r"(?m)^    (\S+): (.*(?:\n      .*)*)"
 FIELD = r"\{(\w+)\}"

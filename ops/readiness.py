@@ -20,9 +20,10 @@ class Readiness:
     """Ready or not, why not, and the facts that are worth a word even where it is ready.
 
     `unapplied` are the migrations that the database lacks, `unknown` those that the code lacks,
-    `conflicts` an app's last ones where there are several, `host_allowed` whether Django serves
-    pages at our URL, `clock` how many seconds the web's clock is ahead of ours, `status` what a
-    start would end with where its migrations do not fit (project/service/exits.py).
+    `unmade` the apps whose models have changes that no migration makes, `conflicts` an app's last
+    ones where there are several, `host_allowed` whether Django serves pages at our URL, `clock` how
+    many seconds the web's clock is ahead of ours, `status` what a start would end with where its
+    migrations do not fit (project/service/exits.py).
     """
 
     ready: bool
@@ -33,6 +34,7 @@ class Readiness:
     host_allowed: bool = True
     clock: int = 0
     status: int = 0
+    unmade: tuple[str, ...] = ()
 
 
 NOT_RUNNING = Readiness(False, "the web is not running")
@@ -80,6 +82,7 @@ def _read(answer: dict[str, Any], date: str | None) -> Readiness:
         answer.get("host_allowed", True),
         round(parsedate_to_datetime(date).timestamp() - time.time()) if date else 0,
         answer.get("status", 0),
+        tuple(answer.get("unmade", ())),
     )
 
 
@@ -134,3 +137,5 @@ def refuse(settings: Settings, answer: Readiness) -> None:
         raise problem("WEB05", host="127.0.0.1")
     if answer.unknown:
         console.say(problem("MIG03", unknown=", ".join(answer.unknown)).as_note())
+    if answer.unmade:
+        console.say(problem("MIG11", apps=", ".join(answer.unmade)).as_note())

@@ -8,6 +8,8 @@ from ops.env import Settings
 from ops.readiness import Readiness
 from ops.volumes import Volume
 
+NOT_ALLOWED = "the page answers 400, since ALLOWED_HOSTS of the web that runs lacks 127.0.0.1"
+
 
 @dataclass(frozen=True)
 class ServiceStatus:
@@ -23,8 +25,9 @@ class ServiceStatus:
 class Status:
     """The whole stack; `reason` says why it is not ready, '' when it is.
 
-    `unapplied` are migrations that the database lacks, `unknown` those that the code lacks, and
-    `fitting` is the newest snapshot without these ('' if there is none);
+    `unapplied` are migrations that the database lacks, `unknown` those that the code lacks,
+    and `fitting` is the newest snapshot without these ('' if there is none); `unmade` are apps
+    whose models have changes that no migration makes;
     `env_missing` are keys of .env.example that .env lacks; `edited` says that .env or another file
     was edited after the start; `database` is where one elsewhere is, '' for the stack's own.
     """
@@ -42,6 +45,7 @@ class Status:
     services: list[ServiceStatus]
     volumes: list[Volume]
     database: str = ""
+    unmade: Sequence[str] = ()
 
     @classmethod
     def of(
@@ -57,8 +61,8 @@ class Status:
             settings.project,
             settings.runtime,
             settings.url,
-            answer.ready,
-            answer.reason,
+            answer.ready and answer.host_allowed,
+            answer.reason or ("" if answer.host_allowed else NOT_ALLOWED),
             [] if answer.conflicts else list(answer.unapplied),  # of which none can be applied
             list(answer.unknown),
             _fitting(settings, answer.unknown) if answer.unknown else "",
@@ -67,6 +71,7 @@ class Status:
             services,
             volumes,
             settings.address,
+            answer.unmade,
         )
 
 
@@ -109,6 +114,7 @@ def _remarks(status: Status) -> list[str]:
     remarks = {
         "to apply (inv migrate)": status.unapplied,
         "applied, but not in this branch (inv doctor)": status.unknown,
+        "models without a migration (inv makemigrations)": status.unmade,
         "missing in .env, so the default holds (inv doctor --fix)": status.env_missing,
     }
     sick = [one.service for one in status.services if "(unhealthy)" in one.detail]

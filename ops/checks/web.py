@@ -44,16 +44,20 @@ def _migrations(answer: Readiness) -> list[Finding]:
         found.append(problem("MIG01", missing=", ".join(answer.unapplied)))
     if answer.unknown:
         found.append(problem("MIG03", unknown=", ".join(answer.unknown)))
+    if answer.unmade:
+        found.append(problem("MIG11", apps=", ".join(answer.unmade)))
     if not found:
         if not answer.ready:
             return [Finding("migrations", "not known", known=False)]
         return [Finding("migrations", "all applied")]
-    return [Finding("migrations", "database and branch differ", cause) for cause in found]
+    return [Finding("migrations", "models, files and database differ", cause) for cause in found]
 
 
 def _page(settings: Settings, answer: Readiness) -> Finding:
     if not answer.host_allowed:
-        return Finding("page", "answers 400", problem("WEB05", host="127.0.0.1"))
+        corrected = settings.allows("127.0.0.1")  # since the web started
+        cause = problem("RUN04") if corrected else problem("WEB05", host="127.0.0.1")
+        return Finding("page", "answers 400", cause)
     status = readiness.page_status(settings)
     if status >= 500 and answer.ready:
         log = runtimes.of(settings).web_log() or ""

@@ -1,4 +1,6 @@
-"""`inv db.backups`: the list, and on request all but the newest of them removed."""
+"""`inv db.backups`: the list, and on request all but the newest of each database removed."""
+
+from collections import Counter
 
 from ops import console
 from ops.data import backups, undo
@@ -6,25 +8,53 @@ from ops.data.backups import Backup
 from ops.lock import one_at_a_time
 from ops.options import number
 
+NEWEST, VERIFIED, NEEDED = "newest", "newest verified", "needed by inv undo"
+
 
 def run(keep: str, as_json: bool) -> None:
-    """List them, those past the newest `keep` removed first."""
+    """List them, those past the newest `keep` of each database removed first."""
     if keep:
         with one_at_a_time("db.backups"):
-            for backup in prune(int(number("--keep", keep, "5"))):
-                console.say(f"removed {backup.name}")
+            _prune(int(number("--keep", keep, "5")))
     found = backups.all_of()
     console.answer(backups.as_json(found) if as_json else backups.as_text(found))
 
 
-def prune(keep: int) -> list[Backup]:
-    """Remove all but the newest `keep`, never the newest verified one, nor what an undo of the last
-    act needs; those that went."""
+def _prune(keep: int) -> None:
+    """Remove what no reason keeps, and say what went and why the others stay."""
     there = backups.all_of()
-    newest = next((backup.name for backup in there if backup.verified), "")
-    safe = {newest, *undo.needed()}
-    gone = [backup for backup in there[keep:] if backup.name not in safe]
-    for backup in gone:
-        backup.dump.unlink(missing_ok=True)  # first: a manifest alone is no backup
-        backups.manifest_of(backup.dump).unlink(missing_ok=True)
-    return gone
+    kept = reasons(there, keep, undo.needed())
+    for backup in there:
+        if backup.name not in kept:
+            backup.dump.unlink(missing_ok=True)  # first: a manifest alone is no backup
+            backups.manifest_of(backup.dump).unlink(missing_ok=True)
+            console.say(f"removed {backup.name}")
+    if kept:
+        console.say(f"kept {len(kept)}: {_words([b for b in there if b.name in kept], kept)}")
+
+
+def reasons(there: list[Backup], keep: int, needed: set[str]) -> dict[str, str]:
+    """Why each backup that stays does so, by its name; `there` has the newest first. Each database
+    counts by itself, and so does its newest verified one."""
+    found: dict[str, str] = {}
+    seen: Counter[tuple[str, ...]] = Counter()
+    for backup in there:
+        of = (backup.project, backup.database)
+        verified = (*of, VERIFIED) if backup.verified else of
+        seen.update({of, verified})
+        if seen[of] <= keep:
+            found[backup.name] = NEWEST
+        elif backup.verified and seen[verified] == 1:
+            found[backup.name] = VERIFIED
+        elif backup.name in needed:
+            found[backup.name] = NEEDED
+    return found
+
+
+def _words(kept: list[Backup], why: dict[str, str]) -> str:
+    """`2 newest of app in shop-3f9c, 1 needed by inv undo`."""
+    counted = Counter(
+        f"{NEWEST} of {one.database} in {one.project}" if why[one.name] == NEWEST else why[one.name]
+        for one in kept
+    )
+    return ", ".join(f"{count} {words}" for words, count in counted.items())

@@ -1,14 +1,20 @@
 """What is known about the migrations of this code and of its database."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from django.apps import apps
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations import Migration
+from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.exceptions import InconsistentMigrationHistory
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.migrations.state import ProjectState
+
+from config.database import BASE_DIR
 
 from . import exits, failures
 from .database import reason
@@ -28,6 +34,8 @@ class MigrationsState:
     broken: str = ""
     # What a start ends with for that: one of exits.py.
     status: int = exits.NOT_MIGRATED
+    # In development: the apps whose models have changes that no migration makes.
+    unmade: list[str] = field(default_factory=list)
     # How many the database has applied.
     applied: int = field(default=0, compare=False)
 
@@ -80,15 +88,37 @@ known: dict[frozenset[tuple[str, str]], MigrationsState] = {}
 def load_migrations() -> MigrationsState:
     executor = MigrationExecutor(connection)
     status, broken = inconsistency(executor.loader)
+    conflicts = executor.loader.detect_conflicts()
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return MigrationsState(
         waiting=[migration for migration, _ in plan],
         unknown=unknown(executor.loader),
-        conflicts=dict(sorted(executor.loader.detect_conflicts().items())),
+        conflicts=dict(sorted(conflicts.items())),
         broken=broken,
         status=status,
+        unmade=known_unmade(executor.loader) if settings.DEBUG and not conflicts else [],
         applied=len(executor.loader.applied_migrations or ()),
     )
+
+
+def known_unmade(loader: MigrationLoader) -> list[str]:
+    """The same, looked for once: where a model is saved, the development server starts anew."""
+    files = frozenset(loader.disk_migrations)
+    if files not in unmade_by_files:
+        unmade_by_files.clear()
+        unmade_by_files[files] = unmade(loader)
+    return unmade_by_files[files]
+
+
+unmade_by_files: dict[frozenset[tuple[str, str]], list[str]] = {}
+
+
+def unmade(loader: MigrationLoader) -> list[str]:
+    """The apps whose models have changes that no migration makes; those of packages are not ours
+    to make."""
+    ours = {a.label for a in apps.get_app_configs() if Path(a.path).is_relative_to(BASE_DIR)}
+    to_be = MigrationAutodetector(loader.project_state(), ProjectState.from_apps(apps))
+    return sorted(ours & to_be.changes(graph=loader.graph).keys())
 
 
 def unknown(loader: MigrationLoader) -> list[str]:

@@ -57,6 +57,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def readiness(request: HttpRequest, state: MigrationsState, why_not: str) -> JsonResponse:
     facts = {
         "unknown": state.unknown,
+        "unmade": state.unmade,
         "conflicts": state.conflicts,
         "host_allowed": host_allowed(request),
     }

@@ -104,6 +104,7 @@ def test_dry_changes_nothing(toolkit: Toolkit, typed: list[str]) -> None:
     assert files(toolkit.root) == before
     assert not (toolkit.home / "ran").exists(), "it installs something"
     assert done.code == 0
+    assert "passed" not in done.out + done.err, "it tells of what did not run"
 
 
 def test_dry_open_opens_nothing(toolkit: Toolkit) -> None:

@@ -110,6 +110,29 @@ def test_a_migration_that_is_not_applied(stack: Checkout) -> None:
     assert has(stack, "0002_new") and stack.found_by_doctor() == set()
 
 
+@pytest.mark.fault("MIG11", "docker", "embedded")
+def test_a_model_that_was_changed_alone(stack: Checkout) -> None:
+    """Its page fails, and is the only one to say so, unless somebody compares."""
+    models = "project/notes/models.py"
+    text = "text = models.CharField("
+    before = stack.write(models, "")
+    assert text in before
+    stack.write(models, before.replace(text, f"mood = models.TextField(default='')\n    {text}"))
+    try:
+        notices(stack, '"unmade": ["notes"]')
+        assert "note MIG11: models of notes have changes" in stack.inv("up").stderr
+        assert "(inv makemigrations): notes" in stack.inv("status").stdout
+        assert stack.found_by_doctor() == {"MIG11", "WEB07"}
+        assert "inv makemigrations, then type: inv up" in stack.inv("doctor", code=1).stdout
+        stack.inv("makemigrations")
+        notices(stack, "notes.0002_note_mood")
+        stack.inv("up")
+        assert stack.found_by_doctor() == set() and stack.get("notes/")[0] == 200
+        stack.inv("migrate", "--", "notes", "0001")
+    finally:
+        stack.write(models, before)
+
+
 @pytest.mark.fault("MIG01", "docker", "embedded")
 def test_up_applies_what_was_added(stack: Checkout) -> None:
     add(stack, "0002_new")

@@ -117,7 +117,9 @@ def test_a_host_that_is_not_allowed(stack: Checkout) -> None:
     assert "add 127.0.0.1 to ALLOWED_HOSTS in .env" in said and "inv up" in said
     assert stack.get()[0] == 400
     assert stack.found_by_doctor() == {"WEB05"}
+    assert "not ready: the page answers 400" in stack.inv("status").stdout
     stack.set("ALLOWED_HOSTS", "example.org,127.0.0.1")
+    assert stack.found_by_doctor() == {"RUN04"}  # .env is right, and what runs is of before
     stack.inv("up")
     assert stack.get()[0] == 200 and stack.found_by_doctor() == set()
 

@@ -41,7 +41,7 @@ def test_page(stack: Checkout) -> None:
 def test_probes(stack: Checkout) -> None:
     assert stack.get("healthz")[0] == 200
     status, answer = stack.get("readyz")
-    told = {"ready": True, "unknown": [], "conflicts": {}, "host_allowed": True}
+    told = {"ready": True, "unknown": [], "unmade": [], "conflicts": {}, "host_allowed": True}
     assert (status, json.loads(answer)) == (200, told)
 
 

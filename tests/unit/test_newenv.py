@@ -119,6 +119,13 @@ def test_the_runtime_is_what_the_machine_has(
     assert ("inv up --runtime docker" in said) is not answers
 
 
+def test_one_that_was_asked_for_has_no_other_reason(
+    here: Here, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert env.parse(newenv.make("embedded"))["RUNTIME"] == "embedded"
+    assert "No Docker engine" not in capsys.readouterr().err
+
+
 # One key of it
 
 

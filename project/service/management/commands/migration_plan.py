@@ -4,22 +4,17 @@ and which of them the running code would not bear."""
 import json
 import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from django.apps import apps
 from django.core.management import BaseCommand, CommandError
 from django.db import connection
-from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.state import ProjectState
 
-from config.database import BASE_DIR
 from config.env import integer
 from service import static_names
 from service.additive import blocking
 from service.database import connections_allowed
-from service.migrations_state import dotted, read_migrations, strangers
+from service.migrations_state import dotted, read_migrations, strangers, unmade
 from service.wait import NoDatabase, wait_for
 
 
@@ -54,10 +49,3 @@ class Command(BaseCommand):
             "lacking": static_names.lacking(),
         }
         self.stdout.write(json.dumps(plan))
-
-
-def unmade(loader: MigrationLoader) -> list[str]:
-    """Those of packages are not ours to make."""
-    ours = {a.label for a in apps.get_app_configs() if Path(a.path).is_relative_to(BASE_DIR)}
-    to_be = MigrationAutodetector(loader.project_state(), ProjectState.from_apps(apps))
-    return sorted(ours & to_be.changes(graph=loader.graph).keys())
