@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from psutil import Process
 
 ENGINE_SECONDS = 3
+WEBS = {"supervise.py", "manage.py"}
 # Listeners on these keep 127.0.0.1 from us; those on another interface's address do not.
 IN_OUR_WAY = ("127.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1")
 FIELDS = '{{.Names}}\t{{.Label "com.docker.compose.project.working_dir"}}'
@@ -112,7 +113,10 @@ def _listening(program: "Process") -> Iterator[tuple[str, int]]:
 def _described(program: "Process") -> Holder:
     who = f"process {program.pid}"
     folder = _folder(program)
+    serves = not WEBS.isdisjoint(Path(word).name for word in program.cmdline())
     for root in (folder, folder.parent) if folder else ():  # a web runs in project/
+        if root == ROOT and not serves:
+            return Holder(f"{who} ({program.name()}), which was started in this folder")
         if root == ROOT:
             return Holder(f"this checkout itself ({who})", f"kill {_supervisor(program)}")
         if is_checkout(root):

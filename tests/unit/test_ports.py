@@ -53,8 +53,8 @@ def serve() -> Iterator[Serve]:
         "print(s.getsockname()[1], flush=True); time.sleep(60)"
     )
 
-    def start(folder: Path, port: int = 0) -> tuple[int, int]:
-        argv = [sys.executable, "-c", code, str(port)]
+    def start(folder: Path, port: int = 0, *more: str) -> tuple[int, int]:
+        argv = [sys.executable, "-c", code, str(port), *more]
         child = subprocess.Popen(argv, cwd=folder, stdout=subprocess.PIPE, text=True)
         started.append(child)
         assert child.stdout
@@ -127,10 +127,22 @@ def test_a_folder_of_another_project_is_no_checkout(
 def test_our_own(tmp_path: Path, serve: Serve, inner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     here = checkout(tmp_path / "here")
     monkeypatch.setattr(ports, "ROOT", here)
-    port, pid = serve(here / inner)
+    port, pid = serve(here / inner, 0, "manage.py")
     found = ports.holder(port)
     assert found.words == f"this checkout itself (process {pid})"
     assert found.end == f"kill {pid}"
+
+
+def test_another_program_that_was_started_here(
+    tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as `python3 -m http.server`: the user's own, which is not for us to end."""
+    here = checkout(tmp_path / "here")
+    monkeypatch.setattr(ports, "ROOT", here)
+    port, pid = serve(here)
+    found = ports.holder(port)
+    assert found.words.startswith(f"process {pid} (") and found.words.endswith("in this folder")
+    assert found.end == ""
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
