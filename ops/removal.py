@@ -1,9 +1,8 @@
 """`inv nuke`: a backup, the question before anything is removed for good, and the check after."""
 
-import sys
 from collections.abc import Sequence
 
-from ops import console, ownership, process, runtimes
+from ops import consent, console, ownership, process, runtimes
 from ops.data import backup, databases, undo
 from ops.data.backups import Backup
 from ops.env import Settings
@@ -60,7 +59,7 @@ def _row(saved: Backup) -> tuple[str, str, str]:
 
 def refuse_unasked(yes: bool, task: str = "nuke", removes: str = "all of it") -> None:
     """Raise where a question would have nobody to answer it, before anything is done in vain."""
-    if not (yes or process.mode.dry or sys.stdin.isatty()):
+    if not (yes or process.mode.dry or consent.can_be_asked()):
         raise problem("TASK02", task=task, removes=removes)
 
 
@@ -69,9 +68,8 @@ def confirm(project: str, doomed: Rows, yes: bool, task: str = "nuke") -> None:
     console.say(console.table(("WILL BE REMOVED", "NAME", "SIZE"), doomed))
     if yes or process.mode.dry:
         return
-    console.say(f"All data listed here will be removed. To go on, type the name: {project}")
-    typed = sys.stdin.readline().strip()
-    if typed != project:
+    question = "All data listed here will be removed. To go on, type the name"
+    if (typed := consent.typed(question, project)) != project:
         raise problem("TASK03", typed=repr(typed), task=task)
 
 

@@ -1,10 +1,9 @@
 """A restore: into a new database beside the current one, which then takes its place by rename."""
 
 import shutil
-import sys
 from pathlib import Path
 
-from ops import console, process, runtimes
+from ops import consent, console, process, runtimes
 from ops.client import Client
 from ops.console import few
 from ops.data import backup as making
@@ -95,10 +94,10 @@ def _confirm_elsewhere(settings: Settings) -> None:
     if settings.has_own_database:
         return
     host = settings.values["SQL_HOST"]
-    if not sys.stdin.isatty():
+    if not consent.can_be_asked():
         raise problem("BAK14", host=host)
-    console.say(f"This replaces the database on {host}. To go on, type the host's name: {host}")
-    if (typed := sys.stdin.readline().strip()) != host:
+    question = f"This replaces the database on {host}. To go on, type the host's name"
+    if (typed := consent.typed(question, host)) != host:
         raise problem("BAK15", typed=repr(typed))
 
 

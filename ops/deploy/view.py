@@ -1,12 +1,11 @@
 """What is deployed: its release, its services, where their tasks run, what they write."""
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ops import console, process
+from ops import consent, console, process
 from ops.console import few
 from ops.deploy import (
     data,
@@ -142,10 +141,8 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
 
 
 def _confirm(name: str, what: str) -> None:
-    if sys.stdin.isatty():
-        console.say(f"This {what}. To go on, type: {name}")
-        if sys.stdin.readline().strip() == name:
-            return
+    if consent.can_be_asked() and consent.typed(f"This {what}. To go on, type", name) == name:
+        return
     raise problem("DEP27", stack=name, what=what)
 
 
