@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from ops import postgres, process
+from ops import docker, postgres, process
 from ops.problems import Problem, problem
 from ops.process import Result
 
@@ -63,7 +63,7 @@ class Client:
             ours = Path(self.folder, program)
             path = str(ours) if self.folder and ours.exists() else program
             return [path, *arguments], {**postgres.clean_environment(), **given}
-        names = [word for name in given for word in ("--env", name)]  # values stay out of argv
+        names = docker.env_words(given)
         argv = ["docker", "exec", "--interactive", *names, self.container, program, *arguments]
         return argv, {**os.environ, **given}
 

@@ -7,7 +7,7 @@ import pwd
 import re
 import shlex
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -95,6 +95,16 @@ class Container:
         """Of one that has ended, from its status `Exited (71) 2 seconds ago`; else 0."""
         found = re.match(r"Exited \((\d+)\)", self.status)
         return int(found[1]) if found else 0
+
+
+def env_words(pairs: Iterable[str]) -> list[str]:
+    """`--env` for each: a name alone, whose value then stays out of argv, or NAME=VALUE."""
+    return [word for pair in pairs for word in ("--env", pair)]
+
+
+def terminal_words() -> list[str]:
+    """What has a program in a container read our stdin, and have a terminal if we have one."""
+    return ["--interactive", *(["--tty"] if process.on_a_terminal() else [])]
 
 
 def ask(*arguments: str, seconds: float = ENGINE_SECONDS) -> str:

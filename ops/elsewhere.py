@@ -63,9 +63,8 @@ def psql(settings: Settings, arguments: Sequence[str]) -> None:
         process.attach_or_fail(argv, env=postgres.clean_environment() | variables(settings))
         return
     given = variables(settings, CA)
-    terminal = ["--interactive", *(["--tty"] if process.on_a_terminal() else [])]
-    names = [word for name in given for word in ("--env", name)]  # values stay out of argv
-    argv = [*_run(settings), *terminal, *names, settings.values["POSTGRES_IMAGE"], "psql"]
+    words = [*docker.terminal_words(), *docker.env_words(given)]
+    argv = [*_run(settings), *words, settings.values["POSTGRES_IMAGE"], "psql"]
     code = process.attach([*argv, *arguments], env=os.environ | given)
     if code == DOCKER_FAILED:
         raise docker.diagnose("docker run", "the reason stands above")

@@ -128,7 +128,7 @@ def started(
     argv = ["docker", "run", "--rm", "--interactive", "--name", container]
     argv += [*clusters.mounted(settings), "--network", f"container:{old.container}"]
     argv += ["--shm-size", str(postgres.SHARED_MEMORY)]
-    argv += [word for pair in values.items() for word in ("--env", "=".join(pair))]
+    argv += docker.env_words(map("=".join, values.items()))
     argv += ["--entrypoint", "sh", image, "-c", SERVER, "sh", *found["Config"]["Cmd"]]
     argv += [word for pair in OPTIONS.items() for word in ("-c", "=".join(pair))]
     client = Client(container, "", old.variables, named_volume.DATA, "")

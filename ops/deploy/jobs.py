@@ -76,7 +76,7 @@ def create(
     words = [
         *(word for secret in secrets for word in ("--secret", secret)),
         *("--config", f"source={release.values['CA_CONFIG']},target={CA}"),
-        *(word for pair in environment(release).items() for word in ("--env", "=".join(pair))),
+        *docker.env_words(map("=".join, environment(release).items())),
         *("--network", f"{release.stack}_front", "--network", f"{release.stack}_back"),
         *("--read-only", "--cap-drop", "ALL", "--mount", f"type={temporary},target=/tmp"),
         *("--user", USER, "--no-healthcheck", "--restart-condition", "none"),

@@ -99,9 +99,8 @@ def run(container: str, argv: Sequence[str]) -> process.Result:
 
 def attach(container: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
     """Run a program in it on our own terminal; values of `env` stay out of argv."""
-    names = [word for name in env or {} for word in ("--env", name)]
-    terminal = ["--interactive", *(["--tty"] if process.on_a_terminal() else [])]
-    command = ["docker", "exec", *terminal, *names, container, *argv]
+    words = [*docker.terminal_words(), *docker.env_words(env or {})]
+    command = ["docker", "exec", *words, container, *argv]
     sys.stdout.flush()
     process.attach_or_fail(command, env={**os.environ, **(env or {})})
 

@@ -530,7 +530,7 @@ def _in_service(
     elif service == "web" and docker.containers(settings):
         console.say("the web is not running: this runs in a container of its own")
         terminal = [] if process.on_a_terminal() else ["--no-TTY"]
-        flags = ["--rm", "--no-deps", *terminal, *_environment(list(variables))]
+        flags = ["--rm", "--no-deps", *terminal, *docker.env_words(variables)]
         _compose(settings, "run", *flags, "web", *argv, variables=variables)
     else:
         raise problem("RUN01", service=service)
@@ -542,8 +542,8 @@ def _exec(
     env: Sequence[str] = (),
     terminal: Sequence[str] | None = None,
 ) -> list[str]:
-    flags = _terminal() if terminal is None else terminal
-    return ["docker", "exec", *flags, *_environment(env), container.name, *argv]
+    flags = docker.terminal_words() if terminal is None else terminal
+    return ["docker", "exec", *flags, *docker.env_words(env), container.name, *argv]
 
 
 def _running(settings: Settings, service: str) -> Container:
@@ -555,14 +555,6 @@ def _running(settings: Settings, service: str) -> Container:
 
 def _container(settings: Settings, service: str) -> Container | None:
     return next((c for c in docker.containers(settings) if c.service == service), None)
-
-
-def _terminal() -> list[str]:
-    return ["--interactive", *(["--tty"] if process.on_a_terminal() else [])]
-
-
-def _environment(pairs: Sequence[str]) -> list[str]:
-    return [word for pair in pairs for word in ("--env", pair)]
 
 
 def _compose(
