@@ -282,7 +282,7 @@ def db_restore(c: Context, name: str) -> None:
 
     The database as it was is kept; inv undo brings it back.
 
-    inv db.restore main
+    inv db.restore main  (the snapshot named after the git branch main)
     inv db.restore dump.sql.gz
     """
     from ops.data import restore
@@ -513,7 +513,10 @@ def deploy_restore(
     help={**TARGET, "yes": "do not ask for the stack's name (a trial is not asked for)"},
 )
 def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = False) -> None:
-    """Remove the deployed services; all data stay."""
+    """Remove the deployed services; all data stay.
+
+    The history of releases goes as well, so there is none for deploy.rollback.
+    """
     from ops.deploy import view
 
     view.down(env.load(), context, local=local, yes=yes)
