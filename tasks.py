@@ -274,20 +274,20 @@ def db_backups(c: Context, keep: str = "", json: bool = False) -> None:
 @task(
     name="restore",
     group=DATA,
-    positional=["which"],
-    help={"which": "a backup, a snapshot or a file"},
+    positional=["name"],
+    help={"name": "a backup, a snapshot or a file"},
 )
-def db_restore(c: Context, which: str) -> None:
+def db_restore(c: Context, name: str) -> None:
     """Put a backup, a snapshot or a dump in place.
 
     The database as it was is kept; inv undo brings it back.
 
-    inv db.restore main
+    inv db.restore main  (the snapshot named after the git branch main)
     inv db.restore dump.sql.gz
     """
     from ops.data import restore
 
-    restore.run(env.load(), which)
+    restore.run(env.load(), name)
 
 
 @task(name="snapshot", group=DATA, help={"name": "its name; as it is without, the git branch"})
@@ -488,15 +488,15 @@ def deploy_backup(c: Context, context: str = "", local: bool = False) -> None:
 @task(
     name="restore",
     group=PRODUCTION,
-    positional=["which"],
+    positional=["name"],
     help={
         **TARGET,
-        "which": "a backup, a dump, or what a restore has put aside",
+        "name": "a backup, a dump, or what a restore has put aside",
         "yes": "do not ask for the stack's name",
     },
 )
 def deploy_restore(
-    c: Context, which: str, context: str = "", local: bool = False, yes: bool = False
+    c: Context, name: str, context: str = "", local: bool = False, yes: bool = False
 ) -> None:
     """Put a backup in place of the deployed database.
 
@@ -504,7 +504,7 @@ def deploy_restore(
     """
     from ops.deploy import view
 
-    view.restore(env.load(), context, local=local, which=which, yes=yes)
+    view.restore(env.load(), context, local=local, which=name, yes=yes)
 
 
 @task(
@@ -513,7 +513,10 @@ def deploy_restore(
     help={**TARGET, "yes": "do not ask for the stack's name (a trial is not asked for)"},
 )
 def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = False) -> None:
-    """Remove the deployed services; all data stay."""
+    """Remove the deployed services; all data stay.
+
+    The history of releases goes as well, so there is none for deploy.rollback.
+    """
     from ops.deploy import view
 
     view.down(env.load(), context, local=local, yes=yes)

@@ -29,6 +29,7 @@ class Command(Task[Callable[..., None]]):
     ) -> None:
         super().__init__(body, **options)
         self.group, self.rest = group, rest
+        self.typed_as = ""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with _by_itself():
@@ -38,9 +39,10 @@ class Command(Task[Callable[..., None]]):
         run = args[0].config.run
         process.mode.dry, process.mode.echo = run.dry, run.echo
         packages.dry = run.dry
+        console.typed.task = self.typed_as
         try:
             if remainder() and not self.rest:
-                raise problem("TASK01", task=self.name)
+                raise problem("TASK01", task=self.typed_as)
             super().__call__(*args, **kwargs)
         except Problem as caught:
             raise _end_with(caught) from caught
@@ -84,7 +86,7 @@ def _end_with(cause: Problem) -> Exit:
 ESCAPES = ("manage", "compose")  # nobody means these without a command of their own
 HINT = """\
 What belongs to the command itself stands after --, as in: inv manage -- createsuperuser
-All tasks: inv    One of them: inv --help TASK"""
+All tasks: inv --list    One of them: inv --help TASK"""
 task = partial(invoke_task, klass=Command)
 
 
@@ -110,10 +112,12 @@ class Tasks(Program):
         try:
             super().parse_tasks()
         except ParseError as error:
-            raise ParseError(f"{error}{self._meant(error)}\n{HINT}", error.context) from error
+            said = _of_arguments(error) or f"{error}{self._meant(error)}\n{HINT}"
+            raise ParseError(console.as_typed(said), error.context) from error
         first, *others = [context.name for context in self.tasks] or [""]
         if first in ESCAPES and others:
-            raise ParseError(f"{first} and {others[0]} would be two tasks here.\n{HINT}")
+            said = f"{first} and {others[0]} would be two tasks here.\n{HINT}"
+            raise ParseError(console.as_typed(said))
 
     def _meant(self, error: ParseError) -> str:
         """A task or a flag that looks like the one that is not known."""
@@ -141,7 +145,24 @@ class Tasks(Program):
         print("inv --help TASK explains one; inv --dry TASK shows its commands and runs none.")
 
 
+def _of_arguments(error: ParseError) -> str:
+    """What lacks a value, and what to type; '' where a word is not known."""
+    task = (error.context and error.context.name) or ""
+    if flag := re.match(r"Flag <Argument: (\w+).* needed value", str(error)):
+        what = f"--{flag[1].replace('_', '-')}"
+        said, typed = f"{what} needs a value", f"{what} VALUE"
+    elif error.context and "required positional" in str(error):
+        typed = " ".join(str(one.name).upper() for one in error.context.missing_positional_args)
+        said = f"{task} needs a {typed}"
+    else:
+        return ""
+    return f"{said}. Type: inv {task} {typed}\nAll that it takes: inv --help {task}"
+
+
 def run(namespace: Collection) -> None:
     """Run the tasks of `namespace` that the command line names."""
     sys.argv[0] = "inv"
+    for full, aliases in namespace.task_names.items():
+        name = min((full, *aliases), key=len)  # a collection's default goes by its name
+        namespace[name].typed_as = name
     Tasks(namespace=namespace, binary="inv", binary_names=["inv"]).run()

@@ -67,7 +67,7 @@ def _as_it_is(local: bool) -> str:
         return THIS_MACHINE
     if os.environ.get(ADDRESS) or os.environ.get(CONTEXT):
         return os.environ.get(ADDRESS) or os.environ[CONTEXT]
-    raise problem("DEP01")
+    raise problem("DEP01", trial=f"inv {console.typed.task} --local")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
 from unittest import skipUnless
+from unittest.mock import patch
 
 from django.apps import apps
 from django.db import connection
@@ -6,6 +7,10 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import TestCase, override_settings
 
 from service.tests.broken import database_down
+
+MANIFEST = {
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}
+}
 
 
 class HomeTests(TestCase):
@@ -25,6 +30,16 @@ class HomeTests(TestCase):
     def test_a_page_that_is_not_there_leads_on(self) -> None:
         page = self.client.get("/nowhere")
         self.assertContains(page, 'href="/"', status_code=404)
+
+    # As in production, where a file that the manifest lacks is an error.
+    @override_settings(STORAGES=MANIFEST)
+    def test_an_error_has_a_page_that_needs_nothing(self) -> None:
+        self.client.raise_request_exception = False
+        with patch("home.views.render", side_effect=ValueError), self.assertLogs("django.request"):
+            page = self.client.get("/")
+        self.assertContains(page, "Something went wrong", status_code=500)
+        self.assertNotContains(page, "url(", status_code=500)
+        self.assertNotContains(page, ".css", status_code=500)
 
     def test_names_what_is_not_migrated(self) -> None:
         MigrationRecorder(connection).record_unapplied("sessions", "0001_initial")

@@ -110,6 +110,7 @@ def test_any_other_failure_is_told_in_dockers_words(toolkit: Toolkit) -> None:
         ("down -- x", "TASK01: down takes nothing after --"),
         ("nuke --yes -- x", "TASK01: nuke takes nothing after --"),
         ("logs -- x", "TASK01: logs takes nothing after --"),
+        ("db.backup -- x", "TASK01: db.backup takes nothing after --"),
         ("open -- x", "TASK01: open takes nothing after --"),
     ],
 )
@@ -117,6 +118,35 @@ def test_wrong_words(toolkit: Toolkit, typed: str, contains: str) -> None:
     done = toolkit.inv(*shlex.split(typed))
     assert (done.code, done.out, toolkit.acts) == (1, "", [])
     assert f"error {contains}" in done.err and "to mend it: " in done.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("up --port", "--port needs a value. Type: ./inv up --port VALUE"),
+        ("logs -l", "--lines needs a value. Type: ./inv logs --lines VALUE"),
+        ("db.restore", "db.restore needs a NAME. Type: ./inv db.restore NAME"),
+        ("deploy.restore", "deploy.restore needs a NAME. Type: ./inv deploy.restore NAME"),
+        ("explain", "explain needs a CODE. Type: ./inv explain CODE"),
+    ],
+)
+def test_what_is_missing_is_named(toolkit: Toolkit, typed: str, said: str) -> None:
+    done = toolkit.inv(*shlex.split(typed))
+    help_of = typed.partition(" ")[0]
+    assert (done.code, done.out, toolkit.log) == (1, "", [])
+    assert done.err == f"{said}\nAll that it takes: ./inv --help {help_of}\n"
+
+
+@pytest.mark.parametrize("typed", ["upp", "up --prot 3", "manage check", "manage -- x down"])
+def test_an_unknown_word_gets_the_hint_about_the_dashes(toolkit: Toolkit, typed: str) -> None:
+    done = toolkit.inv(*shlex.split(typed))
+    assert ("stands after --, as in: ./inv manage" in done.err) is ("--" not in typed.split())
+
+
+@pytest.mark.parametrize("task", ["deploy", "deploy.status", "deploy.down"])
+def test_a_deploy_to_nowhere_names_its_own_task(toolkit: Toolkit, task: str) -> None:
+    done = toolkit.inv(task)
+    assert done.code == 1 and f"try it here: ./inv {task} --local\n" in done.err
 
 
 # nuke
