@@ -190,7 +190,7 @@ def test_a_health_check_that_fails_beside_a_page_that_answers(stack: Checkout) -
         assert "  | no port in the check" in done.stdout and stack.get()[0] == 200
         assert "unhealthy by its own check (inv doctor" in stack.inv("status").stdout
         assert "  | no port in the check" in stack.refused("WEB10")
-        docker("rm", "--force", names.pop())
+        docker("rm", "--force", "--volumes", names.pop())
         done = stack.inv(
             "up"
         )  # nothing is to be started: the page is served, and so this is a note
@@ -200,7 +200,7 @@ def test_a_health_check_that_fails_beside_a_page_that_answers(stack: Checkout) -
         assert stack.found_by_doctor() == set()
     finally:
         sick.unlink(missing_ok=True)
-        docker("rm", "--force", f"{stack.project}-extra-1", check=False)
+        docker("rm", "--force", "--volumes", f"{stack.project}-extra-1", check=False)
         local.unlink()
 
 
