@@ -18,7 +18,7 @@ from invoke.util import helpline
 from ops import console, ownership, packages, process
 from ops.packages import InstallFailed
 from ops.problems import Problem, problem
-from ops.process import ChildFailed
+from ops.process import ChildFailed, Interrupted
 
 
 class Command(Task[Callable[..., None]]):
@@ -54,10 +54,12 @@ class Command(Task[Callable[..., None]]):
             raise  # is no problem: see ops.entry
         except OSError as error:
             raise _end_with(ownership.of(error)) from error
+        except Interrupted as ended:
+            raise Exit(INTERRUPTED, code=ended.code) from ended
         except ChildFailed as failed:
             raise Exit(code=failed.code) from failed
         except KeyboardInterrupt:
-            raise Exit("interrupted; the same command works again", code=130) from None
+            raise Exit(INTERRUPTED, code=130) from None
         finally:
             if os.geteuid() == 0:
                 ownership.give_back()
@@ -83,6 +85,7 @@ def _end_with(cause: Problem) -> Exit:
     return Exit(console.as_typed(str(cause)), code=1)
 
 
+INTERRUPTED = "interrupted; the same command works again"
 ESCAPES = ("manage", "compose")  # nobody means these without a command of their own
 HINT = """\
 What belongs to the command itself stands after --, as in: inv manage -- createsuperuser

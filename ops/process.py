@@ -62,6 +62,10 @@ class ChildFailed(Exception):
         self.code = code
 
 
+class Interrupted(ChildFailed):
+    """It ended, as we do, because it was told to."""
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -177,6 +181,8 @@ def attach_or_fail(
 ) -> None:
     """`attach`, and `ChildFailed` with the child's exit code where that is not 0."""
     code = attach(argv, env=env, cwd=cwd, progress=progress)
+    if progress:  # a step of ours: of what is the user's own, a Ctrl-C is the usual end
+        stop_if_interrupted(code)
     if code:
         raise ChildFailed(code)
 
@@ -336,11 +342,11 @@ def _text(file: IO[bytes]) -> str:
 
 
 def stop_if_interrupted(code: int) -> None:
-    """`ChildFailed` if a command ended because it was told to; docker's then have many codes."""
+    """`Interrupted` if a command ended because it was told to; docker's then have many codes."""
     if code in INTERRUPTED:
-        raise ChildFailed(code)
+        raise Interrupted(code)
     if code and mode.interrupted:
-        raise ChildFailed(128 + signal.SIGINT)
+        raise Interrupted(128 + signal.SIGINT)
 
 
 def show(argv: Sequence[str]) -> None:

@@ -83,7 +83,7 @@ class DockerStack:
         """Stop and remove the containers; the volumes, and with them all data, stay."""
         with one_at_a_time("down"):
             docker.containers(self.settings)  # refuses those of another checkout
-            _compose(self.settings, "down", "--remove-orphans")
+            _step(self.settings, "down", "--remove-orphans")
 
     def build(self, use_cache: bool) -> None:
         """Build the web image, and drop the one that it takes the place of."""
@@ -118,7 +118,7 @@ class DockerStack:
         if docker.running(self.settings, "db") is None:
             volume = named_volume.name_of(self.settings)
             named_volume.claim(self.settings, docker.inspect(volume).get(volume))
-            _compose(self.settings, "up", "--detach", "db")
+            _step(self.settings, "up", "--detach", "db")
         deadline = time.monotonic() + DATABASE_SECONDS
         while not process.mode.dry and not _lets_superuser_in(self.settings):
             db = _container(self.settings, "db")
@@ -566,6 +566,15 @@ def _compose(
         raise docker.diagnose("docker compose")
     if code:
         raise ChildFailed(code)
+
+
+def _step(settings: Settings, *arguments: str) -> None:
+    """A command of Compose that is a step of ours, rather than the user's own."""
+    try:
+        _compose(settings, *arguments)
+    except ChildFailed as failed:
+        process.stop_if_interrupted(failed.code)
+        raise
 
 
 def _service_status(settings: Settings, name: str, found: Container | None) -> ServiceStatus:

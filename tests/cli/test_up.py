@@ -280,10 +280,23 @@ def test_an_end_in_the_middle(
     (os.killpg if to_all else os.kill)(child.pid, number)
     done = toolkit.finish(child)
     assert (done.code, done.out) == (code, ""), done.err
+    assert done.err.endswith("\ninterrupted; the same command works again\n")
     assert time.monotonic() - started < 5
     (toolkit.home / "slept").touch()
     again = toolkit.inv("up")
     assert again.code == 0 and "waiting for" not in again.err
+
+
+def test_a_down_that_is_interrupted_says_so_and_a_log_that_is_followed_does_not(
+    toolkit: Toolkit,
+) -> None:
+    toolkit.answers(*({"words": ["compose", word], "sleep": 10} for word in ("down", "logs")))
+    for typed, said in (("down", True), ("logs --follow", False)):
+        child = toolkit.start(*typed.split())
+        toolkit.wait_for("compose", typed.split()[0])
+        os.killpg(child.pid, signal.SIGINT)
+        done = toolkit.finish(child)
+        assert (done.code, "interrupted; the same" in done.err) == (130, said)
 
 
 def test_the_lock_of_a_killed_inv_is_free(toolkit: Toolkit, ready: Ready) -> None:
