@@ -20,6 +20,7 @@ from ops.process import ChildFailed
 from ops.sessions import end_session
 
 MIGRATE = ("python", "manage.py", "migrate_once")
+APPLIED = re.compile(r"Applying (\S+)\.\.\. OK")
 REASON = "before a deploy"
 STAYS_ELSEWHERE = (
     "Release {} has answered from the other database, where visitors may have written, so nothing "
@@ -228,10 +229,11 @@ def _failed(done: jobs.Outcome) -> Problem:
     if code == migrations.LOCKED:
         ends = end_session(migrations.sessions(sentence), "inv deploy.psql")
         return problem("DEP38", sentence=sentence, end_session=ends)
-    shown = jobs.last_lines(done.said)
+    shown, applied = jobs.last_lines(done.said), APPLIED.findall(done.said)
+    before = f" Applied before it: {few(applied)}." if applied else ""
     if fix := migrations.mend_of(code, sentence):
-        return problem("DEP14.named", shown, error=done.error, fix=fix)
-    return problem("DEP14", shown, error=done.error)
+        return problem("DEP14.named", shown, error=done.error, before=before, fix=fix)
+    return problem("DEP14", shown, error=done.error, before=before)
 
 
 def _roll(release: Release, check: Check) -> None:

@@ -149,6 +149,7 @@ def test_a_migration_that_fails_after_another_that_the_code_before_could_not_bea
     release, heading = site.release(), site.heading()
     said = site.refused("DEP14", "deploy", "--allow-downtime")
     assert 'column "nothing" does not exist' in said and f"Release {release} serves." in said
+    assert "Applied before it: notes.0002_next." in said
     assert site.release() == release and site.heading() == heading
     assert site.sql(AS_IT_WAS) == "0"
     site.assert_nothing_lost()
