@@ -1,14 +1,18 @@
 """What every runtime can do with a checkout's services."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Protocol
+from __future__ import annotations
 
-from ops.client import Client
-from ops.env import Settings
-from ops.process import Result
-from ops.status import Status
-from ops.volumes import Volume
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:  # each task imports this module, and needs none of these to say what it is
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from ops.client import Client
+    from ops.env import Settings
+    from ops.process import Result
+    from ops.status import Status
+    from ops.volumes import Volume
 
 
 class Stack(Protocol):
