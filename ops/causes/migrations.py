@@ -9,12 +9,16 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from ops import console
+from ops import ROOT, console, process
 from ops.env import Settings
+from ops.lock import STATE
 from ops.problems import Problem, problem
 from ops.process import ChildFailed
 from ops.sessions import end_session
 
+LOG = STATE / "migrate.log"
+LOG_KEY, ON_STDERR = "MIGRATE_LOG", "-"
+FAILED = os.EX_DATAERR
 LOCKED = os.EX_TEMPFAIL
 WAITING = "Waiting for "
 ABOVE = "the migrate failed, for the reason that it gives above."
@@ -79,12 +83,27 @@ def by_hand(settings: Settings, arguments: Sequence[str]) -> None:
     """`inv migrate`: what it prints stands on the screen; a failure with a name gets its fix."""
     from ops import runtimes
 
+    if not process.mode.dry:
+        LOG.unlink(missing_ok=True)
     try:
-        runtimes.of(settings).manage(["migrate", *arguments])
+        runtimes.of(settings).migrate(arguments)
     except ChildFailed as failed:
+        if failed.code == FAILED:
+            raise problem("MIG02", sentence=ABOVE, log=whole_log()) from failed
         if named := cause(failed.code, ABOVE):
             raise named from failed
         raise
+
+
+def keep(whole: str) -> None:
+    """Keep what a migrate that failed has said."""
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    LOG.write_text(whole, encoding="utf-8")
+
+
+def whole_log() -> str:
+    """How all that was said of a failure can be read."""
+    return f"less {LOG.relative_to(ROOT)}" if LOG.exists() else "it stands above"
 
 
 class Relay:

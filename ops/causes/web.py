@@ -60,10 +60,14 @@ def migrate(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path
         lines = [line.rstrip() for line in done.err.splitlines() if line.strip()]
         if named := migrations.cause(done.code, lines[-1] if lines else ""):
             raise named
+        migrations.keep(done.err)
+        if done.code == migrations.FAILED:
+            shown, failed = _traceback(lines[:-1]), migrations.plain(lines[-1])
+            raise problem("MIG02", shown, sentence=failed, log=migrations.whole_log())
         applying = re.findall(r"Applying (\S+)\.\.\.", relay.text)
         shown = _traceback(lines) or "\n".join(lines[-SHOWN:])
         failed = f"Migration {applying[-1]} failed." if applying else "The migrations failed."
-        raise problem("MIG02", shown, sentence=failed)
+        raise problem("MIG02", shown, sentence=failed, log=migrations.whole_log())
 
 
 def waits_for_an_edit(log: str) -> bool:

@@ -23,7 +23,7 @@ from ops import (
     seen,
     web_env,
 )
-from ops.causes import check
+from ops.causes import check, migrations
 from ops.causes import db as db_cause
 from ops.causes import web as web_cause
 from ops.client import MAINTENANCE, Client
@@ -51,6 +51,8 @@ MADE_WITH = {
 }
 SHELL = 'exec $(command -v ash || command -v bash || command -v sh) "$@"'
 MIGRATE = ("python", "manage.py", "migrate", "--no-input")
+MIGRATE_LOG = "/tmp/migrate.log"
+WHOLE_ON_STDERR = f"{migrations.LOG_KEY}={migrations.ON_STDERR}"
 # As the superuser that the entrypoint in compose/db.yaml noted when it made the cluster.
 SUPERUSER = f"""\
 cluster=$(cat {named_volume.DATA}/active 2>/dev/null || echo "$PG_MAJOR")
@@ -99,6 +101,17 @@ class DockerStack:
     def manage(self, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
         """Run `manage.py` in the web container, with these `variables` besides."""
         _in_service(self.settings, "web", ["python", "manage.py", *arguments], variables or {})
+
+    def migrate(self, arguments: Sequence[str]) -> None:
+        """Run `manage.py migrate`, and fetch the whole traceback of one that fails."""
+        web = docker.running(self.settings, "web")  # a container of its own is gone by then
+        where = MIGRATE_LOG if web else migrations.ON_STDERR
+        try:
+            self.manage(["migrate", *arguments], {migrations.LOG_KEY: where})
+        except ChildFailed as failed:
+            if web and failed.code == migrations.FAILED:
+                migrations.keep(process.run(["docker", "exec", web.name, "cat", MIGRATE_LOG]).out)
+            raise
 
     def shell(self, service: str, arguments: Sequence[str]) -> None:
         """A shell in the container of `service`: ash or, where the image has none, bash or sh."""
@@ -300,7 +313,9 @@ def _answer(settings: Settings) -> Readiness:
     """What the web says, after the migrations added since its start."""
     return readiness.migrated(
         settings,
-        lambda: web_cause.migrate(_exec(_running(settings, "web"), MIGRATE, terminal=[])),
+        lambda: web_cause.migrate(
+            _exec(_running(settings, "web"), MIGRATE, [WHOLE_ON_STDERR], terminal=[])
+        ),
         lambda: web_cause.waits_for_an_edit(DockerStack(settings).web_log() or ""),
     )
 

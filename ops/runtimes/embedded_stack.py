@@ -28,6 +28,7 @@ from ops import (
     web_env,
 )
 from ops.background import Background, owner
+from ops.causes import migrations
 from ops.causes import web as web_cause
 from ops.client import Client
 from ops.env import Settings
@@ -83,6 +84,10 @@ class EmbeddedStack:
         argv = [PYTHON, "manage.py", *arguments]
         environment = _environment(self.settings) | dict(variables or {})
         process.attach_or_fail(argv, cwd=PROJECT, env=environment)
+
+    def migrate(self, arguments: Sequence[str]) -> None:
+        """Run `manage.py migrate`, with the whole traceback of one that fails in a file."""
+        self.manage(["migrate", *arguments], {migrations.LOG_KEY: str(migrations.LOG)})
 
     def shell(self, service: str, arguments: Sequence[str]) -> None:
         """The user's own shell in project/, with its environment and the server's tools on PATH."""
@@ -314,9 +319,10 @@ def _fit_database(settings: Settings) -> None:
 
 
 def _migrate(settings: Settings) -> None:
+    environment = _environment(settings) | {migrations.LOG_KEY: migrations.ON_STDERR}
     answer = readiness.migrated(
         settings,
-        lambda: web_cause.migrate([PYTHON, "manage.py", *MIGRATE], _environment(settings), PROJECT),
+        lambda: web_cause.migrate([PYTHON, "manage.py", *MIGRATE], environment, PROJECT),
         _waits_for_an_edit,
     )
     if not answer.ready:

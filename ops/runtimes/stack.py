@@ -36,6 +36,10 @@ class Stack(Protocol):
         """Run `manage.py` beside the database, with these `variables` besides; `ChildFailed` with
         its exit code."""
 
+    def migrate(self, arguments: Sequence[str]) -> None:
+        """Run `manage.py migrate`; `ChildFailed` with its exit code, and where a migration failed
+        the whole traceback in `migrations.LOG`."""
+
     def shell(self, service: str, arguments: Sequence[str]) -> None:
         """A shell where `service` runs; `ChildFailed` with its exit code."""
 

@@ -12,6 +12,7 @@ EXEC = ["exec", "--interactive"]
 PSQL = [*EXEC, "--env", "PGUSER=app", "--env", "PGDATABASE=app", "shop-db-1", "psql"]
 WEB = [*EXEC, "--env", "SQL_PASSWORD", "shop-web-1"]
 MANAGE = [*WEB, "python", "manage.py"]
+MIGRATE = [*EXEC, "--env", "MIGRATE_LOG", *MANAGE[len(EXEC) :]]
 SHELL = ["sh", "-c", 'exec $(command -v ash || command -v bash || command -v sh) "$@"', "sh"]
 LOGS = ["compose", "logs"]
 
@@ -25,8 +26,8 @@ COMMANDS = [
     ("manage", MANAGE),
     ("manage -- createsuperuser", [*MANAGE, "createsuperuser"]),
     ("manage -- shell -c 'print(1)'", [*MANAGE, "shell", "-c", "print(1)"]),
-    ("migrate", [*MANAGE, "migrate"]),
-    ("migrate -- notes 0001", [*MANAGE, "migrate", "notes", "0001"]),
+    ("migrate", [*MIGRATE, "migrate"]),
+    ("migrate -- notes 0001", [*MIGRATE, "migrate", "notes", "0001"]),
     ("makemigrations", [*MANAGE, "makemigrations"]),
     ("makemigrations -- --check --dry-run", [*MANAGE, "makemigrations", "--check", "--dry-run"]),
     ("db.seed", [*MANAGE, "load_seed"]),

@@ -94,9 +94,24 @@ def test_a_migration_that_fails(stack: Checkout, up: bool) -> None:
     assert len(found) == 1 and found <= {"MIG01", "MIG02"}
     if not up:
         assert "the database is as it was before it" in said and found == {"MIG02"}
+    if up:
+        assert "notes.0002_bad failed; the database is as it was before it" in said
+        by_hand(stack)
     add(stack, "0002_bad")
     stack.inv("up")
     assert has(stack, "0002_bad")
+
+
+def by_hand(stack: Checkout) -> None:
+    """`inv migrate` of one that fails ends with the same problem, and its traceback in a file."""
+    log = stack.root / ".state/migrate.log"
+    log.unlink()
+    done = stack.inv("migrate", code=1)
+    said = done.stdout + done.stderr
+    assert "RuntimeError: no such thing\nMigration notes.0002_bad failed; the database" in said
+    assert "error MIG02: " in said and "less .state/migrate.log" in said
+    assert "Traceback" not in said and len(said.splitlines()) < 24
+    assert log.read_text().startswith("Traceback (most recent call last):")
 
 
 @pytest.mark.fault("MIG01", "docker", "embedded")

@@ -2,7 +2,10 @@
 
 import contextlib
 import io
+import os
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -11,7 +14,7 @@ from pathlib import Path
 from django.core.management import call_command
 from django.test import SimpleTestCase, TestCase, TransactionTestCase
 
-from config.database import SQLITE
+from config.database import BASE_DIR, SQLITE
 from service import exits
 from service.management.commands.migrate import alone, has_sessions
 from service.migrating import migrate
@@ -54,6 +57,20 @@ class FailedMigrationTests(SimpleTestCase):
         self.addCleanup(server.kill)
         printed, _ = server.communicate(timeout=20)
         return server.returncode, printed
+
+    def by_hand(self, log: Path | str, *target: str) -> tuple[int, str]:
+        """The same of a migrate that somebody types, whose caller says what to do."""
+        made = {"SQL_ENGINE": SQLITE, "SQL_DATABASE": str(self.file), "MIGRATE_LOG": str(log)}
+        where = {"PYTHONPATH": str(self.folder), "DJANGO_SETTINGS_MODULE": "made_up_settings"}
+        done = subprocess.run(
+            [sys.executable, "manage.py", "migrate", *target],
+            cwd=BASE_DIR,
+            env={**os.environ, "DEBUG": "1", **made, **where},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return done.returncode, done.stdout
 
     def query(self, statement: str) -> list[tuple[str]]:
         with contextlib.closing(sqlite3.connect(self.file)) as db, db:
@@ -117,6 +134,28 @@ class FailedMigrationTests(SimpleTestCase):
         self.assertIn("Traceback", printed)
         sentence = "The migrations cannot be read: '(' was never closed (0001_bad.py, line 1)."
         self.assertEqual((status, printed.splitlines()[-1]), (exits.NOT_MIGRATED, sentence))
+
+    def test_by_hand_the_traceback_goes_into_a_file(self) -> None:
+        write_app(self.folder, {**FIRST, "0002_bad": migration("0001_first", operations=FAILS)})
+        log = self.folder / "log"
+        status, printed = self.by_hand(log)
+        self.assertEqual(status, exits.NOT_MIGRATED)
+        self.assertNotIn("Traceback", printed)
+        sentence = "Migration made_up.0002_bad failed; the database is as it was before it.\n"
+        self.assertTrue(printed.endswith(f"no such column: no_such_column\n{sentence}"), printed)
+        self.assertIn("Traceback (most recent call last):", log.read_text())
+        status, printed = self.by_hand(log, "made_up")
+        self.assertEqual(status, exits.NOT_MIGRATED)
+        self.assertTrue(printed.endswith("named last above failed.\n"), printed)
+        for no_file in ("-", self.folder):
+            status, printed = self.by_hand(no_file)
+            self.assertIn("Traceback (most recent call last):", printed)
+            self.assertEqual((status, printed.endswith(sentence)), (exits.NOT_MIGRATED, True))
+
+    def test_by_hand_a_target_that_is_not_there_is_djangos_own_sentence(self) -> None:
+        write_app(self.folder, FIRST)
+        status, printed = self.by_hand("-", "no_such_app")
+        self.assertEqual((status, len(printed.splitlines())), (1, 1), printed)
 
 
 class LostDatabaseTests(TestCase):

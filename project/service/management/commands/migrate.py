@@ -4,18 +4,20 @@ Two may well start at once: `inv migrate` while a web starts, or a new web whose
 the server still serves. The second would apply what the first is about to commit, and fail.
 """
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from typing import Any
 
 from django.core.management import CommandError
 from django.core.management.commands import migrate
-from django.db import Error, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from service import failures
+from service import exits, failures, migrating
 from service.patience import PatientExecutor, patient
 
 LOCK = int.from_bytes(b"migr")
@@ -50,7 +52,15 @@ class Command(migrate.Command):
         except Exception as error:  # migrations are code: they may fail in any way
             if named := failures.named(error, db):
                 raise named from error
-            raise
+            log = os.environ.get("MIGRATE_LOG")  # set by who then says what to type
+            if not log or not migrating.is_in_a_migration(error):
+                raise
+            show = partial(migrating.show_end, log=log)
+            # With a target, the first that is not applied need not be the one that failed.
+            if options["app_label"] or options["database"] != DEFAULT_DB_ALIAS:
+                show(error)
+                exits.end(exits.NOT_MIGRATED, "The migration that is named last above failed.")
+            migrating.explain(error, show)
 
     def tell(self, line: str) -> None:
         """Say something while a line of Django's may be unfinished."""
