@@ -79,7 +79,7 @@ def show_end(error: Exception, log: str) -> None:
     with suppress(OSError):  # where the file cannot be written, all of it is printed
         if log != ON_STDERR:
             Path(log).write_text(whole, encoding="utf-8")
-            whole = masked("".join(end_of(error)))
+            whole = masked("".join(["\n", *end_of(error)]))  # after Django's unfinished line
     print(whole, file=sys.stderr, end="")
 
 
