@@ -8,7 +8,7 @@ from typing import Any
 
 from ops import console
 from ops.env import Settings
-from ops.problems import problem
+from ops.problems import Problem, problem
 
 SETTLE_SECONDS = 10
 STALE_SECONDS = 3  # by then a server has seen that its code has changed, and starts anew
@@ -131,6 +131,11 @@ def settled(settings: Settings, has_ended: Callable[[], bool]) -> Readiness:
         time.sleep(0.1)
 
 
+def unmade(answer: Readiness) -> Problem:
+    """That of models without a migration."""
+    return problem("MIG11", apps=", ".join(answer.unmade), labels=" ".join(answer.unmade))
+
+
 def refuse(settings: Settings, answer: Readiness) -> None:
     """Raise if a web that is ready does not serve the page; say what is odd but does no harm."""
     if not answer.host_allowed:
@@ -138,4 +143,4 @@ def refuse(settings: Settings, answer: Readiness) -> None:
     if answer.unknown:
         console.say(problem("MIG03", unknown=", ".join(answer.unknown)).as_note())
     if answer.unmade:
-        console.say(problem("MIG11", apps=", ".join(answer.unmade)).as_note())
+        console.say(unmade(answer).as_note())

@@ -45,7 +45,7 @@ def _migrations(answer: Readiness) -> list[Finding]:
     if answer.unknown:
         found.append(problem("MIG03", unknown=", ".join(answer.unknown)))
     if answer.unmade:
-        found.append(problem("MIG11", apps=", ".join(answer.unmade)))
+        found.append(readiness.unmade(answer))
     if not found:
         if not answer.ready:
             return [Finding("migrations", "not known", known=False)]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from django.apps import apps
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations import Migration
@@ -106,7 +106,7 @@ def known_unmade(loader: MigrationLoader) -> list[str]:
     files = frozenset(loader.disk_migrations)
     if files not in unmade_by_files:
         unmade_by_files.clear()
-        unmade_by_files[files] = unmade(loader)
+        unmade_by_files[files] = sorted({*unmade(loader), *never_made(loader)})
     return unmade_by_files[files]
 
 
@@ -116,9 +116,24 @@ unmade_by_files: dict[frozenset[tuple[str, str]], list[str]] = {}
 def unmade(loader: MigrationLoader) -> list[str]:
     """The apps whose models have changes that no migration makes; those of packages are not ours
     to make."""
-    ours = {a.label for a in apps.get_app_configs() if Path(a.path).is_relative_to(BASE_DIR)}
     to_be = MigrationAutodetector(loader.project_state(), ProjectState.from_apps(apps))
-    return sorted(ours & to_be.changes(graph=loader.graph).keys())
+    return sorted({app.label for app in ours()} & to_be.changes(graph=loader.graph).keys())
+
+
+def never_made(loader: MigrationLoader) -> list[str]:
+    """The apps that have models and no folder of migrations: Django passes these over, unless they
+    are named. Those that shall have none are set to None in MIGRATION_MODULES."""
+    without = loader.unmigrated_apps - {k for k, v in settings.MIGRATION_MODULES.items() if not v}
+    return [app.label for app in ours() if app.label in without and has_tables(app)]
+
+
+def has_tables(app: AppConfig) -> bool:
+    return any(model._meta.managed and not model._meta.proxy for model in app.get_models())
+
+
+def ours() -> list[AppConfig]:
+    """The apps of this project, rather than of a package."""
+    return [app for app in apps.get_app_configs() if Path(app.path).is_relative_to(BASE_DIR)]
 
 
 def unknown(loader: MigrationLoader) -> list[str]:
