@@ -353,5 +353,6 @@ def test_the_checkout_holds_nothing_new(stack: Checkout) -> None:
         ".env",
         ".state",
         ".venv",
+        "__pycache__",
         "backups",
     }
