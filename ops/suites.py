@@ -204,7 +204,7 @@ ENGINE = ("tests/faults/test_docker_killed.py", "tests/faults/test_own_engine.py
 DOCKER = "--runtime=docker"
 SUITES = {
     "unit": Suite(_pytest("tests/unit"), seconds=25),
-    "cli": Suite(_pytest("tests/cli"), seconds=150, locks=("test", "build")),
+    "cli": Suite(_pytest("tests/cli"), seconds=170, locks=("test", "build")),
     "app": Suite(
         [str(packages.PYTHON), "manage.py", "test"],
         seconds=35,
@@ -213,7 +213,7 @@ SUITES = {
     ),
     "embedded": Suite(
         _pytest(*STACKS, "--runtime=embedded"),
-        seconds=980,
+        seconds=755,
         locks=("test", "build", "zstd", "embedded"),
     ),
     "docker": Suite(
@@ -221,7 +221,7 @@ SUITES = {
     ),
     "faults": Suite(
         _pytest("tests/faults", DOCKER, *(f"--ignore={file}" for file in ENGINE)),
-        seconds=1640,
+        seconds=1290,
         locks=("test", "zstd"),
         lacks=_lacks_engine,
     ),
