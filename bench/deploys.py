@@ -1,24 +1,29 @@
-"""Ten rolling deploys of four replicas under load, each beside raw `docker stack deploy`.
+"""Rolling deploys of four replicas under load, beside `--no-check` and raw `docker stack deploy`.
 
 On the engine here as a Swarm of one node, by `inv deploy --local`; at the end it is left again,
-and all is removed. wrk sends requests all along, and its count of failures is printed. Then a
+and all is removed. wrk sends requests during each, and its count of failures is printed. Then a
 deploy whose migration needs a table that an open transaction holds, while a visitor reads it.
 """
 
 import base64
+import itertools
 import json
 import os
 import re
+import signal
 import ssl
 import statistics
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from harness import Checkout, checkout, seconds
 
-DEPLOYS, REPLICAS, CONNECTIONS = 10, 4, 2
+DEPLOYS, BESIDE, REPLICAS, CONNECTIONS = 5, 3, 4, 2
+LONGEST = 600
 LOCK_WAIT_SECONDS = 20
 MIGRATION = "project/notes/migrations/0002_bench.py"
 ADDS_A_COLUMN = """from django.db import migrations
@@ -113,21 +118,32 @@ class Site:
         subprocess.run(["docker", "image", "rm", "-f", *images], check=False, capture_output=True)
 
 
-class Load:
-    """wrk, for as long as this lasts; `said` is its report."""
+@dataclass
+class Visits:
+    """What wrk counted, of requests all along."""
 
-    def __init__(self, url: str, duration: int) -> None:
-        argv = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{duration}s", "--timeout", "15s", url]
-        self.child = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    requests: int = 0
+    failed: list[str] = field(default_factory=list)
 
-    def ended(self) -> str:
-        self.child.send_signal(2)
-        return self.child.communicate()[0]
+    def during(self, url: str, act: Callable[[], float]) -> float:
+        """What the act gives, seconds, with requests meanwhile: each kind has the same of them."""
+        argv = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{LONGEST}s", "--timeout", "15s", url]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
+            try:
+                return act()
+            finally:  # of one that fails it matters most
+                child.send_signal(signal.SIGINT)
+                said = child.communicate()[0]
+                self.requests += int(re.search(r"(\d+) requests in", said)[1])  # type: ignore[index]
+                self.failed += failures(said)
+
+    def __str__(self) -> str:
+        return f"{self.requests} requests, failed: {', '.join(self.failed) or 'none'}"
 
 
-def failures(said: str) -> str:
+def failures(said: str) -> list[str]:
     counted = re.findall(r"Socket errors: (.*)|Non-2xx or 3xx responses: (\d+)", said)
-    return "; ".join(part for pair in counted for part in pair if part) or "none"
+    return [part for pair in counted for part in pair if part]
 
 
 def main() -> None:
@@ -145,31 +161,24 @@ def main() -> None:
 
 
 def bench(site: Site) -> None:
-    ours, unchecked, raws, requests, failed = [], [], [], 0, []
+    seconds_of: dict[str, list[float]] = {"inv deploy": [], "--no-check": [], "raw": []}
+    visits_of = {kind: Visits() for kind in seconds_of}
+    acts = {
+        "inv deploy": site.deploy,
+        "--no-check": lambda: site.deploy("--no-check"),
+        "raw": site.raw,
+    }
+    versions = itertools.count(1)
     for number in range(1, DEPLOYS + 1):
-        site.commit(number)
-        load = Load(site.url, 600)
-        try:
-            ours.append(site.deploy())
-        finally:  # of one that fails it matters most
-            said = load.ended()
-            requests += int(re.search(r"(\d+) requests in", said)[1])  # type: ignore[index]
-            failed.append(failures(said))
-            print(f"deploy {number}: {requests} requests so far, failed: {failed[-1]}", flush=True)
-        if number <= 3:
-            site.commit(-number)
-            raws.append(site.raw())
-            site.commit(-number * 10)
-            unchecked.append(site.deploy("--no-check"))
-    print(f"{DEPLOYS} deploys of {REPLICAS} replicas: {requests} requests, failed: {set(failed)}")
-    mine, raw = statistics.median(ours), statistics.median(raws)
-    print(
-        f"inv deploy {mine:.1f} s, raw build and docker stack deploy {raw:.1f} s: {mine / raw:.2f}"
-    )
-    plain = statistics.median(unchecked)
-    checked = statistics.median(ours[: len(unchecked)])
-    print(f"beside it --no-check: {checked:.1f} s, {plain:.1f} s: {checked / plain:.2f}")
-    print("each:", ", ".join(f"{one:.1f}" for one in ours), "| raw:", *(f"{r:.1f}" for r in raws))
+        for kind, act in acts.items():
+            if kind == "inv deploy" or number <= BESIDE:
+                site.commit(next(versions))
+                seconds_of[kind].append(visits_of[kind].during(site.url, act))
+                print(f"{kind}: {seconds_of[kind][-1]:.1f} s, {visits_of[kind]}", flush=True)
+    raw = statistics.median(seconds_of["raw"])
+    for kind, found in seconds_of.items():
+        median = statistics.median(found)
+        print(f"{kind}: median {median:.1f} s of {len(found)}, {median / raw:.2f} of raw")
     held(site)
 
 
