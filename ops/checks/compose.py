@@ -153,6 +153,8 @@ def _why_not_up(settings: Settings, services: dict[str, Container]) -> Problem |
         return None
     db, image = services["db"].name, settings.values["POSTGRES_IMAGE"]
     there = docker.inspect(db, image)
+    if db not in there:  # removed a moment ago
+        return None
     try:
         docker_stack.refuse_misfit(settings, there[db], there.get(image))
     except Problem as found:

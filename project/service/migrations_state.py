@@ -102,12 +102,20 @@ def load_migrations() -> MigrationsState:
 
 
 def known_unmade(loader: MigrationLoader) -> list[str]:
-    """The same, looked for once: where a model is saved, the development server starts anew."""
+    """The apps with models that `makemigrations` would write something for, looked for once: where
+    a model is saved, the development server starts anew."""
     files = frozenset(loader.disk_migrations)
     if files not in unmade_by_files:
         unmade_by_files.clear()
-        unmade_by_files[files] = sorted({*unmade(loader), *never_made(loader)})
+        unmade_by_files[files] = found_unmade(loader)
     return unmade_by_files[files]
+
+
+def found_unmade(loader: MigrationLoader) -> list[str]:
+    try:
+        return sorted({*unmade(loader), *never_made(loader)})
+    except Exception:  # Models are code: one that cannot be compared may well be served.
+        return []
 
 
 unmade_by_files: dict[frozenset[tuple[str, str]], list[str]] = {}

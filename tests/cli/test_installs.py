@@ -4,11 +4,11 @@ import hashlib
 import os
 import shutil
 import subprocess
-import zipfile
 from pathlib import Path
 
 import pytest
 from conftest import SYSTEM_PATH, Toolkit
+from wheels import wheel
 
 from ops import ROOT, locks, packages
 
@@ -36,17 +36,6 @@ def lend_uv(folder: Path) -> None:
     (folder / "uv").symlink_to(ROOT / ".venv" / "bin" / "uv")
 
 
-def wheel(folder: Path, python: str) -> str:
-    """The address of a wheel that asks for this Python."""
-    file = folder / "shop_api-1-py3-none-any.whl"
-    meta = f"Metadata-Version: 2.1\nName: shop-api\nVersion: 1\nRequires-Python: {python}\n"
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("shop_api-1.dist-info/METADATA", meta)
-        archive.writestr("shop_api-1.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        archive.writestr("shop_api-1.dist-info/RECORD", "")
-    return file.as_uri()
-
-
 @pytest.mark.parametrize(
     ("locked", "said", "mend"),
     [
@@ -64,7 +53,8 @@ def test_the_cause_of_a_failed_installation(
 ) -> None:
     (installs.root / "lib").mkdir()
     (installs.root / "lib" / "pyproject.toml").write_text("[project]\nname='lib'\nversion='1'\n")
-    address = wheel(installs.root / "lib", ">=99" if "newer" in locked else ">=3")
+    python = ">=99" if "newer" in locked else ">=3"
+    address = wheel(installs.root / "lib", f"Requires-Python: {python}")
     digest = "sha256:" + packages_hash(installs.root / "lib" / "shop_api-1-py3-none-any.whl")
     text = locked.format(wheel=address, newer=address, hash=digest)
     (installs.root / "requirements" / "tasks.txt").write_text(f"{text}\n")
@@ -155,7 +145,7 @@ def test_a_lock_that_fails_changes_none(compiles: Toolkit) -> None:
 def test_an_archive_is_locked_with_its_hash(compiles: Toolkit, tmp_path: Path) -> None:
     for path in (compiles.root / "requirements").glob("*.in"):
         path.write_text("")
-    address = wheel(tmp_path, ">=3")
+    address = wheel(tmp_path, "Requires-Python: >=3")
     (compiles.root / "requirements" / "base.in").write_text(f"shop-api @ {address}\n")
     assert compiles.inv("lock").code == 0
     text = (compiles.root / "requirements" / "base.txt").read_text()

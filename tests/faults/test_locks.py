@@ -2,11 +2,11 @@
 
 import shutil
 import subprocess
-import zipfile
 from pathlib import Path
 
 import pytest
 from stacks import Checkout, Embedded, Make
+from wheels import wheel
 
 from ops import ROOT, packages
 
@@ -38,17 +38,6 @@ def repository(folder: Path, name: str) -> str:
     return f"{name} @ git+{folder.as_uri()}@v1"
 
 
-def wheel(folder: Path, needs: str) -> str:
-    """Another package, as an archive that asks for `needs`."""
-    file = folder / "shop_api-1-py3-none-any.whl"
-    meta = f"Metadata-Version: 2.1\nName: shop-api\nVersion: 1\nRequires-Dist: {needs}\n"
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("shop_api-1.dist-info/METADATA", meta)
-        archive.writestr("shop_api-1.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        archive.writestr("shop_api-1.dist-info/RECORD", "")
-    return f"shop-api @ {file.as_uri()}"
-
-
 def locks(stack: Checkout) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in stack.root.glob("requirements/*.txt")}
 
@@ -60,7 +49,8 @@ def test_what_has_no_hash(stack: Checkout, tmp_path: Path) -> None:
     assert "write the URL of the archive of a tag" in stack.refused("PKG03", "lock")
     assert stack.found_by_doctor() == {"PKG03"}
     # What nobody wrote here, but a package asks for.
-    stack.write("requirements/base.in", f"{wheel(tmp_path, unhashed)}\n")
+    asks = wheel(tmp_path, f"Requires-Dist: {unhashed}")
+    stack.write("requirements/base.in", f"shop-api @ {asks}\n")
     assert "git+file" in stack.refused("PKG03", "lock")
     assert locks(stack) == before
     words = ("archive", "--format=tar.gz", "--prefix=lib-1/", "--output=../lib-1.tar.gz", "v1")
@@ -71,7 +61,8 @@ def test_what_has_no_hash(stack: Checkout, tmp_path: Path) -> None:
 
 @pytest.mark.fault("PKG04", "embedded")
 def test_versions_that_do_not_fit_together(stack: Checkout, tmp_path: Path) -> None:
-    before, found = locks(stack), wheel(tmp_path, "lib; extra == 'x'")
+    asks = wheel(tmp_path, "Requires-Dist: lib; extra == 'x'")
+    before, found = locks(stack), f"shop-api @ {asks}"
     stack.write("requirements/base.in", f"{found}\nshop-api==2\n")
     said = stack.refused("PKG04", "lock")
     assert "  | " in said and "shop-api==2" in said and "correct the name or the version" in said

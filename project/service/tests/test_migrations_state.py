@@ -1,16 +1,20 @@
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
-from django.test import TestCase, override_settings
+from django.test import SimpleTestCase, TestCase, override_settings
 
+from config.database import BASE_DIR, SQLITE
 from service import exits
 from service.migrations_state import MigrationsState, current, known, read_migrations, several_last
 
 from .broken import database_down
-from .made_app import FIRST, NO_PARENT, TWO_LAST, installed_app, migration
+from .made_app import FIRST, NO_PARENT, TWO_LAST, installed_app, migration, write_app
 
 
 class MigrationsStateTests(TestCase):
@@ -87,3 +91,54 @@ class MigrationsStateTests(TestCase):
     def test_a_database_out_of_reach_is_not_part_of_the_state(self) -> None:
         with database_down(), self.assertRaises(OperationalError):
             read_migrations()
+
+
+MODEL = "from django.db import models\nclass Made(models.Model):\n    x = models.IntegerField()\n"
+CANNOT_BE_COMPARED = """\
+from django.db import models
+class Odd(models.IntegerField):
+    def deconstruct(self):
+        raise TypeError
+class Made(models.Model):
+    x = Odd()
+"""
+READ = """\
+import django; django.setup()
+from django.apps import apps
+from service import migrations_state
+migrations_state.ours = lambda: [apps.get_app_config("made_up")]  # it lies in another folder
+state = migrations_state.read_migrations()
+print(state.unmade, state.broken)
+"""
+
+
+class ModelsWithoutMigrationTests(SimpleTestCase):
+    def read(self, models: str, *, folder: bool = True) -> str:
+        """What a development server would say of an app with these models."""
+        where = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        write_app(where, FIRST if folder else {})
+        (where / "made_up" / "models.py").write_text(models)
+        if not folder:
+            (where / "made_up" / "migrations" / "__init__.py").unlink()
+            (where / "made_up" / "migrations").rmdir()
+        env = {"DEBUG": "1", "SQL_ENGINE": SQLITE, "SQL_DATABASE": ":memory:"}
+        env |= {"PYTHONPATH": str(where), "DJANGO_SETTINGS_MODULE": "made_up_settings"}
+        argv = [sys.executable, "-c", READ]
+        done = subprocess.run(
+            argv, cwd=BASE_DIR, env={**os.environ, **env}, capture_output=True, text=True
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.strip()
+
+    def test_a_model_that_no_migration_makes(self) -> None:
+        self.assertEqual(self.read(MODEL), "['made_up']")
+
+    def test_one_of_an_app_that_has_no_folder_for_them(self) -> None:
+        self.assertEqual(self.read(MODEL, folder=False), "['made_up']")
+
+    def test_no_model(self) -> None:
+        self.assertEqual(self.read(""), "[]")
+        self.assertEqual(self.read("", folder=False), "[]")
+
+    def test_one_that_cannot_be_compared_is_no_reason_not_to_serve(self) -> None:
+        self.assertEqual(self.read(CANNOT_BE_COMPARED), "[]")
