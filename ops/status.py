@@ -114,7 +114,7 @@ def _remarks(status: Status) -> list[str]:
     remarks = {
         "to apply (inv migrate)": status.unapplied,
         "applied, but not in this branch (inv doctor)": status.unknown,
-        "models without a migration (inv makemigrations)": status.unmade,
+        "models without a migration (inv makemigrations -- APP)": status.unmade,
         "missing in .env, so the default holds (inv doctor --fix)": status.env_missing,
     }
     sick = [one.service for one in status.services if "(unhealthy)" in one.detail]

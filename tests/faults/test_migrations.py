@@ -136,7 +136,7 @@ def test_a_model_that_was_changed_alone(stack: Checkout) -> None:
     try:
         notices(stack, '"unmade": ["notes"]')
         assert "note MIG11: models of notes have changes" in stack.inv("up").stderr
-        assert "(inv makemigrations): notes" in stack.inv("status").stdout
+        assert "(inv makemigrations -- APP): notes" in stack.inv("status").stdout
         assert stack.found_by_doctor() == {"MIG11", "WEB07"}
         done = stack.inv("doctor", code=1)
         assert mend(stack, done.stdout) == ["makemigrations", "--", "notes"]
