@@ -530,9 +530,12 @@ def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = 
         "suite": "one alone, such as unit or app; README.md has the list",
         "quick": "those that need no stack: 3 minutes",
         "strict": "a suite that cannot run here is a failure",
+        "retry": "run failed tests once more at the end, alone; their suites are named",
     },
 )
-def run_tests(c: Context, suite: str = "", quick: bool = False, strict: bool = False) -> None:
+def run_tests(
+    c: Context, suite: str = "", quick: bool = False, strict: bool = False, retry: bool = False
+) -> None:
     """Run every test that this machine can run.
 
     inv test
@@ -542,7 +545,7 @@ def run_tests(c: Context, suite: str = "", quick: bool = False, strict: bool = F
     """
     from ops import suites
 
-    suites.run(suite, strict, remainder(), quick)
+    suites.run(suite, strict, remainder(), quick, retry)
 
 
 @task(group=CODE, help={"fix": "mend what can be mended by itself"})

@@ -43,6 +43,7 @@ class Course:
 
     rounds: Mapping[str, Sequence[str]]
     arguments: Sequence[str]
+    retries: bool = False
     obstacles: dict[str, str] = field(default_factory=dict)
     outcomes: dict[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
@@ -65,6 +66,9 @@ class Course:
         """Run them all; the outcome of each in words."""
         for longest, others in self.rounds.items():
             self._round(longest, others)
+        if self.retries:
+            for name in self.outcomes:
+                self._retry(name)
         return self.outcomes
 
     def _round(self, longest: str, others: Sequence[str]) -> None:
@@ -74,7 +78,7 @@ class Course:
                 self._one(name)
             return
         self._say_where(longest, ", beside the next ones; what it prints comes at its end")
-        argv = [*SUITES[longest].argv, *self.arguments]
+        argv = [*self._runner(longest), *self.arguments]
         with process.beside(argv, env={**os.environ, "FIRST_PORT": BESIDE_PORT}) as finish:
             for name in others:
                 self._one(name)
@@ -86,10 +90,27 @@ class Course:
             self.outcomes[name] = f"not run: {reason}"
             return
         self._say_where(name)
-        code = SUITES[name].run(SUITES[name].argv, self.arguments)
+        self.outcomes[name] = _worded(self._code(name))
+
+    def _retry(self, name: str) -> None:
+        """Run the tests that failed once more, with nothing beside them: a machine that was too
+        busy is no fault of the code. The outcome still names the suite as unsteady."""
+        if self.outcomes[name].startswith("FAILED") and _is_pytest(name):
+            self._say_where(name, ", what failed, once more")
+            if self._code(name, "--last-failed", "--last-failed-no-failures=none") == 0:
+                self.outcomes[name] = "passed, some tests only when run again"
+
+    def _code(self, name: str, *options: str) -> int:
+        """Run a suite, and give its exit code."""
+        code = SUITES[name].run([*self._runner(name), *options], self.arguments)
         if process.mode.interrupted:
             raise KeyboardInterrupt
-        self.outcomes[name] = _worded(code)
+        return code
+
+    def _runner(self, name: str) -> Sequence[str]:
+        """The command of a suite; which of its tests failed is remembered for it alone."""
+        remembers = ("-o", f"cache_dir=.pytest_cache/{name}")
+        return [*SUITES[name].argv, *(remembers if self.retries and _is_pytest(name) else ())]
 
     def _say_where(self, name: str, how: str = "") -> None:
         names = list(self.obstacles)
@@ -111,12 +132,14 @@ class Course:
         return max(one, more) if self._has_beside(longest, others) else one + more
 
 
-def run(only: str, strict: bool, arguments: Sequence[str], quick: bool = False) -> None:
+def run(
+    only: str, strict: bool, arguments: Sequence[str], quick: bool = False, retry: bool = False
+) -> None:
     """Run the suites, those that are quick, or the one named `only`; one that cannot run is a
-    failure if `strict` or named."""
+    failure if `strict` or named. With `retry`, tests that fail run once more at the end."""
     if only and only not in SUITES:
         raise problem("TASK05", suite=repr(only), known=", ".join(SUITES))
-    course = Course({only: ()} if only else QUICK if quick else ROUNDS, arguments)
+    course = Course({only: ()} if only else QUICK if quick else ROUNDS, arguments, retry)
     if not only:
         course.announce()
     outcomes = course.run()
@@ -135,6 +158,10 @@ def _minutes(seconds: float) -> str:
 def _obstacle(suite: Suite) -> str:
     """Why it cannot run here; '' if it can."""
     return suite.lacks() or _cannot_install(suite.locks)
+
+
+def _is_pytest(name: str) -> bool:
+    return "pytest" in SUITES[name].argv
 
 
 def _worded(code: int) -> str:
