@@ -66,7 +66,7 @@ def held_back(site: Site, code: str, what: str, *flags: str) -> str:
 def migrates(site: Site) -> bool:
     """Asked in the database's own container: a task of ours may take longer than the migration."""
     asked = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
-    containers = sum(site.containers("db").values(), [])
+    containers = [name for found in site.containers("db").values() for name in found]
     who = ("--username", site.stack.values["SQL_USER"], site.stack.values["SQL_DATABASE"])
     psql = ("psql", "--no-align", "--tuples-only", *who, "--command", asked)
     return [docker("exec", one, *psql).stdout.strip() for one in containers] == ["1"]
