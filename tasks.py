@@ -39,8 +39,9 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
 
         settings = switching.switch(settings, runtime)
     requirements.tell_of_unlocked()
-    database.settle(settings)
-    runtimes.of(settings).up()
+    stack = runtimes.of(settings)
+    database.settle(stack)
+    stack.up()
     console.answer(settings.url)
 
 
@@ -54,10 +55,11 @@ def down(c: Context) -> None:
 @task(group=STACK, help={"json": "for scripts"})
 def status(c: Context, json: bool = False) -> None:
     """What runs, in which state, and at which URL."""
+    from ops.data import snapshots
     from ops.status import as_text
 
-    settings = env.load()
-    found = runtimes.of(settings).status()
+    stack = runtimes.of(env.load())
+    found = snapshots.with_fitting(stack, stack.status())
     console.answer(console.as_json(found) if json else console.as_typed(as_text(found)))
 
 
@@ -139,7 +141,7 @@ def migrate(c: Context) -> None:
     """
     from ops.causes import migrations
 
-    migrations.by_hand(env.load(), remainder())
+    migrations.by_hand(runtimes.of(env.load()), remainder())
 
 
 @task(group=DJANGO, rest=True)
@@ -195,13 +197,13 @@ def db_password(c: Context, new: bool = False) -> None:
     """
     from ops import database
 
-    settings = env.load()
+    stack = runtimes.of(env.load())
     if new:
-        settings = database.new_password(settings)
+        stack = database.new_password(stack)
     else:
-        database.set_password(settings)
-    runtimes.of(settings).up()
-    console.answer(settings.url)
+        database.set_password(stack)
+    stack.up()
+    console.answer(stack.settings.url)
 
 
 @task(name="create", group=DATA)
@@ -212,10 +214,10 @@ def db_create(c: Context) -> None:
     """
     from ops import database
 
-    settings = env.load()
-    database.create(settings)
-    runtimes.of(settings).up()
-    console.answer(settings.url)
+    stack = runtimes.of(env.load())
+    database.create(stack)
+    stack.up()
+    console.answer(stack.settings.url)
 
 
 @task(name="seed", group=DATA, help={"admin": "make the superuser that .env names as well"})

@@ -7,7 +7,7 @@ A runtime lends two doors: `superuser` runs a psql script past every password, f
 import json
 from dataclasses import dataclass
 
-from ops import console, newenv, process, runtimes, sessions
+from ops import console, newenv, process, sessions
 from ops.client import MAINTENANCE
 from ops.data.contents import ANY_TABLE
 from ops.env import Settings
@@ -94,29 +94,29 @@ class Inside:
     invalid: list[list[str]]
 
 
-def inside(settings: Settings) -> Inside:
+def inside(stack: Stack) -> Inside:
     """What the project's database says of itself."""
-    return Inside(**json.loads(_as_superuser(settings, INSIDE)))
+    return Inside(**json.loads(_as_superuser(stack, INSIDE)))
 
 
-def open_sessions(settings: Settings) -> list[Session]:
+def open_sessions(stack: Stack) -> list[Session]:
     """Those that hold a table of the project's database, and do nothing."""
-    return sessions.open_ones(_as_superuser(settings, sessions.OPEN))
+    return sessions.open_ones(_as_superuser(stack, sessions.OPEN))
 
 
-def facts(settings: Settings) -> Facts:
+def facts(stack: Stack) -> Facts:
     """What the server holds."""
-    found = json.loads(_as_superuser(settings, FACTS))
+    found = json.loads(_as_superuser(stack, FACTS))
     return Facts(found["roles"] or [], found["databases"] or [], found["has_database"])
 
 
-def misfit(settings: Settings) -> Problem | None:
+def misfit(stack: Stack) -> Problem | None:
     """Why the web is not let in by the stack's own database, by asking it; None where it is."""
-    if runtimes.of(settings).logs_in():
-        return left_behind(settings)
-    found, values = facts(settings), settings.values
+    if stack.logs_in():
+        return left_behind(stack)
+    found, values = facts(stack), stack.settings.values
     if values["SQL_USER"] not in found.roles:
-        return _role_missing(settings, found)
+        return _role_missing(stack.settings, found)
     if not found.has_database and found.databases:
         there = ", ".join(found.databases)
         return problem("DB04", name=values["SQL_DATABASE"], databases=there)
@@ -133,64 +133,64 @@ def _role_missing(settings: Settings, found: Facts) -> Problem:
     return problem("DB03.database", user=user, roles=roles, database=name)
 
 
-def left_behind(settings: Settings) -> Problem | None:
+def left_behind(stack: Stack) -> Problem | None:
     """Whether .env names the database that every server has, while the rows are in another one."""
-    if settings.values["SQL_DATABASE"] != MAINTENANCE:
+    if stack.settings.values["SQL_DATABASE"] != MAINTENANCE:
         return None
-    databases = facts(settings).databases
+    databases = facts(stack).databases
     if databases and MAINTENANCE not in databases:
         return problem("DB20", name=MAINTENANCE, databases=", ".join(databases))
     return None
 
 
-def set_password(settings: Settings) -> None:
+def set_password(stack: Stack) -> None:
     """Give the database's user the password that `.env` has; nothing else changes."""
-    _mend(settings, "db.password", SET_PASSWORD)
+    _mend(stack, "db.password", SET_PASSWORD)
     if not process.mode.dry:
-        console.say(f"{settings.values['SQL_USER']} has the password from .env now")
+        console.say(f"{stack.settings.values['SQL_USER']} has the password from .env now")
 
 
-def new_password(settings: Settings) -> Settings:
-    """Give .env and the database a new random password; the settings with it.
+def new_password(stack: Stack) -> Stack:
+    """Give .env and the database a new random password; the stack with it.
 
     `.env` goes first: killed in between, the next task finishes it (`settle`).
     """
-    stack = _own(settings)
+    _refuse_remote(stack)
     with one_at_a_time("db.password"):
         stack.start_database()
         if process.mode.dry:
-            return settings
-        _refuse_missing_role(settings)
-        changed = settings.with_values({"SQL_PASSWORD": newenv.random_word(32)})
+            return stack
+        _refuse_missing_role(stack)
+        changed = stack.with_values({"SQL_PASSWORD": newenv.random_word(32)})
         CHANGING.touch(0o600)
-        newenv.write_values({"SQL_PASSWORD": changed.values["SQL_PASSWORD"]})
+        newenv.write_values({"SQL_PASSWORD": changed.settings.values["SQL_PASSWORD"]})
         _finish_password(changed)
-    console.say(f"{changed.values['SQL_USER']} has a new password, here and in .env")
+    console.say(f"{changed.settings.values['SQL_USER']} has a new password, here and in .env")
     return changed
 
 
-def settle(settings: Settings) -> None:
+def settle(stack: Stack) -> None:
     """Finish a change of the password that was cut off: the database gets what `.env` has."""
-    if CHANGING.exists() and settings.has_own_database and not process.mode.dry:
+    if CHANGING.exists() and stack.settings.has_own_database and not process.mode.dry:
         with one_at_a_time("db.password"):
-            runtimes.of(settings).start_database()
-            _finish_password(settings)
+            stack.start_database()
+            _finish_password(stack)
         console.say("finished the change of the password that was cut off")
 
 
-def _finish_password(settings: Settings) -> None:
-    done = runtimes.of(settings).superuser(SET_PASSWORD)
+def _finish_password(stack: Stack) -> None:
+    done = stack.superuser(SET_PASSWORD)
     if done.code:  # another session may have changed the role in this very moment
-        _as_superuser(settings, SET_PASSWORD)
+        _as_superuser(stack, SET_PASSWORD)
     CHANGING.unlink(missing_ok=True)
 
 
-def create(settings: Settings) -> None:
+def create(stack: Stack) -> None:
     """Make the user and the database that `.env` names, as far as they are not there."""
-    before = _mend(settings, "db.create", CREATE)
+    before = _mend(stack, "db.create", CREATE)
     if not before:
         return
-    user, name = settings.values["SQL_USER"], settings.values["SQL_DATABASE"]
+    user, name = (stack.settings.values[key] for key in ("SQL_USER", "SQL_DATABASE"))
     if user not in before.roles:
         console.say(f"made the user {user}")
     if not before.has_database:
@@ -198,43 +198,43 @@ def create(settings: Settings) -> None:
         console.say(f"made the database {name}, which is new and empty{rows}")
 
 
-def make(settings: Settings) -> None:
+def make(stack: Stack) -> None:
     """The same for a server that a runtime has just made."""
-    _as_superuser(settings, CREATE)
+    _as_superuser(stack, CREATE)
 
 
-def _mend(settings: Settings, task: str, script: str) -> Facts | None:
+def _mend(stack: Stack, task: str, script: str) -> Facts | None:
     """Run a script where it can be; the facts of before, or None under --dry."""
-    stack = _own(settings)
+    _refuse_remote(stack)
     with one_at_a_time(task):
         stack.start_database()
         if process.mode.dry:
             return None
-        found = facts(settings)
+        found = facts(stack)
         if task == "db.password":
-            _refuse_missing_role(settings)
-        _as_superuser(settings, script)
+            _refuse_missing_role(stack)
+        _as_superuser(stack, script)
         CHANGING.unlink(missing_ok=True)  # one that was cut off is finished by this, too
-        if cause := misfit(settings):
+        if cause := misfit(stack):
             raise cause
     return found
 
 
-def _own(settings: Settings) -> Stack:
-    """The stack, if the database is the stack's to change."""
-    if not settings.has_own_database:
-        raise problem("DB12", host=settings.address)
-    return runtimes.of(settings)
+def _refuse_remote(stack: Stack) -> None:
+    """Raise unless the database is the stack's own, to change."""
+    if not stack.settings.has_own_database:
+        raise problem("DB12", host=stack.settings.address)
 
 
-def _refuse_missing_role(settings: Settings) -> None:
-    roles = facts(settings).roles
-    if settings.values["SQL_USER"] not in roles:
-        raise problem("DB03", user=settings.values["SQL_USER"], roles=", ".join(roles))
+def _refuse_missing_role(stack: Stack) -> None:
+    roles = facts(stack).roles
+    user = stack.settings.values["SQL_USER"]
+    if user not in roles:
+        raise problem("DB03", user=user, roles=", ".join(roles))
 
 
-def _as_superuser(settings: Settings, script: str) -> str:
-    done = runtimes.of(settings).superuser(script)
+def _as_superuser(stack: Stack, script: str) -> str:
+    done = stack.superuser(script)
     if done.code:
         raise problem("DB10", reason=" ".join(done.err.split()))
     return str(done.out).strip()

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from ops import console, env, ownership, process
+from ops import console, env, ownership, process, runtimes
 from ops.checks import Finding, Fix, deployed, dotenv, files, remote, repository, web
 from ops.env import Settings
 from ops.problems import Problem
 from ops.process import ChildFailed
+from ops.runtimes.stack import Stack
 
 # What runs is older than its files, and the mend of each of these brings it in step as well.
 EDITED = "RUN04"
 SAY_MORE = {"DB02", "DB03", "DB04", "DB05", "IMG05", "NET01", "WEB05"}
-Check = Callable[[Settings], list[Finding]]
+Check = Callable[[Stack], list[Finding]]
 
 
 def run(fix: bool, as_json: bool) -> None:
@@ -31,13 +32,14 @@ def examine() -> list[Finding]:
         settings = env.load()
     except Problem as problem:
         return [Finding(".env", "cannot be used", problem), *_findings(files.check)]
+    stack = runtimes.of(settings)
     checks: Sequence[Check] = (
         *(dotenv.check, files.check, repository.check, _of_its_stack(settings)),
         *(remote.check, web.check, deployed.check),
     )
     found: list[Finding] = []
     for check in checks:
-        found += _findings(check, settings)
+        found += _findings(check, stack)
         if any(_code(finding).startswith("DOCKER") for finding in found):
             break  # an engine that does not answer is not asked again
     return _without_repeats(found)
@@ -54,10 +56,10 @@ def _of_its_stack(settings: Settings) -> Check:
     return embedded.check
 
 
-def _findings(check: Callable[..., list[Finding]], *settings: Settings) -> list[Finding]:
+def _findings(check: Callable[..., list[Finding]], *stack: Stack) -> list[Finding]:
     """What a check finds, or what keeps it from looking, so that nothing more can be asked."""
     try:
-        return check(*settings)
+        return check(*stack)
     except Problem as problem:
         found = problem
     except OSError as error:

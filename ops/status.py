@@ -26,8 +26,8 @@ class Status:
     """The whole stack; `reason` says why it is not ready, '' when it is.
 
     `unapplied` are migrations that the database lacks, `unknown` those that the code lacks,
-    and `fitting` is the newest snapshot without these ('' if there is none); `unmade` are apps
-    whose models have changes that no migration makes;
+    and `fitting` is the newest snapshot without these ('' if there is none, or until somebody
+    looks); `unmade` are apps whose models have changes that no migration makes;
     `env_missing` are keys of .env.example that .env lacks; `edited` says that .env or another file
     was edited after the start; `database` is where one elsewhere is, '' for the stack's own.
     """
@@ -65,7 +65,7 @@ class Status:
             answer.reason or ("" if answer.host_allowed else NOT_ALLOWED),
             [] if answer.conflicts else list(answer.unapplied),  # of which none can be applied
             list(answer.unknown),
-            _fitting(settings, answer.unknown) if answer.unknown else "",
+            "",
             list(env.missing_keys()),
             edited,
             services,
@@ -73,12 +73,6 @@ class Status:
             settings.address,
             answer.unmade,
         )
-
-
-def _fitting(settings: Settings, unknown: Sequence[str]) -> str:
-    from ops.data import snapshots  # every runtime imports this module, few need that one
-
-    return snapshots.fitting(settings, unknown)
 
 
 def as_text(status: Status) -> str:

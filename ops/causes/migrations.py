@@ -10,10 +10,10 @@ import shlex
 from collections.abc import Sequence
 
 from ops import ROOT, console, process
-from ops.env import Settings
 from ops.lock import STATE
 from ops.problems import Problem, problem
 from ops.process import ChildFailed
+from ops.runtimes.stack import Stack
 from ops.sessions import end_session
 
 LOG = STATE / "migrate.log"
@@ -79,14 +79,12 @@ def index(sentence: str) -> str:
     return found[1] if found else "NAME"
 
 
-def by_hand(settings: Settings, arguments: Sequence[str]) -> None:
+def by_hand(stack: Stack, arguments: Sequence[str]) -> None:
     """`inv migrate`: what it prints stands on the screen; a failure with a name gets its fix."""
-    from ops import runtimes
-
     if not process.mode.dry:
         LOG.unlink(missing_ok=True)
     try:
-        runtimes.of(settings).migrate(arguments)
+        stack.migrate(arguments)
     except ChildFailed as failed:
         if failed.code == FAILED:
             raise problem("MIG02", sentence=ABOVE, log=whole_log()) from failed

@@ -14,6 +14,7 @@ from ops.causes import elsewhere, migrations
 from ops.env import Settings
 from ops.problems import Problem, problem
 from ops.readiness import Readiness
+from ops.runtimes.stack import Stack
 
 ENDED = re.compile(r"Ended with status (\d+)")
 NO_DATABASE = os.EX_UNAVAILABLE
@@ -31,12 +32,12 @@ LINES = 200
 SHOWN = 12
 
 
-def of(settings: Settings, log: str, state: str) -> Problem:
+def of(stack: Stack, log: str, state: str) -> Problem:
     """The problem that the last run in `log` ended with; `state` words how the web is."""
     status, lines = _last_run(log)
     sentence = lines[-1] if lines else "it gave no reason"
     if status == NO_DATABASE:
-        return _misfit(settings) or elsewhere.refused(settings, sentence)
+        return _misfit(stack) or elsewhere.refused(stack.settings, sentence)
     if status == SETTINGS and NO_DRIVER in sentence:
         return problem("IMG06")
     if status == SETTINGS:
@@ -75,14 +76,14 @@ def waits_for_an_edit(log: str) -> bool:
     return bool(ENDED.match(log.rpartition("\n")[2]))
 
 
-def still_holds(settings: Settings, log: str, state: str, ended: float) -> Problem:
+def still_holds(stack: Stack, log: str, state: str, ended: float) -> Problem:
     """Why a web ended at that time (in seconds since 1970), as far as that holds now."""
     if any(path.stat().st_mtime > ended for path in _edited()):
         return problem("RUN01", service="web")  # whether that mended it, the next start will tell
-    found = of(settings, log, state)
+    found = of(stack, log, state)
     if found.code == "MIG05":
         return problem("RUN01", service="web")  # the next start will tell whether it is held now
-    if found.code == "DB10" and settings.has_own_database:
+    if found.code == "DB10" and stack.settings.has_own_database:
         return problem("RUN01", service="web")  # the database was asked now, and lets it in
     return found
 
@@ -101,10 +102,11 @@ def has_failed(log: str) -> bool:
     return status not in (0, *process.INTERRUPTED)
 
 
-def of_running(settings: Settings, answer: Readiness, log: str) -> Problem:
+def of_running(stack: Stack, answer: Readiness, log: str) -> Problem:
     """The problem of a web that runs and is not ready: it waits for an edit, or its database."""
+    settings = stack.settings
     if waits_for_an_edit(log):
-        return of(settings, log, "waiting for a change in project/")
+        return of(stack, log, "waiting for a change in project/")
     if answer.conflicts:
         return problem("MIG04", sentence=f"{answer.reason}.")
     if named := migrations.cause(answer.status, f"{answer.reason}."):
@@ -115,7 +117,7 @@ def of_running(settings: Settings, answer: Readiness, log: str) -> Problem:
         reason = answer.reason.removeprefix(NO_ANSWER)
         return elsewhere.refused(settings, f"no connection to {settings.address}{reason}.")
     evidence = "\n".join(log.splitlines()[-SHOWN:])
-    misfit = _misfit(settings) or lost_names(settings, answer)
+    misfit = _misfit(stack) or lost_names(settings, answer)
     return misfit or problem("WEB06", evidence, reason=answer.reason)
 
 
@@ -141,10 +143,10 @@ def _last_run(log: str) -> tuple[int, list[str]]:
     return int(ended[1]) if ended else 0, lines[begin:]
 
 
-def _misfit(settings: Settings) -> Problem | None:
+def _misfit(stack: Stack) -> Problem | None:
     """What the stack's own database says, which may be that it does not run."""
     try:
-        return database.misfit(settings) if settings.has_own_database else None
+        return database.misfit(stack) if stack.settings.has_own_database else None
     except Problem as error:
         return error
 

@@ -22,13 +22,15 @@ from ops.env import Settings
 from ops.lock import STATE
 from ops.problems import Problem, problem
 from ops.runtimes import docker_stack
+from ops.runtimes.stack import Stack
 
 # Told to end: by itself, by a signal, or with the engine.
 STOPPED = (0, *process.INTERRUPTED, 255)
 
 
-def check(settings: Settings) -> list[Finding]:
+def check(stack: Stack) -> list[Finding]:
     """Everything that the engine can be asked, whatever is up."""
+    settings = stack.settings
     engine = _engine()
     if engine.problem:  # what such a one says further is not to be relied on
         return [engine]
@@ -44,17 +46,13 @@ def check(settings: Settings) -> list[Finding]:
     return [
         engine,
         _port(settings, web),
-        *(_service(settings, name, services) for name in settings.services),
+        *(_service(stack, name, services) for name in settings.services),
         *_own_services(settings, services),
         _image(settings, web, there.get(images.web_image(settings))),
         *_stack(settings, services),
         _leftovers(settings, found),
         *_forgotten(),
-        *(
-            _data(settings, there.get(volume), services.get("db"))
-            if settings.has_own_database
-            else ()
-        ),
+        *_data(stack, there.get(volume), services.get("db")),
     ]
 
 
@@ -80,13 +78,13 @@ def _port(settings: Settings, web: Container | None) -> Finding:
     return port.check(settings)
 
 
-def _service(settings: Settings, name: str, services: dict[str, Container]) -> Finding:
+def _service(stack: Stack, name: str, services: dict[str, Container]) -> Finding:
     found = services.get(name)
     others_run = any(container.running for container in services.values())
     if found is None or (not found.running and found.exit_code in STOPPED):
         cause = problem("RUN01", service=name) if others_run else None
         return Finding(name, found.status if found else "not started", cause, known=others_run)
-    return Finding(name, found.status, _cause(settings, found))
+    return Finding(name, found.status, _cause(stack, found))
 
 
 def _own_services(settings: Settings, services: dict[str, Container]) -> list[Finding]:
@@ -122,11 +120,11 @@ def _network(settings: Settings) -> list[Finding]:
     return [Finding("network", "none can be made", cause)] if cause else []
 
 
-def _cause(settings: Settings, found: Container) -> Problem | None:
+def _cause(stack: Stack, found: Container) -> Problem | None:
     if found.running or found.service == "db":
-        return docker_stack.cause_of(settings, found)
+        return docker_stack.cause_of(stack.settings, found)
     log = docker.last_lines(found, web_cause.LINES)
-    return web_cause.still_holds(settings, log, found.status, docker.ended(found))
+    return web_cause.still_holds(stack, log, found.status, docker.ended(found))
 
 
 def _image(settings: Settings, web: Container | None, image: dict[str, Any] | None) -> Finding:
@@ -185,10 +183,10 @@ def _forgotten() -> list[Finding]:
     return [Finding("processes", "lost sight of", strays.problem_of(found))] if found else []
 
 
-def _data(settings: Settings, volume: dict[str, Any] | None, db: Container | None) -> list[Finding]:
-    if not settings.has_own_database:
+def _data(stack: Stack, volume: dict[str, Any] | None, db: Container | None) -> list[Finding]:
+    if not stack.settings.has_own_database:
         return []
-    return [_volume(settings, volume), *(_inside(settings, db) if db and db.running else ())]
+    return [_volume(stack.settings, volume), *(_inside(stack, db) if db and db.running else ())]
 
 
 def _volume(settings: Settings, volume: dict[str, Any] | None) -> Finding:
@@ -200,9 +198,9 @@ def _volume(settings: Settings, volume: dict[str, Any] | None) -> Finding:
     return Finding("volume", name)
 
 
-def _inside(settings: Settings, db: Container) -> list[Finding]:
+def _inside(stack: Stack, db: Container) -> list[Finding]:
     mounted = docker.mounted_at(db, named_volume.DATA)
     if not mounted or docker.is_anonymous(mounted):
         where = f"the anonymous volume {mounted[:12]}" if mounted else "the container itself"
         return [Finding("data", where, problem("DB07", where=where))]
-    return [Finding("data", f"in {mounted}"), *server.check(settings)]
+    return [Finding("data", f"in {mounted}"), *server.check(stack)]

@@ -8,20 +8,21 @@ from typing import Any
 from ops import docker, process, sessions
 from ops.checks import Finding, server
 from ops.deploy import ask_pages, kept_images, lock, pages, production, releases, stack
-from ops.deploy.releases import Release
+from ops.deploy.release import Release
 from ops.deploy.stack import Service
 from ops.env import Settings
 from ops.problems import Problem, problem
 from ops.runtimes.docker_stack import SUPERUSER
+from ops.runtimes.stack import Stack
 
 SUBJECT = "trial"
 READY = "/readyz"
 NAMESPACE = "label=com.docker.stack.namespace="
 
 
-def check(settings: Settings) -> list[Finding]:
+def check(development: Stack) -> list[Finding]:
     """What the engine and the site itself say; nothing where no stack is deployed here."""
-    name = production.stack_name(settings, local=True)
+    name = production.stack_name(development.settings, local=True)
     if not _is_deployed(name):
         return []
     if by := lock.holder(name):
@@ -30,7 +31,12 @@ def check(settings: Settings) -> list[Finding]:
     found = [_service(name, service) for service in services]
     if release is None or releases.is_unfinished(name):
         return [*found, Finding(SUBJECT, "unfinished", problem("DEP47", stack=name))]
-    return [*found, *_pages(settings, release), *_transactions(release), *_images(release)]
+    return [
+        *found,
+        *_pages(development.settings, release),
+        *_transactions(release),
+        *_images(release),
+    ]
 
 
 def _is_deployed(name: str) -> bool:

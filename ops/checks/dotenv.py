@@ -8,6 +8,7 @@ from ops import ROOT, elsewhere, env, git, mistyped, newenv, package_index
 from ops.checks import Finding, Fix
 from ops.env import Settings
 from ops.problems import Problem, problem
+from ops.runtimes.stack import Stack
 
 FILE = ".env"
 SHORTEST_KEY, SHORTEST_PASSWORD = 50, 12
@@ -29,18 +30,18 @@ USUAL = frozenset(
 )
 
 
-def check(settings: Settings) -> list[Finding]:
+def check(stack: Stack) -> list[Finding]:
     """What can be told of `.env` without asking Docker or the database."""
     if not env.ENV.exists():  # under --dry, in a fresh clone
         return [Finding(FILE, "not made yet")]
     return [
         _mode(),
         *_keys(),
-        *_secrets(settings),
-        *_elsewhere(settings),
-        *_packages(settings),
+        *_secrets(stack.settings),
+        *_elsewhere(stack.settings),
+        *_packages(stack.settings),
         *_git(),
-        *_owner(settings),
+        *_owner(stack.settings),
     ]
 
 

@@ -12,11 +12,12 @@ from ops.env import Settings
 from ops.lock import one_at_a_time
 from ops.problems import problem
 from ops.runtimes import embedded_stack
-from ops.runtimes.embedded_stack import EmbeddedStack
+from ops.runtimes.stack import Stack
 
 
-def check(settings: Settings) -> list[Finding]:
+def check(stack: Stack) -> list[Finding]:
     """Everything that can be told without starting anything."""
+    settings = stack.settings
     embedded_stack.refuse_of_another()
     if not packages.is_installed("embedded") and not embedded_stack.lost(settings):
         return [Finding("server", "inv up will install it", known=False), port.check(settings)]
@@ -27,10 +28,10 @@ def check(settings: Settings) -> list[Finding]:
     strays.refuse_moved_away(embedded_stack.home_of(settings), embedded_stack.DB)
     return [
         *(_folder(settings) if settings.has_own_database else ()),
-        *(_service(settings, name, running) for name in running),
-        _port(settings, running["web"]),
+        *(_service(stack, name, running) for name in running),
+        _port(stack, running["web"]),
         *_stack(running),
-        *(server.check(settings) if running.get("db") else ()),
+        *(server.check(stack) if running.get("db") else ()),
     ]
 
 
@@ -60,7 +61,7 @@ def _remove(folders: list[Path]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _service(settings: Settings, name: str, running: dict[str, int | None]) -> Finding:
+def _service(stack: Stack, name: str, running: dict[str, int | None]) -> Finding:
     pid = running[name]
     if pid is not None:
         return Finding(name, f"running, process {pid}")
@@ -68,7 +69,7 @@ def _service(settings: Settings, name: str, running: dict[str, int | None]) -> F
     log = process.last_lines(web_cause.LINES)
     if name == "web" and web_cause.has_failed(log):
         ended = process.log.stat().st_mtime
-        return Finding(name, "ended", web_cause.still_holds(settings, log, "ended", ended))
+        return Finding(name, "ended", web_cause.still_holds(stack, log, "ended", ended))
     if name == "db" and running["web"] and (full := postgres.disk_full(log)):
         return Finding(name, "ended", full)
     if any(running.values()):
@@ -76,10 +77,10 @@ def _service(settings: Settings, name: str, running: dict[str, int | None]) -> F
     return Finding(name, "not running", known=False)
 
 
-def _port(settings: Settings, web: int | None) -> Finding:
-    if web and EmbeddedStack(settings).is_served():
-        return Finding("port", f"{settings.web_port}, this checkout's")
-    return port.check(settings)
+def _port(stack: Stack, web: int | None) -> Finding:
+    if web and stack.is_served():
+        return Finding("port", f"{stack.settings.web_port}, this checkout's")
+    return port.check(stack.settings)
 
 
 def _stack(running: dict[str, int | None]) -> list[Finding]:

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from ops import ROOT, ownership, requirements, unhashable
 from ops.checks import Finding, Fix
-from ops.env import Settings
 from ops.lock import STATE
 from ops.ownership import user as _user
 from ops.problems import problem
+from ops.runtimes.stack import Stack
 
 # Nobody edits these, or they are another's by design, as the embedded database is nobody's.
 SKIPPED = {".git", ".venv", ".data", ".state", "node_modules", "__pycache__"}
 LEAST_SPACE = 200 * 10**6
 
 
-def check(settings: Settings | None = None) -> list[Finding]:
+def check(stack: Stack | None = None) -> list[Finding]:
     """What can be told of the files without asking anybody."""
     return [_owners(), _tasks(), _locks(), _space()]
 

@@ -1,20 +1,22 @@
 """A database that is not the stack's own: whether the programs here can back it up."""
 
-from ops import docker, runtimes
+from ops import docker
 from ops.checks import Finding
 from ops.env import Settings
 from ops.problems import Problem
+from ops.runtimes.stack import Stack
 
 SUBJECT = "pg_dump"
 KEY = "POSTGRES_IMAGE"
 
 
-def check(settings: Settings) -> list[Finding]:
+def check(stack: Stack) -> list[Finding]:
     """Compare the version of pg_dump with that of the server, where both can be asked."""
+    settings = stack.settings
     if settings.has_own_database or not _is_here(settings):
         return []
     try:
-        with runtimes.of(settings).client() as client:
+        with stack.client() as client:
             client.refuse_newer_server()
             return [Finding(SUBJECT, f"version {client.version}, not older than the server")]
     except Problem as problem:

@@ -3,12 +3,12 @@
 from ops import git
 from ops.checks import Finding
 from ops.deploy import source
-from ops.env import Settings
+from ops.runtimes.stack import Stack
 
 SUBJECT = "repository"
 
 
-def check(settings: Settings) -> list[Finding]:
+def check(stack: Stack) -> list[Finding]:
     """What is not here of the commit; a project without git, or a commit, is told of and fine."""
     head = git.ask("rev-parse", "--short", "--verify", "HEAD")
     if head.code in git.MISSING:

@@ -5,38 +5,39 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from ops import database, runtimes
+from ops import database
 from ops.causes.migrations import invalid_index
 from ops.checks import Finding, Fix
 from ops.database import Inside
 from ops.env import Settings
 from ops.problems import problem
+from ops.runtimes.stack import Stack
 from ops.sessions import Session, end_session
 
 CLOCK_SECONDS = 60
 
 
-def check(settings: Settings) -> list[Finding]:
+def check(stack: Stack) -> list[Finding]:
     """Whether a server that runs fits `.env`, and keeps the same time as Django."""
-    cause = database.misfit(settings)
+    cause = database.misfit(stack)
     if cause:
         # Only a password can be set without asking what was meant.
-        fix = Fix("inv db.password", partial(_mend, settings)) if cause.code == "DB02" else None
+        fix = Fix("inv db.password", partial(_mend, stack)) if cause.code == "DB02" else None
         return [Finding("database", "does not fit .env", cause, fix)]
-    return [Finding("database", "lets in who .env names"), *_facts(settings)]
+    return [Finding("database", "lets in who .env names"), *_facts(stack)]
 
 
-def _mend(settings: Settings) -> None:
-    database.set_password(settings)
-    runtimes.of(settings).up()  # what died of it starts again
+def _mend(stack: Stack) -> None:
+    database.set_password(stack)
+    stack.up()  # what died of it starts again
 
 
-def _facts(settings: Settings) -> list[Finding]:
-    told = database.inside(settings)
+def _facts(stack: Stack) -> list[Finding]:
+    told = database.inside(stack)
     return [
         *_indexes(told),
-        open_transactions(database.open_sessions(settings), "inv psql"),
-        *_clock(settings, told),
+        open_transactions(database.open_sessions(stack), "inv psql"),
+        *_clock(stack.settings, told),
     ]
 
 

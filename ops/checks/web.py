@@ -1,36 +1,35 @@
 """The web as it answers: ready, at its URL, in time, with the migrations of this branch."""
 
-from ops import readiness, runtimes
+from ops import readiness
 from ops.causes import web as web_cause
 from ops.checks import Finding
-from ops.env import Settings
 from ops.problems import Problem, problem
 from ops.readiness import Readiness
+from ops.runtimes.stack import Stack
 
 CLOCK_SECONDS = 60
 
 
-def check(settings: Settings) -> list[Finding]:
+def check(stack: Stack) -> list[Finding]:
     """What a running web says of itself; nothing of one that does not run."""
-    stack = runtimes.of(settings)
     log = stack.web_log()
     if log is None:
         return []
     if not stack.is_served():  # whoever answers there is not this web
-        return [Finding("web", f"not at port {settings.web_port}", problem("RUN04"))]
-    answer = readiness.ask(settings)
+        return [Finding("web", f"not at port {stack.settings.web_port}", problem("RUN04"))]
+    answer = readiness.ask(stack.settings)
     return [
-        _ready(settings, answer, log),
+        _ready(stack, answer, log),
         *_migrations(answer),
-        _page(settings, answer),
+        _page(stack, answer),
         _clock(answer),
     ]
 
 
-def _ready(settings: Settings, answer: Readiness, log: str) -> Finding:
+def _ready(stack: Stack, answer: Readiness, log: str) -> Finding:
     if readiness.talks(answer) and not answer.status:  # what is not applied has its own line
         return Finding("web", "answers")
-    cause = web_cause.of_running(settings, answer, log)
+    cause = web_cause.of_running(stack, answer, log)
     if cause.code == "RUN01":  # the db's, which has a line of its own
         return Finding("web", "waits for its database", known=False)
     return Finding("web", "not ready", cause)
@@ -53,14 +52,15 @@ def _migrations(answer: Readiness) -> list[Finding]:
     return [Finding("migrations", "models, files and database differ", cause) for cause in found]
 
 
-def _page(settings: Settings, answer: Readiness) -> Finding:
+def _page(stack: Stack, answer: Readiness) -> Finding:
+    settings = stack.settings
     if not answer.host_allowed:
         corrected = settings.allows("127.0.0.1")  # since the web started
         cause = problem("RUN04") if corrected else problem("WEB05", host="127.0.0.1")
         return Finding("page", "answers 400", cause)
     status = readiness.page_status(settings)
     if status >= 500 and answer.ready:
-        log = runtimes.of(settings).web_log() or ""
+        log = stack.web_log() or ""
         cause = problem("WEB07", web_cause.last_exception(log), url=settings.url, status=status)
         return Finding("page", f"answers {status}", cause)
     well = 200 <= status < 500

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ops import console, git, process, runtimes
 from ops.client import Client
@@ -11,6 +12,8 @@ from ops.data.databases import Beside
 from ops.env import Settings
 from ops.lock import one_at_a_time
 from ops.problems import problem
+from ops.runtimes.stack import Stack
+from ops.status import Status
 from ops.volumes import age
 
 LONGEST = 40  # characters of a name
@@ -61,12 +64,15 @@ def find(client: Client, name: str) -> Beside:
     return there[name]
 
 
-def fitting(settings: Settings, unknown: Sequence[str]) -> str:
-    """The newest that has none of these migrations; '' if there is none."""
-    with runtimes.of(settings).client() as client:
+def with_fitting(stack: Stack, status: Status) -> Status:
+    """The status, with the newest snapshot that has none of the migrations that the code lacks."""
+    if not status.unknown:
+        return status
+    with stack.client() as client:
         there = databases.beside(client)
     held = ((one.name, set(one.note.migrations)) for one in there)
-    return next((name for name, has in held if has and not has & set(unknown)), "")
+    names = (name for name, has in held if has and has.isdisjoint(status.unknown))
+    return replace(status, fitting=next(names, ""))
 
 
 def as_text(snapshots: Sequence[Beside]) -> str:

@@ -12,7 +12,7 @@ from ops.data.databases import Note
 from ops.deploy import data, jobs, plan, proxy, releases, stack, swarm
 from ops.deploy.pages import Check
 from ops.deploy.plan import Plan
-from ops.deploy.releases import Release
+from ops.deploy.release import Release
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
 from ops.problems import Problem, problem

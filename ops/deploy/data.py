@@ -9,7 +9,7 @@ from ops.data import backup, backups, contents, databases, dumps, load, undo
 from ops.data.backups import Backup
 from ops.data.databases import Note
 from ops.deploy import toolbox
-from ops.deploy.releases import Release
+from ops.deploy.release import Release
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
 from ops.problems import problem

@@ -10,7 +10,7 @@ from ops import console, docker, process
 from ops.deploy import stack, swarm
 from ops.deploy.objects import KIND, STACK
 from ops.deploy.production import CA
-from ops.deploy.releases import Release
+from ops.deploy.release import Release
 from ops.problems import problem
 
 USER = "10001:10001"

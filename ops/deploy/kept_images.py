@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ops import docker, process
 from ops.deploy import jobs
-from ops.deploy.releases import Release
+from ops.deploy.release import Release
 from ops.deploy.swarm import Swarm
 from ops.problems import problem
 

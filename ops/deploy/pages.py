@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ops import ROOT, console, process
 from ops.deploy import stack, toolbox
-from ops.deploy.releases import Release
+from ops.deploy.release import Release
 from ops.deploy.swarm import Swarm
 from ops.lock import STATE
 from ops.problems import Problem, problem

@@ -10,7 +10,7 @@ from typing import Any
 from ops import console
 from ops.console import few
 from ops.deploy import data, reach, releases, stack, toolbox
-from ops.deploy.releases import SCALE, Release
+from ops.deploy.release import SCALE, Release
 from ops.deploy.swarm import Swarm, proxy_label
 from ops.problems import problem
 

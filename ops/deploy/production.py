@@ -6,14 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ops import ROOT, console, database_url, env, newenv, ports
 from ops.env import Settings
 from ops.problems import problem
-
-if TYPE_CHECKING:
-    from ops.deploy.releases import Release
 
 PREFIX = "PROD_"
 # Those of a developer's machine; production has its own, under PROD_, or none.
@@ -99,9 +95,10 @@ def local(settings: Settings) -> Production:
     return _checked(settings, stack_name(settings, local=True), chosen, "")
 
 
-def with_ports(trial: Production, before: "Release | None") -> Production:
-    """A trial is not to be in anybody's way: the ports that it has, or some that are free."""
-    http, https = (before.values[key] for key in PORTS) if before else map(str, _free_ports())
+def with_ports(trial: Production, before: Mapping[str, str] | None) -> Production:
+    """A trial is not to be in anybody's way: the ports that it has by the values of the release
+    before, or some that are free."""
+    http, https = (before[key] for key in PORTS) if before else map(str, _free_ports())
     return replace(trial, values={**trial.values, **port_values(http, https)})
 
 

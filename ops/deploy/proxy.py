@@ -6,7 +6,7 @@ from pathlib import Path
 from ops import docker, process
 from ops.deploy import toolbox
 from ops.deploy.pages import Check
-from ops.deploy.releases import Release
+from ops.deploy.release import Release
 from ops.deploy.swarm import Swarm
 from ops.lock import STATE
 from ops.problems import problem

@@ -5,7 +5,7 @@ import json
 from ops import console
 from ops.deploy import objects, ranges
 from ops.deploy.production import Production
-from ops.deploy.releases import Release
+from ops.deploy.release import Release
 from ops.problems import problem
 
 

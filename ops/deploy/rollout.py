@@ -25,7 +25,7 @@ from ops.deploy.attempt import Attempt
 from ops.deploy.lock import one_deploy
 from ops.deploy.plan import Migrations, Plan
 from ops.deploy.production import Production
-from ops.deploy.releases import Release
+from ops.deploy.release import Release
 from ops.deploy.source import Commit
 from ops.deploy.swarm import Swarm
 from ops.env import Settings
@@ -81,7 +81,8 @@ def run(settings: Settings, asked: Asked) -> None:
     purpose = swarm.Purpose(wanted.values["CADDY_IMAGE"], hosts, bool(wanted.registry))
     nodes = swarm.find(where, asked.yes, purpose)
     if asked.local:
-        wanted = production.with_ports(wanted, releases.current(wanted.stack))
+        serves = releases.current(wanted.stack)
+        wanted = production.with_ports(wanted, serves.values if serves else None)
     deploy = Deploy(settings, asked, commit, wanted, where, nodes, _notes(missing))
     _refuse(deploy)
     if only_shown:
@@ -138,7 +139,7 @@ def _planned(deploy: Deploy, image: str) -> Plan:
     commit, last = deploy.commit, releases.last_number(deploy.wanted.stack)
     # A shallow clone does not know its repository: it is taken for the one that is there.
     repository = commit.repository or (before.values["REPOSITORY"] if before else "")
-    release = releases.new(deploy.wanted, image, commit.id, repository, last + 1)
+    release = Release.of(deploy.wanted, image, commit.id, repository, last + 1)
     stack.refuse_unlabelled(release)
     if before and release.is_like(before):  # another scale is no other version
         release = before.with_values(WEB_REPLICAS=release.values["WEB_REPLICAS"])

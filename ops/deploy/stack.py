@@ -8,16 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ops import docker, env, process, temporary
 from ops.console import few
 from ops.deploy import swarm
 from ops.deploy.objects import NAMESPACE
+from ops.deploy.release import Release
 from ops.problems import Problem, problem
-
-if TYPE_CHECKING:
-    from ops.deploy.releases import Release
 
 RELEASE, BEFORE = "deploy.release", "deploy.before"  # labels of our services
 REPOSITORY = "deploy.repository"
@@ -89,13 +87,13 @@ class Service:
         return self.running == self.replicas and not olds and self.update in ("", *GOOD)
 
 
-def roll(release: "Release") -> None:
+def roll(release: Release) -> None:
     """Hand a release to Swarm and wait until it serves."""
     apply(release)
     wait(release.stack, [f"{release.stack}_{name}" for name in rendered(release)])
 
 
-def end_others(release: "Release") -> None:
+def end_others(release: Release) -> None:
     """End the services of ours that it has not. Only when it serves: until then the containers of
     before need their pooler, and the way back their database."""
     names = {f"{release.stack}_{name}" for name in rendered(release)}
@@ -110,7 +108,7 @@ def serves(stack: str) -> bool:
     return bool(web and web.running)
 
 
-def refuse_unlabelled(release: "Release") -> None:
+def refuse_unlabelled(release: Release) -> None:
     """Raise if a service of the compose files would be none of ours later on."""
     if bare := [name for name, text in rendered(release).items() if f"{RELEASE}:" not in text]:
         raise problem("DEP31", services=few(bare))
@@ -121,13 +119,13 @@ def strangers(stack: str) -> list[str]:
     return [one.name for one in services(stack) if RELEASE not in one.labels]
 
 
-def apply(release: "Release") -> None:
+def apply(release: Release) -> None:
     """Hand a release to Swarm, which rolls to it."""
     with release.written_out() as paths:
         _deploy(release, paths)
 
 
-def _deploy(release: "Release", paths: Sequence[str]) -> None:
+def _deploy(release: Release, paths: Sequence[str]) -> None:
     known = set(env.known_keys())
     inherited = {key: value for key, value in os.environ.items() if key not in known}
     # A name without a slash is an image of this one node.
@@ -140,7 +138,7 @@ def _deploy(release: "Release", paths: Sequence[str]) -> None:
         raise problem("DEP17", stack=release.stack)
 
 
-def apply_copy(release: "Release", name: str) -> None:
+def apply_copy(release: Release, name: str) -> None:
     """Start the web of a release once more, as a service of another name: only who asks for that
     name is answered by it. What it may need, and is not there yet, is started as well."""
     single = release.with_values(WEB_REPLICAS="1", WEB_WORKERS="1")
@@ -158,7 +156,7 @@ def apply_copy(release: "Release", name: str) -> None:
         _deploy(release, [str(file)])
 
 
-def rendered(release: "Release") -> dict[str, str]:
+def rendered(release: Release) -> dict[str, str]:
     """Each service as Swarm would get it, with the names of its secrets and configs, and without
     what makes no other container: its scale, and the number of the release."""
     plain = release.with_values(WEB_REPLICAS="1", REPOSITORY="")
@@ -166,7 +164,7 @@ def rendered(release: "Release") -> dict[str, str]:
     return {name: _named(part, release) for name, part in _services(text).items()}
 
 
-def _config(release: "Release", values: Mapping[str, str]) -> str:
+def _config(release: Release, values: Mapping[str, str]) -> str:
     """The compose files of a release as one, filled in."""
     with release.written_out() as paths:
         argv = ["docker", "stack", "config", *_as_flags(paths)]
@@ -187,7 +185,7 @@ def _services(text: str) -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-def _named(service: str, release: "Release") -> str:
+def _named(service: str, release: Release) -> str:
     """A service with the full names of the objects that it has."""
     kinds = ("SECRET", "CONFIG")
     keys = [f"{s.upper()}_{kind}" for s in re.findall(r"source: (\w+)", service) for kind in kinds]

@@ -15,7 +15,7 @@ from ops import docker, process
 from ops.client import Client
 from ops.deploy import jobs, reach
 from ops.deploy.production import CA
-from ops.deploy.releases import Release
+from ops.deploy.release import Release
 from ops.deploy.swarm import Swarm
 from ops.env import SYSTEM
 from ops.problems import Problem, problem

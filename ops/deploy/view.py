@@ -21,7 +21,7 @@ from ops.deploy import (
 from ops.deploy import logs as service_logs
 from ops.deploy.lock import one_deploy
 from ops.deploy.plan import Plan
-from ops.deploy.releases import Release
+from ops.deploy.release import Release
 from ops.deploy.stack import Service
 from ops.deploy.swarm import Swarm
 from ops.env import Settings

@@ -69,6 +69,10 @@ class DockerStack:
 
     settings: Settings
 
+    def with_values(self, values: Mapping[str, str]) -> "DockerStack":
+        """The stack as it would be with these values in `.env`, checked."""
+        return DockerStack(self.settings.with_values(values))
+
     def up(self) -> None:
         """Build what is stale, start what does not run, wait until all is healthy and migrated."""
         with one_at_a_time("up"):
@@ -305,7 +309,8 @@ def _migrate(settings: Settings) -> None:
         _wait_until_healthy(settings)
         answer = _answer(settings)
     if not answer.ready:
-        raise web_cause.of_running(settings, answer, (DockerStack(settings).web_log() or ""))
+        stack = DockerStack(settings)
+        raise web_cause.of_running(stack, answer, stack.web_log() or "")
     readiness.refuse(settings, answer)
 
 
@@ -408,7 +413,7 @@ def refuse_misfit(settings: Settings, db: dict[str, Any], image: dict[str, Any] 
         raise db_cause.other_version(major, wanted, offered["PG_MAJOR"], before)
     given = {name: settings.values[key] for name, key in MADE_WITH.items()}
     changed = any(made_with.get(name) != value for name, value in given.items())
-    if changed and not process.mode.dry and (cause := database.misfit(settings)):
+    if changed and not process.mode.dry and (cause := database.misfit(DockerStack(settings))):
         raise cause
 
 
@@ -423,7 +428,7 @@ def _refuse_left_behind(settings: Settings) -> None:
     named = settings.values["SQL_DATABASE"] == MAINTENANCE
     if named and settings.has_own_database and not process.mode.dry:
         DockerStack(settings).start_database()
-        if cause := database.left_behind(settings):
+        if cause := database.left_behind(DockerStack(settings)):
             raise cause
 
 
@@ -474,13 +479,14 @@ def cause_of(settings: Settings, container: Container) -> Problem | None:
     if "(unhealthy)" not in container.status:
         return None
     if container.service == "db":  # once it fits .env, its next health check will see so
-        return database.misfit(settings) or check.of(container)
+        return database.misfit(DockerStack(settings)) or check.of(container)
     if container.service != "web":
         return check.of(container)
     answer = readiness.ask(settings)  # its health check may lag behind
     if answer.ready:
         return check.of(container)
-    return web_cause.of_running(settings, answer, DockerStack(settings).web_log() or "")
+    stack = DockerStack(settings)
+    return web_cause.of_running(stack, answer, stack.web_log() or "")
 
 
 def _failing_check(settings: Settings, late: Sequence[Container]) -> Problem | None:
@@ -495,7 +501,7 @@ def _cause_of_death(settings: Settings, container: Container) -> Problem:
     if container.service == "db":
         return db_cause.of(settings, container)
     log = docker.last_lines(container, web_cause.LINES)
-    return web_cause.of(settings, log, container.status)
+    return web_cause.of(DockerStack(settings), log, container.status)
 
 
 def _late(settings: Settings, found: Mapping[str, Container], late: Sequence[Container]) -> Problem:
@@ -537,7 +543,7 @@ def _in_service(
     settings.service(service)
     container = docker.running(settings, service)
     if container:
-        database.settle(settings)
+        database.settle(DockerStack(settings))
         if service == "web":  # what it was made with may be the password before
             variables = {**variables, "SQL_PASSWORD": settings.values["SQL_PASSWORD"]}
         named = _exec(container, argv, list(variables))

@@ -56,6 +56,10 @@ class EmbeddedStack:
 
     settings: Settings
 
+    def with_values(self, values: Mapping[str, str]) -> "EmbeddedStack":
+        """The stack as it would be with these values in `.env`, checked."""
+        return EmbeddedStack(self.settings.with_values(values))
+
     def up(self) -> None:
         """Start what is not running, wait until the page answers and is migrated."""
         with one_at_a_time("up"):
@@ -142,7 +146,7 @@ class EmbeddedStack:
         """Those beside the server: where it does not run, it is started, and stopped after."""
         running = DB.pid()
         self.start_database()
-        database.settle(self.settings)
+        database.settle(self)
         _fit_database(self.settings)
         try:
             server = server_of(self.settings)
@@ -308,13 +312,14 @@ def _is_starting(inputs: str) -> bool:
 
 
 def _fit_database(settings: Settings) -> None:
-    if EmbeddedStack(settings).logs_in():
-        if cause := database.left_behind(settings):
+    stack = EmbeddedStack(settings)
+    if stack.logs_in():
+        if cause := database.left_behind(stack):
             raise cause
         return
-    if not database.facts(settings).databases:  # made a moment ago, or by a task that was ended
-        database.make(settings)
-    if cause := database.misfit(settings):
+    if not database.facts(stack).databases:  # made a moment ago, or by a task that was ended
+        database.make(stack)
+    if cause := database.misfit(stack):
         raise cause
 
 
@@ -326,7 +331,7 @@ def _migrate(settings: Settings) -> None:
         _waits_for_an_edit,
     )
     if not answer.ready:
-        raise web_cause.of_running(settings, answer, WEB.last_lines(web_cause.LINES))
+        raise web_cause.of_running(EmbeddedStack(settings), answer, WEB.last_lines(web_cause.LINES))
     readiness.refuse(settings, answer)
 
 
@@ -351,9 +356,11 @@ def _wait_for_web(settings: Settings) -> None:
         if WEB.pid() is None:
             if not ports.port_is_free(settings.web_port):  # taken in the moment of our start
                 raise ports.taken(settings.web_port)
-            raise web_cause.of(settings, WEB.last_lines(web_cause.LINES), "ended")
+            raise web_cause.of(EmbeddedStack(settings), WEB.last_lines(web_cause.LINES), "ended")
         if time.monotonic() > deadline:
-            raise web_cause.of_running(settings, answer, WEB.last_lines(web_cause.LINES))
+            raise web_cause.of_running(
+                EmbeddedStack(settings), answer, WEB.last_lines(web_cause.LINES)
+            )
         time.sleep(0.02)
 
 
@@ -469,7 +476,7 @@ def _need_database(settings: Settings) -> None:
     DB.refuse_of_another()
     if is_lost(settings):
         raise problem("EMB08", processes=f"db (process {DB.pid()})")
-    database.settle(settings)
+    database.settle(EmbeddedStack(settings))
 
 
 def lost(settings: Settings) -> dict[str, str]:

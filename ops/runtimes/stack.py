@@ -23,6 +23,9 @@ class Stack(Protocol):
     def settings(self) -> Settings:
         """Those that it was made of; a changed `.env` is another stack."""
 
+    def with_values(self, values: Mapping[str, str]) -> Stack:
+        """The stack as it would be with these values in `.env`, checked."""
+
     def up(self) -> None:
         """Start what is not running, wait until the page answers and is migrated."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import env, newenv, process
+from ops import env, newenv, process, runtimes
 from ops.checks import Finding, dotenv
 from ops.env import Settings
 
@@ -56,7 +56,7 @@ def edit(file: Path, *, without: tuple[str, ...] = (), added: str = "") -> None:
 
 
 def check() -> list[Finding]:
-    return dotenv.check(env.load())
+    return dotenv.check(runtimes.of(env.load()))
 
 
 def found(code: str) -> list[Finding]:
@@ -88,7 +88,7 @@ def test_one_that_inv_has_just_made_is_good(here: Path, monkeypatch: pytest.Monk
 def test_one_that_is_not_there_under_dry(here: Path) -> None:
     loaded = env.load()
     (here / ".env").unlink()
-    assert dotenv.check(loaded) == [Finding(".env", "not made yet")]
+    assert dotenv.check(runtimes.of(loaded)) == [Finding(".env", "not made yet")]
 
 
 # Who can read it
@@ -233,7 +233,7 @@ WEAK = [
 @pytest.mark.parametrize(("key", "value", "why"), WEAK)
 def test_a_weak_secret(key: str, value: str, why: str, host: str) -> None:
     names = {"SQL_USER": "the-user-of-the-shop", "SQL_DATABASE": "the-data-of-the-shop"}
-    findings = dotenv.check(settings(**names, SQL_HOST=host, **{key: value}))
+    findings = dotenv.check(runtimes.of(settings(**names, SQL_HOST=host, **{key: value})))
     [finding] = [it for it in findings if it.problem]
     assert finding.problem
     assert (finding.subject, finding.problem.code, finding.fix) == (key, "ENV12", None)
@@ -245,7 +245,7 @@ def test_a_weak_secret(key: str, value: str, why: str, host: str) -> None:
     ("key", "value"), [("SECRET_KEY", KEY[:50]), ("SQL_PASSWORD", PASSWORD[:12])]
 )
 def test_a_secret_that_is_just_long_enough(key: str, value: str) -> None:
-    findings = dotenv.check(settings(**{key: value}))
+    findings = dotenv.check(runtimes.of(settings(**{key: value})))
     assert not [it for it in findings if it.problem]
 
 
@@ -308,13 +308,13 @@ def test_in_the_repository_of_a_folder_above(
 
 def test_another_owner() -> None:
     owner = os.geteuid()
-    [finding] = [it for it in dotenv.check(settings(APP_UID="4321")) if it.problem]
+    [finding] = [it for it in dotenv.check(runtimes.of(settings(APP_UID="4321"))) if it.problem]
     assert finding.problem
     assert finding.problem.code == "ENV15"
     assert f"is 4321, this folder belongs to user {owner}" in str(finding.problem)
 
 
 def test_embedded_asks_for_no_owner() -> None:
-    findings = dotenv.check(settings(APP_UID="4321", RUNTIME="embedded"))
+    findings = dotenv.check(runtimes.of(settings(APP_UID="4321", RUNTIME="embedded")))
     assert "APP_UID" not in [it.subject for it in findings]
     assert not [it for it in findings if it.problem]

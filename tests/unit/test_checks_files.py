@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import env
 from ops.checks import Finding, files
 
-SETTINGS = env.settings_from("COMPOSE_PROJECT_NAME=shop\nSECRET_KEY=x\nSQL_PASSWORD=x\n")
 ROOT_ALONE = pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files away")
 OURS = os.geteuid()
 
@@ -33,12 +31,12 @@ def lock(folder: Path, name: str, named: str, locked: str | None) -> None:
 
 
 def finding(subject: str) -> Finding:
-    [found] = [it for it in files.check(SETTINGS) if it.subject == subject]
+    [found] = [it for it in files.check() if it.subject == subject]
     return found
 
 
 def test_nothing_wrong_and_each_check_says_what_it_saw() -> None:
-    found = files.check(SETTINGS)
+    found = files.check()
     assert [it.subject for it in found] == ["files", "tasks", "requirements", "disk"]
     assert not [it for it in found if it.problem or it.fix]
     assert found[0].fact == f"all 3 belong to {pwd.getpwuid(OURS).pw_name}"

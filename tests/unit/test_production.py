@@ -9,7 +9,7 @@ import pytest
 
 from ops import env
 from ops.deploy import plan, production, releases, stack
-from ops.deploy.releases import Release
+from ops.deploy.release import Release
 from ops.problems import Problem
 
 LONG = "0123456789-" * 4
@@ -32,7 +32,7 @@ def made(**values: str) -> production.Production:
 
 
 def release(number: int = 1, **values: str) -> Release:
-    return releases.new(made(**values), "shop-web:abc", "abc", "0f0f", number)
+    return Release.of(made(**values), "shop-web:abc", "abc", "0f0f", number)
 
 
 def test_secrets_are_production_s_own_and_no_value() -> None:
