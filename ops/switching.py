@@ -9,12 +9,12 @@ def switch(settings: Settings, name: str) -> Settings:
     env.check_runtime(name)
     if name == settings.runtime:
         return settings
-    engine = docker.engine_answers()
-    if name == "docker" and not engine:
+    answers = docker.engine_answers()
+    if name == "docker" and not answers:
         raise docker.diagnose("docker version")
     if name == "docker":
         docker.refuse_unfit()
-    if not settings.in_containers or engine:
+    if not settings.in_containers or answers:
         runtimes.of(settings).down()
     if process.mode.dry:
         console.say(f"RUNTIME in .env would be {name}")

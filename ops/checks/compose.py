@@ -31,20 +31,20 @@ STOPPED = (0, *process.INTERRUPTED, 255)
 def check(stack: Stack) -> list[Finding]:
     """Everything that the engine can be asked, whatever is up."""
     settings = stack.settings
-    engine = _engine()
-    if engine.problem:  # what such a one says further is not to be relied on
-        return [engine]
+    asked = _engine()
+    if asked.problem:  # what such a one says further is not to be relied on
+        return [asked]
     found = docker.all_containers(settings)
     services = {c.service: c for c in found if c.one_off != "True"}
     web = services.get("web")
     volume = named_volume.name_of(settings)
     there = docker.inspect(images.web_image(settings), volume)
     if not any(container.running for container in found):
-        before = [engine, *_folder(settings), *_network(settings)]
+        before = [asked, *_folder(settings), *_network(settings)]
         if any(finding.problem for finding in before):
             return before
     return [
-        engine,
+        asked,
         _port(settings, web),
         *(_service(stack, name, services) for name in settings.services),
         *_own_services(settings, services),

@@ -107,8 +107,8 @@ def psql(settings: Settings, context: str, *, local: bool, arguments: list[str])
     """psql on the stack's database, on our own terminal."""
     found = target(settings, context, local=local)
     with toolbox.client(found.release(), found.nodes) as client:
-        history = {"PSQL_HISTORY": "/tmp/history"}  # nothing else in there can be written to
-        toolbox.attach(client.container, ["psql", *arguments], {**client.variables, **history})
+        kept = {"PSQL_HISTORY": "/tmp/history"}  # nothing else in there can be written to
+        toolbox.attach(client.container, ["psql", *arguments], {**client.variables, **kept})
 
 
 def backup(settings: Settings, context: str, *, local: bool) -> None:

@@ -36,8 +36,8 @@ def test_the_end_of_a_container_is_known_to_the_fraction(
 def test_what_lets_in_whom_the_socket_is_closed_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, user: str, said: str, unsaid: str
 ) -> None:
-    with socket.socket(socket.AF_UNIX) as engine:
-        engine.bind(str(tmp_path / "docker.sock"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "docker.sock"))
         (tmp_path / "docker.sock").chmod(mode)
         monkeypatch.delenv("DOCKER_HOST", raising=False)
         monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
