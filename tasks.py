@@ -1,10 +1,12 @@
-"""Every command that a user can type. This file declares; `ops/` acts."""
+"""Every command that a user can type. This file declares; `packages/djup` acts."""
 
 from invoke.collection import Collection
 from invoke.context import Context
 
-from ops import console, env, runtimes
-from ops.cli import remainder, task
+from djup.checkout import env
+from djup.cli.program import remainder, task
+from djup.stack import runtimes
+from djup.terminal import console
 
 STACK, DJANGO, DATA = "The stack", "Django", "The data"
 PRODUCTION, CODE = "Production", "The code"
@@ -26,21 +28,23 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
 
     It ends when every service is healthy; again on a stack that is up, it changes nothing.
     """
-    from ops import copies, database, locks, options, requirements
+    from djup.code import locks, requirements
+    from djup.stack import accounts, copied
+    from djup.terminal import options
 
     locks.finish()
-    copies.end_forgotten()
-    settings = copies.settle(env.load_any(runtime))
-    copies.tell_of_slips(settings)
+    copied.end_forgotten()
+    settings = copied.settle(env.load_any(runtime))
+    copied.tell_of_slips(settings)
     if port:
-        settings = copies.move_to_port(settings, options.port(port))
+        settings = copied.move_to_port(settings, options.port(port))
     if runtime:
-        from ops import switching
+        from djup.stack import switch
 
-        settings = switching.switch(settings, runtime)
+        settings = switch.switch(settings, runtime)
     requirements.tell_of_unlocked()
     stack = runtimes.of(settings)
-    database.settle(stack)
+    accounts.settle(stack)
     stack.up()
     console.answer(settings.url)
 
@@ -55,8 +59,8 @@ def down(c: Context) -> None:
 @task(group=STACK, help={"json": "for scripts"})
 def status(c: Context, json: bool = False) -> None:
     """What runs, in which state, and at which URL."""
-    from ops.data import snapshots
-    from ops.status import as_text
+    from djup.data import snapshots
+    from djup.stack.status import as_text
 
     stack = runtimes.of(env.load())
     found = snapshots.with_fitting(stack, stack.status())
@@ -72,7 +76,7 @@ def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
 
     Every check that applies, whatever is up or down; exit code 1 if anything is wrong.
     """
-    from ops import doctor as checks
+    from djup.doctor import doctor as checks
 
     checks.run(fix, json)
 
@@ -83,7 +87,7 @@ def explain(c: Context, code: str) -> None:
 
     inv explain DB02
     """
-    from ops import explain as page
+    from djup.doctor import explain as page
 
     page.run(code)
 
@@ -98,7 +102,7 @@ def explain(c: Context, code: str) -> None:
 )
 def logs(c: Context, service: str = "", follow: bool = False, lines: str = "100") -> None:
     """What the services wrote."""
-    from ops.options import number
+    from djup.terminal.options import number
 
     settings = env.load()
     runtimes.of(settings).logs(service, follow, number("--lines", lines, "100"))
@@ -107,7 +111,7 @@ def logs(c: Context, service: str = "", follow: bool = False, lines: str = "100"
 @task(name="open", group=STACK)
 def open_page(c: Context) -> None:
     """Open the page in the browser."""
-    from ops import browser
+    from djup.host import browser
 
     browser.show(env.load().url)
 
@@ -139,7 +143,7 @@ def migrate(c: Context) -> None:
     inv migrate
     inv migrate -- notes zero
     """
-    from ops.causes import migrations
+    from djup.stack.causes import migrations
 
     migrations.by_hand(runtimes.of(env.load()), remainder())
 
@@ -195,13 +199,13 @@ def db_password(c: Context, new: bool = False) -> None:
 
     For when .env was edited, or made anew, after the database. With --new both get another one.
     """
-    from ops import database
+    from djup.stack import accounts
 
     stack = runtimes.of(env.load())
     if new:
-        stack = database.new_password(stack)
+        stack = accounts.new_password(stack)
     else:
-        database.set_password(stack)
+        accounts.set_password(stack)
     stack.up()
     console.answer(stack.settings.url)
 
@@ -212,10 +216,10 @@ def db_create(c: Context) -> None:
 
     As far as they are not there; all data stay.
     """
-    from ops import database
+    from djup.stack import accounts
 
     stack = runtimes.of(env.load())
-    database.create(stack)
+    accounts.create(stack)
     stack.up()
     console.answer(stack.settings.url)
 
@@ -227,7 +231,7 @@ def db_seed(c: Context, admin: bool = False) -> None:
     From fixtures/seed.json of the apps in project/, as far as it is not there yet. --admin takes
     ADMIN_USER, ADMIN_PASSWORD and ADMIN_EMAIL of .env; a user of that name stays as it is.
     """
-    from ops import seed
+    from djup.data import seed
 
     seed.run(env.load(), admin)
 
@@ -235,7 +239,7 @@ def db_seed(c: Context, admin: bool = False) -> None:
 @task(group=DATA, help={"json": "for scripts"})
 def volumes(c: Context, json: bool = False) -> None:
     """This project's volumes: name, size, age, mounted by."""
-    from ops.volumes import as_text
+    from djup.host.volumes import as_text
 
     settings = env.load()
     found = runtimes.of(settings).volumes()
@@ -253,7 +257,7 @@ def db_backup(c: Context, to: str = "", verify: bool = False) -> None:
     inv db.backup --verify
     inv db.backup --to /media/stick/shop.dump
     """
-    from ops.data import backup
+    from djup.data import backup
 
     backup.run(env.load(), to, verify)
 
@@ -268,9 +272,9 @@ def db_backup(c: Context, to: str = "", verify: bool = False) -> None:
 )
 def db_backups(c: Context, keep: str = "", json: bool = False) -> None:
     """The backups: name, age, size, verified or not."""
-    from ops.data import pruning
+    from djup.data import prune
 
-    pruning.run(env.load(), keep, json)
+    prune.run(env.load(), keep, json)
 
 
 @task(
@@ -287,7 +291,7 @@ def db_restore(c: Context, name: str) -> None:
     inv db.restore main  (the snapshot named after the git branch main)
     inv db.restore dump.sql.gz
     """
-    from ops.data import restore
+    from djup.data import restore
 
     restore.run(env.load(), name)
 
@@ -295,7 +299,7 @@ def db_restore(c: Context, name: str) -> None:
 @task(name="snapshot", group=DATA, help={"name": "its name; as it is without, the git branch"})
 def db_snapshot(c: Context, name: str = "") -> None:
     """Copy the database within its server, in a moment."""
-    from ops.data import snapshots
+    from djup.data import snapshots
 
     snapshots.make(env.load(), name)
 
@@ -305,7 +309,7 @@ def db_snapshot(c: Context, name: str = "") -> None:
 )
 def db_snapshots(c: Context, remove: str = "", json: bool = False) -> None:
     """The snapshots, and the databases put aside."""
-    from ops.data import snapshots
+    from djup.data import snapshots
 
     snapshots.run(env.load(), remove, json)
 
@@ -327,7 +331,7 @@ def db_upgrade(c: Context, to: str = "", finish: bool = False, yes: bool = False
     inv db.upgrade --to 18
     inv db.upgrade --finish
     """
-    from ops.data import upgrade
+    from djup.data import upgrade
 
     upgrade.run(env.load(), to, finish, yes)
 
@@ -338,7 +342,7 @@ def undo(c: Context) -> None:
 
     That of a nuke, db.restore, db.upgrade or undo; so a second undo goes forward again.
     """
-    from ops.data import undo as acts
+    from djup.data import undo as acts
 
     acts.run(env.load())
 
@@ -356,9 +360,9 @@ def nuke(c: Context, yes: bool = False, backup: bool = True) -> None:
     It takes a backup, lists what goes, this project's alone, and asks for the project's name.
     inv undo brings the data back.
     """
-    from ops import removal
+    from djup.data import nuke
 
-    removal.run(env.load(), yes, backup)
+    nuke.run(env.load(), yes, backup)
 
 
 @task(
@@ -393,7 +397,7 @@ def deploy(
     inv deploy --plan
     inv deploy --local
     """
-    from ops.deploy import rollout
+    from djup.deploy import rollout
 
     asked = rollout.Asked(context, local, plan, allow_downtime, dirty, backup, check, yes)
     rollout.run(env.load(), asked)
@@ -402,9 +406,9 @@ def deploy(
 @task(name="status", group=PRODUCTION, help={**TARGET, "json": "for scripts"})
 def deploy_status(c: Context, context: str = "", local: bool = False, json: bool = False) -> None:
     """What is deployed, and what runs where."""
-    from ops.deploy import view
+    from djup.deploy import deployed
 
-    view.status(env.load(), context, local=local, as_json=json)
+    deployed.status(env.load(), context, local=local, as_json=json)
 
 
 @task(
@@ -416,7 +420,7 @@ def deploy_rollback(
     c: Context, context: str = "", local: bool = False, allow_downtime: bool = False
 ) -> None:
     """Go back to the release before."""
-    from ops.deploy import rollout
+    from djup.deploy import rollout
 
     rollout.back(env.load(), context, local=local, allow_downtime=allow_downtime)
 
@@ -442,11 +446,11 @@ def deploy_logs(
     ended: bool = False,
 ) -> None:
     """What a service wrote, on whatever node."""
-    from ops.deploy import view
-    from ops.options import number
+    from djup.deploy import deployed
+    from djup.terminal.options import number
 
     count = number("--lines", lines, "100")
-    view.logs(
+    deployed.logs(
         env.load(),
         context,
         local=local,
@@ -463,9 +467,9 @@ def deploy_psql(c: Context, context: str = "", local: bool = False) -> None:
 
     inv deploy.psql -- -c 'select 1'
     """
-    from ops.deploy import view
+    from djup.deploy import deployed
 
-    view.psql(env.load(), context, local=local, arguments=remainder())
+    deployed.psql(env.load(), context, local=local, arguments=remainder())
 
 
 @task(name="manage", group=PRODUCTION, rest=True, help=TARGET)
@@ -474,17 +478,17 @@ def deploy_manage(c: Context, context: str = "", local: bool = False) -> None:
 
     inv deploy.manage -- createsuperuser
     """
-    from ops.deploy import view
+    from djup.deploy import deployed
 
-    view.manage(env.load(), context, local=local, arguments=remainder())
+    deployed.manage(env.load(), context, local=local, arguments=remainder())
 
 
 @task(name="backup", group=PRODUCTION, help=TARGET)
 def deploy_backup(c: Context, context: str = "", local: bool = False) -> None:
     """Dump the deployed database into backups/ of this folder."""
-    from ops.deploy import view
+    from djup.deploy import deployed
 
-    view.backup(env.load(), context, local=local)
+    deployed.backup(env.load(), context, local=local)
 
 
 @task(
@@ -504,9 +508,9 @@ def deploy_restore(
 
     It goes into a new database, which then takes the other's place; that one is kept.
     """
-    from ops.deploy import view
+    from djup.deploy import deployed
 
-    view.restore(env.load(), context, local=local, which=name, yes=yes)
+    deployed.restore(env.load(), context, local=local, which=name, yes=yes)
 
 
 @task(
@@ -519,9 +523,9 @@ def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = 
 
     The history of releases goes as well, so there is none for deploy.rollback.
     """
-    from ops.deploy import view
+    from djup.deploy import deployed
 
-    view.down(env.load(), context, local=local, yes=yes)
+    deployed.down(env.load(), context, local=local, yes=yes)
 
 
 @task(
@@ -545,7 +549,7 @@ def run_tests(
     inv test --suite app
     inv test --suite app -- notes
     """
-    from ops import suites
+    from djup.code import suites
 
     suites.run(suite, strict, remainder(), quick, retry)
 
@@ -553,7 +557,7 @@ def run_tests(
 @task(group=CODE, help={"fix": "mend what can be mended by itself"})
 def lint(c: Context, fix: bool = False) -> None:
     """Format, lint, types, missing migrations."""
-    from ops import linters
+    from djup.code import linters
 
     linters.run(fix)
 
@@ -561,7 +565,7 @@ def lint(c: Context, fix: bool = False) -> None:
 @task(group=CODE, help={"upgrade": "take the newest versions that the .in files allow"})
 def lock(c: Context, upgrade: bool = False) -> None:
     """Compile requirements/*.in to locks with hashes."""
-    from ops import locks
+    from djup.code import locks
 
     locks.compile_all(upgrade)
 

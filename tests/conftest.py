@@ -1,4 +1,4 @@
-"""For all suites: `ops` and `tasks` come from this checkout, wherever pytest is called.
+"""For all suites: `djup` and `tasks` come from this checkout, wherever pytest is called.
 
 For those on real stacks: the runtimes. The contract and the faults run on every runtime, scenarios
 on their own; `--runtime` takes one alone.
@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parent)]
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("", "packages/djup/src", "packages/djup/tests/tools", "tests/tools")
+sys.path[:0] = [str(ROOT / folder) for folder in FOLDERS]
 
 from stacks import Docker, Embedded, Make, Runtime, maker  # noqa: E402
 

@@ -7,7 +7,7 @@ import pytest
 from deployed import Site, one_node
 from stacks import docker, eventually
 
-from ops import ROOT
+from djup import ROOT
 
 NOTES = "select text from notes_note order by text"
 

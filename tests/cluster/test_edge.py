@@ -17,7 +17,8 @@ import pytest
 from stacks import cut_off, docker, eventually, needs_root
 from tls import Authority
 
-from ops import ROOT, ports
+from djup import ROOT
+from djup.host import ports
 
 NAME, OTHER = NAMES = ("shop.example.org", "www.example.org")
 TRIAL = "localhost"

@@ -15,7 +15,7 @@ from deployed import Site
 from nodes import ThisMachine
 from stacks import Docker, Make, docker, eventually, needs_root
 
-from ops.deploy import ranges
+from djup.deploy.swarm import ranges
 
 ADDRESSES = ("10.0.0.5", "203.0.113.7")
 ROUTE = "10.201.0.0/16"  # the first range that would be taken

@@ -9,7 +9,7 @@ from deployed import Site, assert_none_failed, three_nodes
 from nodes import Cluster
 from stacks import Checkout, Docker, Make, docker, eventually
 
-from ops.deploy.production import digest
+from djup.deploy.production import digest
 
 pytestmark = three_nodes
 

@@ -10,7 +10,7 @@ import pytest
 from stacks import Checkout, Docker, docker
 from test_data_ends import DROP_ASIDE
 
-from ops.data import dumps
+from djup.data import dump_file
 
 # Somebody else's database: owners, grants, default rights and policies of roles that will be gone.
 THEIRS = r"""
@@ -75,7 +75,7 @@ def theirs(kept: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     packed = tool(kept, "sh", "-c", IN_A_FOLDER)
     subprocess.run(["tar", "-x", "-C", folder], input=packed, check=True)
     (folder / "sql.gz").write_bytes(gzip.compress((folder / "sql").read_bytes()))
-    (folder / "sql.zst").write_bytes(dumps.zstd().compress((folder / "sql").read_bytes()))
+    (folder / "sql.zst").write_bytes(dump_file.zstd().compress((folder / "sql").read_bytes()))
     kept.inv("psql", "--", "-v", "ON_ERROR_STOP=1", stdin=GONE)
     return folder
 

@@ -8,7 +8,8 @@ import pytest
 from stacks import Checkout, Embedded, Make
 from wheels import wheel
 
-from ops import ROOT, packages
+from djup import ROOT
+from djup.host import packages
 
 NO_INDEX = "http://127.0.0.1:9/simple"
 PROJECT = '[project]\nname = "{name}"\nversion = "1"\n'

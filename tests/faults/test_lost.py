@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from stacks import Checkout, Embedded, Make, eventually, is_alive
 
-from ops import postgres
+from djup.postgres import local_server
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +132,9 @@ def clean(stack: Checkout) -> None:
 @pytest.mark.fault("BAK16", "embedded")
 def test_a_server_that_somebody_else_started(up: Checkout) -> None:
     up.inv("down")
-    data, who = up.root / ".data" / "18" / "main", postgres.account()
+    data, who = up.root / ".data" / "18" / "main", local_server.account()
     account = {"user": who.uid, "group": who.gid, "extra_groups": ()} if who else {}
-    programs = Path(postgres.binaries(who))
+    programs = Path(local_server.binaries(who))
     argv = [programs / "postgres", "-D", data, "-k", data.parents[1] / "socket", "-h", ""]
     with subprocess.Popen(argv, cwd=data, stderr=subprocess.PIPE, text=True, **account) as theirs:
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from stacks import PROJECT_LABEL, Checkout, Docker, Make, Runtime, docker
 
-from ops.postgres import FULL
+from djup.postgres.local_server import FULL
 
 SMALL, ENOUGH, MORE = "20m", "100m", "400m"  # for no cluster, for one, for what is put into it
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)

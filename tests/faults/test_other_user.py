@@ -18,7 +18,7 @@ import pytest
 from stacks import Checkout, Embedded, Make
 from test_engine import Elsewhere
 
-from ops import ROOT
+from djup import ROOT
 
 USER = "daemon"  # has a name, for which PostgreSQL asks, and is not whom root's servers run as
 IDS = '"$(id -u):$(id -g)"'

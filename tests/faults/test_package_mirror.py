@@ -14,7 +14,7 @@ from mirror import PASSWORD, Mirror
 from stacks import Checkout, docker
 from test_images import edited
 
-from ops import ROOT
+from djup import ROOT
 
 LOCK = "requirements/build.txt"
 OURS = ("PIP_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_FIND_LINKS")

@@ -13,7 +13,7 @@ import checkout
 import pytest
 from stacks import Checkout, Docker, Embedded, Make, Runtime, docker
 
-from ops import packages
+from djup.host import packages
 
 LISTENER = """\
 import socket, sys, time

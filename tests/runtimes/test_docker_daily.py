@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from stacks import Checkout, Docker, Make, docker
 
-from ops import env
-from ops.deploy import production
+from djup.checkout import env
+from djup.deploy import production
 
 OWNER = 12345
 # What the three readers have to agree on; here it has to open the database as well.

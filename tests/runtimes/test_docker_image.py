@@ -17,8 +17,8 @@ import checkout
 import pytest
 from stacks import Docker, cut_off, docker, eventually, needs_root
 
-from ops import ROOT
-from ops.causes.web import NO_DATABASE, NOT_MIGRATED, SETTINGS
+from djup import ROOT
+from djup.stack.causes.web import NO_DATABASE, NOT_MIGRATED, SETTINGS
 
 SLOW_MIGRATION = """
 from django.db import migrations

@@ -17,7 +17,7 @@ import pytest
 from pooler import DATABASE, PASSWORD, POOL_SIZE, USER, Pooler
 from stacks import docker, eventually
 
-from ops import ROOT
+from djup import ROOT
 
 pytestmark = pytest.mark.runtime("docker")
 CLIENTS = 200

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from stacks import docker
 
-from ops import env
-from ops.problems import Problem
+from djup.checkout import env_file
+from djup.problems import Problem
+from djup.settings import dotenv
 
 pytestmark = pytest.mark.runtime("docker")
 ALPHABET = ["a", " ", "'", '"', "\\", "#", "$", "=", "{", "é", "n"]
 LENGTH = 3
-IMAGE = env.parse(env.EXAMPLE.read_text())["PYTHON_IMAGE"]
+IMAGE = dotenv.parse(env_file.EXAMPLE.read_text())["PYTHON_IMAGE"]
 ODD = [
     *("a\u00a0", "\u00a0a", "a\u2003", "a\u0085", "'\u00a0a\u00a0'", "🐘", "\ufeffa"),
     *("a:b", "[::1]", "a,b;c", "a&b|c", "!a", "~", "*", "%s", "a=b=c", "<a>", "(a)"),
@@ -41,7 +42,7 @@ def accepted() -> list[str]:
 
 def takes(raw: str) -> bool:
     try:
-        env.parse(f"K={raw}\n")
+        dotenv.parse(f"K={raw}\n")
     except Problem:
         return False
     return True
@@ -81,7 +82,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def differences(seen: dict[str, str], folder: Path) -> dict[str, tuple[str, str, str | None]]:
     """Key -> (its line in .env, what the toolkit reads, what the other reader saw)."""
-    ours = env.parse((folder / ".env").read_text())
+    ours = dotenv.parse((folder / ".env").read_text())
     raws = accepted()
     return {
         key: (raws[int(key[1:])], value, seen.get(key))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from stacks import Checkout, Docker, Make, Runtime, docker, eventually
 
-from ops import ROOT
+from djup import ROOT
 
 SLIM = "python:3.13-slim"
 DRIVER = "from django.db.backends.postgresql import psycopg_any as it; print(it.is_psycopg3)"

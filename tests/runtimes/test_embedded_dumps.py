@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ops import postgres
-from ops.client import Client
-from ops.data import contents, databases, dumps, load
-from ops.problems import Problem
+from djup.data import databases, dump_file, load
+from djup.postgres import contents, local_server
+from djup.postgres.client import Client
+from djup.problems import Problem
 
 pytestmark = pytest.mark.runtime("embedded")
 
@@ -117,7 +117,7 @@ class Server:
     def restore(self, path: Path, *, of_public: bool = False) -> None:
         """What it gives back is what was dumped, and the database itself is left alone."""
         self.client.ask(databases.NEW, PART=PART)
-        load.into(self.client, dumps.recognise(path), PART)
+        load.into(self.client, dump_file.recognise(path), PART)
         expected = self.held.tables
         if of_public:
             expected = {name: n for name, n in expected.items() if name.startswith("public.")}
@@ -129,8 +129,8 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with postgres.throwaway() as variables:
-        folder = str(postgres.binaries(postgres.account()))
+    with local_server.throwaway() as variables:
+        folder = str(local_server.binaries(local_server.account()))
         given = {**variables, "PGDATABASE": LIVE, "PGAPPNAME": "inv dumps"}
         client = Client("", folder, given, str(Path(variables["PGHOST"]).parent), "gzip:1")
         client.ask('\\getenv live PGDATABASE_\nCREATE DATABASE :"live";', PGDATABASE_=LIVE)
@@ -173,7 +173,7 @@ def test_archives(server: Server, folder: Path, kind: str, flags: Sequence[str])
 def test_former_versions(server: Server, file: Path) -> None:
     """Of roles, and from versions, that this server does not have."""
     server.client.ask(databases.NEW, PART=PART)
-    load.into(server.client, dumps.recognise(file), PART)
+    load.into(server.client, dump_file.recognise(file), PART)
     people = {"public.people": 3}
     expected = people if "public" in file.name else {**people, "shop.orders": 9}
     assert contents.read(server.client, PART).tables == expected
@@ -184,13 +184,13 @@ def test_former_versions(server: Server, file: Path) -> None:
 @pytest.mark.parametrize("flags", PACKED, ids=ids)
 def test_packed(server: Server, folder: Path, flags: Sequence[str], tmp_path: Path) -> None:
     plain = (folder / name("plain", flags)).read_bytes()
-    for suffix, pack in (("gz", gzip.compress), ("zst", dumps.zstd().compress)):
+    for suffix, pack in (("gz", gzip.compress), ("zst", dump_file.zstd().compress)):
         file = tmp_path / f"dump.{suffix}"
         file.write_bytes(pack(plain))
         server.restore(file, of_public="--schema=public" in flags)
     file.write_bytes(plain.replace(b"\n", b"\r\n"))  # as a copy through Windows may leave it
     server.client.ask(databases.NEW, PART=PART)
-    load.into(server.client, dumps.recognise(file), PART)
+    load.into(server.client, dump_file.recognise(file), PART)
 
 
 def test_what_would_leave_the_database_is_refused(server: Server, folder: Path) -> None:
@@ -210,4 +210,4 @@ def test_what_would_leave_the_database_is_refused(server: Server, folder: Path) 
         file.write_bytes(whole.replace(old, new, 1))
         server.client.ask(databases.NEW, PART=PART)
         with pytest.raises(Problem, match="BAK05"):
-            load.into(server.client, dumps.recognise(file), PART)
+            load.into(server.client, dump_file.recognise(file), PART)

@@ -9,7 +9,9 @@ import checkout
 import pytest
 from stacks import Embedded
 
-from ops import packages, postgres, suites
+from djup.code import suites
+from djup.host import packages
+from djup.postgres import local_server
 
 APPS = ("shop", "blog", "users", "accounts", "core", "api", "pages", "polls", "orders", "tasks")
 COMMANDS = ("seed", "setup", "sync", "backup", "wait_for_db")
@@ -61,8 +63,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, embedded_runtime: Embedded
 @pytest.fixture(scope="module")
 def variables() -> Iterator[dict[str, str]]:
     """The environment of the project's tests, with a server of their own."""
-    with postgres.throwaway() as server:
-        yield postgres.clean_environment() | suites.django_variables(server)
+    with local_server.throwaway() as server:
+        yield local_server.clean_environment() | suites.django_variables(server)
 
 
 def manage(project: Path, *arguments: str, **environment: str) -> str:

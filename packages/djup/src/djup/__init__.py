@@ -1,0 +1,28 @@
+"""The toolkit: what the tasks are made of. Each folder imports from those above it alone.
+
+problems   what can fail: docs/problems.md, filled in
+terminal   what a person reads and answers
+host       this machine: processes, ports, files, the .venv
+settings   `.env` as data
+docker     an engine: what it holds of this project, why it does not answer
+checkout   this folder: its `.env`, made and read; hashes of its files
+postgres   servers and clients
+code       linters, suites, locks
+stack      the services, on every runtime
+data       backups, snapshots, restores, and what else moves rows
+deploy     Docker Swarm
+doctor     what is wrong here
+cli        the command line
+"""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[4]
+"""The checkout: the folder that holds tasks.py."""
+
+
+def is_checkout(folder: Path) -> bool:
+    """Whether a checkout of this toolkit is there, this one or another."""
+    # Asked with access(2): for a folder that we may not enter that is a no, not an error.
+    return all(os.access(folder / file, os.F_OK) for file in ("inv", "tasks.py"))

@@ -1,0 +1,1 @@
+"""This folder: its `.env`, read or created, and hashes of the files that make a stack."""

@@ -1,0 +1,117 @@
+"""How `.env` comes to be: `.env.example` with what has to be this checkout's own filled in."""
+
+import hashlib
+import os
+import re
+import secrets
+import string
+from pathlib import Path
+
+from djup import ROOT
+from djup.checkout import env_file
+from djup.docker import engine
+from djup.host import ports, process
+from djup.problems import problem
+from djup.settings import dotenv
+from djup.terminal import console
+
+LETTERS = string.ascii_letters + string.digits
+FIRST_PORT = 8000  # where `.env.example` names none
+
+
+def make(runtime: str = "") -> str:
+    """Write `.env` (0600) and return its text; under --dry the text alone.
+
+    Without a `runtime` it is docker if an engine answers. One that is there, but closed to us, is a
+    problem: the choice is the user's.
+    """
+    chosen = runtime or _runtime_of_this_machine()
+    example = env_file.EXAMPLE.read_text(encoding="utf-8")
+    text = _fill(example, _own_values(chosen, _first_port(example)))
+    if process.mode.dry:
+        console.say(".env would be made from .env.example")
+        return text
+    try:
+        return _write(text, asked=bool(runtime))
+    except OSError as error:
+        raise problem("ENV07", reason=error.strerror or str(error)) from error
+
+
+def _runtime_of_this_machine() -> str:
+    if engine.engine_answers():
+        return "docker"
+    if cause := engine.obstacle():
+        raise cause
+    return "embedded"
+
+
+def project_name(root: Path | None = None) -> str:
+    """This folder's name (or that of `root`) and a hash of its path: unlike that of any other
+    checkout."""
+    root = root or ROOT
+    folder = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).strip("-")[:32] or "project"
+    return f"{folder}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:6]}"
+
+
+def _first_port(example: str) -> int:
+    """From which port on a free one is looked for: a team has its own range in `.env.example`."""
+    found = re.search(r"(?m)^WEB_PORT=([0-9]{1,5})\s*$", example)
+    return int(found[1]) if found else FIRST_PORT
+
+
+def _own_values(runtime: str, first_port: int) -> dict[str, str]:
+    owner = ROOT.stat()
+    return {
+        "RUNTIME": runtime,
+        "COMPOSE_PROJECT_NAME": project_name(),
+        "CHECKOUT": dotenv.quoted(str(ROOT)),
+        "WEB_PORT": str(ports.free_port(first_port)),
+        "SECRET_KEY": random_word(64),
+        "SQL_PASSWORD": random_word(32),
+        "APP_UID": str(owner.st_uid),
+        "APP_GID": str(owner.st_gid),
+    }
+
+
+def random_word(length: int) -> str:
+    """A secret of letters and digits alone: every reader of `.env` sees the same."""
+    return "".join(secrets.choice(LETTERS) for _ in range(length))
+
+
+def _fill(example: str, own: dict[str, str]) -> str:
+    for key, value in own.items():
+        example = env_file.with_value(example, key, value)
+    return example
+
+
+def _write(text: str, *, asked: bool) -> str:
+    part = env_file.ENV.with_name(f".env.part{os.getpid()}")
+    part.touch(0o600, exist_ok=False)
+    try:
+        part.write_text(text, encoding="utf-8")
+        if os.geteuid() == 0:  # under sudo: it is the owner of the checkout who will edit it
+            os.chown(part, ROOT.stat().st_uid, ROOT.stat().st_gid)
+        os.link(
+            part, env_file.ENV
+        )  # unlike a rename, never over one that a second `inv` has just made
+    except FileExistsError:
+        return env_file.ENV.read_text(encoding="utf-8")
+    finally:
+        part.unlink()
+    _say_what_was_chosen(text, asked=asked)
+    return text
+
+
+def _say_what_was_chosen(text: str, *, asked: bool) -> None:
+    chosen = dict(line.split("=", 1) for line in text.splitlines() if re.match("[A-Z]", line))
+    console.say(
+        f".env made from .env.example: project {chosen['COMPOSE_PROJECT_NAME']}, "
+        f"runtime {chosen['RUNTIME']}, port {chosen['WEB_PORT']}, own random secrets"
+    )
+    if chosen["RUNTIME"] == "embedded" and not asked:
+        console.say(
+            "No Docker engine answers, so PostgreSQL runs embedded, from a wheel. "
+            "Once one does, this switches: inv up --runtime docker"
+        )
+    elif chosen["APP_UID"] == "0":
+        console.say("this folder belongs to root, so the web container runs as root as well")

@@ -1,0 +1,75 @@
+"""The settings of this checkout: `.env` read, created where there is none, and checked."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from djup import ROOT
+from djup.checkout import create, env_file
+from djup.host import ownership
+from djup.problems import Problem, problem
+from djup.settings import database_url, dotenv
+from djup.settings.settings import Settings, check, check_runtime
+
+
+def load() -> Settings:
+    """The settings of this checkout; makes `.env` where there is none (not under --dry).
+
+    A problem if `.env` is another checkout's, from which it was copied.
+    """
+    settings = load_any()
+    if folder := original(settings):
+        raise problem("ENV09", folder=str(folder), project=settings.project)
+    return settings
+
+
+def load_any(runtime: str = "") -> Settings:
+    """The same, whosoever it is; made for this `runtime` where it is not there."""
+    ownership.refuse_closed()
+    if runtime:
+        check_runtime(runtime)
+    there = env_file.ENV.exists()
+    return settings_from(env_file.read(env_file.ENV) if there else create.make(runtime))
+
+
+def original(settings: Settings) -> Path | None:
+    """The checkout that `.env` was copied from: the one it was made for, if that still has it."""
+    folder = Path(settings.values["CHECKOUT"])
+    if not folder.is_absolute() or folder == ROOT or not (folder / ".env").exists():
+        return None
+    try:
+        theirs = dotenv.parse(env_file.read(folder / ".env"))
+    except Problem:  # whatever is wrong with it there, it is there
+        return folder
+    return folder if theirs.get("COMPOSE_PROJECT_NAME") == settings.project else None
+
+
+def known_keys() -> list[str]:
+    """The keys of `.env.example`."""
+    return list(dotenv.parse(env_file.read(env_file.EXAMPLE)))
+
+
+def missing_keys() -> list[str]:
+    """Those that `.env` lacks."""
+    there = dotenv.parse(env_file.read(env_file.ENV)) if env_file.ENV.exists() else {}
+    return [key for key in known_keys() if there and key not in there]
+
+
+def settings_from(text: str) -> Settings:
+    """`text` as an `.env` of this checkout: checked, with the defaults of `.env.example`."""
+    own = dotenv.parse(text)
+    defaults = dotenv.parse(env_file.read(env_file.EXAMPLE))
+    values = own | {key: own.get(key) or default for key, default in defaults.items()}
+    values |= _by_url(values)
+    given = frozenset(key for key in own if own[key] == values[key])
+    settings = Settings(values, given)
+    check(settings)
+    return settings
+
+
+def _by_url(values: Mapping[str, str]) -> dict[str, str]:
+    """What DATABASE_URL says, if it is set; a key of `.env` that says otherwise is a problem."""
+    found = database_url.values(values["DATABASE_URL"]) if values["DATABASE_URL"] else {}
+    for key in ("SQL_HOST", "SQL_SSLMODE", "SQL_SSLROOTCERT"):  # those that are empty by default
+        if values[key] and found.get(key, values[key]) != values[key]:
+            raise problem("ENV06", key=key, allowed="empty, or what DATABASE_URL says")
+    return found

@@ -1,0 +1,65 @@
+"""Whether what runs is what the files say: hashes, and the note that a good `up` leaves behind."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from djup import ROOT
+from djup.checkout import web_env
+from djup.host.checkout_lock import STATE
+from djup.settings.settings import Settings
+
+IMAGE_FILES = ("compose/web", "compose/dev.yaml", "requirements/base.txt", "requirements/build.txt")
+NOTE = STATE / "up.json"
+
+
+def image_inputs(settings: Settings) -> str:
+    """A hash of all that the web image is built from, as in its label build.inputs."""
+    values = (settings.values[key] for key in ("PYTHON_IMAGE", "SYSTEM_PACKAGES"))
+    return _hash(_files(IMAGE_FILES), *values)
+
+
+def stack_inputs(settings: Settings) -> str:
+    """A hash of all that the containers are made from: `.env` without what is production's, compose
+    files, image."""
+    env = settings.child_environment()
+    missing = {key: env[key] for key in settings.values if key not in settings.own}
+    defaults = web_env.without_production(missing)
+    composed = settings.values["COMPOSE_FILE"].split(settings.values["COMPOSE_PATH_SEPARATOR"])
+    return _hash(_files(composed), web_env.text(), json.dumps(defaults), image_inputs(settings))
+
+
+def embedded_inputs() -> str:
+    """A hash of all that the embedded runtime's processes are started from: `.env` without what is
+    production's, packages."""
+    return _hash(_files(("requirements/embedded.txt",)), web_env.text())
+
+
+def remember(inputs: str, configs: Mapping[str, str]) -> None:
+    """Note that these inputs made containers with these config hashes (one for each service)."""
+    part = NOTE.with_suffix(".part")
+    part.write_text(json.dumps({"inputs": inputs, "configs": dict(configs)}))
+    part.replace(NOTE)
+
+
+def is_current(inputs: str, configs: Mapping[str, str]) -> bool:
+    """Whether containers with these config hashes are what these inputs made at the last `up`."""
+    try:
+        return bool(json.loads(NOTE.read_text()) == {"inputs": inputs, "configs": dict(configs)})
+    except (OSError, ValueError):
+        return False
+
+
+def _files(names: Iterable[str]) -> list[Path]:
+    found = (ROOT / name for name in names)
+    return [
+        file for path in found for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+    ]
+
+
+def _hash(files: Iterable[Path], *values: str) -> str:
+    digest = hashlib.sha256()
+    for part in (*(f.read_bytes() for f in files if f.is_file()), *(v.encode() for v in values)):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:16]

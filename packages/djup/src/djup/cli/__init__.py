@@ -1,0 +1,1 @@
+"""The command line: Invoke, flags that every task has, and errors as sentences."""

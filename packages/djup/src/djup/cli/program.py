@@ -1,0 +1,172 @@
+"""Between Invoke and `ops`: tasks that obey --dry and end with a sentence, and a grouped list."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NoReturn
+
+from invoke.collection import Collection
+from invoke.exceptions import Exit, ParseError
+from invoke.program import Program
+from invoke.tasks import Task
+from invoke.tasks import task as invoke_task
+from invoke.util import helpline
+
+from djup.host import ownership, packages, process
+from djup.host.packages import InstallFailed
+from djup.host.process import ChildFailed, Interrupted
+from djup.problems import Problem, problem
+from djup.terminal import console
+
+
+class Command(Task[Callable[..., None]]):
+    """A task in a group of `inv --list`; `rest` says that it takes what stands after `--`."""
+
+    def __init__(
+        self, body: Callable[..., None], group: str = "", rest: bool = False, **options: Any
+    ) -> None:
+        super().__init__(body, **options)
+        self.group, self.rest = group, rest
+        self.typed_as = ""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with _by_itself():
+            self._run(*args, **kwargs)
+
+    def _run(self, *args: Any, **kwargs: Any) -> None:
+        run = args[0].config.run
+        process.mode.dry, process.mode.echo = run.dry, run.echo
+        packages.dry = run.dry
+        console.typed.task = self.typed_as
+        try:
+            if remainder() and not self.rest:
+                raise problem("TASK01", task=self.typed_as)
+            super().__call__(*args, **kwargs)
+        except Problem as caught:
+            raise _end_with(caught) from caught
+        except InstallFailed as failed:
+            raise _end_with(
+                problem("PKG01", failed.evidence, what=failed.what, fix=failed.mend)
+            ) from failed
+        except BrokenPipeError:
+            raise  # is no problem: see djup.cli.entry
+        except OSError as error:
+            raise _end_with(ownership.of(error)) from error
+        except Interrupted as ended:
+            raise Exit(INTERRUPTED, code=ended.code) from ended
+        except ChildFailed as failed:
+            raise Exit(code=failed.code) from failed
+        except KeyboardInterrupt:
+            raise Exit(INTERRUPTED, code=130) from None
+        finally:
+            if os.geteuid() == 0:
+                ownership.give_back()
+
+
+@contextmanager
+def _by_itself() -> Iterator[None]:
+    """What a task sets for the process ends with it: the next one of the same command line speaks
+    to the engine that it would speak to alone, and words its problems as it would alone."""
+    states = [vars(process.mode), vars(console.typed)]
+    before, environment = [dict(state) for state in states], dict(os.environ)
+    try:
+        yield
+    finally:
+        for state, was in zip(states, before, strict=True):
+            state.update(was)
+        if environment != os.environ:
+            os.environ.clear()
+            os.environ.update(environment)
+
+
+def _end_with(cause: Problem) -> Exit:
+    return Exit(console.as_typed(str(cause)), code=1)
+
+
+INTERRUPTED = "interrupted; the same command works again"
+ESCAPES = ("manage", "compose")  # nobody means these without a command of their own
+HINT = """\
+What belongs to the command itself stands after --, as in: inv manage -- createsuperuser
+All tasks: inv --list    One of them: inv --help TASK"""
+task = partial(invoke_task, klass=Command)
+
+
+def remainder() -> list[str]:
+    """What stands after the first `--`, word for word: Invoke's own loses the quoting."""
+    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+
+
+class Tasks(Program):
+    """Invoke's program with the task list in groups, and as the answer to a bare `inv`."""
+
+    def create_config(self) -> None:
+        super().create_config()
+        # Invoke would leave out, without a word, the second of two equal ones: inv down up down.
+        self.config.tasks.dedupe = False
+
+    def print_version(self) -> None:
+        from importlib.metadata import version
+
+        print(f"Invoke {version('invoke')}")
+
+    def parse_tasks(self) -> None:
+        try:
+            super().parse_tasks()
+        except ParseError as error:
+            said = _of_arguments(error) or f"{error}{self._meant(error)}\n{HINT}"
+            raise ParseError(console.as_typed(said), error.context) from error
+        first, *others = [context.name for context in self.tasks] or [""]
+        if first in ESCAPES and others:
+            said = f"{first} and {others[0]} would be two tasks here.\n{HINT}"
+            raise ParseError(console.as_typed(said))
+
+    def _meant(self, error: ParseError) -> str:
+        """A task or a flag that looks like the one that is not known."""
+        from difflib import get_close_matches
+
+        unknown = re.search("No idea what '(.+)' is", str(error))
+        flags = error.context.flags if error.context else ()
+        names = [*flags, *self.scoped_collection.task_names]
+        close = get_close_matches(unknown[1], names, n=1) if unknown else []
+        return f" Did you mean {close[0]}?" if close else ""
+
+    def no_tasks_given(self) -> NoReturn:
+        self.list_tasks()
+        raise Exit
+
+    def list_flat(self) -> None:
+        groups: dict[str, list[tuple[str, str | None]]] = {}
+        for full, aliases in self.scoped_collection.task_names.items():
+            name = min((full, *aliases), key=len)  # a collection's default goes by its name
+            task = self.scoped_collection[name]
+            groups.setdefault(task.group, []).append((name, helpline(task)))
+        for group, pairs in groups.items():
+            print(f"{group}\n")
+            self.print_columns(pairs)
+        print("inv --help TASK explains one; inv --dry TASK shows its commands and runs none.")
+
+
+def _of_arguments(error: ParseError) -> str:
+    """What lacks a value, and what to type; '' where a word is not known."""
+    task = (error.context and error.context.name) or ""
+    if flag := re.match(r"Flag <Argument: (\w+).* needed value", str(error)):
+        what = f"--{flag[1].replace('_', '-')}"
+        said, typed = f"{what} needs a value", f"{what} VALUE"
+    elif error.context and "required positional" in str(error):
+        typed = " ".join(str(one.name).upper() for one in error.context.missing_positional_args)
+        said = f"{task} needs a {typed}"
+    else:
+        return ""
+    return f"{said}. Type: inv {task} {typed}\nAll that it takes: inv --help {task}"
+
+
+def run(namespace: Collection) -> None:
+    """Run the tasks of `namespace` that the command line names."""
+    sys.argv[0] = "inv"
+    for full, aliases in namespace.task_names.items():
+        name = min((full, *aliases), key=len)  # a collection's default goes by its name
+        namespace[name].typed_as = name
+    Tasks(namespace=namespace, binary="inv", binary_names=["inv"]).run()

@@ -1,0 +1,1 @@
+"""What is done with the code: linters, suites, and the locks of the requirements."""

@@ -1,0 +1,40 @@
+"""`inv lint`: format, lint, types, and models without a migration."""
+
+import os
+
+from djup.host import packages, process
+from djup.host.process import ChildFailed
+from djup.terminal import console
+
+# Migrations are looked for on an empty SQLite in memory: no database is needed for that.
+SQLITE = {
+    "DEBUG": "1",
+    "SQL_ENGINE": "django.db.backends.sqlite3",
+    "SQL_DATABASE": ":memory:",
+    "DATABASE_URL": "",
+}
+
+
+def run(fix: bool) -> None:
+    """Run every linter, then say what they found; `fix` lets ruff mend what it can."""
+    packages.ensure("lint")
+    python = ".venv/bin/python"
+    ruff = [python, "-m", "ruff"]
+    linters = {  # format last of ruff's two: what a fix removes may leave lines to be closed up
+        "style": [*ruff, "check", *(["--fix"] if fix else []), "."],
+        "format": [*ruff, "format", *([] if fix else ["--check"]), "."],
+        "types": [python, "-m", "mypy"],
+        "migrations": [python, "project/manage.py", "makemigrations", "--check", "--dry-run"],
+    }
+    codes = {}
+    for name, argv in linters.items():
+        codes[name] = process.attach(argv, env=os.environ | SQLITE)
+        if process.mode.interrupted:
+            raise KeyboardInterrupt
+    if process.mode.dry:
+        return
+    outcomes = {name: "FAILED" if code else "passed" for name, code in codes.items()}
+    console.say("\n" + console.table(("LINTER", "OUTCOME"), list(outcomes.items())))
+    if any(codes.values()):
+        console.say("inv lint --fix mends what can be mended by itself")
+        raise ChildFailed(1)

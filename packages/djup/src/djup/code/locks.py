@@ -1,0 +1,98 @@
+"""`inv lock`: from requirements/*.in, which people write, to *.txt, which machines install."""
+
+import os
+import shutil
+from pathlib import Path
+
+from djup import ROOT
+from djup.code import unhashable
+from djup.host import package_index, packages, process
+from djup.host.checkout_lock import STATE, one_at_a_time
+from djup.problems import problem
+
+# The lowest version that the launcher accepts; each lock holds for it and all later ones.
+PYTHON_VERSION = "3.11"
+FOLDER = ROOT / "requirements"
+PART = STATE / "locks.part"  # while they are compiled
+DONE = STATE / "locks"  # all compiled, and not all in place
+
+
+def compile_all(upgrade: bool) -> None:
+    """Compile every lock, with hashes for all platforms; on any failure all stay as they were.
+
+    All of them may be installed into one .venv, so each has to agree with those before it; the
+    project's own packages come first.
+    """
+    packages.ensure("build")
+    for path in sorted(FOLDER.glob("*.in")):
+        unhashable.refuse(path)
+    with one_at_a_time("lock"):
+        finish()
+        try:
+            _compile_beside(upgrade)
+        finally:
+            shutil.rmtree(PART, ignore_errors=True)
+
+
+def _compile_beside(upgrade: bool) -> None:
+    _begin()
+    done: list[str] = []
+    for name in sorted(_names(), key=lambda name: name != "base"):
+        _compile(name, done, upgrade)
+        done.append(name)
+    if not process.mode.dry:
+        with process.unbroken():
+            PART.rename(DONE)
+            finish()
+
+
+def finish() -> None:
+    """Put compiled locks in place; a task that was killed on the way has left some."""
+    if process.mode.dry or not DONE.exists():
+        return
+    for lock in DONE.iterdir():
+        lock.replace(FOLDER / lock.name)
+    DONE.rmdir()
+
+
+def _begin() -> None:
+    if process.mode.dry:
+        return
+    shutil.rmtree(PART, ignore_errors=True)
+    PART.mkdir()
+    for name in _names():  # uv keeps the versions that it finds there
+        if (lock := FOLDER / f"{name}.txt").exists():
+            shutil.copy2(lock, PART)
+
+
+def _names() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.in"))
+
+
+def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
+    options = ["--universal", "--generate-hashes", "--quiet", "--python-version", PYTHON_VERSION]
+    header = ["--custom-compile-command", "inv lock", *(["--upgrade"] if upgrade else [])]
+    here = str(PART.relative_to(ROOT))
+    others = [word for it in agreeing_with for word in ("-c", f"{here}/{it}.txt")]
+    files = ["--output-file", f"{here}/{name}.txt", f"requirements/{name}.in"]
+    argv = [".venv/bin/uv", "pip", "compile", *options, *header, *others, *files]
+    process.show(argv)
+    if process.mode.dry:
+        return
+    done = process.run(argv, env=package_index.environment())
+    process.stop_if_interrupted(done.code)
+    if done.code:
+        said = packages.told(done.err + done.out)
+        raise problem("PKG04", said, file=f"requirements/{name}.in", fix=packages.mend_of(said))
+    _tidy(PART / f"{name}.txt", here)
+
+
+def _tidy(lock: Path, here: str) -> None:
+    """Have it name its inputs where they will be, and belong to whom the folder belongs to."""
+    if not lock.exists():
+        return
+    text = lock.read_text(encoding="utf-8").replace(f"{here}/", "requirements/")
+    lock.write_text(text, encoding="utf-8")
+    unhashable.refuse_locked(lock)
+    if os.geteuid() == 0:
+        os.chown(lock, FOLDER.stat().st_uid, FOLDER.stat().st_gid)

@@ -1,0 +1,173 @@
+"""A backup: the project's database dumped into backups/, read back, and on request restored."""
+
+import hashlib
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from djup.data import backups, databases, load
+from djup.data.backups import Backup
+from djup.data.databases import Beside
+from djup.host import process
+from djup.host.checkout_lock import one_at_a_time
+from djup.postgres import contents
+from djup.postgres.client import Client, last_error
+from djup.postgres.contents import Contents
+from djup.problems import problem
+from djup.settings.settings import Settings
+from djup.stack import runtimes
+from djup.terminal import console
+from djup.terminal.progress import bar
+
+
+def run(settings: Settings, to: str, verify: bool) -> None:
+    """Make a backup, in backups/ or as the file `to`; say what it is."""
+    databases.refuse_without_data(settings)
+    with one_at_a_time("db.backup"), runtimes.of(settings).client() as client:
+        if process.mode.dry:
+            process.show(client.command("pg_dump", *_arguments(client, "SNAPSHOT"))[0])
+            return
+        backup = make(settings, client, "asked for", target=_target(to))
+        if verify:
+            check(settings, client, backup)
+    console.answer(str(backup.dump))
+
+
+def make(
+    settings: Settings,
+    client: Client,
+    reason: str,
+    *,
+    other: Beside | None = None,
+    target: Path | None = None,
+) -> Backup:
+    """Dump the project's database, or another beside it, to a file that appears under its name
+    when it is whole and has been read back. The caller holds the lock."""
+    client.refuse_newer_server()
+    database = other.database if other else client.database
+    backups.make_folder()
+    backups.remove_parts()
+    part = Path(f"{target}.part") if target else backups.FOLDER / f"{settings.project}.part"
+    try:
+        dump = _write(client, database, part)
+        label = other.name if other else ""
+        path = target or backups.free_name(settings.project, dump.contents.migrations, label)
+        note = asdict(other.note) if other else {}
+        return _keep(settings, part, path, dump, database=database, note=note, reason=reason)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check(settings: Settings, client: Client, backup: Backup) -> None:
+    """Restore it into a database of its own, compare, and note that it is verified; or raise."""
+    backups.refuse_damaged(backup)
+    with databases.new_part(settings, client) as part:
+        load.archive(client, backup.dump, part, expected=backup.contents.bytes)
+        found = contents.differences(backup.contents, contents.read(client, part), exact=False)
+    if found:
+        raise problem("BAK08", "\n".join(found[:8]), name=backup.name)
+    backups.mark_verified(backup)
+    console.say(f"verified: {words(backup.contents)} came back")
+
+
+def words(held: Contents) -> str:
+    """`12 tables, 3,400 rows`."""
+    return f"{len(held.tables)} tables, {held.rows:,} rows"
+
+
+@dataclass(frozen=True)
+class Dump:
+    """What was written: how many bytes, their SHA-256, and what was in the database."""
+
+    size: int
+    sha256: str
+    contents: Contents
+
+
+class Sink:
+    """Writes a file, and knows its size and SHA-256 as it goes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.size, self.sha256 = file, 0, hashlib.sha256()
+
+    def take(self, piece: bytes) -> None:
+        """Write a piece."""
+        self.file.write(piece)
+        self.sha256.update(piece)
+        self.size += len(piece)
+
+
+def _write(client: Client, database: str, part: Path) -> Dump:
+    """The dump as a part, on disk for good, and the contents at the same moment."""
+    part.touch(0o600)
+    with client.session(database) as session, part.open("wb") as file:
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\nSELECT pg_export_snapshot();"
+        [snapshot] = session.ask(begin)
+        contents.begin(session)
+        sink = Sink(file)
+        with bar("dumping", lambda: sink.size, 0):
+            argv = _arguments(client, snapshot)
+            done = client.receive(sink.take, "pg_dump", *argv, database=database)
+        if done.code:
+            raise problem("BAK06", reason=last_error(done.err))
+        held = contents.answer(session)
+        file.flush()
+        os.fsync(file.fileno())
+    _read_back(client, part)
+    return Dump(sink.size, sink.sha256.hexdigest(), held)
+
+
+def _arguments(client: Client, snapshot: str) -> tuple[str, ...]:
+    return ("--format=custom", f"--compress={client.compression}", f"--snapshot={snapshot}")
+
+
+def _read_back(client: Client, part: Path) -> None:
+    """Its table of contents, as a restore would read it; that of an empty database has no entry."""
+    done = client.send(load.feed(part), "pg_restore", "--list")
+    if done.code or not done.out.strip():
+        raise problem("BAK06", reason=last_error(done.err))
+
+
+def _keep(settings: Settings, part: Path, path: Path, dump: Dump, **facts: Any) -> Backup:
+    """The manifest first, then the rename: what is named .dump is whole."""
+    backup = Backup(
+        dump=path,
+        number=backups.next_number(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        project=settings.project,
+        contents=dump.contents,
+        size=dump.size,
+        sha256=dump.sha256,
+        verified=False,
+        **facts,
+    )
+    backups.write_manifest(backup)
+    part.replace(path)
+    _sync(path.parent)
+    console.say(f"backup {backup.name}: {words(dump.contents)}, {console.size(dump.size)}")
+    return backup
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _target(to: str) -> Path | None:
+    """The file that was asked for; in a folder that is there, and not there itself, nor its
+    manifest, unless a killed task has left that."""
+    if not to:
+        return None
+    path = Path(to).expanduser().absolute()
+    if not path.parent.is_dir():
+        raise problem("BAK10", path=str(path), why="is in a folder that does not exist")
+    manifest = backups.manifest_of(path)
+    for taken in (path, manifest):
+        if taken.exists() and not (taken == manifest != path and backups.read(path)):
+            raise problem("BAK10", path=str(taken), why="is there already")
+    return path

@@ -1,0 +1,91 @@
+"""`inv nuke`: a backup, the question before anything is removed for good, and the check after."""
+
+from collections.abc import Sequence
+
+from djup.data import backup, databases, undo
+from djup.data.backups import Backup
+from djup.host import ownership, process
+from djup.host.checkout_lock import one_at_a_time
+from djup.problems import Problem, problem
+from djup.settings.settings import Settings
+from djup.stack import runtimes
+from djup.terminal import consent, console
+
+Rows = Sequence[tuple[str, str, str]]
+
+
+def run(settings: Settings, yes: bool, with_backup: bool) -> None:
+    """Back up, list what goes, ask for the project's name, remove it, check that it is gone."""
+    stack = runtimes.of(settings)
+    with one_at_a_time("nuke"):
+        doomed: Rows = stack.inventory()
+        if not doomed:
+            console.say(f"nothing of {settings.project} is here")
+            _say_what_stays(settings, [])
+            return
+        refuse_unasked(yes)
+        saved = _save(settings, with_backup) if stack.has_data() else []
+        confirm(settings.project, [*doomed, *map(_row, saved)], yes)
+        if process.mode.dry:
+            return
+        if saved:
+            undo.remember(settings, "nuke", backups=[made.name for made in saved])
+        stack.remove_all()
+        check(settings.project, [name for _, name, _ in stack.inventory()])
+        _say_what_stays(settings, saved)
+
+
+def _save(settings: Settings, with_backup: bool) -> list[Backup]:
+    """A backup of each database of the server, the project's own first."""
+    if process.mode.dry:
+        return []
+    if not with_backup:
+        console.say("no backup is made: nothing will bring the data back")
+        return []
+    try:
+        with runtimes.of(settings).client() as client:
+            others = databases.besides(settings, client)
+            return [
+                backup.make(settings, client, "before nuke", other=other)
+                for other in (None, *others)
+            ]
+    except (Problem, OSError) as error:
+        why = error if isinstance(error, Problem) else ownership.of(error)
+        raise problem("BAK16", why=why.what, fix=why.mend) from error
+
+
+def _row(saved: Backup) -> tuple[str, str, str]:
+    held = saved.contents
+    return ("database", saved.database, f"{console.size(held.bytes)}, {backup.words(held)}")
+
+
+def refuse_unasked(yes: bool, task: str = "nuke", removes: str = "all of it") -> None:
+    """Raise where a question would have nobody to answer it, before anything is done in vain."""
+    if not (yes or process.mode.dry or consent.can_be_asked()):
+        raise problem("TASK02", task=task, removes=removes)
+
+
+def confirm(project: str, doomed: Rows, yes: bool, task: str = "nuke") -> None:
+    """List what goes (kind, name, size) and have the project's name typed, or raise."""
+    console.say(console.table(("WILL BE REMOVED", "NAME", "SIZE"), doomed))
+    if yes or process.mode.dry:
+        return
+    question = "All data listed here will be removed. To go on, type the name"
+    if (typed := consent.typed(question, project)) != project:
+        raise problem("TASK03", typed=repr(typed), task=task)
+
+
+def check(project: str, left: Sequence[str]) -> None:
+    """Say that all is gone, or raise with what is `left`."""
+    if left:
+        raise problem("TASK04", left=", ".join(left))
+    console.say(f"{project} is gone; .env and the files of this folder stay")
+
+
+def _say_what_stays(settings: Settings, saved: Sequence[Backup]) -> None:
+    if saved:
+        console.say("the data are in backups/; inv undo brings them back")
+    if not settings.has_own_database:
+        console.say(f"the database on {settings.values['SQL_HOST']} was not touched")
+    if unused := runtimes.of(settings).data_that_stay():
+        console.say(f"Data that this stack does not use now stay as well: {', '.join(unused)}")

@@ -1,0 +1,61 @@
+"""`inv db.backups`: the list, and on request all but the newest of each database removed."""
+
+from collections import Counter
+
+from djup.data import backups, undo
+from djup.data.backups import Backup
+from djup.host.checkout_lock import one_at_a_time
+from djup.settings.settings import Settings
+from djup.terminal import console
+from djup.terminal.options import number
+
+NEWEST, VERIFIED, NEEDED = "newest", "newest verified", "needed by inv undo"
+
+
+def run(settings: Settings, keep: str, as_json: bool) -> None:
+    """List them, those past the newest `keep` of each database removed first."""
+    if keep:
+        with one_at_a_time("db.backups"):
+            _prune(settings, int(number("--keep", keep, "5")))
+    found = backups.all_of()
+    console.answer(backups.as_json(found) if as_json else backups.as_text(found))
+
+
+def _prune(settings: Settings, keep: int) -> None:
+    """Remove what no reason keeps, and say what went and why the others stay."""
+    there = backups.all_of()
+    kept = reasons(there, keep, undo.needed(settings))
+    for backup in there:
+        if backup.name not in kept:
+            backup.dump.unlink(missing_ok=True)  # first: a manifest alone is no backup
+            backups.manifest_of(backup.dump).unlink(missing_ok=True)
+            console.say(f"removed {backup.name}")
+    if kept:
+        console.say(f"kept {len(kept)}: {_words([b for b in there if b.name in kept], kept)}")
+
+
+def reasons(there: list[Backup], keep: int, needed: set[str]) -> dict[str, str]:
+    """Why each backup that stays does so, by its name; `there` has the newest first. Each database
+    counts by itself, and so does its newest verified one."""
+    found: dict[str, str] = {}
+    seen: Counter[tuple[str, ...]] = Counter()
+    for backup in there:
+        of = (backup.project, backup.database)
+        verified = (*of, VERIFIED) if backup.verified else of
+        seen.update({of, verified})
+        if seen[of] <= keep:
+            found[backup.name] = NEWEST
+        elif backup.verified and seen[verified] == 1:
+            found[backup.name] = VERIFIED
+        elif backup.name in needed:
+            found[backup.name] = NEEDED
+    return found
+
+
+def _words(kept: list[Backup], why: dict[str, str]) -> str:
+    """`2 newest of app in shop-3f9c, 1 needed by inv undo`."""
+    counted = Counter(
+        f"{NEWEST} of {one.database} in {one.project}" if why[one.name] == NEWEST else why[one.name]
+        for one in kept
+    )
+    return ", ".join(f"{count} {words}" for words, count in counted.items())

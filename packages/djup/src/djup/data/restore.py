@@ -1,0 +1,108 @@
+"""A restore: into a new database beside the current one, which then takes its place by rename."""
+
+import shutil
+from pathlib import Path
+
+from djup.data import backup as making
+from djup.data import backups, databases, dump_file, load, undo
+from djup.data.databases import Beside
+from djup.host import process
+from djup.host.checkout_lock import one_at_a_time
+from djup.postgres.client import Client
+from djup.problems import problem
+from djup.settings.settings import Settings
+from djup.stack import runtimes
+from djup.terminal import consent, console
+from djup.terminal.console import few
+
+# How much larger a database is than its dump; of our own the manifest knows.
+GROWTH = {"archive": 3, "plain": 1}
+
+
+def run(settings: Settings, which: str) -> None:
+    """Restore a backup, a snapshot or a dump; the database as it was is kept for undo."""
+    stack = runtimes.of(settings)
+    with one_at_a_time("db.restore"), stack.client() as client:
+        if process.mode.dry:
+            console.say(f"would restore {which} beside {client.database}, and swap the two")
+            return
+        _confirm_elsewhere(settings)
+        if _restore(settings, client, which):
+            console.say("the database as it was is kept; inv undo brings it back")
+        served = stack.web_log() is not None
+    if served:  # it reconnects by itself; the migrations that it needs may be missing
+        stack.up()
+
+
+def _restore(settings: Settings, client: Client, which: str) -> bool:
+    """Whether there was a database with anything in it, which is kept."""
+    known = {backup.name: backup for backup in backups.all_of()}
+    name = which.removesuffix(".dump")
+    if name in known:
+        return _from_dump(settings, client, known[name].dump)
+    snapshots = {one.name: one for one in databases.beside(client)}
+    if which in snapshots:
+        return _from_snapshot(settings, client, snapshots[which])
+    path = Path(which).expanduser().absolute()
+    if not which or not path.exists():
+        raise problem("BAK01", which=repr(which), known=few([*known, *snapshots]))
+    return _from_dump(settings, client, path)
+
+
+def _from_snapshot(settings: Settings, client: Client, source: Beside) -> bool:
+    _refuse_without_room(client, source.bytes)
+    note = undo.kept_note("restore")
+    aside = databases.named(client, note.name)
+    undo.remember(settings, "restore", database=aside)
+    databases.swap_copy(settings, client, source.database, note)
+    console.say(f"restored the snapshot {source.name}")
+    return undo.keeps(settings, client, aside)
+
+
+def _from_dump(settings: Settings, client: Client, path: Path) -> bool:
+    dump = dump_file.recognise(path)
+    backup = backups.read(path)
+    if backup:
+        backups.refuse_damaged(backup)
+    growth = GROWTH["archive" if dump.archive else "plain"]
+    _refuse_without_room(client, backup.contents.bytes if backup else _size(path) * growth)
+    with databases.new_part(settings, client) as part:
+        load.into(client, dump, part, backup.contents.bytes if backup else 0)
+        kept = undo.put_in_place(settings, client, part, "restore")
+    held = f": {making.words(backup.contents)}" if backup else ""
+    console.say(f"restored {path.name}{held}")
+    return kept
+
+
+def _refuse_without_room(client: Client, needed: int) -> None:
+    """Raise if the server's disk has no room for a second database of so many bytes."""
+    free = free_bytes(client)
+    if free is not None and free < needed:
+        raise problem("BAK09", needed=console.size(needed), free=console.size(free))
+
+
+def free_bytes(client: Client) -> int | None:
+    """What is free where the server has its data; None where that cannot be seen."""
+    if not client.data:
+        return None
+    if not client.container:
+        return shutil.disk_usage(client.data).free
+    told = client.run("df", "-Pk", client.data).out.splitlines()
+    return int(told[-1].split()[3]) * 1024 if told else None
+
+
+def _confirm_elsewhere(settings: Settings) -> None:
+    """A database that is not the stack's own is named by its host before it is replaced."""
+    if settings.has_own_database:
+        return
+    host = settings.values["SQL_HOST"]
+    if not consent.can_be_asked():
+        raise problem("BAK14", host=host)
+    question = f"This replaces the database on {host}. To go on, type the host's name"
+    if (typed := consent.typed(question, host)) != host:
+        raise problem("BAK15", typed=repr(typed))
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)

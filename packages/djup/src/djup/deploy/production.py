@@ -1,0 +1,348 @@
+"""Production, as `.env` describes it: what fills the compose files in, and the secrets."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from djup import ROOT
+from djup.checkout import env, env_file
+from djup.checkout.create import random_word
+from djup.host import ports
+from djup.problems import problem
+from djup.settings import database_url
+from djup.settings.settings import (
+    BOOLEANS,
+    SYSTEM,
+    TRUE,
+    Settings,
+    check_hosts,
+    check_number,
+    check_tls,
+)
+from djup.terminal import console
+
+PREFIX = "PROD_"
+# Those of a developer's machine; production has its own, under PROD_, or none.
+OWN_KEYS = ("SECRET_KEY", "SQL_PASSWORD")
+ELSEWHERE_KEYS = ("SQL_HOST", "SQL_SSLMODE", "SQL_SSLROOTCERT", "DATABASE_URL")
+ORIGINS = "CSRF_TRUSTED_ORIGINS"  # a developer's tunnel is not to be trusted in production
+# What the compose files are filled in with, word for word as it stands in `.env`.
+PLAIN_KEYS = (
+    *("SQL_ENGINE", "SQL_DATABASE", "SQL_USER"),
+    *("PYTHON_IMAGE", "SYSTEM_PACKAGES", "POSTGRES_IMAGE", "CADDY_IMAGE", "TLS", "MAX_BODY"),
+    *("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS", "WEB_MEMORY"),
+)
+PORTS = ("HTTP_PORT", "HTTPS_PORT")
+POOL_KEYS = ("POOL_SIZE", "PGBOUNCER_IMAGE")
+TLS_MODES = ("acme", "internal", "certificate")
+NAME = re.compile(r"(\*\.)?\w[\w-]*(\.\w[\w-]*)*")
+SIZE = re.compile(r"\d+(\.\d+)?([kmgt]i?)?b?", re.IGNORECASE)
+PATH = re.compile(r"/[!-~]*")  # as it is sent: what is not ASCII is written as %XX
+NO_FILE = "# none\n"
+SHORTEST_KEY = 50  # as project/config/env.py has it
+CA, SYSTEM_CA = "/etc/ca.pem", "/etc/ssl/certs/ca-certificates.crt"  # in the containers
+OWN_DATABASE = ("db", "5432")
+POOLER = {
+    "SQL_HOST": "pooler",
+    "SQL_PORT": "6432",
+    "SQL_SSLMODE": "",
+    "SQL_SSLROOTCERT": "",
+    "SQL_POOLED": "1",
+}
+# As Swarm's managers have it (MaxSecretSize and MaxConfigSize of moby/swarmkit).
+SECRET_BYTES, CONFIG_BYTES = 500 * 1024, 1000 * 1024
+ORIGIN = {
+    "secret_key": "SECRET_KEY of .env",
+    "sql_password": "SQL_PASSWORD of .env",
+    "settings": "the keys that you have added to .env, together,",
+    "tls_cert": "the file of TLS_CERT",
+    "tls_key": "the file of TLS_KEY",
+    "caddyfile": "compose/caddy/Caddyfile",
+    "ca": "the file of SQL_SSLROOTCERT",
+}
+
+
+@dataclass(frozen=True)
+class Production:
+    """A stack to be: its name, the registry that its image goes to ('' if none), its compose files
+    (under compose/), the values that these are filled in with, none of them secret, the contents of
+    its secrets and configs, by name, and the pages that a new version has to answer."""
+
+    stack: str
+    registry: str
+    files: tuple[str, ...]
+    values: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
+    configs: Mapping[str, str] = field(repr=False)
+    pages: tuple[str, ...] = ("/",)
+
+    @property
+    def has_own_database(self) -> bool:
+        return "prod/db.yaml" in self.files
+
+    @property
+    def image_name(self) -> str:
+        """The web image's, without its tag."""
+        name = f"{self.stack}-web"
+        return f"{self.registry}/{name}" if self.registry else name
+
+
+def of(settings: Settings) -> Production:
+    """What `.env` asks for: its values, and before them those whose keys begin with PROD_."""
+    theirs_alone = dict.fromkeys((*OWN_KEYS, *ELSEWHERE_KEYS, ORIGINS), "")
+    chosen = {**settings.values, **theirs_alone, **prefixed(settings)}
+    if chosen["DATABASE_URL"]:
+        chosen |= database_url.values(chosen["DATABASE_URL"])
+    if not chosen["DOMAIN"]:
+        raise problem("DEP02")
+    return _checked(settings, stack_name(settings, local=False), chosen, PREFIX)
+
+
+def local(settings: Settings) -> Production:
+    """The same on this machine, for a trial: on localhost, with a database of its own."""
+    chosen = dict(settings.values) | dict.fromkeys(ELSEWHERE_KEYS, "")
+    chosen |= {"DOMAIN": "localhost", "TLS": "internal", "REGISTRY": ""}
+    return _checked(settings, stack_name(settings, local=True), chosen, "")
+
+
+def with_ports(trial: Production, before: Mapping[str, str] | None) -> Production:
+    """A trial is not to be in anybody's way: the ports that it has by the values of the release
+    before, or some that are free."""
+    http, https = (before[key] for key in PORTS) if before else map(str, _free_ports())
+    return replace(trial, values={**trial.values, **port_values(http, https)})
+
+
+def port_values(http: str, https: str) -> dict[str, str]:
+    """The proxy's ports, and what a URL has of the latter."""
+    suffix = "" if https == "443" else f":{https}"
+    return {"HTTP_PORT": http, "HTTPS_PORT": https, "HTTPS_SUFFIX": suffix}
+
+
+def _free_ports() -> tuple[int, int]:
+    http = ports.free_port(8080)
+    return http, ports.free_port(max(8443, http + 1))
+
+
+def with_secrets(settings: Settings, *, keep: bool) -> Settings:
+    """The settings with production's own secrets; those that are new are written into `.env`."""
+    missing = missing_secrets(settings)
+    values = {key: random_word(64) for key in missing}
+    if missing and keep:
+        env_file.write_values(values)
+        console.say(f"made {' and '.join(missing)} at random, and wrote them into .env: keep it")
+    return settings.with_values(values)
+
+
+def stack_name(settings: Settings, *, local: bool) -> str:
+    """The name of the stack, whether it is deployed or not."""
+    if local:
+        return f"{settings.project}-local"
+    return settings.values["STACK"] or folder_name()
+
+
+def prefixed(settings: Settings) -> dict[str, str]:
+    """The keys that begin with PROD_, without that, as far as they have a value."""
+    return {
+        key.removeprefix(PREFIX): value
+        for key, value in settings.values.items()
+        if key.startswith(PREFIX) and value
+    }
+
+
+def missing_secrets(settings: Settings) -> list[str]:
+    """The keys of production's own secrets that `.env` has no value for, and could be made up."""
+    theirs = prefixed(settings)
+    elsewhere = theirs.get("SQL_HOST") or theirs.get("DATABASE_URL")
+    needed = OWN_KEYS[:1] if elsewhere else OWN_KEYS
+    return [PREFIX + key for key in needed if not theirs.get(key)]
+
+
+def folder_name() -> str:
+    """The folder's name as that of a stack."""
+    return re.sub(r"[^a-z0-9]+", "-", ROOT.name.lower()).strip("-")[:32] or "project"
+
+
+def names_of(domains: str) -> list[str]:
+    """The names in DOMAIN."""
+    return _words(domains)
+
+
+def _checked(settings: Settings, stack: str, chosen: Mapping[str, str], prefix: str) -> Production:
+    _check(stack, chosen, prefix)
+    secrets = {
+        "secret_key": chosen["SECRET_KEY"],
+        "sql_password": chosen["SQL_PASSWORD"],
+        "settings": json.dumps(_added(settings, chosen), sort_keys=True),
+        **_certificate(chosen),
+    }
+    configs = {"caddyfile": (ROOT / "compose/caddy/Caddyfile").read_text(), "ca": _ca(chosen)}
+    if chosen["POOL_SIZE"]:
+        secrets["userlist"] = _userlist(chosen["SQL_USER"], chosen["SQL_PASSWORD"])
+    _check_contents(secrets, SECRET_BYTES)
+    _check_contents(configs, CONFIG_BYTES)
+    values = _values(stack, chosen) | object_names(stack, secrets, configs)
+    registry = chosen["REGISTRY"].rstrip("/")
+    files = tuple(_files(chosen))
+    return Production(stack, registry, files, values, secrets, configs, tuple(_pages(chosen)))
+
+
+def _pages(chosen: Mapping[str, str]) -> list[str]:
+    """The paths that are asked for, each once."""
+    return list(dict.fromkeys(["/", *_words(chosen["DEPLOY_CHECK"])]))
+
+
+def _words(listed: str) -> list[str]:
+    return [word for word in re.split(r"[,\s]+", listed) if word]
+
+
+def _values(stack: str, chosen: Mapping[str, str]) -> dict[str, str]:
+    values = {key: chosen[key] for key in PLAIN_KEYS}
+    values |= {"STACK": stack, "DOMAIN": " ".join(names_of(chosen["DOMAIN"]))}
+    values["ALLOWED_HOSTS"] = ",".join(_allowed(name) for name in names_of(chosen["DOMAIN"]))
+    values["ACME_ACCOUNT"] = f"email {chosen['EMAIL']}" if chosen["EMAIL"] else ""
+    values |= port_values(chosen["HTTP_PORT"], chosen["HTTPS_PORT"])
+    return values | _way_to_database(chosen)
+
+
+def _way_to_database(chosen: Mapping[str, str]) -> dict[str, str]:
+    """DATABASE_*: the server itself, for jobs and backups; SQL_*: what the web connects to."""
+    host, port = (chosen["SQL_HOST"], chosen["SQL_PORT"]) if chosen["SQL_HOST"] else OWN_DATABASE
+    tls = {"SSLMODE": chosen["SQL_SSLMODE"], "SSLROOTCERT": chosen["SQL_SSLROOTCERT"]}
+    way = {"HOST": host, "PORT": port, **tls}
+    server = {f"DATABASE_{key}": value for key, value in way.items()}
+    server["DATABASE_CA"] = CA if _is_file(tls["SSLROOTCERT"]) else SYSTEM_CA
+    if not chosen["POOL_SIZE"]:
+        return server | {f"SQL_{key}": value for key, value in way.items()} | {"SQL_POOLED": ""}
+    # libpq looks at the authority then, PgBouncer would not.
+    looks = tls["SSLMODE"] == "require" and _is_file(tls["SSLROOTCERT"])
+    mode = {"POOLER_SSLMODE": "verify-ca" if looks else tls["SSLMODE"]}
+    return server | {key: chosen[key] for key in POOL_KEYS} | mode | POOLER
+
+
+def _is_file(root_certificate: str) -> bool:
+    return root_certificate not in ("", SYSTEM)
+
+
+def _ca(chosen: Mapping[str, str]) -> str:
+    """The certificates that a managed database is checked by, if they are in a file."""
+    name = chosen["SQL_SSLROOTCERT"]
+    return _pem("SQL_SSLROOTCERT", f"project/{name}") if _is_file(name) else NO_FILE
+
+
+def _allowed(name: str) -> str:
+    """A name of Caddy's as Django has it."""
+    return name.removeprefix("*") if name.startswith("*.") else name
+
+
+def _files(chosen: Mapping[str, str]) -> Iterable[str]:
+    if not chosen["SQL_HOST"]:
+        yield "db.yaml"
+    yield from ("web.yaml", "prod.yaml")
+    if not chosen["SQL_HOST"]:
+        yield "prod/db.yaml"
+    if chosen["POOL_SIZE"]:
+        yield "prod/pooler.yaml"
+    if chosen["NETWORK_ENCRYPTED"].strip().lower() in TRUE:
+        yield "prod/encryption.yaml"
+
+
+def _added(settings: Settings, chosen: Mapping[str, str]) -> dict[str, str]:
+    """The keys that the user has added to `.env`, as production has them."""
+    known = {*env.known_keys(), *OWN_KEYS}
+    added = {key for key in settings.own if key not in known}
+    names = {key.removeprefix(PREFIX) for key in added}
+    return {key: chosen[key] for key in names - known | {ORIGINS} if chosen.get(key)}
+
+
+def _userlist(user: str, password: str) -> str:
+    """PgBouncer's file of who may come in: in double quotes, with "" for one."""
+    quoted = ('"{}"'.format(word.replace('"', '""')) for word in (user, password))
+    return " ".join(quoted) + "\n"
+
+
+def _certificate(chosen: Mapping[str, str]) -> dict[str, str]:
+    """The files of a certificate of one's own, or what says that there are none."""
+    if chosen["TLS"] != "certificate":
+        return {"tls_cert": NO_FILE, "tls_key": NO_FILE}
+    return {
+        "tls_cert": _pem("TLS_CERT", chosen["TLS_CERT"]),
+        "tls_key": _pem("TLS_KEY", chosen["TLS_KEY"]),
+    }
+
+
+def _pem(key: str, name: str) -> str:
+    path = ROOT / Path(name).expanduser()
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if "-----BEGIN " not in text:
+        raise problem("DEP23", key=key, name=name) if name else problem("DEP23.empty", key=key)
+    return text
+
+
+def object_names(
+    stack: str, secrets: Mapping[str, str], configs: Mapping[str, str]
+) -> dict[str, str]:
+    """The variables of the compose files that name the secrets and configs: by their content, so
+    that another content is another object, to which Swarm rolls."""
+    kinds = (("SECRET", secrets), ("CONFIG", configs))
+    return {
+        f"{name.upper()}_{kind}": f"{stack}_{name}_{digest(f'{stack} {name} {text}')}"
+        for kind, contents in kinds
+        for name, text in contents.items()
+    }
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _check_contents(contents: Mapping[str, str], limit: int) -> None:
+    """Raise before anything is built where Swarm would take no secret or config of that size."""
+    for name, text in contents.items():
+        if (size := len(text.encode())) >= limit:
+            what = ORIGIN.get(name, name)
+            raise problem("DEP35", what=what, size=f"{size:,}", limit=f"{limit:,}")
+
+
+def _check_names_and_sizes(chosen: Mapping[str, str]) -> None:
+    """What Caddy and Swarm would find to be wrong only when the proxy has stopped for it."""
+    if wrong := [name for name in names_of(chosen["DOMAIN"]) if not NAME.fullmatch(name)]:
+        allowed = f"names such as shop.example.org, with commas between, and {wrong[0]} is none"
+        raise problem("ENV06", key="DOMAIN", allowed=allowed)
+    if wrong := [path for path in _words(chosen["DEPLOY_CHECK"]) if not PATH.fullmatch(path)]:
+        allowed = f"paths such as /shop/, with commas between, and {wrong[0]} is not one"
+        raise problem("ENV06", key="DEPLOY_CHECK", allowed=allowed)
+    for key in ("MAX_BODY", "WEB_MEMORY"):
+        if not SIZE.fullmatch(chosen[key]):
+            raise problem("ENV06", key=key, allowed="a size such as 512MB")
+
+
+def _check(stack: str, chosen: Mapping[str, str], prefix: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", stack):
+        allowed = "at most 40 of a-z, 0-9, _ and -, first no _ or -"
+        raise problem("ENV06", key="STACK", allowed=allowed)
+    check_tls(chosen, prefix)
+    if not chosen["SECRET_KEY"] or not chosen["SQL_PASSWORD"]:
+        key = "SECRET_KEY" if not chosen["SECRET_KEY"] else "SQL_PASSWORD"
+        raise problem("ENV05", key=prefix + key)
+    if len(chosen["SECRET_KEY"]) < SHORTEST_KEY:
+        allowed = f"{SHORTEST_KEY} characters or more"
+        raise problem("ENV06", key=f"{prefix}SECRET_KEY", allowed=allowed)
+    _check_names_and_sizes(chosen)
+    check_hosts(chosen, prefix)
+    if chosen["TLS"] not in TLS_MODES:
+        raise problem("ENV06", key="TLS", allowed=f"one of {', '.join(TLS_MODES)}")
+    for key, low, high in (
+        *(("HTTP_PORT", 1, 65535), ("HTTPS_PORT", 1, 65535), ("WEB_REPLICAS", 1, 1000)),
+        *(("WEB_WORKERS", 1, 64), ("WEB_THREADS", 1, 64)),
+    ):
+        check_number(chosen, key, low, high)
+    if chosen["POOL_SIZE"]:
+        check_number(chosen, "POOL_SIZE", 1, 10_000)
+    if chosen["NETWORK_ENCRYPTED"].strip().lower() not in BOOLEANS:
+        raise problem("ENV06", key="NETWORK_ENCRYPTED", allowed=f"one of {', '.join(BOOLEANS)}")

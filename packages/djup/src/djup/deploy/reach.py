@@ -1,0 +1,48 @@
+"""Hosts that a stack must reach, and a network of its own that hides them."""
+
+import json
+
+from djup.deploy.production import Production
+from djup.deploy.release import Release
+from djup.deploy.swarm import objects, ranges
+from djup.problems import problem
+from djup.terminal import console
+
+
+def hosts(wanted: Production) -> list[str]:
+    """The hosts that are named for the database, if it is elsewhere, and for the registry."""
+    database = [] if wanted.has_own_database else [wanted.values["DATABASE_HOST"]]
+    registry = wanted.registry.partition("/")[0].partition(":")[0]
+    return [*database, *([registry] if registry else [])]
+
+
+def refuse_hidden(wanted: Production) -> None:
+    """Raise if the database lies within a network of the stack; say so of keys that the user has
+    added. The registry is asked by the engine itself, which no overlay keeps from it."""
+    known = ranges.networks(*_of(wanted.stack))
+    if not wanted.has_own_database:
+        _refuse(ranges.addresses([wanted.values["DATABASE_HOST"]]), known)
+    for key, value in json.loads(wanted.secrets["settings"]).items():
+        _, name, range = ranges.hidden(ranges.written_in(value), known)
+        if name:
+            console.say(
+                f"beware: {key} in .env has an address within {range}, the network {name} of the "
+                "containers, which cannot reach it (docs/production.md#ranges-of-addresses)"
+            )
+
+
+def refuse_hidden_by(release: Release, error: str) -> None:
+    """The same of the address in libpq's words on why it could not connect: some names are known in
+    the containers alone."""
+    if not release.has_own_database:
+        _refuse(set(ranges.written_in(error)), ranges.networks(*_of(release.stack)))
+
+
+def _refuse(found: set[str], known: ranges.Known) -> None:
+    address, name, range = ranges.hidden(found, known)
+    if name:
+        raise problem("DEP44", key="PROD_SQL_HOST", address=address, network=name, within=range)
+
+
+def _of(stack: str) -> tuple[str, str]:
+    return "--filter", f"label={objects.NAMESPACE}={stack}"

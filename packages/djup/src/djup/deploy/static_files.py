@@ -1,0 +1,32 @@
+"""Static files that templates name and git ignores: known before an image is built."""
+
+import re
+from collections.abc import Iterator
+
+from djup import ROOT
+from djup.deploy.source import listed
+
+NAMED = re.compile(r"""\{%\s*static\s+(["'])([^"']+)\1""")
+FOLDER = "/static/"
+
+
+def left_out() -> dict[str, str]:
+    """Each name whose file lies in this folder alone, and a template that has it."""
+    files = [*listed("project")]
+    tracked = {file.partition(FOLDER)[2] for file in files if FOLDER in file}
+    found = {name: file for file in reversed(files) for name in _named_in(file)}
+    here = {name: file for name, file in found.items() if name not in tracked and _is_here(name)}
+    return dict(sorted(here.items()))
+
+
+def _named_in(file: str) -> Iterator[str]:
+    if "/templates/" in file and (ROOT / file).is_file():
+        text = (ROOT / file).read_text(errors="replace")
+        yield from (match[2] for match in NAMED.finditer(text))
+
+
+def _is_here(name: str) -> bool:
+    """Whether an app of this project has the file, or the project itself; of packages' files
+    nothing is known here."""
+    folders = (ROOT / "project").glob("**/static")
+    return any((folder / name).is_file() for folder in folders)

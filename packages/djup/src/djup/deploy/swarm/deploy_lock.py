@@ -1,0 +1,76 @@
+"""One deploy of a stack at a time, from whatever machine: the lock lies in the Swarm."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from djup.deploy.swarm import objects
+from djup.docker import engine
+from djup.host import process
+from djup.problems import problem
+
+ROLE = "lock"
+
+
+@contextmanager
+def one_deploy(stack: str) -> Iterator[None]:
+    """Hold the lock; who was killed on this machine has let go of it."""
+    if process.mode.dry:
+        yield
+        return
+    name = _name(stack)
+    if _is_killed(stack):
+        process.run(["docker", "config", "rm", name])
+    holder = {"host": socket.gethostname(), "pid": os.getpid()}
+    labels = ["--label", f"{objects.STACK}={stack}", "--label", f"{objects.KIND}={ROLE}"]
+    labels += [w for key, value in holder.items() for w in ("--label", f"deploy.{key}={value}")]
+    made = process.run(["docker", "config", "create", *labels, name, "-"], stdin="1")
+    if made.code and name in _held(stack):
+        unlock = engine.as_typed(f"config rm {name}")
+        raise problem("DEP09", stack=stack, by=_by(name), unlock=unlock)
+    if made.code:
+        raise engine.diagnose("docker config create", made.err)
+    try:
+        yield
+    finally:
+        process.clean_up(["docker", "config", "rm", name])
+
+
+def holder(stack: str) -> str:
+    """Who deploys at the moment, in words; '' if nobody does."""
+    held = _name(stack) in _held(stack) and not _is_killed(stack)
+    return _by(_name(stack)) if held else ""
+
+
+def _name(stack: str) -> str:
+    return f"{stack}_deploying"
+
+
+def _is_killed(stack: str) -> bool:
+    """Whether a process of this machine holds the lock, and is no more."""
+    import psutil  # slow to load
+
+    if _name(stack) not in _held(stack):
+        return False
+    found = _labels(_name(stack))
+    gone = not psutil.pid_exists(int(found.get("deploy.pid", 0)))
+    return found.get("deploy.host") == socket.gethostname() and gone
+
+
+def _held(stack: str) -> list[str]:
+    """The lock, if somebody holds it; `docker stack rm` does not take it along."""
+    return objects.names("config", stack, ROLE, label=objects.STACK)
+
+
+def _by(name: str) -> str:
+    found = _labels(name)
+    return (
+        f"process {found.get('deploy.pid', '?')} on {found.get('deploy.host', 'another machine')}"
+    )
+
+
+def _labels(name: str) -> dict[str, str]:
+    found = process.run(["docker", "config", "inspect", name])
+    return dict(json.loads(found.out)[0]["Spec"]["Labels"]) if not found.code else {}

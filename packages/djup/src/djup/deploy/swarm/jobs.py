@@ -1,0 +1,180 @@
+"""One-off services: they have what the stack's web has, and end by themselves."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from djup.deploy.production import CA
+from djup.deploy.release import Release
+from djup.deploy.swarm import swarm, swarm_stack
+from djup.deploy.swarm.objects import KIND, STACK
+from djup.docker import engine
+from djup.host import process
+from djup.problems import problem
+from djup.terminal import console
+
+USER = "10001:10001"
+SECRETS = ("secret_key", "sql_password", "settings")
+ENDED = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
+FETCH = "fetch"  # the one that every node has to do
+WAITING, WAIT_SECONDS = ("new", "pending"), 60
+PLAIN = ("SQL_ENGINE", "SQL_DATABASE", "SQL_USER")
+WAY = ("HOST", "PORT", "SSLMODE", "SSLROOTCERT")
+JOB = "job"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: whether well, what it wrote, and what Swarm says of a task that failed."""
+
+    good: bool
+    said: str
+    error: str
+
+
+def run(release: Release, name: str, command: Sequence[str]) -> Outcome:
+    """Run a command once, in the web's image, on whatever node."""
+    service = f"{release.stack}_job_{name}"
+    mode = ["--mode", "replicated-job"]
+    with _removed(service):
+        create(release, service, JOB, release.image, mode, command)
+        return _outcome(service)
+
+
+def fetch(release: Release, image: str) -> Outcome:
+    """Have every node fetch an image: what cannot be had is known before anything is stopped."""
+    service = f"{release.stack}_job_{FETCH}"
+    flags = ["--mode", "global-job", "--restart-condition", "none", "--with-registry-auth"]
+    with _removed(service):
+        _create(release.stack, service, JOB, [*flags, "--entrypoint", "true", image])
+        return _outcome(service)
+
+
+def finish_left(stack: str) -> None:
+    """Wait for what a killed deploy has left at work: a migration is not to be done behind the back
+    of who looks at the database now."""
+    for service in names(stack, JOB):
+        if not service.endswith(FETCH):
+            console.say(f"waiting for {service}, which a killed deploy has begun ...")
+            _wait(service)
+        _remove(service)
+
+
+def create(
+    release: Release,
+    name: str,
+    role: str,
+    image: str,
+    flags: Sequence[str],
+    command: Sequence[str],
+    *,
+    temporary: str = "tmpfs",
+) -> None:
+    """Make such a service: the web's environment and secrets, its rights, its networks. What is
+    temporary lies in memory (tmpfs), or on disk (volume)."""
+    secrets = [_secret(release, secret) for secret in SECRETS]
+    words = [
+        *(word for secret in secrets for word in ("--secret", secret)),
+        *("--config", f"source={release.values['CA_CONFIG']},target={CA}"),
+        *engine.env_words(map("=".join, environment(release).items())),
+        *("--network", f"{release.stack}_front", "--network", f"{release.stack}_back"),
+        *("--read-only", "--cap-drop", "ALL", "--mount", f"type={temporary},target=/tmp"),
+        *("--user", USER, "--no-healthcheck", "--restart-condition", "none"),
+        *("--with-registry-auth", "--stop-grace-period", "1s"),
+    ]
+    _create(release.stack, name, role, [*flags, *words, image, *command])
+
+
+def environment(release: Release) -> dict[str, str]:
+    """The web's, straight to the database."""
+    values = release.values
+    files = {
+        "SECRET_KEY_FILE": "/run/secrets/secret_key",
+        "SQL_PASSWORD_FILE": "/run/secrets/sql_password",
+        "SETTINGS_FILE": "/run/secrets/settings",
+    }
+    database = {f"SQL_{key}": values[f"DATABASE_{key}"] for key in WAY}
+    fixed = {"DEBUG": "0", "HTTPS": "1", "ALLOWED_HOSTS": values["ALLOWED_HOSTS"]}
+    return {**fixed, **files, **database, **{key: values[key] for key in PLAIN}}
+
+
+def names(stack: str, role: str = "") -> list[str]:
+    """Those of a stack, or of them those in one role."""
+    labels = [f"label={STACK}={stack}", *([f"label={KIND}={role}"] if role else [])]
+    flags = [word for label in labels for word in ("--filter", label)]
+    return engine.ask("service", "ls", *flags, "--format", "{{.Name}}").split()
+
+
+def _secret(release: Release, name: str) -> str:
+    full = release.values[f"{name.upper()}_SECRET"]
+    return f"source={full},target={name},uid=10001,gid=10001,mode=0400"
+
+
+def _create(stack: str, name: str, role: str, words: Sequence[str]) -> None:
+    labels = ["--label", f"{STACK}={stack}", "--label", f"{KIND}={role}"]
+    argv = ["docker", "service", "create", "--detach", "--quiet", "--name", name, *labels, *words]
+    done = process.run(argv)
+    if done.code:
+        raise problem("DEP24", command="docker service create", reason=done.err.strip())
+
+
+@contextmanager
+def _removed(service: str) -> Iterator[None]:
+    """In the end it is, also where it was only just made: it is not to go on behind our back."""
+    try:
+        yield
+    finally:
+        _remove(service)
+
+
+def _outcome(service: str) -> Outcome:
+    errors = _wait(service)
+    return Outcome(not errors, swarm_stack.logs(service), "; ".join(dict.fromkeys(errors)))
+
+
+def _wait(service: str) -> list[str]:
+    """Until each of its tasks has ended, or none finds a node for a while; what Swarm says of those
+    that failed. A migration may take as long as it takes."""
+    begun = time.monotonic()
+    while True:
+        tasks = swarm.patiently(lambda: _tasks(service))
+        if tasks and all(state in ENDED for state, _ in tasks):
+            return [error or state for state, error in tasks if state != "complete"]
+        waits = [error or "no node takes it" for state, error in tasks if state in WAITING]
+        if len(waits) == len(tasks) and time.monotonic() - begun > WAIT_SECONDS:
+            return waits or ["no node takes it"]
+        time.sleep(0.3)
+
+
+def _tasks(service: str) -> list[tuple[str, str]]:
+    """State and error of each; of a job that is done that task alone which did it, since Swarm may
+    have tried again where another had failed."""
+    listed = engine.ask("service", "ps", "--no-trunc", "--format", "{{json .}}", service)
+    found = [json.loads(line) for line in listed.splitlines()]
+    done = [one for one in found if one["CurrentState"].startswith("Complete")]
+    if done and not service.endswith(FETCH):
+        found = done
+    return [
+        (
+            one["CurrentState"].split()[0].lower(),
+            "{}: {}".format(one["Node"], one["Error"].strip('"')) if one["Error"] else "",
+        )
+        for one in found
+    ]
+
+
+def _remove(service: str) -> None:
+    process.clean_up(["docker", "service", "rm", service])
+
+
+def remove_left(stack: str) -> None:
+    """Remove whatever a killed task has left, jobs and tools: they hold the stack's networks."""
+    for name in names(stack):
+        _remove(name)
+
+
+def last_lines(said: str) -> str:
+    """The end of what a job wrote."""
+    return "\n".join(said.splitlines()[-20:])

@@ -1,0 +1,67 @@
+"""Swarm's secrets and configs: made under names that tell their content, and pruned by label."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from djup.deploy.production import Production
+from djup.docker import engine
+from djup.host import process
+from djup.problems import problem
+
+NAMESPACE = "com.docker.stack.namespace"  # `docker stack rm` takes what bears it along
+STACK = "deploy.stack"  # and not this one
+KIND = "deploy.kind"
+CONTENT = "content"  # the kind of those that a release refers to
+
+
+def make(production: Production) -> None:
+    """Make those of a stack that are not there; their contents go by stdin."""
+    kinds = (("secret", "SECRET", production.secrets), ("config", "CONFIG", production.configs))
+    for kind, suffix, contents in kinds:
+        there = set(names(kind, production.stack, CONTENT))
+        for name, text in contents.items():
+            full = production.values[f"{name.upper()}_{suffix}"]
+            if full not in there:
+                create(kind, production.stack, full, CONTENT, text)
+
+
+def create(
+    kind: str, stack: str, name: str, role: str, text: str, *, label: str = NAMESPACE
+) -> None:
+    """Make one, which its label tells to be the stack's; a problem if there is one of that name."""
+    given = {label: stack, KIND: role}
+    flags = [word for key, value in given.items() for word in ("--label", f"{key}={value}")]
+    argv = ["docker", kind, "create", *flags, name, "-"]
+    done = process.send(argv, lambda pipe: pipe.write(text.encode()))
+    if done.code:
+        raise problem("DEP24", command=f"docker {kind} create", reason=done.err.strip())
+
+
+def names(kind: str, stack: str, role: str, *, label: str = NAMESPACE) -> list[str]:
+    """The names of those of a stack in one role."""
+    labels = (f"label={label}={stack}", f"label={KIND}={role}")
+    flags = [word for label in labels for word in ("--filter", label)]
+    return engine.ask(kind, "ls", *flags, "--format", "{{.Name}}").split()
+
+
+def read(kind: str, found: Iterable[str]) -> list[dict[str, Any]]:
+    """What the engine knows of them."""
+    wanted = list(found)
+    inspected: list[dict[str, Any]] = []
+    if wanted:
+        inspected = json.loads(engine.ask(kind, "inspect", *wanted))
+    return inspected
+
+
+def prune(stack: str, used: Collection[str]) -> None:
+    """Remove the contents that no release refers to; what a service has, Swarm itself keeps."""
+    for kind in ("secret", "config"):
+        for name in names(kind, stack, CONTENT):
+            if name not in used:
+                process.run(["docker", kind, "rm", name])
+
+
+def named_in(values: Mapping[str, str]) -> set[str]:
+    """The names of secrets and configs in the values of a release."""
+    return {value for key, value in values.items() if key.endswith(("_SECRET", "_CONFIG"))}

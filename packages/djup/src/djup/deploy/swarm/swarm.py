@@ -1,0 +1,194 @@
+"""The Swarm that a stack goes to: which engine leads there, and which nodes there are.
+
+Whoever calls `lead_to` has every docker command of the task go there; cli/program.py ends that.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from djup.deploy.swarm import ranges
+from djup.docker import engine, refusals
+from djup.host import process
+from djup.problems import Problem, problem
+from djup.settings.settings import Settings
+from djup.terminal import console
+
+ADDRESS, CONTEXT = "DOCKER_HOST", "DOCKER_CONTEXT"
+THIS_MACHINE = "this machine"
+ADVERTISE, LOOPBACK = "--advertise-addr", "127.0.0.1"
+PATIENCE_SECONDS = 60
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of the Swarm: its labels, and whether it is there and takes tasks."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    ready: bool
+    address: str
+    leads: bool
+
+
+@dataclass(frozen=True)
+class Swarm:
+    """The nodes, and the one that the commands go to."""
+
+    nodes: tuple[Node, ...]
+    here: str
+
+    def labelled(self, label: str) -> list[Node]:
+        """The nodes that bear a label."""
+        return [node for node in self.nodes if node.labels.get(label) == "true"]
+
+
+def lead_to(settings: Settings, context: str, *, local: bool) -> str:
+    """Have docker speak to the engine that was asked for; its name for a sentence."""
+    console.typed.target = "--local" if local else f"--context {context}" if context else ""
+    console.typed.deploys = True
+    wanted = context or ("" if local else settings.values["DEPLOY_TO"])
+    if not wanted:
+        return _as_it_is(local)
+    os.environ.pop(ADDRESS, None)
+    os.environ.pop(CONTEXT, None)
+    os.environ[ADDRESS if "://" in wanted else CONTEXT] = process.mode.engine = wanted
+    return wanted
+
+
+def _as_it_is(local: bool) -> str:
+    chosen_by, host = engine.endpoint()
+    if local and engine.is_elsewhere(host):
+        raise engine.elsewhere(chosen_by, host)
+    if local:
+        return THIS_MACHINE
+    if os.environ.get(ADDRESS) or os.environ.get(CONTEXT):
+        return os.environ.get(ADDRESS) or os.environ[CONTEXT]
+    raise problem("DEP01", trial=f"inv {console.typed.task} --local")
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a Swarm that is made is for: the hosts that its containers must reach, whether other
+    nodes are to come, and an image that is needed there anyway, to look at the machine from."""
+
+    image: str = ""
+    hosts: tuple[str, ...] = ()
+    several: bool = False
+
+
+def find(where: str, yes: bool, purpose: Purpose | None = None) -> Swarm:
+    """The Swarm there; where the engine is in none, it becomes one of a single node if the user
+    agrees."""
+    state = json.loads(engine.ask("info", "--format", "{{json .Swarm}}", seconds=30))
+    engine.refuse_unfit()
+    if state["LocalNodeState"] == "inactive":
+        _make(where, yes, purpose or Purpose())
+        state = json.loads(engine.ask("info", "--format", "{{json .Swarm}}"))
+    if not state.get("ControlAvailable"):
+        raise problem("DEP04", where=where, state=state["LocalNodeState"])
+    return Swarm(tuple(_nodes()), state["NodeID"])
+
+
+def is_one(where: str) -> bool:
+    """Whether the engine is in a Swarm at all."""
+    state = engine.ask("info", "--format", "{{.Swarm.LocalNodeState}}", seconds=30).strip()
+    if state == "inactive":
+        engine.refuse_unfit()  # of one that is in a Swarm `find` does
+    return state != "inactive"
+
+
+def _make(where: str, yes: bool, purpose: Purpose) -> None:
+    if not yes:
+        question = f"The engine ({where}) is in no Swarm. Make it one of a single node? [y/N] "
+        if not process.on_a_terminal() or input(question).strip().lower() not in ("y", "yes"):
+            raise problem("DEP03", where=where)
+    pool = ["--default-addr-pool", ranges.free_pool(purpose.image, purpose.hosts)]
+    done = _init([*pool, *([ADVERTISE, LOOPBACK] if where == THIS_MACHINE else [])])
+    if done.code and ADVERTISE in done.err:
+        done = _init([*pool, ADVERTISE, _address(done.err, purpose, pool)])
+    process.stop_if_interrupted(done.code)
+    if done.code:
+        refusal = refusals.named(done.err)
+        raise refusal or problem("DEP24", command="docker swarm init", reason=done.err.strip())
+    console.say(
+        f"the engine ({where}) is a Swarm of one node now; "
+        f"{engine.as_typed('swarm leave --force')} ends that "
+        "(then run inv up in each checkout whose stack runs there)"
+    )
+
+
+def _init(flags: Sequence[str]) -> process.Result:
+    """What it prints stays here: the invitation for other nodes is a secret."""
+    argv = ["docker", "swarm", "init", *flags]
+    if not process.mode.echo:
+        process.show(argv)
+    return process.run(argv)
+
+
+def _address(refusal: str, purpose: Purpose, pool: Sequence[str]) -> str:
+    """Which of a machine's addresses its node is to have. While it is alone, any will do; where
+    others are to come, only the user knows which one they reach."""
+    found = list(dict.fromkeys(ranges.written_in(refusal)))
+    if purpose.several and found:
+        words = f"swarm init {' '.join(pool)} {ADVERTISE} ADDRESS"
+        raise problem("DEP43", addresses=", ".join(found), command=engine.as_typed(words))
+    chosen = ranges.best(found)
+    console.say(f"of its addresses the node has {chosen} (docs/growth.md#three-nodes)")
+    return chosen
+
+
+def patiently(ask: Callable[[], Answer]) -> Answer:
+    """The answer to a question, which is asked again for a while: an engine may be busy, and
+    managers without a leader, and both well in a moment."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return ask()
+        except Problem:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+
+
+def _nodes() -> list[Node]:
+    # The engine itself waits that long for a leader.
+    names = engine.ask("node", "ls", "--quiet", seconds=30).split()
+    found = json.loads(engine.ask("node", "inspect", *names))
+    return [_node(entry) for entry in found]
+
+
+def _node(entry: dict[str, Any]) -> Node:
+    spec, status = entry["Spec"], entry["Status"]
+    return Node(
+        id=entry["ID"],
+        name=entry["Description"]["Hostname"],
+        labels=spec.get("Labels") or {},
+        ready=status["State"] == "ready" and spec["Availability"] == "active",
+        address=status.get("Addr", ""),
+        leads=bool((entry.get("ManagerStatus") or {}).get("Leader")),
+    )
+
+
+def label(node: str, name: str) -> None:
+    """Put a label on a node, by its id."""
+    argv = ["docker", "node", "update", "--label-add", f"{name}=true", node]
+    code = process.attach(argv, progress=True)
+    process.stop_if_interrupted(code)
+    if code:
+        raise problem("DEP24", command="docker node update", reason=f"it ended with {code}")
+
+
+def db_label(stack: str) -> str:
+    """Of the node that has the volume of the database."""
+    return f"db.{stack}"
+
+
+def proxy_label(stack: str) -> str:
+    """Of each node that has a proxy."""
+    return f"proxy.{stack}"

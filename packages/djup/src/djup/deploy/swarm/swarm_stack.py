@@ -1,0 +1,377 @@
+"""A stack on the Swarm: its services and their tasks, as the engine tells of them."""
+
+import json
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from djup.checkout import env
+from djup.deploy.release import Release
+from djup.deploy.swarm import swarm
+from djup.deploy.swarm.objects import NAMESPACE
+from djup.docker import engine
+from djup.host import process, temporary
+from djup.problems import Problem, problem
+from djup.terminal.console import few
+
+RELEASE, BEFORE = "deploy.release", "deploy.before"  # labels of our services
+REPOSITORY = "deploy.repository"
+GOOD, BAD = ("completed",), ("paused", "rollback_started", "rollback_paused", "rollback_completed")
+FAILED = ("failed", "rejected", "orphaned", "complete")  # a service is not meant to be complete
+UNHEALTHY = "its health check did not pass in time"  # then Swarm stops it, and it ends well
+KILLED = "exit (137)"  # by the kernel
+POLL_SECONDS = 0.5
+PATIENCE_SECONDS = 240  # without any task that came to run
+Nodes = dict[str, tuple[str, str]]  # id -> name, state
+NETWORKS_SECONDS = 60
+SECOND = 1_000_000_000
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "ContainerSpec": {"StopGracePeriod": 10 * SECOND},
+    "RestartPolicy": {"Condition": "any", "Delay": 5 * SECOND},
+}
+SERVICES = re.compile(r"(?ms)^services:\n(.*?)(?=^\S|\Z)")
+PORTS = re.compile(r"(?m)^    ports:\n(?:^     .*\n)*")  # of a service; nobody else may have them
+LOGS_SECONDS = 10  # after which `docker service logs` is taken to be silent for ever
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of a service: on which node, in which state (Swarm's own word, since when), why it
+    ended; `current` if it is of the service's present version, `reachable` if its node is there."""
+
+    id: str
+    name: str
+    node: str
+    image: str
+    state: str
+    since: str
+    wanted: str
+    error: str
+    current: bool
+    reachable: bool
+
+    @property
+    def runs(self) -> bool:
+        return self.state == "running" and self.wanted == "running"
+
+    @property
+    def ends(self) -> bool:
+        """Whether it was told to end, and still answers; of a node that is gone nobody knows."""
+        return self.state == "running" and self.wanted != "running" and self.reachable
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service of the stack: how many tasks it is to have, how its update stands, its tasks."""
+
+    name: str
+    replicas: int
+    labels: dict[str, str]
+    update: str
+    image: str
+    tasks: tuple[Task, ...]
+
+    @property
+    def running(self) -> int:
+        """For how many of its places a task of the present version runs: one that is started anew
+        while it is updated may get two for good (moby/swarmkit 2242)."""
+        return len({task.name for task in self.tasks if task.runs and task.current})
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has what it is to have, and nothing of before is left."""
+        olds = [task for task in self.tasks if task.ends or (task.runs and not task.current)]
+        return self.running == self.replicas and not olds and self.update in ("", *GOOD)
+
+
+def roll(release: Release) -> None:
+    """Hand a release to Swarm and wait until it serves."""
+    apply(release)
+    wait(release.stack, [f"{release.stack}_{name}" for name in rendered(release)])
+
+
+def end_others(release: Release) -> None:
+    """End the services of ours that it has not. Only when it serves: until then the containers of
+    before need their pooler, and the way back their database."""
+    names = {f"{release.stack}_{name}" for name in rendered(release)}
+    left = [one for one in services(release.stack) if one.name not in names]
+    if ours := [one.name for one in left if RELEASE in one.labels]:
+        engine.ask("service", "rm", *ours)
+
+
+def serves(stack: str) -> bool:
+    """Whether the web answers in the version that it was last given."""
+    web = find(stack, "web")
+    return bool(web and web.running)
+
+
+def refuse_unlabelled(release: Release) -> None:
+    """Raise if a service of the compose files would be none of ours later on."""
+    if bare := [name for name, text in rendered(release).items() if f"{RELEASE}:" not in text]:
+        raise problem("DEP31", services=few(bare))
+
+
+def strangers(stack: str) -> list[str]:
+    """Services in this name that were never a release of ours."""
+    return [one.name for one in services(stack) if RELEASE not in one.labels]
+
+
+def apply(release: Release) -> None:
+    """Hand a release to Swarm, which rolls to it."""
+    with release.written_out() as paths:
+        _deploy(release, paths)
+
+
+def _deploy(release: Release, paths: Sequence[str]) -> None:
+    known = set(env.known_keys())
+    inherited = {key: value for key, value in os.environ.items() if key not in known}
+    # A name without a slash is an image of this one node.
+    resolve = "changed" if "/" in release.image else "never"
+    flags = ["--detach", "--with-registry-auth", "--resolve-image", resolve]
+    argv = ["docker", "stack", "deploy", *_as_flags(paths), *flags, release.stack]
+    code = process.attach(argv, env=inherited | release.filled_in(), progress=True)
+    process.stop_if_interrupted(code)
+    if code:
+        raise problem("DEP17", stack=release.stack)
+
+
+def apply_copy(release: Release, name: str) -> None:
+    """Start the web of a release once more, as a service of another name: only who asks for that
+    name is answered by it. What it may need, and is not there yet, is started as well."""
+    single = release.with_values(WEB_REPLICAS="1", WEB_WORKERS="1")
+    text = _config(single, single.filled_in())
+    wanted = _services(text)
+    there = {one.name for one in services(release.stack)}
+    new = {n: s for n, s in wanted.items() if f"{release.stack}_{n}" not in there}
+    chosen = {**new, name: PORTS.sub("", wanted["web"])}
+    body = "".join(f"  {n}:\n{service}" for n, service in chosen.items())
+    with temporary.folder() as folder:
+        file = Path(folder, "copy.yaml")
+        # Filled in already: a $ that is left is one.
+        filled = SERVICES.sub(lambda _: f"services:\n{body}", text).replace("$", "$$")
+        file.write_text(filled)
+        _deploy(release, [str(file)])
+
+
+def rendered(release: Release) -> dict[str, str]:
+    """Each service as Swarm would get it, with the names of its secrets and configs, and without
+    what makes no other container: its scale, and the number of the release."""
+    plain = release.with_values(WEB_REPLICAS="1", REPOSITORY="")
+    text = _config(plain, plain.filled_in() | {"RELEASE": "0", "BEFORE": "0"})
+    return {name: _named(part, release) for name, part in _services(text).items()}
+
+
+def _config(release: Release, values: Mapping[str, str]) -> str:
+    """The compose files of a release as one, filled in."""
+    with release.written_out() as paths:
+        argv = ["docker", "stack", "config", *_as_flags(paths)]
+        done = process.run(argv, env={**os.environ, **values})
+    if done.code:
+        raise problem("DEP24", command="docker stack config", reason=done.err.strip())
+    return done.out
+
+
+def _as_flags(paths: Sequence[str]) -> list[str]:
+    return [word for path in paths for word in ("--compose-file", path)]
+
+
+def _services(text: str) -> dict[str, str]:
+    """The text of each service in what `docker stack config` prints."""
+    found = SERVICES.search(text)
+    parts = re.split(r"(?m)^  ([\w.-]+):\n", found[1] if found else "")[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _named(service: str, release: Release) -> str:
+    """A service with the full names of the objects that it has."""
+    kinds = ("SECRET", "CONFIG")
+    keys = [f"{s.upper()}_{kind}" for s in re.findall(r"source: (\w+)", service) for kind in kinds]
+    return "\n".join([service, *(release.values[key] for key in keys if key in release.values)])
+
+
+def services(stack: str) -> list[Service]:
+    """The services of the stack, by name."""
+    ids = engine.ask("service", "ls", *label_filter(stack), "--quiet").split()
+    if not ids:
+        return []
+    found = json.loads(engine.ask("service", "inspect", *ids))
+    tasks, nodes = _tasks(stack), _nodes()
+    services = (_service(entry, tasks, nodes) for entry in found)
+    return sorted(services, key=lambda service: service.name)
+
+
+def find(stack: str, name: str) -> Service | None:
+    """One service of the stack, such as `web`."""
+    return next((one for one in services(stack) if one.name == f"{stack}_{name}"), None)
+
+
+def scale(stack: str, name: str, replicas: int) -> None:
+    """Have a service of the stack run as many tasks."""
+    argv = ["docker", "service", "scale", "--detach", f"{stack}_{name}={replicas}"]
+    code = process.attach(argv, progress=True)
+    process.stop_if_interrupted(code)
+    if code:
+        raise problem("DEP24", command="docker service scale", reason=f"it ended with {code}")
+
+
+def remove(stack: str) -> None:
+    """End the services. Their networks go a moment later: who deployed meanwhile would find them
+    there, and then no more."""
+    process.attach_or_fail(["docker", "stack", "rm", "--detach=false", stack], progress=True)
+    deadline = time.monotonic() + NETWORKS_SECONDS
+    networks = ("network", "ls", *label_filter(stack), "--quiet")
+    while not process.mode.dry and engine.ask(*networks).strip() and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+
+
+def last_lines(task: str, count: int = 20) -> str:
+    """The end of what a task wrote, on whatever node."""
+    return logs("--tail", str(count), task)
+
+
+def logs(*what: str) -> str:
+    """What `docker service logs` tells; it may not end (docker/cli 4678), having said all."""
+    argv = ["docker", "service", "logs", "--raw", *what]
+    return process.run(argv, timeout=LOGS_SECONDS, merged=True).out.rstrip()
+
+
+def wait(stack: str, names: Sequence[str] = (), tries: int = 3) -> None:
+    """Until every service, or those named, has settled; a Problem with the failing task's own last
+    lines where one has not, after so many tries."""
+    began, progress, running = time.time(), time.monotonic(), -1
+    while True:
+        known = swarm.patiently(lambda: services(stack))
+        found = [one for one in known if not names or one.name in names]
+        if all(service.settled for service in found):
+            return
+        if cause := _failure(found, began, tries):
+            raise cause
+        if (now := sum(service.running for service in found)) != running:
+            running, progress = now, time.monotonic()
+        if time.monotonic() - progress > PATIENCE_SECONDS:
+            raise _stuck(found)
+        time.sleep(POLL_SECONDS)
+
+
+def _failure(found: Sequence[Service], began: float, tries: int) -> Problem | None:
+    for service in found:
+        failed = [task for task in service.tasks if task.state in FAILED and _after(task, began)]
+        # Where there is nothing to go back to, Swarm tries again for ever.
+        hopeless = len([t for t in failed if t.current]) >= tries and not service.running
+        if service.update in BAD or hopeless:
+            return _failed(service, failed)
+    return None
+
+
+def _failed(service: Service, failed: Sequence[Task]) -> Problem:
+    newest = max(failed, key=lambda task: task.since, default=None)
+    lines = last_lines(newest.id) if newest else ""
+    error = (newest.error or UNHEALTHY) if newest else ""
+    return _not_ready(service.name, error, lines)
+
+
+def _stuck(found: Sequence[Service]) -> Problem:
+    service = next(service for service in found if not service.settled)
+    waiting = [task for task in service.tasks if task.wanted == "running" and not task.runs]
+    why = next((task.error for task in waiting if task.error), "")
+    lines = last_lines(waiting[0].id) if waiting and not why else ""
+    return _not_ready(service.name, why, lines)
+
+
+def _not_ready(service: str, why: str, lines: str) -> Problem:
+    name = service.rpartition("_")[2]
+    if KILLED in why:
+        why += ", as one ends that needs more memory than it may have (WEB_MEMORY of the web)"
+    if why:
+        return problem("DEP15", lines, service=service, name=name, why=why)
+    return problem("DEP15.silent", lines, service=service, name=name)
+
+
+def _after(task: Task, began: float) -> bool:
+    return datetime.fromisoformat(task.since).timestamp() > began - 1
+
+
+def _service(entry: dict[str, Any], found: list[dict[str, Any]], nodes: Nodes) -> Service:
+    spec = entry["Spec"]
+    tasks = tuple(_task(one, spec, nodes) for one in found if one["ServiceID"] == entry["ID"])
+    return Service(
+        name=spec["Name"],
+        replicas=_replicas(spec, tasks),
+        labels=spec.get("Labels") or {},
+        update=str((entry.get("UpdateStatus") or {}).get("State", "")),
+        image=_without_digest(spec["TaskTemplate"]["ContainerSpec"]["Image"]),
+        tasks=tasks,
+    )
+
+
+def _replicas(spec: dict[str, Any], tasks: Sequence[Task]) -> int:
+    """What is asked for; of a global service as many as Swarm has found nodes for."""
+    if "Replicated" in spec["Mode"]:
+        return int(spec["Mode"]["Replicated"]["Replicas"])
+    return len({task.node for task in tasks if task.wanted == "running"})
+
+
+def _tasks(stack: str) -> list[dict[str, Any]]:
+    """The tasks of the stack; one may be gone between the list and the look at it."""
+    ids = _asked(("nothing found",), "stack", "ps", "--quiet", "--no-trunc", stack).split()
+    if not ids:
+        return []
+    look = ("inspect", "--type", "task", "--format", "{{json .}}", *ids)
+    return [json.loads(line) for line in _asked(("no such task", "not found"), *look).splitlines()]
+
+
+def _asked(unless: Sequence[str], *arguments: str) -> str:
+    """As `docker.ask`, for a command that also fails where there is nothing, and then says so."""
+    done = process.run(["docker", *arguments], timeout=engine.patience())
+    if done.code and not any(word in done.err.lower() for word in unless):
+        raise engine.diagnose(" ".join(("docker", *arguments[:2])), done.err)
+    return done.out
+
+
+def _task(found: dict[str, Any], service: dict[str, Any], nodes: Nodes) -> Task:
+    spec, status = found["Spec"]["ContainerSpec"], found["Status"]
+    node, state = nodes.get(found.get("NodeID", ""), ("", ""))
+    return Task(
+        id=found["ID"],
+        name=f"{service['Name']}.{found.get('Slot') or node}",
+        node=node,
+        image=_without_digest(spec["Image"]),
+        state=status["State"],
+        since=status["Timestamp"],
+        wanted=found["DesiredState"],
+        error=status.get("Err", ""),
+        current=_essence(found["Spec"]) == _essence(service["TaskTemplate"]),
+        reachable=state == "Ready",
+    )
+
+
+def _essence(template: dict[str, Any]) -> dict[str, Any]:
+    """Of a task's template what makes another container, spelled in one way: of a service docker
+    tells the defaults as well, of a task it does not."""
+    parts = {key: part for key, part in template.items() if key not in ("Runtime", "Placement")}
+    for name, defaults in DEFAULTS.items():
+        parts[name] = {**defaults, **(parts.get(name) or {})}
+    found = {
+        key: {k: v for k, v in part.items() if v} if isinstance(part, dict) else part
+        for key, part in parts.items()
+    }
+    return {key: part for key, part in found.items() if part}
+
+
+def _nodes() -> Nodes:
+    lines = engine.ask("node", "ls", "--format", "{{.ID}} {{.Hostname}} {{.Status}}").splitlines()
+    return {id: (name, state) for id, name, state in (line.split(" ") for line in lines)}
+
+
+def _without_digest(image: str) -> str:
+    return image.partition("@")[0]
+
+
+def label_filter(stack: str) -> tuple[str, str]:
+    """Arguments that narrow a docker listing to this stack."""
+    return "--filter", f"label={NAMESPACE}={stack}"

@@ -1,0 +1,146 @@
+"""A container of the stack's on the node that the commands go to, with its secrets and networks.
+
+Tasks run wherever Swarm puts them, out of reach of `docker exec`. This one runs here.
+"""
+
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from djup.deploy import reach
+from djup.deploy.production import CA
+from djup.deploy.release import Release
+from djup.deploy.swarm import jobs
+from djup.deploy.swarm.swarm import Swarm
+from djup.docker import engine
+from djup.host import process
+from djup.postgres.client import Client
+from djup.problems import Problem, problem
+from djup.settings.settings import SYSTEM
+
+ROLE = "tools"
+WAIT_SECONDS = 120  # for an image to be fetched
+NODE_SECONDS = 20  # for a node: a Swarm with a new leader has none to give at first
+NAMES_SECONDS = 8
+HOURS_12 = "43200"  # if its task is killed, it ends by itself
+GONE = "no such image"
+PASSWORD = "/run/secrets/sql_password"
+
+
+@contextmanager
+def toolbox(
+    release: Release, swarm: Swarm, image: str = "", *, temporary: str = "tmpfs"
+) -> Iterator[str]:
+    """The container's name; of the web's image, or of another one with the same secrets."""
+    if process.mode.dry:
+        yield f"{release.stack}_tools"
+        return
+    _remove_ended(release.stack)
+    name = f"{release.stack}_tools_{secrets.token_hex(4)}"
+    here = ["--constraint", f"node.id=={swarm.here}"]
+    sleep = ["sleep", HOURS_12]
+    try:
+        jobs.create(release, name, ROLE, image or release.image, here, sleep, temporary=temporary)
+        yield _container(name, image or release.image, release)
+    finally:
+        process.clean_up(["docker", "service", "rm", name])
+
+
+@contextmanager
+def client(release: Release, swarm: Swarm) -> Iterator[Client]:
+    """PostgreSQL's programs, which find the stack's database past any pooler."""
+    image = release.values["POSTGRES_IMAGE"]
+    # A dump that is put back waits in there, and may be larger than the memory.
+    with toolbox(release, swarm, image, temporary="volume") as container:
+        secret = run(container, ["cat", PASSWORD])
+        if secret.code and not process.mode.dry:
+            raise problem("DEP24", command="docker exec", reason=secret.err.strip())
+        variables = libpq(release) | {"PGPASSWORD": secret.out}
+        found = Client(container, "", variables, data="", compression="zstd:2")
+        reach.refuse_hidden_by(release, _wait_until_let_in(found))
+        yield found if process.mode.dry else found.of_its_version()
+
+
+def _wait_until_let_in(client: Client) -> str:
+    """Why it is not, in the end. A network that a container has just joined may know no names yet;
+    who is not let in for another reason is told so by what comes next."""
+    deadline = time.monotonic() + NAMES_SECONDS
+    while not process.mode.dry and (done := client.script("select 1", client.database)).code:
+        if time.monotonic() > deadline:
+            return done.err
+        time.sleep(0.3)
+    return ""
+
+
+def libpq(release: Release) -> dict[str, str]:
+    """libpq's variables, without the password."""
+    values = release.values
+    found = {
+        "PGHOST": values["DATABASE_HOST"],
+        "PGPORT": values["DATABASE_PORT"],
+        "PGUSER": values["SQL_USER"],
+        "PGDATABASE": values["SQL_DATABASE"],
+        "PGAPPNAME": f"inv {release.stack}",
+        "PGCONNECT_TIMEOUT": "10",
+    }
+    if values["DATABASE_SSLMODE"]:
+        found["PGSSLMODE"] = values["DATABASE_SSLMODE"]
+    if root := values["DATABASE_SSLROOTCERT"]:
+        found["PGSSLROOTCERT"] = root if root == SYSTEM else CA
+    return found
+
+
+def run(container: str, argv: Sequence[str]) -> process.Result:
+    """Ask a program in it, captured."""
+    return process.run(["docker", "exec", container, *argv])
+
+
+def attach(container: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+    """Run a program in it on our own terminal; values of `env` stay out of argv."""
+    words = [*engine.terminal_words(), *engine.env_words(env or {})]
+    command = ["docker", "exec", *words, container, *argv]
+    sys.stdout.flush()
+    process.attach_or_fail(command, env={**os.environ, **(env or {})})
+
+
+def _container(service: str, image: str, release: Release) -> str:
+    """The container of a service on this node, once it runs."""
+    begun = time.monotonic()
+    label = f"label=com.docker.swarm.service.name={service}"
+    while not (found := engine.ask("ps", "--filter", label, "--format", "{{.Names}}").split()):
+        if obstacle := _obstacle(service, time.monotonic() - begun):
+            raise _no_tools(obstacle, image, release)
+        time.sleep(0.2)
+    return found[0]
+
+
+def _no_tools(obstacle: str, image: str, release: Release) -> Problem:
+    """As a problem: an image that was pruned can be had again."""
+    if GONE not in obstacle.lower():
+        return problem("DEP21", error=obstacle)
+    again = engine.as_typed(f"pull {image}")
+    if image == release.image:
+        again = f"build it again, from commit {release.commit}: inv deploy"
+    again += "; then type the same command again"
+    return problem("DEP45", image=image, error=obstacle, again=again)
+
+
+def _obstacle(service: str, seconds: float) -> str:
+    """Why it will not run, of one that was made so many seconds ago; '' as long as it may."""
+    lines = engine.ask("service", "ps", "--no-trunc", "--format", "{{json .}}", service)
+    for task in map(json.loads, lines.splitlines()):
+        waits = task["CurrentState"].startswith("Pending")
+        if task["Error"] and (seconds > NODE_SECONDS or not waits):
+            return str(task["Error"].strip('"'))
+    return f"it does not run after {WAIT_SECONDS} s" if seconds > WAIT_SECONDS else ""
+
+
+def _remove_ended(stack: str) -> None:
+    """Those that a killed task has left."""
+    for name in jobs.names(stack, ROLE):
+        if not engine.ask("service", "ps", "--filter", "desired-state=running", "-q", name).strip():
+            process.run(["docker", "service", "rm", name])

@@ -1,0 +1,243 @@
+"""A release in the place of another: the database first, then the web; and the way back."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from djup.data.backups import Backup
+from djup.data.databases import Note
+from djup.deploy import database, history, plan, proxy
+from djup.deploy.pages import Check
+from djup.deploy.plan import Plan
+from djup.deploy.release import Release
+from djup.deploy.swarm import jobs, swarm, swarm_stack
+from djup.deploy.swarm.swarm import Swarm
+from djup.host import process
+from djup.host.process import ChildFailed
+from djup.postgres.sessions import end_session
+from djup.problems import Problem, problem
+from djup.settings.settings import Settings
+from djup.stack.causes import migrations
+from djup.terminal import console, hangup
+from djup.terminal.console import few
+
+MIGRATE = ("python", "manage.py", "migrate_once")
+APPLIED = re.compile(r"Applying (\S+)\.\.\. OK")
+REASON = "before a deploy"
+STAYS_ELSEWHERE = (
+    "Release {} has answered from the other database, where visitors may have written, so nothing "
+    "was put back; inv deploy.status shows what runs. To go back all the same: inv deploy.rollback"
+)
+
+
+def make_first(
+    release: Release, check: Check, settings: Settings, *, backup: bool, bears: bool
+) -> Plan:
+    """Where nothing serves yet; the database may have been used all the same, by a stack that was
+    taken down, or elsewhere. Whether one `bears` migrations that this code cannot run on. Gives the
+    plan as it was carried out."""
+    nodes = check.nodes
+    try:
+        _begin(release)
+        found = plan.asked(Plan(None, release), nodes)
+        if (ahead := found.migrations.ahead) and not bears:
+            raise problem("DEP20", number=release.number, migrations=few(ahead), task="inv deploy")
+        for line in plan.unserved(found.lacking, plan.UNSERVED):
+            console.say(line.strip())
+        if backup:
+            database.save_used(settings, release, nodes, REASON)
+        _migrate(found)
+        check.refuse_failing(release, None)
+        history.keep(release)
+        _roll(release, check)
+    except BaseException as cause:
+        _tell(cause, "It is the first release: there is none to go back to.")
+        raise
+    return found
+
+
+@dataclass
+class Attempt:
+    """To do what is planned where `before` serves; if it fails, that serves again.
+
+    `saved` is the backup that was made on the way; `empty` the note of a database that had no table
+    and was put aside for another with the rows of `saved`; `borne` are the migrations that `before`
+    already served beside, though it could not bear them. Once it `rolls`, somebody may have written
+    something by the new code.
+    """
+
+    found: Plan
+    before: Release
+    check: Check
+    settings: Settings
+    backup: bool
+    saved: Backup | None = None
+    empty: Note | None = None
+    borne: Collection[str] = ()
+    rolls: bool = False
+
+    @property
+    def nodes(self) -> Swarm:
+        return self.check.nodes
+
+    @property
+    def stops_web(self) -> bool:
+        """Whether nothing may be written meanwhile: what the code before cannot run beside is done,
+        or rows are taken to another database."""
+        moves_rows = self.found.moves and self.backup
+        return bool(self.found.migrations.blocking) or moves_rows
+
+    def make(self) -> Plan:
+        """Carry the plan out, and give it as it was in the end."""
+        self.borne = self._ahead() if not history.is_unfinished(self.before.stack) else ()
+        if not self.stops_web:
+            self._save()
+        try:
+            self._prepare()
+            self.check.refuse_failing(self.found.release, self.before)
+            self.rolls = True
+            _roll(self.found.release, self.check)
+            history.keep(self.found.release)
+        except BaseException as cause:  # a full disk, Ctrl-C, SIGTERM, a closed terminal
+            with process.unbroken():
+                _tell(cause, self._go_back())
+            raise
+        return self.found
+
+    def _save(self) -> None:
+        if self.backup and self.found.changes_something:
+            there = database.with_its_password(self.before, self.found.release, self.nodes)
+            self.saved = database.save(self.settings, there, self.nodes, REASON)
+
+    def _prepare(self) -> None:
+        """The database as the release needs it."""
+        if self.stops_web:
+            self._stop_web()
+        database.hand_password_over(self.before, self.found.release, self.nodes)
+        if self.found.starts_database:
+            _begin(self.found.release)
+        if self.found.moves:
+            self._take_rows_along()
+            self.found = plan.asked(self.found, self.nodes)  # of the rows that it has now
+        _migrate(self.found)
+
+    def _stop_web(self) -> None:
+        """Saved after that, so that nothing is written in between."""
+        self.check.look_at_before(self.before)
+        swarm_stack.scale(self.before.stack, "web", 0)
+        swarm_stack.wait(self.before.stack, [f"{self.before.stack}_web"])
+        self._save()
+
+    def _take_rows_along(self) -> None:
+        """Into another database, if that has no table."""
+        if not self.saved:
+            return
+        if not database.is_empty(self.found.release, self.nodes):
+            console.say(
+                "the other database has tables, and is left as it is; the rows of before: "
+                f"inv deploy.restore {self.saved.name}"
+            )
+            return
+        self.empty = database.note_of_aside()
+        database.fill(self.settings, self.found.release, self.nodes, self.saved, self.empty)
+
+    def _ahead(self) -> Sequence[str]:
+        """What the release before cannot run on; another database than its own is none to it."""
+        return () if self.found.moves else plan.ahead(self.before, self.nodes)
+
+    def _go_back(self) -> str:
+        """How that went, as a sentence."""
+        process.mode.interrupted = False
+        try:
+            console.say(f"going back to release {self.before.number}")
+        except OSError:  # who read our words is gone, or their disk is full
+            hangup.let_go(1, 2)
+        try:
+            return swarm.patiently(self._put_back)
+        except Problem as another:
+            return f"Going back failed as well: {another.what}"
+        except (OSError, ChildFailed) as another:
+            return f"Going back failed as well: {another}"
+
+    def _put_back(self) -> str:
+        if self.found.moves and self.rolls and swarm_stack.serves(self.before.stack):
+            return STAYS_ELSEWHERE.format(self.found.release.number)
+        database.hand_password_over(self.found.release, self.before, self.nodes)
+        if ahead := [name for name in self._ahead() if name not in self.borne]:
+            if self.rolls or not self._saved_before(ahead):
+                return self._stays(ahead)
+            database.restore(self.settings, self.before, self.nodes, self._saved_before(ahead))
+        swarm_stack.roll(self.before)
+        aside = self._empty_again()
+        swarm_stack.end_others(self.before)
+        return f"Release {self.before.number} serves.{aside}"
+
+    def _empty_again(self) -> str:
+        """Have the other database as it was, for the next deploy; what it holds is kept."""
+        if not self.empty:
+            return ""
+        try:
+            name = database.empty_again(self.found.release, self.nodes, self.empty)
+        except Problem as another:
+            return f" The rows are still in the other database: {another.what}"
+        return f" What the other database held is kept there as {name}." if name else ""
+
+    def _saved_before(self, ahead: Sequence[str]) -> str:
+        """The backup from before these migrations; '' if there is none, or they are older."""
+        ours = set(ahead) <= set(self.found.migrations.blocking)
+        return self.saved.name if self.saved and ours else ""
+
+    def _stays(self, ahead: Sequence[str]) -> str:
+        """What there is to do where only the user can tell which rows are to live on."""
+        said = (
+            f"The database has {few(ahead)}, which release {self.before.number} cannot run on, so "
+            "it was not put back; inv deploy.status shows what runs."
+        )
+        if name := self._saved_before(ahead):
+            said += f" The data of before: inv deploy.restore {name}"
+        return said
+
+
+def _tell(cause: BaseException, outcome: str) -> None:
+    """What has become of the stack: as part of the problem, or by itself."""
+    if isinstance(cause, Problem):
+        cause.what = f"{cause.what.rstrip('.')}. {outcome}"
+    else:
+        console.say(f"broken off. {outcome}")
+
+
+def _begin(release: Release) -> None:
+    """All but the web, which needs a migrated database."""
+    swarm_stack.apply(release.with_values(WEB_REPLICAS="0"))
+    if release.has_own_database:
+        swarm_stack.wait(release.stack, [f"{release.stack}_db"])
+
+
+def _migrate(found: Plan) -> None:
+    """What the code before cannot bear is noted first, for every later way back."""
+    if not found.migrations.unapplied:
+        return
+    history.note_breaking(found.release.stack, found.migrations.blocking)
+    done = jobs.run(found.release, "migrate", MIGRATE)
+    if not done.good:
+        raise _failed(done)
+    console.say(done.said)
+
+
+def _failed(done: jobs.Outcome) -> Problem:
+    """By the status that the job ended with, and the sentence that it ends with."""
+    lines, status = done.said.strip().splitlines(), re.search(r"exit \((\d+)\)", done.error)
+    sentence, code = migrations.plain(lines[-1]) if lines else "", int(status[1]) if status else 0
+    if code == migrations.LOCKED:
+        ends = end_session(migrations.sessions(sentence), "inv deploy.psql")
+        return problem("DEP38", sentence=sentence, end_session=ends)
+    shown, applied = jobs.last_lines(done.said), APPLIED.findall(done.said)
+    before = f" Applied before it: {few(applied)}." if applied else ""
+    if fix := migrations.mend_of(code, sentence):
+        return problem("DEP14.named", shown, error=done.error, before=before, fix=fix)
+    return problem("DEP14", shown, error=done.error, before=before)
+
+
+def _roll(release: Release, check: Check) -> None:
+    swarm_stack.roll(release)
+    proxy.refuse_not_ready(release, check.nodes, check)

@@ -1,0 +1,59 @@
+"""The volume postgres_data: its name, whose it is, and that the data go into it."""
+
+from pathlib import Path
+from typing import Any
+
+from djup import ROOT
+from djup.docker import engine
+from djup.docker.engine import Container
+from djup.host import process
+from djup.problems import problem
+from djup.settings.settings import Settings
+
+DATA = "/var/lib/postgresql"  # where compose/db.yaml mounts it
+
+
+def name_of(settings: Settings) -> str:
+    """The volume's name, as Compose forms it."""
+    return f"{settings.project}_postgres_data"
+
+
+def claim(settings: Settings, found: dict[str, Any] | None) -> None:
+    """Make the volume, with a label that says whose it is; one of somebody else is a problem."""
+    name = name_of(settings)
+    if found is None:
+        labels = {
+            engine.PROJECT: settings.project,
+            engine.VOLUME: "postgres_data",
+            engine.CHECKOUT: str(ROOT),
+        }
+        flags = [word for pair in labels.items() for word in ("--label", "=".join(pair))]
+        process.attach_or_fail(["docker", "volume", "create", *flags, name], progress=True)
+        return
+    refuse_of_another(settings, {name: found})
+
+
+def refuse_of_another(settings: Settings, volumes: dict[str, dict[str, Any]]) -> None:
+    """Raise if one of these inspected volumes belongs to somebody else."""
+    for name, found in volumes.items():
+        if owner := owner_of(settings, found):
+            raise problem("DB08", volume=name, owner=owner)
+
+
+def owner_of(settings: Settings, found: dict[str, Any]) -> str:
+    """Whose an inspected volume is, in words; '' if it is ours, or nobody's."""
+    project = engine.label(found, engine.PROJECT)
+    if project not in ("", settings.project):
+        return f"the Compose project {project}"
+    folder = engine.label(found, engine.CHECKOUT)
+    if folder and engine.is_other_checkout(Path(folder)):
+        return f"the checkout at {folder}"
+    return ""
+
+
+def refuse_anonymous_data(db: Container | None) -> None:
+    """Raise if a database that is starting would write where nobody finds it again."""
+    if db and any(engine.is_anonymous(volume) for volume in db.mounts.split(",")):
+        volume = engine.mounted_at(db, DATA)
+        if engine.is_anonymous(volume):
+            raise problem("DB07", where=f"the anonymous volume {volume[:12]}")

@@ -1,0 +1,69 @@
+"""Whether the engine sees this folder. Driven from within a container, or on another machine, it
+finds an empty folder of the same name, or none: the web would have no code."""
+
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from djup import ROOT
+from djup.docker import engine, refusals
+from djup.host import process
+from djup.host.checkout_lock import STATE
+from djup.problems import problem
+from djup.settings.settings import Settings
+
+PROJECT = ROOT / "project"
+NOTE = STATE / "seen.json"
+KNOWN = "manage.py"  # compared where nothing can be written
+ABSENT = "No such file"
+
+
+def refuse_unseen(settings: Settings, image: str) -> None:
+    """Raise if a container of `image` does not find in project/ what is there; once it did, it is
+    not asked again."""
+    if process.mode.dry or _noted():
+        return
+    with _file() as (name, text):
+        mount = engine.bind(str(PROJECT), "/seen")
+        user = f"{settings.values['APP_UID']}:{settings.values['APP_GID']}"
+        flags = ["--rm", "--network", "none", "--user", user, "--mount", mount]
+        done = process.run(["docker", "run", *flags, "--entrypoint", "cat", image, f"/seen/{name}"])
+    absent = done.code and (refusals.UNSEEN in done.err or ABSENT in done.err)
+    if absent or (not done.code and done.out and done.out != text):
+        raise problem("DOCKER13", folder=str(PROJECT))
+    if not done.code and STATE.exists():
+        NOTE.write_text(json.dumps(_where()))
+
+
+@contextmanager
+def _file() -> Iterator[tuple[str, str]]:
+    """The name and the text of a file in project/ that nobody else can have."""
+    name = text = f".seen-{secrets.token_hex(8)}"
+    try:
+        (PROJECT / name).write_text(text)
+        (PROJECT / name).chmod(0o644)
+    except OSError:
+        yield KNOWN, (PROJECT / KNOWN).read_text()
+        return
+    try:
+        yield name, text
+    finally:
+        (PROJECT / name).unlink(missing_ok=True)
+
+
+def _where() -> list[str]:
+    """This folder, on this machine, and what leads docker to its engine."""
+    found = PROJECT.stat()
+    names = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
+    machine = (socket.gethostname(), str(PROJECT), str(found.st_dev), str(found.st_ino))
+    return [*machine, *(os.environ.get(name, "") for name in names)]
+
+
+def _noted() -> bool:
+    try:
+        return bool(json.loads(NOTE.read_text()) == _where())
+    except (OSError, ValueError):
+        return False

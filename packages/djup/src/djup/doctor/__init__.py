@@ -1,0 +1,1 @@
+"""`inv doctor`: what is wrong with this checkout, and what an error code means."""

@@ -1,0 +1,1 @@
+"""What `inv doctor` looks at: a module for each subject."""

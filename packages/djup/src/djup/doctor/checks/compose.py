@@ -1,0 +1,199 @@
+"""The Docker runtime: engine, containers, images, the volume, and the database from within."""
+
+from functools import partial
+from typing import Any
+
+from djup.checkout import fingerprint, web_env
+from djup.docker import data_volume, engine, refusals, shared_folder
+from djup.docker.engine import Container
+from djup.doctor.checks import port, server
+from djup.doctor.finding import Finding, Fix
+from djup.host import process
+from djup.host.checkout_lock import STATE
+from djup.postgres import remote
+from djup.problems import Problem, problem
+from djup.settings.settings import Settings
+from djup.stack import docker_stack, images, strays
+from djup.stack.causes import web as web_cause
+from djup.stack.stack import Stack
+
+# Told to end: by itself, by a signal, or with the engine.
+STOPPED = (0, *process.INTERRUPTED, 255)
+
+
+def check(stack: Stack) -> list[Finding]:
+    """Everything that the engine can be asked, whatever is up."""
+    settings = stack.settings
+    asked = _engine()
+    if asked.problem:  # what such a one says further is not to be relied on
+        return [asked]
+    found = engine.all_containers(settings)
+    services = {c.service: c for c in found if c.one_off != "True"}
+    web = services.get("web")
+    volume = data_volume.name_of(settings)
+    there = engine.inspect(images.web_image(settings), volume)
+    if not any(container.running for container in found):
+        before = [asked, *_folder(settings), *_network(settings)]
+        if any(finding.problem for finding in before):
+            return before
+    return [
+        asked,
+        _port(settings, web),
+        *(_service(stack, name, services) for name in settings.services),
+        *_own_services(settings, services),
+        _image(settings, web, there.get(images.web_image(settings))),
+        *_stack(settings, services),
+        _leftovers(settings, found),
+        *_forgotten(),
+        *_data(stack, there.get(volume), services.get("db")),
+    ]
+
+
+def _engine() -> Finding:
+    told = engine.ask("version", "--format", engine.VERSIONS)
+    asked = "".join(told.splitlines()[1:2])
+    composed = process.run(["docker", "compose", "version", "--short"])
+    name = "Podman" if "Podman" in told else "Docker"
+    fact = f"{name} {asked}, Compose {composed.out.strip() or 'missing'}"
+    if composed.code:
+        return Finding("engine", fact, problem("DOCKER04"))
+    if cause := engine.unfit(told, composed.out):
+        return Finding("engine", fact, cause)
+    chosen_by, host = engine.endpoint()
+    if engine.is_elsewhere(host):
+        return Finding("engine", fact, engine.elsewhere(chosen_by, host))
+    return Finding("engine", fact)
+
+
+def _port(settings: Settings, web: Container | None) -> Finding:
+    if web and web.running and web.publishes(settings.web_port):
+        return Finding("port", f"{settings.web_port}, this checkout's")
+    return port.check(settings)
+
+
+def _service(stack: Stack, name: str, services: dict[str, Container]) -> Finding:
+    found = services.get(name)
+    others_run = any(container.running for container in services.values())
+    if found is None or (not found.running and found.exit_code in STOPPED):
+        cause = problem("RUN01", service=name) if others_run else None
+        return Finding(name, found.status if found else "not started", cause, known=others_run)
+    return Finding(name, found.status, _cause(stack, found))
+
+
+def _own_services(settings: Settings, services: dict[str, Container]) -> list[Finding]:
+    """Those services of a compose file of the user's own that docker calls unhealthy."""
+    sick = [c for c in services.values() if c.running and "(unhealthy)" in c.status]
+    own = [c for c in sick if c.service not in settings.services]
+    return [Finding(c.service, c.status, docker_stack.cause_of(settings, c)) for c in own]
+
+
+def _folder(settings: Settings) -> list[Finding]:
+    """Whether the engine sees project/, asked before it serves it; [] where it does."""
+    names = (images.web_image(settings), settings.values["PYTHON_IMAGE"])
+    image = next((name for name in names if name in engine.inspect(*names)), "")
+    try:
+        if image:
+            shared_folder.refuse_unseen(settings, image)
+    except Problem as error:
+        return [Finding("folder", "the engine does not see it", error)]
+    return []
+
+
+def _network(settings: Settings) -> list[Finding]:
+    """Whether the engine has a subnet for the stack's network: it is asked for one, and has it
+    back at once. [] where it has."""
+    if engine.names_of("network", settings):
+        return []
+    name = f"{settings.project}_doctor"
+    label = f"{engine.PROJECT}={settings.project}"
+    done = process.run(["docker", "network", "create", "--label", label, name])
+    if not done.code:
+        process.clean_up(["docker", "network", "rm", name])
+    cause = refusals.named(done.err) if done.code else None
+    return [Finding("network", "none can be made", cause)] if cause else []
+
+
+def _cause(stack: Stack, found: Container) -> Problem | None:
+    if found.running or found.service == "db":
+        return docker_stack.cause_of(stack.settings, found)
+    log = engine.last_lines(found, web_cause.LINES)
+    return web_cause.still_holds(stack, log, found.status, engine.ended(found))
+
+
+def _image(settings: Settings, web: Container | None, image: dict[str, Any] | None) -> Finding:
+    inputs = fingerprint.image_inputs(settings)
+    if web and web.running and web.inputs != inputs:
+        return Finding("image", "stale", problem("IMG05"))
+    if not images.is_fresh(settings, image):
+        return Finding("image", "inv up will build it", known=False)
+    return Finding("image", "fresh")
+
+
+def _stack(settings: Settings, services: dict[str, Container]) -> list[Finding]:
+    if not all(name in services and services[name].running for name in settings.services):
+        return []
+    if docker_stack.is_edited(settings, services):
+        cause = _why_not_up(settings, services) or problem("RUN04")
+        return [Finding("stack", "older than its files", cause)]
+    return [Finding("stack", "as .env and the compose files say")]
+
+
+def _why_not_up(settings: Settings, services: dict[str, Container]) -> Problem | None:
+    """What `up` would not start anew with."""
+    if not settings.has_own_database:
+        return None
+    db, image = services["db"].name, settings.values["POSTGRES_IMAGE"]
+    there = engine.inspect(db, image)
+    if db not in there:  # removed a moment ago
+        return None
+    try:
+        docker_stack.refuse_misfit(settings, there[db], there.get(image))
+    except Problem as found:
+        return found
+    return None
+
+
+def _leftovers(settings: Settings, found: list[Container]) -> Finding:
+    killed = remote.killed(found)
+    left = [c.name for c in found if c.one_off == "True" and (not c.running or c.name in killed)]
+    others = [c for c in found if c.one_off != "True" and c.service not in settings.services]
+    if others:  # perhaps of a compose file of the user's own
+        argv = ["docker", "compose", "config", "--services"]
+        declared = process.run(argv, env=web_env.compose_environment(settings))
+        if not declared.code:  # files that cannot be read declare nothing, and disown nothing
+            left += [c.name for c in others if c.service not in declared.out.split()]
+    if not left:
+        return Finding("containers", "none is left behind")
+    fix = Fix(f"docker rm --force {' '.join(left)}", partial(engine.remove_containers, left))
+    return Finding(
+        "containers", "some are left behind", problem("RUN05", names=", ".join(left)), fix
+    )
+
+
+def _forgotten() -> list[Finding]:
+    """What still runs of an embedded stack whose `.env` and notes were deleted."""
+    found = [] if STATE.exists() else strays.find(())
+    return [Finding("processes", "lost sight of", strays.problem_of(found))] if found else []
+
+
+def _data(stack: Stack, volume: dict[str, Any] | None, db: Container | None) -> list[Finding]:
+    if not stack.settings.has_own_database:
+        return []
+    return [_volume(stack.settings, volume), *(_inside(stack, db) if db and db.running else ())]
+
+
+def _volume(settings: Settings, volume: dict[str, Any] | None) -> Finding:
+    name = data_volume.name_of(settings)
+    if volume is None:
+        return Finding("volume", "inv up will make it", known=False)
+    if owner := data_volume.owner_of(settings, volume):
+        return Finding("volume", f"of {owner}", problem("DB08", volume=name, owner=owner))
+    return Finding("volume", name)
+
+
+def _inside(stack: Stack, db: Container) -> list[Finding]:
+    mounted = engine.mounted_at(db, data_volume.DATA)
+    if not mounted or engine.is_anonymous(mounted):
+        where = f"the anonymous volume {mounted[:12]}" if mounted else "the container itself"
+        return [Finding("data", where, problem("DB07", where=where))]
+    return [Finding("data", f"in {mounted}"), *server.check(stack)]

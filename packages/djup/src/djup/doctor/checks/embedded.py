@@ -1,0 +1,95 @@
+"""The embedded runtime: its folder, its processes, and the database from within."""
+
+import os
+import shutil
+from functools import partial
+from pathlib import Path
+
+from djup import ROOT
+from djup.checkout import fingerprint
+from djup.doctor.checks import port, server
+from djup.doctor.finding import Finding, Fix
+from djup.host import packages
+from djup.host.checkout_lock import one_at_a_time
+from djup.postgres import local_server
+from djup.problems import problem
+from djup.settings.settings import Settings
+from djup.stack import embedded_stack, strays
+from djup.stack.causes import web as web_cause
+from djup.stack.stack import Stack
+
+
+def check(stack: Stack) -> list[Finding]:
+    """Everything that can be told without starting anything."""
+    settings = stack.settings
+    embedded_stack.refuse_of_another()
+    if not packages.is_installed("embedded") and not embedded_stack.lost(settings):
+        return [Finding("server", "inv up will install it", known=False), port.check(settings)]
+    running = embedded_stack.processes(settings)
+    if lost := embedded_stack.lost(settings):
+        words = ", ".join(lost.values())
+        return [Finding("processes", f"{words} lost sight of", problem("EMB08", processes=words))]
+    strays.refuse_moved_away(embedded_stack.home_of(settings), embedded_stack.DB)
+    return [
+        *(_folder(settings) if settings.has_own_database else ()),
+        *(_service(stack, name, running) for name in running),
+        _port(stack, running["web"]),
+        *_stack(running),
+        *(server.check(stack) if running.get("db") else ()),
+    ]
+
+
+def _folder(settings: Settings) -> list[Finding]:
+    home = embedded_stack.home_of(settings)
+    if os.geteuid() == 0 and home.exists() and home.stat().st_uid == ROOT.stat().st_uid != 0:
+        return [Finding("data", f"in {home}, and not root's to judge")]
+    local_server.check_folder(embedded_stack.server_of(settings))
+    if not home.exists():
+        return [Finding("data", "inv up will make them", known=False)]
+    return [Finding("data", f"in {home}"), _leftovers(home)]
+
+
+def _leftovers(home: Path) -> Finding:
+    left = sorted(home.glob("*/main.part*"))
+    if not left:
+        return Finding("leftovers", "no half-made cluster")
+    names = [str(path) for path in left]
+    fix = Fix(f"rm -r {' '.join(names)}", partial(_remove, left))
+    half_made = problem("RUN05", names=", ".join(names))
+    return Finding("leftovers", "a half-made cluster", half_made, fix)
+
+
+def _remove(folders: list[Path]) -> None:
+    with one_at_a_time("doctor --fix"):  # not those of an `inv up` at work
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _service(stack: Stack, name: str, running: dict[str, int | None]) -> Finding:
+    pid = running[name]
+    if pid is not None:
+        return Finding(name, f"running, process {pid}")
+    process = embedded_stack.process_of(name)
+    log = process.last_lines(web_cause.LINES)
+    if name == "web" and web_cause.has_failed(log):
+        ended = process.log.stat().st_mtime
+        return Finding(name, "ended", web_cause.still_holds(stack, log, "ended", ended))
+    if name == "db" and running["web"] and (full := local_server.disk_full(log)):
+        return Finding(name, "ended", full)
+    if any(running.values()):
+        return Finding(name, "not running", problem("RUN01", service=name))
+    return Finding(name, "not running", known=False)
+
+
+def _port(stack: Stack, web: int | None) -> Finding:
+    if web and stack.is_served():
+        return Finding("port", f"{stack.settings.web_port}, this checkout's")
+    return port.check(stack.settings)
+
+
+def _stack(running: dict[str, int | None]) -> list[Finding]:
+    if not all(running.values()):
+        return []
+    if fingerprint.is_current(fingerprint.embedded_inputs(), {}):
+        return [Finding("stack", "as .env and the packages say")]
+    return [Finding("stack", "older than its files", problem("RUN04"))]

@@ -1,0 +1,165 @@
+"""What may be wrong with an `.env` that can be read: who sees it, its keys, its secrets."""
+
+import os
+import stat
+from functools import partial
+
+from djup import ROOT
+from djup.checkout import env_file
+from djup.doctor.finding import Finding, Fix
+from djup.host import git, package_index
+from djup.postgres import remote
+from djup.problems import Problem, problem
+from djup.settings import dotenv, typos
+from djup.settings.settings import Settings
+from djup.stack.stack import Stack
+
+FILE = ".env"
+SHORTEST_KEY, SHORTEST_PASSWORD = 50, 12
+FEWEST_CHARACTERS = 5
+# Of those that are tried first, some that are long enough to pass otherwise.
+USUAL = frozenset(
+    [
+        "123456789012",
+        "1234567890123456",
+        "qwertyuiop123",
+        "administrator",
+        "correcthorsebatterystaple",
+        "password1234",
+        "passwordpassword",
+        "postgrespassword",
+        "postgrespostgres",
+        "changemechangeme",
+    ]
+)
+
+
+def check(stack: Stack) -> list[Finding]:
+    """What can be told of `.env` without asking Docker or the database."""
+    if not env_file.ENV.exists():  # under --dry, in a fresh clone
+        return [Finding(FILE, "not made yet")]
+    return [
+        _mode(),
+        *_keys(),
+        *_secrets(stack.settings),
+        *_elsewhere(stack.settings),
+        *_packages(stack.settings),
+        *_git(),
+        *_owner(stack.settings),
+    ]
+
+
+def _mode() -> Finding:
+    # Where .env is a link, it is the file it leads to that counts, for stat and chmod alike.
+    found = env_file.ENV.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if not mode & (stat.S_IRGRP | stat.S_IROTH):
+        return Finding(FILE, f"for its owner alone ({mode:o})")
+    ours = os.geteuid() in (0, found.st_uid)
+    fix = Fix("chmod 600 .env", partial(env_file.ENV.chmod, 0o600)) if ours else None
+    return Finding(FILE, f"others can read it ({mode:o})", problem("ENV14", mode=f"{mode:o}"), fix)
+
+
+def _keys() -> list[Finding]:
+    there = dotenv.parse(env_file.ENV.read_text(encoding="utf-8-sig"))
+    known = dotenv.parse(env_file.EXAMPLE.read_text(encoding="utf-8"))
+    slips = typos.find(there, known)
+    # One that stands there mistyped is not added: its default would settle what is to be asked.
+    missing = [key for key in known if key not in (*there, *slips.values())]
+    own = len(there.keys() - known.keys() - slips.keys())
+    return [
+        _complete(f"{len(there)} keys, {own or 'none'} of your own", missing),
+        *(Finding(FILE, key, problem("ENV11", key=key, meant=it)) for key, it in slips.items()),
+    ]
+
+
+def _complete(fact: str, missing: list[str]) -> Finding:
+    if not missing:
+        return Finding(FILE, fact)
+    fix = Fix(f"adds {', '.join(missing)}", partial(env_file.add_from_example, missing))
+    return Finding(
+        FILE, f"{fact}, {len(missing)} missing", problem("ENV10", keys=", ".join(missing)), fix
+    )
+
+
+def _secrets(settings: Settings) -> list[Finding]:
+    weak = {"SECRET_KEY": _weak_key(settings), "SQL_PASSWORD": _weak_password(settings)}
+    return [_secret(settings, key, why) for key, why in weak.items()]
+
+
+def _secret(settings: Settings, key: str, weak: str) -> Finding:
+    if not weak:
+        return Finding(key, f"{len(settings.values[key])} characters")
+    then = "inv up"
+    if key == "SQL_PASSWORD":
+        ours = settings.has_own_database
+        then = "inv db.password" if ours else f"{then}  (once it is that user's password there)"
+    return Finding(key, weak, problem("ENV12", key=key, why=weak, then=then))
+
+
+def _elsewhere(settings: Settings) -> list[Finding]:
+    if settings.has_own_database:
+        return []
+    mode = settings.values["SQL_SSLMODE"] or "prefer, libpq's own choice"
+    cause = remote.missing_certificates(settings)
+    return [Finding("database", f"at {settings.address}, sslmode {mode}", cause)]
+
+
+def _packages(settings: Settings) -> list[Finding]:
+    if not any(settings.values[key] for key in package_index.KEYS):
+        return []
+    try:
+        package_index.authority()
+    except Problem as error:
+        return [Finding("PIP_CERT", "no certificate", error)]
+    return [Finding("packages", f"from {package_index.shown()}")]
+
+
+def _weak_key(settings: Settings) -> str:
+    """Why Django's own check (security.W009) refuses the key, or nothing."""
+    key = settings.values["SECRET_KEY"]
+    if key.startswith("django-insecure-"):
+        return "begins with django-insecure-, as those that startproject makes for a first try"
+    if len(key) < SHORTEST_KEY:
+        return f"is {len(key)} characters long, Django asks for {SHORTEST_KEY}: it can be guessed"
+    return _monotonous(key)
+
+
+def _weak_password(settings: Settings) -> str:
+    password = settings.values["SQL_PASSWORD"]
+    for key in ("SQL_USER", "SQL_DATABASE"):
+        if password.lower() == settings.values[key].lower():
+            return f"is the same as {key}: it can be guessed"
+    if len(password) < SHORTEST_PASSWORD:
+        return f"is {len(password)} characters long: it can be guessed"
+    if password.lower() in USUAL:
+        return "is one of those that are tried first"
+    return _monotonous(password)
+
+
+def _monotonous(secret: str) -> str:
+    count = len(set(secret))
+    if count >= FEWEST_CHARACTERS:
+        return ""
+    return f"is made of {count} character{'s' * (count > 1)} alone: it can be guessed"
+
+
+def _git() -> list[Finding]:
+    tracked = git.ask("ls-files", "--error-unmatch", "--", FILE)
+    if cause := git.refusal(tracked):
+        return [Finding(FILE, "git does not say whether it is committed", cause)]
+    if tracked.code == 0:
+        return [Finding(FILE, "in git", problem("ENV13"))]
+    if tracked.code != 1:  # no git, or no repository
+        return []
+    ignored = git.ask("check-ignore", "--quiet", "--", FILE).code == 0
+    return [Finding(FILE, "ignored by git" if ignored else "not in git, but not ignored either")]
+
+
+def _owner(settings: Settings) -> list[Finding]:
+    if not settings.in_containers:  # embedded, the web runs as whoever starts it
+        return []
+    uid, owner = int(settings.values["APP_UID"]), ROOT.stat().st_uid
+    if uid != owner:
+        return [Finding("APP_UID", f"{uid}", problem("ENV15", uid=uid, owner=owner))]
+    return [Finding("APP_UID", f"{uid}, who owns this folder")]

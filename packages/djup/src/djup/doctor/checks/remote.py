@@ -1,0 +1,33 @@
+"""A database that is not the stack's own: whether the programs here can back it up."""
+
+from djup.docker import engine
+from djup.doctor.finding import Finding
+from djup.problems import Problem
+from djup.settings.settings import Settings
+from djup.stack.stack import Stack
+
+SUBJECT = "pg_dump"
+KEY = "POSTGRES_IMAGE"
+
+
+def check(stack: Stack) -> list[Finding]:
+    """Compare the version of pg_dump with that of the server, where both can be asked."""
+    settings = stack.settings
+    if settings.has_own_database or not _is_here(settings):
+        return []
+    try:
+        with stack.client() as client:
+            client.refuse_newer_server()
+            return [Finding(SUBJECT, f"version {client.version}, not older than the server")]
+    except Problem as problem:
+        if problem.code == "DB19":
+            return [Finding(SUBJECT, "older than the server", problem)]
+        return [Finding(SUBJECT, "cannot be asked", known=False)]  # the web's check says why
+
+
+def _is_here(settings: Settings) -> bool:
+    """Whether the programs can be had without a download."""
+    if settings.in_containers or engine.engine_answers():
+        image = settings.values[KEY]
+        return image in engine.inspect(image)
+    return True

@@ -1,0 +1,74 @@
+"""The web as it answers: ready, at its URL, in time, with the migrations of this branch."""
+
+from djup.doctor.finding import Finding
+from djup.problems import Problem, problem
+from djup.stack import readiness
+from djup.stack.causes import web as web_cause
+from djup.stack.readiness import Readiness
+from djup.stack.stack import Stack
+
+CLOCK_SECONDS = 60
+
+
+def check(stack: Stack) -> list[Finding]:
+    """What a running web says of itself; nothing of one that does not run."""
+    log = stack.web_log()
+    if log is None:
+        return []
+    if not stack.is_served():  # whoever answers there is not this web
+        return [Finding("web", f"not at port {stack.settings.web_port}", problem("RUN04"))]
+    answer = readiness.ask(stack.settings)
+    return [
+        _ready(stack, answer, log),
+        *_migrations(answer),
+        _page(stack, answer),
+        _clock(answer),
+    ]
+
+
+def _ready(stack: Stack, answer: Readiness, log: str) -> Finding:
+    if readiness.talks(answer) and not answer.status:  # what is not applied has its own line
+        return Finding("web", "answers")
+    cause = web_cause.of_running(stack, answer, log)
+    if cause.code == "RUN01":  # the db's, which has a line of its own
+        return Finding("web", "waits for its database", known=False)
+    return Finding("web", "not ready", cause)
+
+
+def _migrations(answer: Readiness) -> list[Finding]:
+    found: list[Problem] = []
+    if answer.conflicts:
+        found.append(problem("MIG04", sentence=f"{answer.reason}."))
+    elif answer.unapplied and not answer.status:
+        found.append(problem("MIG01", missing=", ".join(answer.unapplied)))
+    if answer.unknown:
+        found.append(problem("MIG03", unknown=", ".join(answer.unknown)))
+    if answer.unmade:
+        found.append(readiness.unmade(answer))
+    if not found:
+        if not answer.ready:
+            return [Finding("migrations", "not known", known=False)]
+        return [Finding("migrations", "all applied")]
+    return [Finding("migrations", "models, files and database differ", cause) for cause in found]
+
+
+def _page(stack: Stack, answer: Readiness) -> Finding:
+    settings = stack.settings
+    if not answer.host_allowed:
+        corrected = settings.allows("127.0.0.1")  # since the web started
+        cause = problem("RUN04") if corrected else problem("WEB05", host="127.0.0.1")
+        return Finding("page", "answers 400", cause)
+    status = readiness.page_status(settings)
+    if status >= 500 and answer.ready:
+        log = stack.web_log() or ""
+        cause = problem("WEB07", web_cause.last_exception(log), url=settings.url, status=status)
+        return Finding("page", f"answers {status}", cause)
+    well = 200 <= status < 500
+    return Finding("page", f"{settings.url} answers {status or 'nothing'}", known=well)
+
+
+def _clock(answer: Readiness) -> Finding:
+    if abs(answer.clock) > CLOCK_SECONDS:
+        cause = problem("SYS03", service="web", seconds=abs(answer.clock))
+        return Finding("clock", "differs", cause)
+    return Finding("clock", "the web's is this machine's")

@@ -1,0 +1,148 @@
+"""`inv doctor`: every check that applies, what each found, and the mends that lose nothing."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from djup.checkout import env
+from djup.doctor.checks import deployed, environment, files, remote, repository, web
+from djup.doctor.finding import Finding, Fix
+from djup.host import ownership, process
+from djup.host.process import ChildFailed
+from djup.problems import Problem
+from djup.settings.settings import Settings
+from djup.stack import runtimes
+from djup.stack.stack import Stack
+from djup.terminal import console
+
+# What runs is older than its files, and the mend of each of these brings it in step as well.
+EDITED = "RUN04"
+SAY_MORE = {"DB02", "DB03", "DB04", "DB05", "IMG05", "NET01", "WEB05"}
+Check = Callable[[Stack], list[Finding]]
+
+
+def run(fix: bool, as_json: bool) -> None:
+    """Print what is found, mended first if `fix`; `ChildFailed` if anything is wrong."""
+    found = examine()
+    if fix and _mend(found):
+        found = examine()
+    text = console.as_typed(_as_text(found))
+    console.answer(console.as_json([_record(f) for f in found]) if as_json else text)
+    if any(finding.problem for finding in found):
+        raise ChildFailed(1)
+
+
+def examine() -> list[Finding]:
+    """The findings of every check that applies to this checkout, as it is now."""
+    try:
+        settings = env.load()
+    except Problem as problem:
+        return [Finding(".env", "cannot be used", problem), *_findings(files.check)]
+    stack = runtimes.of(settings)
+    checks: Sequence[Check] = (
+        *(environment.check, files.check, repository.check, _of_its_stack(settings)),
+        *(remote.check, web.check, deployed.check),
+    )
+    found: list[Finding] = []
+    for check in checks:
+        found += _findings(check, stack)
+        if any(_code(finding).startswith("DOCKER") for finding in found):
+            break  # an engine that does not answer is not asked again
+    return _without_repeats(found)
+
+
+def _of_its_stack(settings: Settings) -> Check:
+    """The check of the runtime that `.env` names, whose module alone is imported."""
+    if settings.in_containers:
+        from djup.doctor.checks import compose
+
+        return compose.check
+    from djup.doctor.checks import embedded
+
+    return embedded.check
+
+
+def _findings(check: Callable[..., list[Finding]], *stack: Stack) -> list[Finding]:
+    """What a check finds, or what keeps it from looking, so that nothing more can be asked."""
+    try:
+        return check(*stack)
+    except Problem as problem:
+        found = problem
+    except OSError as error:
+        found = ownership.of(error)
+    return [Finding(check.__module__.rpartition(".")[2], "cannot be asked", found)]
+
+
+def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
+    """What several checks stumble over is told once, with its mend if one of them knows it."""
+    kept: dict[str, Finding] = {}
+    for number, finding in enumerate(findings):
+        sentence = finding.problem.what if finding.problem else f"fine {number}"
+        if sentence not in kept or finding.fix:
+            kept[sentence] = finding
+    codes = {finding.problem.code for finding in kept.values() if finding.problem}
+    return [f for f in kept.values() if not (_code(f) == EDITED and codes & SAY_MORE)]
+
+
+def _code(finding: Finding) -> str:
+    return finding.problem.code if finding.problem else ""
+
+
+def _mend(found: Sequence[Finding]) -> bool:
+    """Run the mends that lose nothing, each named before; whether there were any."""
+    fixable = [finding for finding in found if finding.fix]
+    for finding in fixable:
+        assert finding.fix
+        console.say(f"mending {_code(finding)}: {finding.fix.does}")
+        if not process.mode.dry:
+            _try(finding.fix)
+    return bool(fixable)
+
+
+def _try(fix: Fix) -> None:
+    try:
+        fix.run()
+    except Problem as problem:  # the checks that follow tell what is left
+        console.say(str(problem))
+    except OSError as error:
+        console.say(str(ownership.of(error)))
+
+
+def _as_text(found: Sequence[Finding]) -> str:
+    rows = [(_verdict(f), f.subject, f.fact) for f in found]
+    wrong = [finding for finding in found if finding.problem]
+    return "\n".join(
+        (
+            console.table(("", "CHECK", "FOUND"), rows),
+            *(f"\n{finding.problem}" for finding in wrong),
+            f"\n{_summary(found)}",
+        )
+    )
+
+
+def _verdict(finding: Finding) -> str:
+    if finding.problem:
+        return "WRONG"
+    return "fine" if finding.known else "-"
+
+
+def _summary(found: Sequence[Finding]) -> str:
+    wrong = [finding for finding in found if finding.problem]
+    if not wrong:
+        return f"nothing is wrong ({len(found)} checks)"
+    fixable = [_code(f) for f in wrong if f.fix]
+    by_itself = f"; inv doctor --fix mends {', '.join(fixable)}, and loses nothing"
+    return f"{len(wrong)} of {len(found)} checks found something{by_itself if fixable else ''}"
+
+
+def _record(finding: Finding) -> dict[str, object]:
+    problem = finding.problem
+    return {
+        "check": finding.subject,
+        "found": finding.fact,
+        "fine": problem is None,
+        "known": finding.known,
+        "code": problem.code if problem else None,
+        "problem": problem.what if problem else None,
+        "mend": problem.mend if problem else None,
+        "evidence": problem.evidence if problem else None,
+        "fixable": finding.fix is not None,
+    }

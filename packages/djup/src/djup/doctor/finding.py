@@ -1,0 +1,28 @@
+"""What a check of `inv doctor` found, and the fix that it may know."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from djup.problems import Problem
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A mend that loses nothing and needs nobody's decision: what it does, and how."""
+
+    does: str
+    run: Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found: the `fact` in a few words, and the problem if it is one.
+
+    `known` is False where there was nothing to look at, as of a service that is not started.
+    """
+
+    subject: str
+    fact: str
+    problem: Problem | None = None
+    fix: Fix | None = None
+    known: bool = True

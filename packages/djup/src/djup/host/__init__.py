@@ -1,0 +1,1 @@
+"""This machine: its processes, ports, files and users, and the .venv of the checkout."""

@@ -1,0 +1,211 @@
+"""`.venv` and what is in it: the launcher runs this file as a script, before anything is installed.
+
+A lock of `requirements/` is installed when it is first needed, and again when it has changed:
+`.venv/locks/` holds a copy of each one that is in.
+"""
+
+import fcntl
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[5]
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+LOCKS = VENV / "locks"
+LOCK = VENV / ".installing"  # not .lock, which is uv's own: it would wait for us
+OLDEST = (3, 11)
+dry = False  # what `inv --dry` sets
+
+# `inv` in an activated environment: the launcher of the checkout that one stands in.
+INV = """\
+#!/bin/sh
+home=%s
+folder=$PWD
+until [ -x "$folder/inv" ] && [ -f "$folder/tasks.py" ]; do
+  if [ -z "$folder" ]; then
+    case " $* " in *" --complete "*) exit 0 ;; esac
+    echo "inv: there is no checkout here. Type: cd $home" >&2
+    exit 1
+  fi
+  folder=${folder%%/*}
+done
+exec "$folder/inv" "$@"
+"""
+
+
+class InstallFailed(Exception):
+    """What could not be installed: `evidence` is what uv, venv or pip said, `mend` what to do."""
+
+    def __init__(self, what: str, said: str) -> None:
+        self.what, self.evidence, self.mend = what, told(said), mend_of(said)
+        super().__init__(_reason(self.evidence))
+
+
+# What pip and uv say of a cause, and what to do then. The first that matches counts: without a
+# network pip ends with "No matching distribution", too.
+AGAIN = "then run the same command again"
+CAUSES = {
+    r"[Nn]o module named '?ensurepip|ensurepip is not": (
+        f"on Debian or Ubuntu: sudo apt install python3-venv, {AGAIN}"
+    ),
+    r"No space left on device|Disk quota exceeded": f"make room on that disk, {AGAIN}",
+    r"Read-only file system": f"make the disk of .venv writable, {AGAIN}",
+    r"Permission denied": f'if it is not yours: sudo chown -R "$(id -u):$(id -g)" .venv, {AGAIN}',
+    r"(?i)NewConnectionError|ConnectTimeout|ProxyError|SSLError|name resolution|resolve host|"
+    r"dns error|error sending request|tcp connect|failed to (?:fetch|connect)|timed out|"
+    r"unreachable|connection (?:refused|reset)|certificate": (
+        f"check the network, or the proxy or mirror that pip is told of (pip config list), {AGAIN}"
+    ),
+    r"(?i)do not match the hashes|hash mismatch": (
+        "the index served another file than the one that was locked. If somebody edited the lock: "
+        "git checkout requirements/. Else ask who runs the index; inv lock takes what it serves now"
+    ),
+    r"(?i)version control|editable requirement|point to directories|hashes are required|"
+    r"don't have a way to hash|in `?--require-hashes`? mode|must have a hash": (
+        "write that requirement as the URL of an archive, or as a version, in requirements/*.in, "
+        "then: inv lock"
+    ),
+    r"(?i)requires? a different python|does not satisfy python|requires-python|python>=": (
+        "run it with a newer Python (remove .venv, and have that python3 first on PATH), or ask "
+        "for an older version of the package in requirements/*.in, then: inv lock"
+    ),
+    r"from versions: none": (
+        f"check the network, and the name and the version in requirements/*.in, {AGAIN}"
+    ),
+    r"(?i)no matching distribution|no version of|not found in the package registry|"
+    r"no solution found|no versions of": (
+        "correct the name or the version in requirements/*.in, then: inv lock"
+    ),
+}
+OTHER = "correct what it names, " + AGAIN
+LONGEST = 40  # lines of what they said that are shown
+
+
+def told(said: str) -> str:
+    """What pip or uv has said, whole, less its own tracebacks and advertising, and less secrets."""
+    said = re.sub(r"(?m)^Traceback .*\n(?:[ \t]+.*\n)*(?:[\w.]+Error: .*\n?)?", "", said)
+    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    kept = [line for line in lines if not line.startswith("[notice]")]
+    return re.sub(r"//[^/@\s]+@", "//…@", "\n".join(kept[-LONGEST:]))
+
+
+def mend_of(said: str) -> str:
+    """What to do about it."""
+    return next((mend for sign, mend in CAUSES.items() if re.search(sign, said)), OTHER)
+
+
+def ensure(*names: str) -> None:
+    """Have `requirements/NAME.txt` installed for each name; says so where that takes a while."""
+    missing = [name for name in names if not is_installed(name)]
+    if dry:
+        for name in missing:
+            print(f"requirements/{name}.txt would be installed into .venv", file=sys.stderr)
+    elif missing:
+        _install_all(missing)
+
+
+def _install_all(missing: list[str]) -> None:
+    VENV.mkdir(exist_ok=True)
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two first calls at once: the second finds all done
+        for name in missing:
+            if not is_installed(name):
+                _install(name)
+
+
+def is_installed(name: str) -> bool:
+    """Whether `requirements/NAME.txt` is in `.venv` as it stands."""
+    copy, lock = LOCKS / f"{name}.txt", ROOT / "requirements" / f"{name}.txt"
+    return copy.exists() and copy.read_bytes() == lock.read_bytes() and os.access(PYTHON, os.X_OK)
+
+
+def _install(name: str) -> None:
+    lock = ROOT / "requirements" / f"{name}.txt"
+    print(f"installing requirements/{name}.txt into .venv ...", file=sys.stderr, flush=True)
+    if not _works():
+        _make_venv()
+    argv = [*_installer(), "--quiet", "--require-hashes", "-r", str(lock)]
+    _call(argv, f"requirements/{name}.txt")
+    LOCKS.mkdir(exist_ok=True)
+    (LOCKS / f"{name}.txt").write_bytes(lock.read_bytes())
+    if name == "tasks":
+        _shadow_console_script()
+
+
+def _works() -> bool:
+    # The interpreter that it was made with may have gone, or be too old.
+    test = f"import sys; sys.exit(sys.version_info < {OLDEST} or sys.prefix != {str(VENV)!r})"
+    try:
+        return subprocess.run([PYTHON, "-c", test], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def _make_venv() -> None:
+    for leftover in VENV.iterdir():  # all but our lock, which is held
+        if leftover != LOCK:
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    if uv := shutil.which("uv"):
+        argv = [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(VENV)]
+        _call(argv, "a Python")
+    else:
+        # pip comes next, by itself: venv would keep what it says when it fails.
+        _call([sys.executable, "-m", "venv", "--without-pip", str(VENV)], "a Python")
+
+
+def _installer() -> list[str]:
+    if uv := shutil.which("uv"):
+        return [uv, "pip", "install", "--compile-bytecode", "--python", str(PYTHON)]
+    if subprocess.run([PYTHON, "-c", "import pip"], capture_output=True).returncode:
+        _call([str(PYTHON), "-m", "ensurepip", "--default-pip"])
+    return [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
+
+
+def _call(argv: list[str], what: str = "pip") -> None:
+    from djup.host import package_index  # as a script we have to find it first
+
+    environment = package_index.environment()
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        said = f"{done.stderr}\n{done.stdout}" if (done.stderr + done.stdout).strip() else ""
+        raise InstallFailed(what, said or f"{argv[0]} failed, and said nothing")
+
+
+def _reason(said: str) -> str:
+    """One line of it: the first error, with what a colon at its end announces."""
+    lines = said.splitlines()
+    errors = [n for n, line in enumerate(lines) if line.lower().startswith("error")]
+    first = errors[0] if errors else len(lines) - 1
+    more = lines[first + 1 : first + 2] if lines[first].endswith(":") else []
+    return " ".join((lines[first], *(line.strip() for line in more)))
+
+
+def _shadow_console_script() -> None:
+    script = VENV / "bin" / "inv"
+    script.write_text(INV % shlex.quote(str(ROOT)))
+    script.chmod(0o755)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    try:
+        ensure("tasks")
+        (LOCKS / "tasks.txt").touch()  # newer than the lock, as the launcher asks
+    except (InstallFailed, OSError) as error:
+        from djup.host import ownership
+        from djup.problems import problem
+        from djup.terminal import console
+
+        found = (
+            problem("PKG01", error.evidence, what=error.what, fix=error.mend)
+            if isinstance(error, InstallFailed)
+            else ownership.of(error)
+        )
+        sys.exit(console.as_typed(str(found)))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""PostgreSQL: servers that run here or elsewhere, and the programs that ask them."""

@@ -1,0 +1,137 @@
+"""A database elsewhere, such as a managed one: what leads libpq there, and the programs that do.
+
+They run in a container of POSTGRES_IMAGE; on the embedded runtime, where no engine answers, they
+are those on PATH. The server from the wheel has some as well, but they know no TLS.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from djup.docker import engine
+from djup.docker.engine import Container
+from djup.host import process
+from djup.host.process import ChildFailed
+from djup.postgres import local_server
+from djup.postgres.client import Client
+from djup.problems import Problem, problem
+from djup.settings.settings import SYSTEM, Settings
+
+CA = "/tmp/ca.pem"  # in the container
+CLIENT = "client"  # the service that those containers are called
+PEM = "CERTIFICATE-----"
+REMOVE = ("docker", "rm", "--force", "--volumes")  # those that the image asks for, and are empty
+DOCKER_FAILED = 125  # what `docker run` ends with where it could not run anything
+
+
+def variables(settings: Settings, ca: str = "") -> dict[str, str]:
+    """libpq's, with the password; `ca` is where the certificates are, if not where they were."""
+    values = settings.values
+    found = {
+        "PGHOST": values["SQL_HOST"],
+        "PGPORT": values["SQL_PORT"],
+        "PGUSER": values["SQL_USER"],
+        "PGPASSWORD": values["SQL_PASSWORD"],
+        "PGDATABASE": values["SQL_DATABASE"],
+    }
+    if values["SQL_SSLMODE"]:
+        found["PGSSLMODE"] = values["SQL_SSLMODE"]
+    if values["SQL_SSLROOTCERT"]:
+        found["PGSSLROOTCERT"] = (ca or str(settings.ca_file)) if settings.ca_file else SYSTEM
+    return found
+
+
+def missing_certificates(settings: Settings) -> Problem | None:
+    """The problem, if SQL_SSLROOTCERT names no file of certificates."""
+    file = settings.ca_file
+    if file is None or (file.is_file() and PEM in file.read_text(errors="replace")):
+        return None
+    return problem("DB14", name=settings.values["SQL_SSLROOTCERT"])
+
+
+def refuse_missing_certificates(settings: Settings) -> None:
+    """Raise it."""
+    if cause := missing_certificates(settings):
+        raise cause
+
+
+def psql(settings: Settings, arguments: Sequence[str]) -> None:
+    """psql there, on our own terminal."""
+    refuse_missing_certificates(settings)
+    if not _in_container(settings):
+        argv = [_on_path("psql"), *arguments]
+        process.attach_or_fail(argv, env=local_server.clean_environment() | variables(settings))
+        return
+    given = variables(settings, CA)
+    words = [*engine.terminal_words(), *engine.env_words(given)]
+    argv = [*_run(settings), *words, settings.values["POSTGRES_IMAGE"], "psql"]
+    code = process.attach([*argv, *arguments], env=os.environ | given)
+    if code == DOCKER_FAILED:
+        raise engine.diagnose("docker run", "the reason stands above")
+    if code:
+        raise ChildFailed(code)
+
+
+@contextmanager
+def client(settings: Settings) -> Iterator[Client]:
+    """PostgreSQL's programs in a container that lives as long as this does."""
+    refuse_missing_certificates(settings)
+    if not _in_container(settings):
+        _on_path("pg_dump")
+        yield _of_its_version(Client("", "", variables(settings), data="", compression="gzip"))
+        return
+    for name in killed(engine.all_containers(settings)):
+        process.clean_up([*REMOVE, name])
+    name = f"{settings.project}-{CLIENT}-{os.getpid()}"
+    try:
+        _start(settings, name)
+        found = Client(name, "", variables(settings, CA), data="", compression="zstd:2")
+        yield _of_its_version(found)
+    finally:
+        process.clean_up([*REMOVE, name])
+
+
+def _of_its_version(client: Client) -> Client:
+    return client if process.mode.dry else client.of_its_version()
+
+
+def killed(containers: Iterable[Container]) -> list[str]:
+    """Those of tasks that were killed: each is named by the process that it was for."""
+    import psutil  # slow to import
+
+    names = [container.name for container in containers if container.service == CLIENT]
+    return [name for name in names if not psutil.pid_exists(int(name.rpartition("-")[2]))]
+
+
+def _start(settings: Settings, name: str) -> None:
+    service = ["--label", f"{engine.SERVICE}={CLIENT}", "--name", name]
+    sleep = [settings.values["POSTGRES_IMAGE"], "sleep", "infinity"]
+    argv = [*_run(settings), *service, "--detach", "--init", *sleep]
+    with Path(os.devnull).open("w") as nowhere:  # for the container's number
+        code = process.attach(argv, out=nowhere)
+    process.stop_if_interrupted(code)
+    if code:
+        raise engine.diagnose("docker run", "the reason stands above")
+
+
+def _in_container(settings: Settings) -> bool:
+    return settings.in_containers or engine.engine_answers()
+
+
+def _on_path(program: str) -> str:
+    if shutil.which(program):
+        return program
+    raise problem("EMB06", program=program)
+
+
+def _run(settings: Settings) -> list[str]:
+    """`docker run` as a one-off container of this project, which reaches what the web reaches."""
+    labels = (f"{engine.PROJECT}={settings.project}", f"{engine.ONE_OFF}=True")
+    flags = [word for label in labels for word in ("--label", label)]
+    if not settings.in_containers:  # there the web is a process of this machine
+        flags += ["--network", "host"]
+    if settings.ca_file:
+        flags += ["--mount", engine.bind(str(settings.ca_file), CA)]
+    return ["docker", "run", "--rm", *flags]

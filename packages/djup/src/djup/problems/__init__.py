@@ -1,0 +1,115 @@
+"""Every problem with a name: docs/problems.md has its code, what happened, and what to type.
+
+    ### DB05
+
+    **The data are of another major version of PostgreSQL**
+
+        what: the volume holds PostgreSQL {found}; {image} is another major version.
+        fix: set POSTGRES_IMAGE={back} in .env, then type: inv up
+        fix.older: inv db.upgrade  (takes the data along; inv undo goes back). Or set
+          POSTGRES_IMAGE={back} in .env, then type: inv up
+
+`problem("DB05", …)` fills `what`, `fix` and, where there is one, `log`; `problem("DB05.older", …)`
+the lines with that name instead, as far as there are any. A code stays what it is: people look it
+up.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from djup import ROOT
+
+PAGE = "docs/problems.md"
+KEYS = ("what", "fix", "log")
+# Compiled when something fails, not at each start.
+SECTION = (
+    r"(?m)^### (?P<code>[A-Z]+\d\d)\n\n\*\*(?P<title>.+)\*\*\n\n(?P<words>(?: {4}.+\n)+)\n"
+    r"(?P<text>(?:(?!###? ).*\n)*)"
+)
+TEMPLATE = r"(?m)^    (\S+): (.*(?:\n      .*)*)"
+FIELD = r"\{(\w+)\}"
+
+
+class Problem(Exception):
+    """Something that a user can mend: one sentence, and the command or edit that mends it.
+
+    `evidence` are the few lines of a log that prove it, `log` is the command that shows all of it.
+    """
+
+    def __init__(self, code: str, what: str, mend: str, evidence: str = "", log: str = "") -> None:
+        super().__init__(f"{code}: {what}")
+        self.code, self.what, self.mend = code, what, mend
+        self.evidence, self.log = evidence, log
+
+    def as_note(self) -> str:
+        """For what does no harm yet."""
+        return f"note {self.code}: {self.what}\n  to mend it: {self.mend}"
+
+    def __str__(self) -> str:
+        quoted = [f"  | {line}".rstrip() for line in self.evidence.splitlines()]
+        shown = [f"  the whole log: {self.log}"] if self.log else []
+        return "\n".join(
+            (
+                *quoted,
+                f"error {self.code}: {self.what}",
+                f"  to mend it: {self.mend}",
+                *shown,
+                f"  about it: {PAGE}#{self.code.lower()}",
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page has of a code; `words` are the templates by their names, as `fix.older`."""
+
+    code: str
+    title: str
+    words: dict[str, str]
+    text: str
+
+    def template(self, key: str, variant: str) -> str:
+        """That of a variant, else the one for all; '' where there is none."""
+        return self.words.get(f"{key}.{variant}", self.words.get(key, ""))
+
+
+def problem(name: str, evidence: str = "", /, **fields: str | int) -> Problem:
+    """The problem of a code, or of a variant of it, with the fields that its section asks for."""
+    code, _, variant = name.partition(".")
+    section = _section(code)
+    if section is None:
+        return _without_words(code, evidence, fields)
+    what, fix, log = (_filled(section.template(k, variant), fields) for k in KEYS)
+    return Problem(code, what, fix, evidence, log)
+
+
+def _section(code: str) -> Section | None:
+    try:
+        return sections().get(code)
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _without_words(code: str, evidence: str, fields: dict[str, str | int]) -> Problem:
+    facts = ", ".join(f"{key} {value}" for key, value in fields.items())
+    what = f"{PAGE}, which has the words for it, cannot be read{f' ({facts})' if facts else ''}."
+    return Problem(
+        code, what, f"git checkout -- {PAGE}, then type the same command again", evidence
+    )
+
+
+@cache
+def sections() -> dict[str, Section]:
+    """The page, by its codes: read once, and not before something fails."""
+    found = re.finditer(SECTION, (ROOT / PAGE).read_text(encoding="utf-8"))
+    return {one["code"]: _parsed(**one.groupdict()) for one in found}
+
+
+def _parsed(code: str, title: str, words: str, text: str) -> Section:
+    templates = {key: re.sub(r"\n {6}", " ", said) for key, said in re.findall(TEMPLATE, words)}
+    return Section(code, title, templates, text.strip("\n"))
+
+
+def _filled(template: str, fields: dict[str, str | int]) -> str:
+    return re.sub(FIELD, lambda found: str(fields.get(found[1], found[0])), template)

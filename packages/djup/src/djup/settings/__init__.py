@@ -1,0 +1,1 @@
+"""`.env` as data: its format, its keys, and what each value may be."""

@@ -1,0 +1,56 @@
+"""Why the database's container ended: by its exit code, and by asking the engine."""
+
+import re
+
+from djup.docker import engine
+from djup.docker.engine import Container
+from djup.postgres import local_server
+from djup.problems import Problem, problem
+from djup.settings.settings import Settings
+from djup.stack import images
+
+# What compose/db.yaml's entrypoint ends with.
+OTHER_VERSION, OTHER_SYSTEM, OTHER_PROJECT, NOT_MOUNTED = 71, 72, 73, 74
+SHOWN = 6
+KILLED = 137
+
+
+def of(settings: Settings, container: Container) -> Problem:
+    """The problem that the database's container ended with."""
+    image = settings.values["POSTGRES_IMAGE"]
+    lines = engine.last_lines(container).splitlines()
+    last = lines[-1] if lines else ""
+    code = container.exit_code
+    if code == OTHER_VERSION:
+        found, ours = re.findall(r"PostgreSQL (\w+)", last)
+        back = images.of_major(image, ours, found) or f"postgres:{found}"
+        return other_version(found, image, ours, back)
+    if code == OTHER_SYSTEM:
+        system = last.partition(" written on ")[2].partition(",")[0]
+        return problem("DB06", written_on=system, image=image)
+    if code == OTHER_PROJECT:
+        return problem("DB09", found=last.rpartition(" in ")[2].rstrip("."))
+    if code == NOT_MOUNTED:
+        return problem("DB07", where="the container itself")
+    return _of_failed_server(settings, container, lines)
+
+
+def other_version(found: str, image: str, ours: str, back: str) -> Problem:
+    """The data are of another major version than ours: only an older one can be upgraded."""
+    if found.isdecimal() and ours.isdecimal() and int(found) < int(ours):
+        return problem("DB05.older", found=found, image=image, back=back)
+    return problem("DB05", found=found, image=image, back=back)
+
+
+def _of_failed_server(settings: Settings, container: Container, lines: list[str]) -> Problem:
+    if cause := images.of_architecture("POSTGRES_IMAGE", settings):
+        return cause
+    state = engine.inspect(container.name).get(container.name, {}).get("State", {})
+    if state.get("OOMKilled"):
+        return problem("DB11")
+    if container.exit_code == KILLED:
+        return problem("DB13")
+    evidence = "\n".join(lines[-SHOWN:])
+    if full := [line for line in lines if any(words in line for words in local_server.FULL)]:
+        return problem("SYS02", full[-1], where="for the database")
+    return problem("DB01", evidence, state=container.status)

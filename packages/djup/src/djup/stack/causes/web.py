@@ -1,0 +1,226 @@
+"""Why the web ended, or does not get ready: from its log, on either runtime.
+
+Its supervisor ends each run with the line `Ended with status N`; the statuses are those of
+project/service/exits.py. For a traceback it is the name of the exception that counts.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from djup import ROOT
+from djup.docker import engine
+from djup.host import process
+from djup.problems import Problem, problem
+from djup.settings.settings import Settings
+from djup.stack import accounts
+from djup.stack.causes import migrations, remote
+from djup.stack.readiness import Readiness
+from djup.stack.stack import Stack
+
+ENDED = re.compile(r"Ended with status (\d+)")
+NO_DATABASE = os.EX_UNAVAILABLE
+SETTINGS = os.EX_CONFIG
+NO_DRIVER = "Error loading psycopg2 or psycopg module"  # Django's words
+NO_ANSWER = "the database does not answer"  # what /readyz begins with then
+NO_NAME = "could not translate host name"
+RESOLVE = "import socket, sys; socket.getaddrinfo(sys.argv[1], None)"
+NOT_MIGRATED = os.EX_DATAERR
+MIGRATIONS_CONFLICT = os.EX_USAGE
+SYNTAX = ("SyntaxError", "IndentationError", "TabError")
+FILE = re.compile(r'File "(.+)", line (\d+)')
+TOOLKITS = ("manage.py", "supervise.py", "service/")  # files of project/ that no fault is in
+LINES = 200
+SHOWN = 12
+
+
+def of(stack: Stack, log: str, state: str) -> Problem:
+    """The problem that the last run in `log` ended with; `state` words how the web is."""
+    status, lines = _last_run(log)
+    sentence = lines[-1] if lines else "it gave no reason"
+    if status == NO_DATABASE:
+        return _misfit(stack) or remote.refused(stack.settings, sentence)
+    if status == SETTINGS and NO_DRIVER in sentence:
+        return problem("IMG06")
+    if status == SETTINGS:
+        return problem("WEB04", sentence=sentence)
+    if status == MIGRATIONS_CONFLICT:
+        return problem("MIG04", sentence=lines[-2] if len(lines) > 1 else sentence)
+    if named := migrations.cause(status, sentence):
+        return named
+    if status == NOT_MIGRATED:
+        return problem("MIG02.web", _traceback(lines), sentence=sentence)
+    by_name = _of_exception(lines) if status else None
+    return by_name or problem("WEB01", "\n".join(lines[-SHOWN:]), state=state)
+
+
+def migrate(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> None:
+    """Run `manage.py migrate` beside a web that runs; of a failure the end of its traceback."""
+    relay = migrations.Relay()
+    done = process.receive(argv, relay.take, env=env, cwd=cwd)
+    process.stop_if_interrupted(done.code)
+    if done.code:
+        lines = [line.rstrip() for line in done.err.splitlines() if line.strip()]
+        if named := migrations.cause(done.code, lines[-1] if lines else ""):
+            raise named
+        migrations.keep(done.err)
+        if done.code == migrations.FAILED:
+            shown, failed = _traceback(lines[:-1]), migrations.plain(lines[-1])
+            raise problem("MIG02", shown, sentence=failed, log=migrations.whole_log())
+        applying = re.findall(r"Applying (\S+)\.\.\.", relay.text)
+        shown = _traceback(lines) or "\n".join(lines[-SHOWN:])
+        failed = f"Migration {applying[-1]} failed." if applying else "The migrations failed."
+        raise problem("MIG02", shown, sentence=failed, log=migrations.whole_log())
+
+
+def waits_for_an_edit(log: str) -> bool:
+    """Whether the server has ended, and its supervisor waits for a change of the code."""
+    return bool(ENDED.match(log.rpartition("\n")[2]))
+
+
+def still_holds(stack: Stack, log: str, state: str, ended: float) -> Problem:
+    """Why a web ended at that time (in seconds since 1970), as far as that holds now."""
+    if any(path.stat().st_mtime > ended for path in _edited()):
+        return problem("RUN01", service="web")  # whether that mended it, the next start will tell
+    found = of(stack, log, state)
+    if found.code == "MIG05":
+        return problem("RUN01", service="web")  # the next start will tell whether it is held now
+    if found.code == "DB10" and stack.settings.has_own_database:
+        return problem("RUN01", service="web")  # the database was asked now, and lets it in
+    return found
+
+
+def _edited() -> Iterator[Path]:
+    """The files whose edit may have mended a web."""
+    yield ROOT / ".env"
+    yield from (ROOT / "requirements").glob("base.*")
+    for suffix in ("py", "html"):
+        yield from (ROOT / "project").rglob(f"*.{suffix}")
+
+
+def has_failed(log: str) -> bool:
+    """Whether the last run in `log` ended by an error, and not because it was told to."""
+    status, _ = _last_run(log)
+    return status not in (0, *process.INTERRUPTED)
+
+
+def of_running(stack: Stack, answer: Readiness, log: str) -> Problem:
+    """The problem of a web that runs and is not ready: it waits for an edit, or its database."""
+    settings = stack.settings
+    if waits_for_an_edit(log):
+        return of(stack, log, "waiting for a change in project/")
+    if answer.conflicts:
+        return problem("MIG04", sentence=f"{answer.reason}.")
+    if named := migrations.cause(answer.status, f"{answer.reason}."):
+        return named
+    if answer.status == NOT_MIGRATED:
+        return problem("MIG02.web", last_exception(log), sentence=f"{answer.reason}.")
+    if settings.address and answer.reason.startswith(NO_ANSWER):
+        reason = answer.reason.removeprefix(NO_ANSWER)
+        return remote.refused(settings, f"no connection to {settings.address}{reason}.")
+    evidence = "\n".join(log.splitlines()[-SHOWN:])
+    misfit = _misfit(stack) or lost_names(settings, answer)
+    return misfit or problem("WEB06", evidence, reason=answer.reason)
+
+
+def lost_names(settings: Settings, answer: Readiness) -> Problem | None:
+    """Whether the web no longer finds its database by name, though it runs: asked from within."""
+    own = settings.in_containers and settings.has_own_database
+    if not own or NO_NAME not in answer.reason:
+        return None
+    web, db = engine.running(settings, "web"), engine.running(settings, "db")
+    if web is None or db is None:
+        return None
+    found = process.run(["docker", "exec", web.name, "python", "-c", RESOLVE, db.service])
+    return problem("DOCKER11", web=web.service, db=db.service) if found.code else None
+
+
+def _last_run(log: str) -> tuple[int, list[str]]:
+    """The status that the last run ended with, 0 if it did not end by itself, and its lines."""
+    lines = [line.rstrip() for line in log.splitlines() if line.strip()]
+    ended = ENDED.match(lines[-1]) if lines else None
+    if ended:
+        lines.pop()
+    begin = max((n + 1 for n, line in enumerate(lines) if ENDED.match(line)), default=0)
+    return int(ended[1]) if ended else 0, lines[begin:]
+
+
+def _misfit(stack: Stack) -> Problem | None:
+    """What the stack's own database says, which may be that it does not run."""
+    try:
+        return accounts.misfit(stack) if stack.settings.has_own_database else None
+    except Problem as error:
+        return error
+
+
+def _of_exception(lines: list[str]) -> Problem | None:
+    """By the exception that stands last, as Python prints one: `Name: text`."""
+    shown = _traceback(lines)
+    last = next((line for line in reversed(shown.splitlines()) if not line.startswith(" ")), "")
+    name = last.partition(":")[0].rpartition(".")[2]
+    if name in SYNTAX:
+        return problem("WEB02", "\n".join(shown.splitlines()[-4:]), where=_place(shown))
+    if name == "ModuleNotFoundError" and (module := re.search(r"'([^']+)'", last)):
+        return _module_missing(module[1], shown)
+    if any(_is_users_own(line) for line in shown.splitlines()):
+        return problem("WEB08.place", shown, exception=last, where=_place(shown))
+    return problem("WEB08", shown, exception=last) if shown else None
+
+
+def _module_missing(name: str, shown: str) -> Problem:
+    package = name.partition(".")[0]
+    inside = ROOT / "project" / package
+    if inside.is_dir() or inside.with_suffix(".py").exists():
+        return problem("WEB09", shown, name=name, where=_place(shown))
+    return problem("WEB03", shown, name=name)
+
+
+def last_exception(log: str) -> str:
+    """The end of the last traceback in a log; '' if there is none."""
+    return _traceback([line.rstrip() for line in log.splitlines() if line.strip()])
+
+
+def _traceback(lines: list[str]) -> str:
+    """The last traceback: what it was doing in the project's own files, and the exception."""
+    # It may stand behind the unfinished line of a migration that is being applied.
+    starts = [
+        n for n, line in enumerate(lines) if line.endswith("Traceback (most recent call last):")
+    ]
+    if not starts:
+        return ""
+    inside = lines[starts[-1] + 1 :]
+    # What it was doing is indented; the exception, which may have several lines, is not.
+    end = next((n for n, line in enumerate(inside) if not line.startswith(" ")), len(inside))
+    return "\n".join([*_own_frames(inside[:end]), *inside[end : end + 2]])
+
+
+def _own_frames(lines: list[str]) -> list[str]:
+    """Of the frames (each a File line and what follows it) the last two in the project, else the
+    last one; and of a syntax error, which has no frame, the place that it names."""
+    begins = [n for n, line in enumerate(lines) if line.startswith('  File "')]
+    frames = [lines[a:b] for a, b in zip(begins, [*begins[1:], len(lines)], strict=True)]
+    own = [frame for frame in frames if _is_users_own(frame[0])]
+    return [line for frame in (own[-2:] or frames[-1:]) for line in frame]
+
+
+def _is_users_own(line: str) -> bool:
+    found = FILE.search(line)
+    inside = _inside(found[1]) if found else ""
+    return bool(inside) and not inside.startswith(TOOLKITS)
+
+
+def _inside(path: str) -> str:
+    """A path within project/, in the checkout as in the container; '' for one elsewhere."""
+    _, project, inside = path.rpartition("/project/")
+    return "" if not project or "site-packages/" in inside else inside
+
+
+def _place(shown: str) -> str:
+    """`project/config/settings.py line 3`, from the last File line of a traceback."""
+    found = FILE.findall(shown)
+    if not found:
+        return "project/"
+    path, line = found[-1]
+    inside = _inside(path)
+    return f"{f'project/{inside}' if inside else path} line {line}"

@@ -1,0 +1,189 @@
+"""The images: whether they are fresh, fetched or built where they are not, and why that failed."""
+
+import errno
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from djup import ROOT
+from djup.checkout import fingerprint, web_env
+from djup.docker import engine
+from djup.host import package_index, process
+from djup.host.checkout_lock import STATE
+from djup.problems import Problem, problem
+from djup.settings.settings import Settings
+
+NO_SPACE = os.strerror(errno.ENOSPC)
+NO_MANIFEST = "no matching manifest"
+NO_IMAGE = ("not found", "manifest unknown", "pull access denied", "invalid reference", "denied")
+# Why packages could not be fetched, as pip and uv word it, and what mends it.
+OF_INDEX = {
+    r"(?i)certificate.verify.failed|invalid peer certificate|UnknownIssuer": (
+        "name the file with the authority's certificate as PIP_CERT in .env"
+    ),
+    r"\b40[137]\b|Unauthorized|Forbidden|User for |EOFError": (
+        "correct the user and the password in PIP_INDEX_URL in .env"
+    ),
+    r"(?i)connection refused|connect error|dns error|resol|timed out|unreachable|"
+    r"error sending request|Could not fetch|Failed to fetch|not find a version|package registry": (
+        "check the network, and PIP_INDEX_URL in .env"
+    ),
+}
+SHOWN = 6
+BUILD_LOG = STATE / "build.log"
+
+
+def web_image(settings: Settings) -> str:
+    """The tag of the web image, as compose/web.yaml has it."""
+    return f"{settings.project}-web"
+
+
+def of_major(image: str, major: str, wanted: str) -> str:
+    """The image of another major version: of `postgres:17.6-alpine` that of 18 is
+    `postgres:18-alpine`; '' where the name does not have the version in it."""
+    found = list(re.finditer(rf"(?<![\d.]){major}(?:\.\d+)?(?!\d)", image))
+    return f"{image[: found[-1].start()]}{wanted}{image[found[-1].end() :]}" if found else ""
+
+
+def ensure(settings: Settings, key: str, option: str = "") -> dict[str, Any]:
+    """The image of `key`, inspected; fetched where it is not there. `option` is what asked for it,
+    where that was not `.env`."""
+    image = settings.values[key]
+    if image not in engine.inspect(image):
+        pull(settings, key, option)
+    found: dict[str, Any] = engine.inspect(image).get(image, {})
+    return found
+
+
+def is_fresh(settings: Settings, image: dict[str, Any] | None) -> bool:
+    """Whether an inspected web image was built from the files as they are."""
+    return engine.label(image, "build.inputs") == fingerprint.image_inputs(settings)
+
+
+def build(settings: Settings, use_cache: bool, old_serves: bool) -> None:
+    """Build the web image: with its progress on a terminal, else into a log whose end counts."""
+    flags = [] if use_cache else ["--no-cache"]
+    inputs = {"BUILD_INPUTS": fingerprint.image_inputs(settings)}
+    argv = ["docker", "compose", "build", *flags, "web"]
+    with build_secrets() as files:
+        inputs |= {f"{name.upper()}_FILE": str(path) for name, path in files.items()}
+        code, said = run_build(argv, web_env.compose_environment(settings) | inputs)
+    process.stop_if_interrupted(code)
+    if code:
+        raise _of_build(settings, said, old_serves)
+
+
+def drop_replaced(settings: Settings) -> None:
+    """Remove the images that newer ones have taken the place of."""
+    replaced = ["--filter", "dangling=true", *engine.label_filter(settings)]
+    for image in engine.ask("image", "ls", *replaced, "--quiet").split():
+        if not process.mode.dry:
+            process.run(["docker", "image", "rm", image])  # one that a container uses stays
+
+
+def pull(settings: Settings, key: str, option: str = "") -> None:
+    """Fetch the image of `key`, or say why it cannot be."""
+    image = settings.values[key]
+    with tempfile.TemporaryFile("w+") as errors:
+        code = process.attach(["docker", "pull", image], progress=True, err=errors)
+        errors.seek(0)
+        said = errors.read().strip()
+    process.stop_if_interrupted(code)
+    if code:
+        raise _of_pull(option or key, image, said, asked=bool(option))
+
+
+def of_architecture(key: str, settings: Settings) -> Problem | None:
+    """Whether the image of `key` is built for another machine than the engine's."""
+    image = settings.values[key]
+    built_for = engine.inspect(image).get(image, {}).get("Architecture", "")
+    machine = engine.ask("version", "--format", "{{.Server.Arch}}").strip()
+    if built_for in ("", machine):
+        return None
+    return problem("IMG03", key=key, image=image, built_for=built_for, machine=machine)
+
+
+def run_build(argv: list[str], env: dict[str, str]) -> tuple[int, str]:
+    if sys.stderr.isatty() or process.mode.dry:
+        return process.attach(argv, env=env, progress=True), ""
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    with BUILD_LOG.open("w") as log:
+        code = process.attach(argv, env=env, out=log, err=log)
+    return code, BUILD_LOG.read_text(errors="replace")
+
+
+def _of_build(settings: Settings, said: str, old_serves: bool) -> Problem:
+    if not engine.engine_answers():
+        return engine.diagnose("docker compose build")
+    if cause := of_architecture("PYTHON_IMAGE", settings):
+        return cause
+    if full := [line for line in said.splitlines() if NO_SPACE in line]:
+        return problem("SYS02", full[-1], where="for the build")
+    log = f"less {BUILD_LOG.relative_to(ROOT)}" if said else "it stands above"
+    step = failing_step(said)
+    if known := cause_of_step(settings.values, step, log):
+        return known
+    return problem("IMG04.serves" if old_serves else "IMG04", step, log=log)
+
+
+@contextmanager
+def build_secrets() -> Iterator[dict[str, Path]]:
+    """The files of the build's secrets, by their names, for as long as it takes."""
+    authority = package_index.authority()
+    if process.mode.dry:
+        yield {}
+        return
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=STATE, prefix="build-") as folder:
+        texts = {"package_index": package_index.for_build().encode(), "package_ca": authority}
+        files = {name: Path(folder, name) for name, text in texts.items() if text}
+        for name, path in files.items():
+            path.touch(0o600)
+            path.write_bytes(texts[name])
+        yield files
+
+
+def cause_of_step(values: Mapping[str, str], step: str, log: str) -> Problem | None:
+    """What `.env` asked for in vain, if that is why a step of the Dockerfile failed."""
+    if "/system-packages" in step.partition("\n")[0]:
+        return problem("IMG07", step, names=values["SYSTEM_PACKAGES"], log=log)
+    if "/package-index" in step.partition("\n")[0]:
+        found = (mend for pattern, mend in OF_INDEX.items() if re.search(pattern, step))
+        if mend := next(found, ""):
+            return problem("IMG08", step, index=package_index.shown(), fix=mend, log=log)
+    return None
+
+
+def failing_step(said: str) -> str:
+    """The step that failed and its last lines, from BuildKit's progress: its summary lacks some."""
+    if not (failed := re.search(r"^#(\d+) ERROR: .*", said, re.MULTILINE)):
+        told = [line for line in said.splitlines() if line.strip(" -|0123456789")]
+        return "\n".join(told[-SHOWN:])
+    step, *lines = re.findall(rf"^#{failed[1]} (.*)", said, re.MULTILINE)
+    output = [found[1] for line in lines if (found := re.match(r"\d+\.\d+ (.*\S)", line))]
+    # A COPY says nothing by itself.
+    return "\n".join([step, *(output or [failed[0].partition(" ")[2]])[-SHOWN:]])
+
+
+def _of_pull(key: str, image: str, said: str, *, asked: bool) -> Problem:
+    if not engine.engine_answers():
+        return engine.diagnose(f"docker pull {image}", said)
+    if NO_SPACE in said:
+        return problem("SYS02", said, where="for images")
+    if NO_MANIFEST in said:
+        machine = engine.ask("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}").strip()
+        return problem(
+            "IMG03.asked" if asked else "IMG03",
+            key=key,
+            image=image,
+            built_for="other machines",
+            machine=machine,
+        )
+    if any(words in said for words in NO_IMAGE):
+        return problem("IMG01.asked" if asked else "IMG01", said, key=key, image=image)
+    return problem("IMG02.asked" if asked else "IMG02", said, key=key, image=image)

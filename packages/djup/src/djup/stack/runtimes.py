@@ -1,0 +1,15 @@
+"""The same tasks on different engines; nothing above this folder knows which one it talks to."""
+
+from djup.settings.settings import Settings
+from djup.stack.stack import Stack
+
+
+def of(settings: Settings) -> Stack:
+    """The stack on the runtime that `.env` names, whose module alone is imported."""
+    if settings.in_containers:
+        from djup.stack.docker_stack import DockerStack
+
+        return DockerStack(settings)
+    from djup.stack.embedded_stack import EmbeddedStack
+
+    return EmbeddedStack(settings)

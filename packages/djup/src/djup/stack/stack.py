@@ -1,0 +1,95 @@
+"""What every runtime can do with a checkout's services."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:  # each task imports this module, and needs none of these to say what it is
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from djup.host.process import Result
+    from djup.host.volumes import Volume
+    from djup.postgres.client import Client
+    from djup.settings.settings import Settings
+    from djup.stack.status import Status
+
+
+class Stack(Protocol):
+    """The services of a checkout, as its settings have them: `web`, and `db` unless the database
+    is elsewhere."""
+
+    @property
+    def settings(self) -> Settings:
+        """Those that it was made of; a changed `.env` is another stack."""
+
+    def with_values(self, values: Mapping[str, str]) -> Stack:
+        """The stack as it would be with these values in `.env`, checked."""
+
+    def up(self) -> None:
+        """Start what is not running, wait until the page answers and is migrated."""
+
+    def down(self) -> None:
+        """Stop the services; all data stay."""
+
+    def build(self, use_cache: bool) -> None:
+        """Build, or install, what the web runs in."""
+
+    def manage(self, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
+        """Run `manage.py` beside the database, with these `variables` besides; `ChildFailed` with
+        its exit code."""
+
+    def migrate(self, arguments: Sequence[str]) -> None:
+        """Run `manage.py migrate`; `ChildFailed` with its exit code, and where a migration failed
+        the whole traceback in `migrations.LOG`."""
+
+    def shell(self, service: str, arguments: Sequence[str]) -> None:
+        """A shell where `service` runs; `ChildFailed` with its exit code."""
+
+    def psql(self, arguments: Sequence[str]) -> None:
+        """psql on the project's database as its own user; `ChildFailed` with its exit code."""
+
+    def compose(self, arguments: Sequence[str]) -> None:
+        """`docker compose` itself; a `Problem` where there is none."""
+
+    def logs(self, service: str, follow: bool, lines: str) -> None:
+        """The last `lines` of the output of each service, or of the one named."""
+
+    def status(self) -> Status:
+        """What runs, in which state, and whether the page is ready."""
+
+    def start_database(self) -> None:
+        """Have the database run, without the web, and wait until its superuser gets in."""
+
+    def superuser(self, script: str) -> Result:
+        """Run a psql script past every password, captured.
+
+        The script finds SQL_USER, SQL_PASSWORD and SQL_DATABASE of `.env` in its environment.
+        """
+
+    def client(self) -> AbstractContextManager[Client]:
+        """PostgreSQL's programs, which find the project's database; it runs meanwhile."""
+
+    def logs_in(self) -> bool:
+        """Whether the database lets in who `.env` names, with the password from there."""
+
+    def is_served(self) -> bool:
+        """Whether it is this stack's web that has WEB_PORT."""
+
+    def web_log(self) -> str | None:
+        """The end of a running web's log; None where none runs."""
+
+    def has_data(self) -> bool:
+        """Whether there is anything for a database to be in."""
+
+    def volumes(self) -> list[Volume]:
+        """Where the data are."""
+
+    def inventory(self) -> list[tuple[str, str, str]]:
+        """All that is this project's alone: kind, name, and of what holds data the size."""
+
+    def remove_all(self) -> None:
+        """Remove all that the inventory lists."""
+
+    def data_that_stay(self) -> list[str]:
+        """What this checkout has besides: on the other runtime, or that no service uses now."""

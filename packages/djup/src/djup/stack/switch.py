@@ -1,0 +1,31 @@
+"""From one runtime to the other: `inv up --runtime NAME`."""
+
+from djup.checkout import env, env_file
+from djup.docker import engine
+from djup.host import process
+from djup.settings.settings import Settings, check_runtime
+from djup.stack import runtimes
+from djup.terminal import console
+
+
+def switch(settings: Settings, name: str) -> Settings:
+    """Stop the stack where it runs now, and write the other runtime into `.env`."""
+    check_runtime(name)
+    if name == settings.runtime:
+        return settings
+    answers = engine.engine_answers()
+    if name == "docker" and not answers:
+        raise engine.diagnose("docker version")
+    if name == "docker":
+        engine.refuse_unfit()
+    if not settings.in_containers or answers:
+        runtimes.of(settings).down()
+    if process.mode.dry:
+        console.say(f"RUNTIME in .env would be {name}")
+        return settings.with_values({"RUNTIME": name})
+    env_file.write_values({"RUNTIME": name})
+    console.say(
+        f"RUNTIME in .env is now {name}. The data of {settings.runtime} stay where they are, "
+        f"unseen from {name}; this goes back to them: inv up --runtime {settings.runtime}"
+    )
+    return env.load()

@@ -1,0 +1,164 @@
+"""The clusters of the volume: folders side by side, of which the file `active` names the one in
+use. Each has the notes that compose/db.yaml's entrypoint reads and writes."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from djup.checkout import env_file
+from djup.docker import data_volume, engine
+from djup.host import process
+from djup.host.checkout_lock import STATE
+from djup.problems import problem
+from djup.settings.settings import Settings
+from djup.stack import images
+from djup.terminal import console
+
+KEY = "POSTGRES_IMAGE"
+PENDING = STATE / "switch.json"
+# One line for each: name, version, system, image, superuser, kilobytes, whether it is finished.
+SURVEY = r"""
+note() { cat "$folder$1" 2>/dev/null || true; }
+cat active 2>/dev/null || echo
+for folder in */; do
+  [ -s "${folder}main/PG_VERSION" ] || [ -e "${folder}unfinished" ] || continue
+  finished=yes; [ ! -e "${folder}unfinished" ] || finished=
+  printf '%s\t' "${folder%/}" "$(note main/PG_VERSION)" "$(note system)" "$(note image)" \
+    "$(note superuser)" "$(du -sk "$folder" | cut -f 1)"
+  echo "$finished"
+done
+"""
+ACTIVATE = 'echo "$1" >active.part && sync active.part && mv active.part active && sync .'
+# What is half removed looks like what is half made, and goes the next time.
+REMOVE = 'for name; do touch "$name/unfinished" && rm -rf "$name"/main* && rm -rf "$name"; done'
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A folder of the volume with its major version, the ID of the system that it was written on,
+    the image and the superuser it was made with ('' where that was not noted), its size, and
+    whether its making came to an end."""
+
+    name: str
+    version: str
+    system: str
+    image: str
+    superuser: str
+    kilobytes: int
+    finished: bool
+
+    @property
+    def size(self) -> str:
+        return console.size(self.kilobytes * 1024)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a volume holds: the cluster in use, and the others."""
+
+    active: Cluster
+    others: list[Cluster]
+
+    def free_name(self, major: str) -> str:
+        """A name for a new cluster: 18, or 18-2 where that is taken."""
+        taken = {self.active.name, *(one.name for one in self.others if one.finished)}
+        names = (major, *(f"{major}-{number}" for number in range(2, 1000)))
+        return next(name for name in names if name not in taken)
+
+
+def filler_of(settings: Settings) -> str:
+    """The container of a new server, while it fills its cluster."""
+    return f"{settings.project}-db-upgrade"
+
+
+def is_there(settings: Settings) -> bool:
+    """Whether there is a volume for clusters to be in."""
+    return settings.in_containers and bool(engine.inspect(data_volume.name_of(settings)))
+
+
+def survey(settings: Settings) -> Held:
+    """What the volume holds; it has to be there."""
+    active, *lines = _in_volume(settings, SURVEY).splitlines()
+    found = [_cluster(*line.split("\t")) for line in lines]
+    # Without the file there is one cluster alone.
+    named = [one for one in found if one.name == active] or [one for one in found if one.finished]
+    if not named:
+        raise problem("DB01", state="without data")
+    return Held(named[0], [one for one in found if one != named[0]])
+
+
+def _cluster(
+    name: str, version: str, system: str, image: str, superuser: str, size: str, finished: str
+) -> Cluster:
+    return Cluster(name, version, system, image, superuser, int(size), bool(finished))
+
+
+def remove(settings: Settings, names: list[str]) -> None:
+    """Remove clusters for good."""
+    _in_volume(settings, REMOVE, *names)
+
+
+def switch(
+    settings: Settings, cluster: str, image: str, activate: Callable[[], object] | None = None
+) -> Settings:
+    """Have another cluster be in use, and `.env` name its image; the database is stopped.
+
+    It is the file `active` that decides: killed after it, `finish_switch` does the rest. Whoever
+    can `activate` the cluster in passing lends that.
+    """
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    PENDING.write_text(json.dumps([cluster, image]))
+    if activate:
+        activate()
+    else:
+        _in_volume(settings, ACTIVATE, cluster)
+    return _follow(settings, image)
+
+
+def finish_switch(settings: Settings) -> Settings:
+    """What a killed switch has left to do."""
+    if process.mode.dry:
+        return settings
+    try:
+        cluster, image = json.loads(PENDING.read_text())
+    except (OSError, ValueError):
+        return settings
+    if engine.inspect(filler_of(settings)):  # before it can switch behind our back
+        engine.remove_containers([filler_of(settings)])
+    if is_there(settings) and survey(settings).active.name == cluster:
+        return _follow(settings, image)
+    PENDING.unlink(missing_ok=True)
+    return settings
+
+
+def _follow(settings: Settings, image: str) -> Settings:
+    """To the cluster that is in use now."""
+    if db := engine.running(settings, "db"):
+        process.attach_or_fail(["docker", "stop", db.name], progress=True)
+    if settings.values[KEY] != image:
+        env_file.write_values({KEY: image})
+        console.say(f"{KEY}={image} is in .env now")
+    PENDING.unlink(missing_ok=True)
+    return settings.with_values({KEY: image})
+
+
+def mounted(settings: Settings) -> list[str]:
+    """Flags of a container beside the services that works on the volume."""
+    mount = f"{data_volume.name_of(settings)}:{data_volume.DATA}"
+    # As in compose/db.yaml: the image of version 17 declares a volume there.
+    return [*engine.one_off(settings), "--volume", mount, "--tmpfs", f"{data_volume.DATA}/data"]
+
+
+def _in_volume(settings: Settings, script: str, *arguments: str) -> str:
+    """Run a shell script in the volume's folder: in the database's container, else in a new one."""
+    command = [f"set -eu; cd {data_volume.DATA}; {script}", "sh", *arguments]
+    if db := engine.running(settings, "db"):
+        argv = ["docker", "exec", db.name, "sh", "-c", *command]
+    else:
+        images.ensure(settings, KEY)
+        run = ["docker", "run", "--rm", *mounted(settings), "--entrypoint", "sh"]
+        argv = [*run, settings.values[KEY], "-c", *command]
+    done = process.run(argv)
+    if done.code:
+        raise engine.diagnose("docker run", done.err)
+    return done.out

@@ -1,0 +1,74 @@
+"""What the tasks say: sentences on stderr, tables and answers on stdout."""
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from djup import ROOT
+
+DEPLOY = re.compile(r"\binv deploy(?:\.\w+)?(?![\w.])(?! --(?:local|context))")
+COMMAND = re.compile(r"(?<![\w./-])inv (?=[a-z-])")
+
+
+def say(sentence: str) -> None:
+    """Tell the person at the terminal; pipes do not see it."""
+    print(as_typed(sentence), file=sys.stderr, flush=True)
+
+
+def answer(text: str) -> None:
+    """Print the task's result."""
+    print(text, flush=True)
+
+
+@dataclass
+class Typed:
+    """What the user has typed to say where to deploy to, such as `--local`; whether it is a deploy
+    at all, which a mend for any task is to end with then; and the name of the task."""
+
+    target: str = ""
+    deploys: bool = False
+    task: str = ""
+
+
+typed = Typed()
+
+
+def as_typed(text: str) -> str:
+    """`inv up` as it can be typed here: ./inv up, where no inv is on PATH, and with the target of a
+    deploy."""
+    if typed.deploys:
+        text = text.replace("then type: inv up", "then type: inv deploy")
+    if typed.target:
+        text = DEPLOY.sub(rf"\g<0> {typed.target}", text)
+    if "inv " not in text or shutil.which("inv"):
+        return text
+    launcher = os.path.relpath(ROOT / "inv")
+    return COMMAND.sub(f"{launcher if '/' in launcher else f'./{launcher}'} ", text)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Left-aligned columns under their heads."""
+    widths = [max(len(cell) for cell in column) for column in zip(heads, *rows, strict=True)]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) for r in (heads, *rows))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def few(names: Sequence[str]) -> str:
+    """Some names in a sentence, and how many more there are."""
+    more = [f"and {len(names) - 5} more"] if len(names) > 5 else []
+    return ", ".join([*names[:5], *more]) or "none"
+
+
+def size(count: int) -> str:
+    """A size in words, from bytes."""
+    return f"{count / 1e6:,.1f}MB" if count >= 1e6 else f"{count / 1e3:.1f}kB"
+
+
+def as_json(record: Any) -> str:
+    """A dataclass or a plain record, or a list of either, for scripts."""
+    return json.dumps(record, indent=2, default=asdict)

@@ -1,0 +1,104 @@
+"""Each command that README.md and the home page show is run by a test, which looks at its effect.
+
+This holds the list complete; the tests that it names do the work, on both runtimes where a command
+has both. A command that no test can run has the reason in their place.
+"""
+
+import html
+import re
+
+import pytest
+
+from djup import ROOT
+
+CONTRACT = "tests/runtimes/test_contract.py"
+BACKUPS, UPGRADE = "tests/runtimes/test_backups.py", "tests/faults/test_upgrade.py"
+ROLLS, VERSIONS = "tests/cluster/test_rolls.py", "tests/cluster/test_versions.py"
+DRIVERS, INSTALLS = "tests/runtimes/test_drivers.py", "packages/djup/tests/cli/test_installs.py"
+AFTER = f"{CONTRACT}::test_an_app_of_the_users"
+UNDO = f"{BACKUPS}::test_a_restore_is_undone_and_that_as_well"
+THERE_AND_BACK = f"{UPGRADE}::test_there_and_back_and_there_again"
+EXAMPLE = f"{CONTRACT}::test_the_example_app_goes_as_the_home_page_says"
+ROWS = f"{CONTRACT}::test_rows_are_carried_over_as_the_readme_says"
+SQLITE = "packages/djup/tests/cli/test_without_the_toolkit.py::test_the_project_runs_on_sqlite"
+DOWN = "tests/cluster/test_data.py::test_down_and_served_again_with_all_data"
+BACK = f"{ROLLS}::test_back_to_the_release_before_which_stays_at_the_present_scale"
+DEPLOYED = "tests/cluster/conftest.py::site"  # deploys with --yes, on three nodes and here
+TRACED = "project/service/tests/test_logs.py::test_an_error_is_one_line_with_its_traceback"
+OUTSIDE = "cannot run in a test: it asks a host of Amazon's"
+
+RUN_BY = {
+    "./inv up": f"{CONTRACT}::stack",
+    "./inv test": "packages/djup/tests/cli/test_up.py::test_dry_changes_nothing",
+    ". .venv/bin/activate": "packages/djup/tests/cli/test_launcher.py::shim",
+    "source <(inv --print-completion-script bash)": (
+        "packages/djup/tests/unit/test_tasks.py::test_completion_loads_nothing_heavy"
+    ),
+    "inv db.password": "tests/faults/test_database.py::test_another_password",
+    "inv db.create": "tests/faults/test_database.py::test_another_user",
+    "pip install --require-hashes -r requirements/base.txt": SQLITE,
+    "DEBUG=1 python project/manage.py migrate": SQLITE,
+    "DEBUG=1 python project/manage.py runserver": SQLITE,
+    "inv down && inv up": f"{CONTRACT}::test_rows_survive_down_and_up",
+    "inv volumes": f"{CONTRACT}::test_volumes",
+    "inv nuke": f"{CONTRACT}::test_nuke",
+    "inv db.backup --verify": f"{BACKUPS}::test_a_backup_is_listed_verified_and_pruned",
+    "inv db.restore dump.sql.gz": "tests/faults/test_data_files.py::test_dumps_from_elsewhere",
+    "inv db.snapshot": f"{BACKUPS}::test_snapshots",
+    "inv undo": UNDO,
+    "inv db.upgrade --to 18": THERE_AND_BACK,
+    "inv db.upgrade --finish": THERE_AND_BACK,
+    "inv up --runtime docker": ROWS,
+    "inv up --runtime embedded": ROWS,
+    "inv manage -- dumpdata --natural-foreign -e contenttypes -e auth.permission > rows.json": ROWS,
+    "inv manage -- loaddata --format json - < rows.json": ROWS,
+    "git init && git add . && git commit -m First": DEPLOYED,
+    "inv deploy --local --yes": DEPLOYED,
+    "inv deploy.down --local": DOWN,
+    "inv deploy --plan": f"{VERSIONS}::test_one_whose_page_fails_in_production_alone",
+    "inv deploy --yes": DEPLOYED,
+    "inv deploy.rollback": BACK,
+    "inv doctor": "tests/faults/test_leftovers.py::test_containers_that_were_left_behind",
+    "inv doctor --fix": "tests/faults/test_leftovers.py::test_containers_that_were_left_behind",
+    "inv lock": f"{INSTALLS}::test_an_archive_is_locked_with_its_hash",
+    "inv up": f"{CONTRACT}::test_up_again_changes_nothing_and_is_quick",
+    "mkdir -p project/notes/locale": f"{DRIVERS}::test_makemessages_works",
+    "inv manage -- makemessages --locale de": f"{DRIVERS}::test_makemessages_works",
+    "inv manage -- compilemessages": f"{DRIVERS}::test_makemessages_works",
+    "inv manage -- createsuperuser": f"{CONTRACT}::test_the_readmes_superuser_of_a_script",
+    "inv db.seed --admin": f"{CONTRACT}::test_an_admin_for_development",
+    "mkdir -p project/shop/fixtures": AFTER,
+    "inv manage -- dumpdata shop --indent 2 > project/shop/fixtures/seed.json": AFTER,
+    "inv logs --service web --lines 10000 | grep 8d3f0c8e-5a0e-4f5e-9d57-0a6c1f6a52b1": TRACED,
+    "inv manage -- startapp shop": AFTER,
+    "inv manage -- startapp NAME": AFTER,
+    "mkdir -p project/certs": OUTSIDE,
+    "curl -o project/certs/rds-global-bundle.pem "
+    "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem": OUTSIDE,
+    "inv migrate": "tests/faults/test_migrations.py::test_a_migration_that_is_not_applied",
+    "inv psql -- -c 'table notes_note'": EXAMPLE,
+    "inv psql": f"{CONTRACT}::test_psql",
+    "inv shell": f"{CONTRACT}::test_shell",
+    "inv down": f"{CONTRACT}::test_down_twice",
+    "inv manage -- migrate notes zero": EXAMPLE,
+}
+
+
+def shown() -> set[str]:
+    """The commands in README.md's shell blocks, settings left out, and those of the home page."""
+    blocks = re.findall(r"(?ms)^```sh\n(.*?)^```", (ROOT / "README.md").read_text())
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    page = (ROOT / "project/home/templates/home/index.html").read_text()
+    typed = [html.unescape(code) for code in re.findall(r"<code>(inv [^<]*)</code>", page)]
+    settings = re.compile(r"#|[A-Z_]+='?[^ ]*|SQL_PASSWORD=.*")
+    return {line for line in (*lines, *typed) if line and not settings.fullmatch(line)}
+
+
+def test_the_list_has_each_of_them() -> None:
+    assert {line for line in shown() if not line.startswith("#")} == set(RUN_BY)
+
+
+@pytest.mark.parametrize("where", sorted({it for it in RUN_BY.values() if "::" in it}))
+def test_the_test_is_there(where: str) -> None:
+    file, _, name = where.partition("::")
+    assert re.search(rf"(?m)^ *def {name}\(", (ROOT / file).read_text())
