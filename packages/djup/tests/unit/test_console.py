@@ -13,6 +13,7 @@ from djup.host.volumes import Volume
 from djup.stack import status
 from djup.stack.status import ServiceStatus, Status
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 
 def test_inv_is_spelled_as_it_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -126,6 +127,7 @@ def test_status_as_text_has_the_volume_and_no_empty_column() -> None:
 def test_a_mend_of_a_trial_never_leads_to_production(
     text: str, typed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console, "typed", console.Typed("--local", deploys=True))
+    monkeypatch.setattr(this_task, "target", "--local")
+    monkeypatch.setattr(this_task, "deploys", True)
     monkeypatch.setattr(console.shutil, "which", lambda _: "/bin/inv")
     assert console.as_typed(text) == typed

@@ -10,9 +10,10 @@ import pytest
 from djup.checkout import create, env, env_file
 from djup.checkout.create import project_name
 from djup.docker import engine
-from djup.host import ports, process
+from djup.host import ports
 from djup.problems import Problem
 from djup.settings import dotenv
+from djup.terminal.task import this_task
 
 Here = Path
 
@@ -93,7 +94,7 @@ def test_never_over_one_that_is_there(here: Here) -> None:
 
 
 def test_dry_writes_nothing(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process.mode, "dry", True)
+    monkeypatch.setattr(this_task, "dry", True)
     assert env.settings_from(create.make())
     assert not list(here.iterdir())
 

@@ -16,15 +16,16 @@ from checkout import SOURCE
 from djup import ROOT
 from djup.host import process
 from djup.host.process import ChildFailed
+from djup.terminal.task import Task, task, this_task
 
 FOLDER = ROOT / SOURCE  # where `python -c` finds djup
 
 
 @pytest.fixture(autouse=True)
-def mode() -> Iterator[process.Mode]:
-    before = process.mode.dry, process.mode.echo
-    yield process.mode
-    process.mode.dry, process.mode.echo = before
+def called() -> Iterator[Task]:
+    """How the task was called; the test may change it."""
+    with task("up", dry=False, echo=False):
+        yield this_task
 
 
 CODES = [
@@ -92,9 +93,9 @@ def test_attach_shows_the_command_as_one_would_type_it(capfd: pytest.CaptureFixt
     assert err == "echo 'a b' 'it'\"'\"'s' '$x'\n"
 
 
-def test_run_is_shown_with_echo_only(capfd: pytest.CaptureFixture[str], mode: process.Mode) -> None:
+def test_run_is_shown_with_echo_only(capfd: pytest.CaptureFixture[str], called: Task) -> None:
     process.run(["echo", "one"])
-    mode.echo = True
+    called.echo = True
     process.run(["echo", "two"])
     assert capfd.readouterr() == ("", "echo two\n")
 
@@ -106,9 +107,9 @@ def test_progress_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_dry_shows_and_runs_nothing_but_questions(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], mode: process.Mode
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], called: Task
 ) -> None:
-    mode.dry = True
+    called.dry = True
     assert process.attach(["touch", str(tmp_path / "file")]) == 0
     process.attach_or_fail(["false"])
     assert not list(tmp_path.iterdir())
@@ -118,6 +119,53 @@ def test_dry_shows_and_runs_nothing_but_questions(
 
 def test_the_environment_is_the_one_given() -> None:
     assert process.run(["/usr/bin/env"], env={"A": "b"}).out == "A=b\n"
+
+
+ASKED = ["sh", "-c", 'echo "${DOCKER_HOST:-} ${DOCKER_CONTEXT:-}" >> "$0"']
+
+
+def by_talk(argv: list[str]) -> None:
+    with process.talk(argv) as (asks, _, end):
+        asks.close()
+        end()
+
+
+def by_beside(argv: list[str]) -> None:
+    with process.beside(argv) as finish:
+        finish()
+
+
+DOORS = {
+    "run": process.run,
+    "attach": process.attach,
+    "clean_up": process.clean_up,
+    "collect": lambda argv: process.collect(argv, silence=5),
+    "receive": lambda argv: process.receive(argv, lambda piece: None),
+    "send": lambda argv: process.send(argv, lambda pipe: None),
+    "talk": by_talk,
+    "beside": by_beside,
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        ("", "ssh://theirs theirs"),
+        ("ssh://user@server", "ssh://user@server "),
+        ("production", " production"),
+    ],
+)
+def test_docker_goes_where_the_task_deploys_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, door: str, engine: str, expected: str
+) -> None:
+    """By whichever door: what is exported may lead elsewhere."""
+    monkeypatch.setenv("DOCKER_HOST", "ssh://theirs")
+    monkeypatch.setenv("DOCKER_CONTEXT", "theirs")
+    this_task.engine = engine
+    DOORS[door]([*ASKED, str(tmp_path / "said")])
+    assert (tmp_path / "said").read_text() == f"{expected}\n"
+    assert os.environ["DOCKER_HOST"] == "ssh://theirs"
 
 
 # Signals: a process of its own runs the attached child.
@@ -231,12 +279,13 @@ def test_ctrl_c_waits_for_what_cleans_up(tmp_path: Path) -> None:
 GOES_ON = """
 import os, signal, threading
 from djup.host import process
+from djup.terminal.task import this_task
 with process.unbroken() as held:
     for signum, seconds in ((signal.SIGINT, 0.1), (signal.SIGTERM, 0.2), (signal.SIGHUP, 0.3)):
         threading.Timer(seconds, os.killpg, (os.getpgrp(), signum)).start()
     print(process.attach(["sh", "-c", "sleep 0.5; exit 7"]))
     print(process.run(["sh", "-c", "sleep 0.1; echo asked"]).out.strip())
-print(sorted(map(int, held)), process.mode.interrupted)
+print(sorted(map(int, held)), this_task.interrupted)
 """
 
 
@@ -250,6 +299,7 @@ HANGS_UP = """
 import fcntl, signal, sys, termios, time
 from pathlib import Path
 from djup.cli import entry
+from djup.terminal.task import this_task
 fcntl.ioctl(0, termios.TIOCSCTTY)
 signal.signal(signal.SIGHUP, entry._end)
 try:

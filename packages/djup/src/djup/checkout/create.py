@@ -10,10 +10,11 @@ from pathlib import Path
 from djup import ROOT
 from djup.checkout import env_file
 from djup.docker import engine
-from djup.host import ports, process
+from djup.host import ports
 from djup.problems import problem
 from djup.settings import dotenv
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 LETTERS = string.ascii_letters + string.digits
 FIRST_PORT = 8000  # where `.env.example` names none
@@ -28,7 +29,7 @@ def make(runtime: str = "") -> str:
     chosen = runtime or _runtime_of_this_machine()
     example = env_file.EXAMPLE.read_text(encoding="utf-8")
     text = _fill(example, _own_values(chosen, _first_port(example)))
-    if process.mode.dry:
+    if this_task.dry:
         console.say(".env would be made from .env.example")
         return text
     try:

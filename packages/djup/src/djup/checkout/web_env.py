@@ -4,10 +4,10 @@ import os
 from collections.abc import Collection, Mapping
 
 from djup.checkout import env_file
-from djup.host import process
 from djup.host.checkout_lock import STATE
 from djup.settings import dotenv
 from djup.settings.settings import Settings
+from djup.terminal.task import this_task
 
 FILE = STATE / "web.env"  # compose/dev.yaml names it
 PREFIXES = ("PROD_", "DEPLOY_")
@@ -28,7 +28,7 @@ def without_production(
 
 def compose_environment(settings: Settings) -> dict[str, str]:
     """The environment of a `docker compose`; the file that it hands to the web is written first."""
-    if not process.mode.dry:
+    if not this_task.dry:
         _write(text())
     return settings.child_environment()
 

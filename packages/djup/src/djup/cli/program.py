@@ -1,10 +1,9 @@
-"""Between Invoke and `ops`: tasks that obey --dry and end with a sentence, and a grouped list."""
+"""Between Invoke and the toolkit: tasks that obey --dry and end with a sentence; a grouped list."""
 
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
@@ -15,11 +14,12 @@ from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 from invoke.util import helpline
 
-from djup.host import ownership, packages, process
+from djup.host import ownership
 from djup.host.packages import InstallFailed
 from djup.host.process import ChildFailed, Interrupted
 from djup.problems import Problem, problem
 from djup.terminal import console
+from djup.terminal.task import task as running
 
 
 class Command(Task[Callable[..., None]]):
@@ -33,14 +33,11 @@ class Command(Task[Callable[..., None]]):
         self.typed_as = ""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with _by_itself():
+        flags = args[0].config.run
+        with running(self.typed_as, dry=flags.dry, echo=flags.echo):
             self._run(*args, **kwargs)
 
     def _run(self, *args: Any, **kwargs: Any) -> None:
-        run = args[0].config.run
-        process.mode.dry, process.mode.echo = run.dry, run.echo
-        packages.dry = run.dry
-        console.typed.task = self.typed_as
         try:
             if remainder() and not self.rest:
                 raise problem("TASK01", task=self.typed_as)
@@ -64,22 +61,6 @@ class Command(Task[Callable[..., None]]):
         finally:
             if os.geteuid() == 0:
                 ownership.give_back()
-
-
-@contextmanager
-def _by_itself() -> Iterator[None]:
-    """What a task sets for the process ends with it: the next one of the same command line speaks
-    to the engine that it would speak to alone, and words its problems as it would alone."""
-    states = [vars(process.mode), vars(console.typed)]
-    before, environment = [dict(state) for state in states], dict(os.environ)
-    try:
-        yield
-    finally:
-        for state, was in zip(states, before, strict=True):
-            state.update(was)
-        if environment != os.environ:
-            os.environ.clear()
-            os.environ.update(environment)
 
 
 def _end_with(cause: Problem) -> Exit:

@@ -5,6 +5,7 @@ import os
 from djup.host import packages, process
 from djup.host.process import ChildFailed
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 # Migrations are looked for on an empty SQLite in memory: no database is needed for that.
 SQLITE = {
@@ -29,9 +30,9 @@ def run(fix: bool) -> None:
     codes = {}
     for name, argv in linters.items():
         codes[name] = process.attach(argv, env=os.environ | SQLITE)
-        if process.mode.interrupted:
+        if this_task.interrupted:
             raise KeyboardInterrupt
-    if process.mode.dry:
+    if this_task.dry:
         return
     outcomes = {name: "FAILED" if code else "passed" for name, code in codes.items()}
     console.say("\n" + console.table(("LINTER", "OUTCOME"), list(outcomes.items())))

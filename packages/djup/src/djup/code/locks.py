@@ -9,6 +9,7 @@ from djup.code import unhashable
 from djup.host import package_index, packages, process
 from djup.host.checkout_lock import STATE, one_at_a_time
 from djup.problems import problem
+from djup.terminal.task import this_task
 
 # The lowest version that the launcher accepts; each lock holds for it and all later ones.
 PYTHON_VERSION = "3.11"
@@ -40,7 +41,7 @@ def _compile_beside(upgrade: bool) -> None:
     for name in sorted(_names(), key=lambda name: name != "base"):
         _compile(name, done, upgrade)
         done.append(name)
-    if not process.mode.dry:
+    if not this_task.dry:
         with process.unbroken():
             PART.rename(DONE)
             finish()
@@ -48,7 +49,7 @@ def _compile_beside(upgrade: bool) -> None:
 
 def finish() -> None:
     """Put compiled locks in place; a task that was killed on the way has left some."""
-    if process.mode.dry or not DONE.exists():
+    if this_task.dry or not DONE.exists():
         return
     for lock in DONE.iterdir():
         lock.replace(FOLDER / lock.name)
@@ -56,7 +57,7 @@ def finish() -> None:
 
 
 def _begin() -> None:
-    if process.mode.dry:
+    if this_task.dry:
         return
     shutil.rmtree(PART, ignore_errors=True)
     PART.mkdir()
@@ -77,7 +78,7 @@ def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
     files = ["--output-file", f"{here}/{name}.txt", f"requirements/{name}.in"]
     argv = [".venv/bin/uv", "pip", "compile", *options, *header, *others, *files]
     process.show(argv)
-    if process.mode.dry:
+    if this_task.dry:
         return
     done = process.run(argv, env=package_index.environment())
     process.stop_if_interrupted(done.code)

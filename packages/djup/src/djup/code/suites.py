@@ -13,6 +13,7 @@ from djup.host.packages import InstallFailed
 from djup.host.process import ChildFailed
 from djup.problems import problem
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 PYTHON = ".venv/bin/python"
 PROJECT = ROOT / "project"
@@ -106,7 +107,7 @@ class Course:
     def _code(self, name: str, *options: str) -> int:
         """Run a suite, and give its exit code."""
         code = SUITES[name].run([*self._runner(name), *options], self.arguments)
-        if process.mode.interrupted:
+        if this_task.interrupted:
             raise KeyboardInterrupt
         return code
 
@@ -122,7 +123,7 @@ class Course:
         console.say(f"{where}, about {about}{how}; {now} of about {_minutes(self._seconds())}")
 
     def _has_beside(self, longest: str, others: Sequence[str]) -> bool:
-        return bool(others) and not self.obstacles[longest] and not process.mode.dry
+        return bool(others) and not self.obstacles[longest] and not this_task.dry
 
     def _seconds(self) -> int:
         return sum(self._seconds_of(longest, others) for longest, others in self.rounds.items())
@@ -146,7 +147,7 @@ def run(
     if not only:
         course.announce()
     outcomes = course.run()
-    if process.mode.dry:
+    if this_task.dry:
         return
     console.say("\n" + console.table(("SUITE", "OUTCOME"), list(outcomes.items())))
     failures = ("FAILED", "not run") if strict or only else ("FAILED",)
@@ -193,7 +194,7 @@ def _pytest(*options: str) -> Sequence[str]:
 
 def _on_a_server(runner: Sequence[str], arguments: Sequence[str]) -> int:
     argv = [*runner, *arguments]
-    if process.mode.dry:
+    if this_task.dry:
         return process.attach(argv, cwd=PROJECT)
     from djup.postgres import local_server
 

@@ -20,13 +20,14 @@ from djup.settings.settings import Settings
 from djup.stack import runtimes
 from djup.terminal import console
 from djup.terminal.progress import bar
+from djup.terminal.task import this_task
 
 
 def run(settings: Settings, to: str, verify: bool) -> None:
     """Make a backup, in backups/ or as the file `to`; say what it is."""
     databases.refuse_without_data(settings)
     with one_at_a_time("db.backup"), runtimes.of(settings).client() as client:
-        if process.mode.dry:
+        if this_task.dry:
             process.show(client.command("pg_dump", *_arguments(client, "SNAPSHOT"))[0])
             return
         backup = make(settings, client, "asked for", target=_target(to))

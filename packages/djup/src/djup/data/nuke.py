@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from djup.data import backup, databases, undo
 from djup.data.backups import Backup
-from djup.host import ownership, process
+from djup.host import ownership
 from djup.host.checkout_lock import one_at_a_time
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
 from djup.stack import runtimes
 from djup.terminal import consent, console
+from djup.terminal.task import this_task
 
 Rows = Sequence[tuple[str, str, str]]
 
@@ -26,7 +27,7 @@ def run(settings: Settings, yes: bool, with_backup: bool) -> None:
         refuse_unasked(yes)
         saved = _save(settings, with_backup) if stack.has_data() else []
         confirm(settings.project, [*doomed, *map(_row, saved)], yes)
-        if process.mode.dry:
+        if this_task.dry:
             return
         if saved:
             undo.remember(settings, "nuke", backups=[made.name for made in saved])
@@ -37,7 +38,7 @@ def run(settings: Settings, yes: bool, with_backup: bool) -> None:
 
 def _save(settings: Settings, with_backup: bool) -> list[Backup]:
     """A backup of each database of the server, the project's own first."""
-    if process.mode.dry:
+    if this_task.dry:
         return []
     if not with_backup:
         console.say("no backup is made: nothing will bring the data back")
@@ -61,14 +62,14 @@ def _row(saved: Backup) -> tuple[str, str, str]:
 
 def refuse_unasked(yes: bool, task: str = "nuke", removes: str = "all of it") -> None:
     """Raise where a question would have nobody to answer it, before anything is done in vain."""
-    if not (yes or process.mode.dry or consent.can_be_asked()):
+    if not (yes or this_task.dry or consent.can_be_asked()):
         raise problem("TASK02", task=task, removes=removes)
 
 
 def confirm(project: str, doomed: Rows, yes: bool, task: str = "nuke") -> None:
     """List what goes (kind, name, size) and have the project's name typed, or raise."""
     console.say(console.table(("WILL BE REMOVED", "NAME", "SIZE"), doomed))
-    if yes or process.mode.dry:
+    if yes or this_task.dry:
         return
     question = "All data listed here will be removed. To go on, type the name"
     if (typed := consent.typed(question, project)) != project:

@@ -6,7 +6,6 @@ from pathlib import Path
 from djup.data import backup as making
 from djup.data import backups, databases, dump_file, load, undo
 from djup.data.databases import Beside
-from djup.host import process
 from djup.host.checkout_lock import one_at_a_time
 from djup.postgres.client import Client
 from djup.problems import problem
@@ -14,6 +13,7 @@ from djup.settings.settings import Settings
 from djup.stack import runtimes
 from djup.terminal import consent, console
 from djup.terminal.console import few
+from djup.terminal.task import this_task
 
 # How much larger a database is than its dump; of our own the manifest knows.
 GROWTH = {"archive": 3, "plain": 1}
@@ -23,7 +23,7 @@ def run(settings: Settings, which: str) -> None:
     """Restore a backup, a snapshot or a dump; the database as it was is kept for undo."""
     stack = runtimes.of(settings)
     with one_at_a_time("db.restore"), stack.client() as client:
-        if process.mode.dry:
+        if this_task.dry:
             console.say(f"would restore {which} beside {client.database}, and swap the two")
             return
         _confirm_elsewhere(settings)

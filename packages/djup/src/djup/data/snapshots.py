@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from djup.data import databases
 from djup.data.databases import Beside
-from djup.host import git, process
+from djup.host import git
 from djup.host.checkout_lock import one_at_a_time
 from djup.host.volumes import age
 from djup.postgres.client import Client
@@ -17,6 +17,7 @@ from djup.stack.stack import Stack
 from djup.stack.status import Status
 from djup.terminal import console
 from djup.terminal.console import few
+from djup.terminal.task import this_task
 
 LONGEST = 40  # characters of a name
 
@@ -28,7 +29,7 @@ def make(settings: Settings, name: str) -> None:
         raise problem("BAK11", name=repr(name), longest=LONGEST)
     databases.refuse_without_data(settings)
     with one_at_a_time("db.snapshot"), runtimes.of(settings).client() as client:
-        if process.mode.dry:
+        if this_task.dry:
             console.say(f"would copy {client.database} to {databases.named(client, name)}")
             return
         databases.snapshot(settings, client, databases.note_of(name, "snapshot"))
@@ -43,7 +44,7 @@ def run(settings: Settings, gone: str, as_json: bool) -> None:
 
 def _listed(settings: Settings, gone: str) -> list[Beside]:
     with one_at_a_time("db.snapshots"), runtimes.of(settings).client() as client:
-        if gone and not process.mode.dry:
+        if gone and not this_task.dry:
             databases.drop(client, find(client, gone).database)
             console.say(f"{gone} is gone")
         return databases.beside(client)

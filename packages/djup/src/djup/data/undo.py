@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from djup.data import backups, databases, load
 from djup.data.backups import Backup
 from djup.data.databases import Note
-from djup.host import process
 from djup.host.checkout_lock import STATE, one_at_a_time
 from djup.host.volumes import age
 from djup.postgres import contents
@@ -21,6 +20,7 @@ from djup.problems import problem
 from djup.settings.settings import Settings
 from djup.stack import runtimes, volume_clusters
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 NOTES = STATE / "undo.json"
 
@@ -74,7 +74,7 @@ def run(settings: Settings) -> None:
     with one_at_a_time("undo"):
         if not (there := acts(settings)):
             raise problem("BAK12")
-        if process.mode.dry:
+        if this_task.dry:
             console.say(f"would undo: {_words(there[-1])}")
             return
         settings = _undo(settings)

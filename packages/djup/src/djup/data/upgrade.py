@@ -26,6 +26,7 @@ from djup.stack import images, runtimes, volume_clusters
 from djup.stack.volume_clusters import KEY, Cluster, Held
 from djup.terminal import console, options
 from djup.terminal.progress import bar
+from djup.terminal.task import this_task
 
 FINISH = "db.upgrade --finish"
 SYSTEM = ". /etc/os-release && echo $ID"
@@ -88,7 +89,7 @@ def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
             _finish(settings, yes)
             return
         plan = _plan(settings, options.number("--to", to, "18") if to else "")
-        if plan and not process.mode.dry:
+        if plan and not this_task.dry:
             settings = _upgrade(settings, plan)
     if settings is not before:
         runtimes.of(settings).up()
@@ -117,7 +118,7 @@ def _finish(settings: Settings, yes: bool) -> None:
     ]
     nuke.refuse_unasked(yes, FINISH, "what inv undo needs")
     nuke.confirm(settings.project, rows, yes, FINISH)
-    if process.mode.dry:
+    if this_task.dry:
         return
     gone = [one.name for one in held.others]
     for act in undo.acts(settings):
@@ -151,7 +152,7 @@ def _plan(settings: Settings, to: str) -> Plan | None:
         return None
     left = [one.name for one in held.others if not one.finished]
     plan = Plan(old, image, major, held.free_name(major), left)
-    console.say(f"{'would upgrade' if process.mode.dry else 'upgrading'} {plan.words}")
+    console.say(f"{'would upgrade' if this_task.dry else 'upgrading'} {plan.words}")
     return plan
 
 
@@ -199,7 +200,7 @@ def _image_of(settings: Settings, old: Cluster, image: str, major: str) -> str:
 def _major(settings: Settings, option: str = "") -> str:
     """The version of the image; '' of one that a dry run would have to fetch first."""
     image = images.ensure(settings, KEY, option)
-    if process.mode.dry and not image:
+    if this_task.dry and not image:
         return ""
     major = engine.environment(image).get("PG_MAJOR", "")
     if not major.isdecimal():

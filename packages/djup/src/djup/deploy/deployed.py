@@ -13,13 +13,13 @@ from djup.deploy.swarm import jobs, swarm, swarm_stack, toolbox
 from djup.deploy.swarm.deploy_lock import one_deploy
 from djup.deploy.swarm.swarm import Swarm
 from djup.deploy.swarm.swarm_stack import Service
-from djup.host import process
 from djup.host.checkout_lock import one_at_a_time
 from djup.host.volumes import age
 from djup.problems import problem
 from djup.settings.settings import Settings
 from djup.terminal import consent, console
 from djup.terminal.console import few
+from djup.terminal.task import this_task
 
 UNFINISHED = "the deploy after it was killed: inv deploy goes on, inv deploy.rollback comes back"
 
@@ -106,7 +106,7 @@ def psql(settings: Settings, context: str, *, local: bool, arguments: list[str])
 def backup(settings: Settings, context: str, *, local: bool) -> None:
     """Dump the stack's database into backups/ of this checkout."""
     found = target(settings, context, local=local)
-    if process.mode.dry:
+    if this_task.dry:
         console.say(f"would dump the database of {found.release().stack} into backups/")
         return
     with one_at_a_time("deploy.backup"):
@@ -117,7 +117,7 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
     """Put a backup in place; asks for the stack's name before."""
     found = target(settings, context, local=local)
     release = found.release()
-    if process.mode.dry:
+    if this_task.dry:
         console.say(
             f"would restore {which} beside the database of {release.stack}, and swap the two"
         )
@@ -144,12 +144,12 @@ def down(settings: Settings, context: str, *, local: bool, yes: bool) -> None:
     found.services()
     if strangers := swarm_stack.strangers(found.stack):
         raise problem("DEP30", stack=found.stack, services=few(strangers))
-    if not (local or yes or process.mode.dry):
+    if not (local or yes or this_task.dry):
         _confirm(found.stack, f"ends {found.stack} on {found.where}, and forgets its releases")
     with one_at_a_time("deploy.down"), one_deploy(found.stack):
         jobs.remove_left(found.stack)
         swarm_stack.remove(found.stack)
-    if not process.mode.dry:
+    if not this_task.dry:
         console.say(
             f"the data stay on their node, in the volume {found.stack}_postgres_data; "
             "inv deploy serves them again"

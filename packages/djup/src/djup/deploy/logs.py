@@ -8,6 +8,7 @@ from djup.deploy.swarm.swarm_stack import LOGS_SECONDS, Service
 from djup.host import process
 from djup.host.process import ChildFailed
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 # `docker service logs --timestamps`: time, then SERVICE.PLACE.TASK@NODE, then what was written.
 LINE = re.compile(r"(?P<time>\S+Z) (?P<rest>\S+\.(?P<task>\w+)@\S+\s*\| ?.*)")
@@ -28,7 +29,7 @@ def show(service: Service, count: int, *, ended: bool, follow: bool) -> None:
     With `follow` go on with what comes, also from the containers of a later deploy.
     """
     argv = ["docker", "service", "logs", "--timestamps", "--tail", str(count), service.name]
-    if process.mode.dry:
+    if this_task.dry:
         process.show(argv)
         return
     done = process.collect(argv, LOGS_SECONDS)  # it may not end: docker/cli 4678

@@ -25,12 +25,12 @@ from djup.deploy.swarm.deploy_lock import one_deploy
 from djup.deploy.swarm.swarm import Swarm
 from djup.deploy.transition import Attempt
 from djup.docker import engine
-from djup.host import process
 from djup.host.checkout_lock import one_at_a_time
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
 from djup.terminal import console
 from djup.terminal.console import few
+from djup.terminal.task import this_task
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def run(settings: Settings, asked: Asked) -> None:
     missing = source.lacks()
     if missing and not asked.dirty:
         raise missing[0]
-    only_shown = asked.plan or process.mode.dry
+    only_shown = asked.plan or this_task.dry
     if not asked.local:
         settings = _with_secrets(settings, where, only_shown)
     wanted = production.local(settings) if asked.local else production.of(settings)
@@ -253,17 +253,17 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
         if before is None:
             raise problem("DEP19", stack=now.stack)
         target = before.with_values(WEB_REPLICAS=now.values["WEB_REPLICAS"])
-        if not process.mode.dry:
+        if not this_task.dry:
             kept_images.refuse_gone(target, now, at.nodes)
         found = plan.make(now, target, at.nodes)
-        if found.moves and not process.mode.dry:
+        if found.moves and not this_task.dry:
             found = plan.look_at_other(found, at.nodes)
-        elif not process.mode.dry:
+        elif not this_task.dry:
             found = replace(found, migrations=Migrations(ahead=plan.ahead(target, at.nodes, now)))
         console.say(plan.as_text(found, at.where, len(at.nodes.nodes)))
         if not allow_downtime:
             _refuse_interruptions(found, "inv deploy.rollback")
-        if process.mode.dry:
+        if this_task.dry:
             return
         unchecked = pages.Check((), at.nodes)  # what it goes back to has served
         found = Attempt(found, now, unchecked, settings, backup=found.moves).make()

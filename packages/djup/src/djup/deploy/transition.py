@@ -20,6 +20,7 @@ from djup.settings.settings import Settings
 from djup.stack.causes import migrations
 from djup.terminal import console, hangup
 from djup.terminal.console import few
+from djup.terminal.task import this_task
 
 MIGRATE = ("python", "manage.py", "migrate_once")
 APPLIED = re.compile(r"Applying (\S+)\.\.\. OK")
@@ -147,7 +148,7 @@ class Attempt:
 
     def _go_back(self) -> str:
         """How that went, as a sentence."""
-        process.mode.interrupted = False
+        this_task.interrupted = False
         try:
             console.say(f"going back to release {self.before.number}")
         except OSError:  # who read our words is gone, or their disk is full

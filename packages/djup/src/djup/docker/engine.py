@@ -19,6 +19,7 @@ from djup.host import process
 from djup.host.volumes import Volume
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
+from djup.terminal.task import this_task
 
 SOCKET = "/var/run/docker.sock"
 ENGINE_SECONDS = 10
@@ -55,12 +56,12 @@ FIELDS = {
 def patience() -> float:
     """How many seconds the engine may take to answer: a Swarm whose leader is lost looks for
     another."""
-    return 30 if process.mode.engine else ENGINE_SECONDS
+    return 30 if this_task.engine else ENGINE_SECONDS
 
 
 def as_typed(words: str) -> str:
     """A docker command as it reaches the engine that is deployed to."""
-    engine = process.mode.engine
+    engine = this_task.engine
     flag = "--host" if "://" in engine else "--context"
     return f"docker {flag} {engine} {words}" if engine else f"docker {words}"
 
@@ -126,10 +127,10 @@ def diagnose(command: str, reason: str = "") -> Problem:
         return problem("DOCKER01")
     if cause := _unfit_client(f"{engine.err}\n{reason}"):
         return cause
-    if engine.code and process.mode.engine:
+    if engine.code and this_task.engine:
         reason = _last_line(engine.err).rpartition("stderr=")[2]
         question = as_typed("version")
-        return problem("DOCKER09", where=process.mode.engine, question=question, reason=reason)
+        return problem("DOCKER09", where=this_task.engine, question=question, reason=reason)
     if FORBIDDEN in engine.err:
         return _forbidden()
     if engine.code:
@@ -268,10 +269,11 @@ def endpoint() -> tuple[str, str]:
 
     DOCKER_HOST beats DOCKER_CONTEXT, which beats the context that `docker context use` chose.
     """
-    if host := os.environ.get("DOCKER_HOST"):
-        return "DOCKER_HOST", host
-    chosen_by = "DOCKER_CONTEXT" if os.environ.get("DOCKER_CONTEXT") else "docker context"
-    name = os.environ.get("DOCKER_CONTEXT") or _chosen_context()
+    variables = process.environment()
+    if host := variables.get(process.HOST):
+        return process.HOST, host
+    chosen_by = process.CONTEXT if variables.get(process.CONTEXT) else "docker context"
+    name = variables.get(process.CONTEXT) or _chosen_context()
     if name in ("", "default"):
         return "", ""
     query = ["docker", "context", "inspect", name, "--format", "{{.Endpoints.docker.Host}}"]

@@ -14,6 +14,7 @@ from djup.host import process
 from djup.host.checkout_lock import STATE
 from djup.problems import problem
 from djup.settings.settings import Settings
+from djup.terminal.task import this_task
 
 PROJECT = ROOT / "project"
 NOTE = STATE / "seen.json"
@@ -24,7 +25,7 @@ ABSENT = "No such file"
 def refuse_unseen(settings: Settings, image: str) -> None:
     """Raise if a container of `image` does not find in project/ what is there; once it did, it is
     not asked again."""
-    if process.mode.dry or _noted():
+    if this_task.dry or _noted():
         return
     with _file() as (name, text):
         mount = engine.bind(str(PROJECT), "/seen")

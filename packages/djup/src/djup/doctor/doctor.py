@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 from djup.checkout import env
 from djup.doctor.checks import deployed, environment, files, remote, repository, web
 from djup.doctor.finding import Finding, Fix
-from djup.host import ownership, process
+from djup.host import ownership
 from djup.host.process import ChildFailed
 from djup.problems import Problem
 from djup.settings.settings import Settings
 from djup.stack import runtimes
 from djup.stack.stack import Stack
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 # What runs is older than its files, and the mend of each of these brings it in step as well.
 EDITED = "RUN04"
@@ -92,7 +93,7 @@ def _mend(found: Sequence[Finding]) -> bool:
     for finding in fixable:
         assert finding.fix
         console.say(f"mending {_code(finding)}: {finding.fix.does}")
-        if not process.mode.dry:
+        if not this_task.dry:
             _try(finding.fix)
     return bool(fixable)
 

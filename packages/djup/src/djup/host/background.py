@@ -19,6 +19,7 @@ from djup import ROOT
 from djup.host import ownership, packages, process
 from djup.host.checkout_lock import STATE
 from djup.problems import problem
+from djup.terminal.task import this_task
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Background:
     ) -> None:
         """Start it, away from our terminal, with its output in its log."""
         process.show(argv)
-        if process.mode.dry:
+        if this_task.dry:
             return
         self.folder.mkdir(mode=0o700, exist_ok=True)
         with self.lock.open("a+") as lock, self.log.open("wb") as log:
@@ -115,7 +116,7 @@ class Background:
         deadline = time.monotonic() + seconds
         if pid := self.pid():
             process.show(["kill", f"-{signal.Signals(signum).name[3:]}", str(pid)])
-            if process.mode.dry:
+            if this_task.dry:
                 return True
             self._signal(pid, signum)
         while self.pid() is not None:

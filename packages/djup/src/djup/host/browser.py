@@ -2,12 +2,12 @@
 
 import webbrowser
 
-from djup.host import process
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 
 def show(url: str) -> None:
     """Print the URL and open it in the user's browser."""
     console.answer(url)
-    if not process.mode.dry:
+    if not this_task.dry:
         webbrowser.open(url)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from djup import ROOT
-from djup.host import process
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 STATE = ROOT / ".state"
 
@@ -16,7 +16,7 @@ STATE = ROOT / ".state"
 def one_at_a_time(task: str) -> Iterator[None]:
     """Hold the checkout's lock; the kernel lets go of it however this process and the commands that
     it has started end."""
-    if process.mode.dry:
+    if this_task.dry:
         yield
         return
     STATE.mkdir(mode=0o700, exist_ok=True)
@@ -26,11 +26,11 @@ def one_at_a_time(task: str) -> Iterator[None]:
         file.truncate(0)
         file.write(f"inv {task}, process {os.getpid()}")
         file.flush()
-        process.mode.held = (file.fileno(),)
+        this_task.held = (file.fileno(),)
         try:
             yield
         finally:
-            process.mode.held = ()
+            this_task.held = ()
 
 
 def _acquire(handle: int, holder: str) -> None:

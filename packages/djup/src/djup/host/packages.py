@@ -19,7 +19,6 @@ PYTHON = VENV / "bin" / "python"
 LOCKS = VENV / "locks"
 LOCK = VENV / ".installing"  # not .lock, which is uv's own: it would wait for us
 OLDEST = (3, 11)
-dry = False  # what `inv --dry` sets
 
 # `inv` in an activated environment: the launcher of the checkout that one stands in.
 INV = """\
@@ -102,11 +101,17 @@ def mend_of(said: str) -> str:
 def ensure(*names: str) -> None:
     """Have `requirements/NAME.txt` installed for each name; says so where that takes a while."""
     missing = [name for name in names if not is_installed(name)]
-    if dry:
+    if missing and _is_dry():
         for name in missing:
             print(f"requirements/{name}.txt would be installed into .venv", file=sys.stderr)
     elif missing:
         _install_all(missing)
+
+
+def _is_dry() -> bool:
+    from djup.terminal.task import this_task  # as a script, we have to find it first
+
+    return this_task.dry
 
 
 def _install_all(missing: list[str]) -> None:

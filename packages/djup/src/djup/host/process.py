@@ -19,27 +19,11 @@ from typing import IO
 
 from djup import ROOT
 from djup.terminal import hangup
+from djup.terminal.task import this_task
+
+HOST, CONTEXT = "DOCKER_HOST", "DOCKER_CONTEXT"
 
 
-@dataclass
-class Mode:
-    """Invoke's --dry (show commands, run none that change something) and --echo (show all).
-
-    `interrupted` tells a task of several commands that one of them was meant to be the last,
-    `unbroken` that none may be broken off. `held` are descriptors that each command keeps open, so
-    that a lock on one lasts as long as what a killed task has begun. `engine` is the one that a
-    deploy was told to go to: an address, or the name of a context.
-    """
-
-    dry: bool = False
-    echo: bool = False
-    interrupted: bool = False
-    unbroken: bool = False
-    held: tuple[int, ...] = ()
-    engine: str = ""
-
-
-mode = Mode()
 SILENT = 124
 CLEAN_UP_SECONDS = 60
 INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a child that was
@@ -67,6 +51,17 @@ class Interrupted(ChildFailed):
     """It ended, as we do, because it was told to."""
 
 
+def environment(given: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """What a child gets: this, or our own; where a task deploys, with the engine that docker is to
+    go to."""
+    own = os.environ if given is None else given
+    if not this_task.engine:
+        return own
+    variable = HOST if "://" in this_task.engine else CONTEXT
+    others = {key: value for key, value in own.items() if key not in (HOST, CONTEXT)}
+    return others | {variable: this_task.engine}
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -79,21 +74,21 @@ def run(
 
     `merged` has stderr in `out` too, in the order in which both came.
     """
-    if mode.echo:
+    if this_task.echo:
         show(argv)
     try:
         done = subprocess.run(
             argv,
             cwd=ROOT,
-            env=env,
+            env=environment(env),
             timeout=timeout,
             input=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             text=True,
             errors="replace",
-            start_new_session=mode.unbroken,
-            pass_fds=mode.held,
+            start_new_session=this_task.unbroken,
+            pass_fds=this_task.held,
         )
     except OSError as error:
         return Result(_cannot_run(error), "", f"{argv[0]}: {error.strerror}")
@@ -113,20 +108,20 @@ def unbroken() -> Iterator[list[int]]:
         held.append(signum)
         hangup.hear(signum)
 
-    was = mode.unbroken
+    was = this_task.unbroken
     before = {n: signal.signal(n, hold) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    mode.unbroken = True
+    this_task.unbroken = True
     try:
         yield held
     finally:
-        mode.unbroken = was
+        this_task.unbroken = was
         for signum, handler in before.items():
             signal.signal(signum, handler)
 
 
 def clean_up(argv: Sequence[str]) -> None:
     """Run `argv`, whatever it comes to; Ctrl-C, which strikes while one cleans up, waits."""
-    if mode.dry:
+    if this_task.dry:
         show(argv)
         return
     with unbroken() as held:
@@ -150,7 +145,7 @@ def attach(
     place of ours. Under --dry the command is shown only.
     """
     show(argv)
-    if mode.dry:
+    if this_task.dry:
         return 0
     sys.stdout.flush()
     with _signals_left_to_the_child() as started:
@@ -158,11 +153,11 @@ def attach(
             child = subprocess.Popen(
                 argv,
                 cwd=cwd,
-                env=env,
+                env=environment(env),
                 stdout=out or (sys.stderr if progress else None),
                 stderr=err,
-                start_new_session=mode.unbroken,
-                pass_fds=mode.held,
+                start_new_session=this_task.unbroken,
+                pass_fds=this_task.held,
             )
         except OSError as error:
             print(f"{argv[0]}: {error.strerror}", file=sys.stderr)
@@ -170,7 +165,7 @@ def attach(
         started(child)
         code = exit_code(child.wait())
     # Interrupted while it connects to the engine, docker ends with this.
-    return 128 + signal.SIGINT if code == 255 and mode.interrupted else code
+    return 128 + signal.SIGINT if code == 255 and this_task.interrupted else code
 
 
 def attach_or_fail(
@@ -255,7 +250,7 @@ def talk(
     argv: Sequence[str], *, env: Mapping[str, str] | None = None
 ) -> Iterator[tuple[IO[bytes], IO[bytes], Callable[[], Result]]]:
     """Run `argv` for a conversation: its stdin, its stdout, and what gives its end's Result."""
-    if mode.echo:
+    if this_task.echo:
         show(argv)
     with tempfile.TemporaryFile() as err, _ended(_open(argv, env, subprocess.PIPE, err)) as child:
         assert child.stdin and child.stdout
@@ -277,7 +272,7 @@ def beside(
     show(argv)
     with tempfile.TemporaryFile() as out:
         child = subprocess.Popen(
-            argv, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            argv, cwd=ROOT, env=environment(env), stdin=subprocess.DEVNULL, stdout=out, stderr=out
         )
 
         def finish() -> int:
@@ -311,13 +306,13 @@ def _open(
     return subprocess.Popen(
         argv,
         cwd=cwd,
-        env=env,
+        env=environment(env),
         stdin=stdin,
         stdout=out,
         stderr=err,
         pipesize=PIECE,
         start_new_session=True,
-        pass_fds=mode.held,
+        pass_fds=this_task.held,
     )
 
 
@@ -346,7 +341,7 @@ def stop_if_interrupted(code: int) -> None:
     """`Interrupted` if a command ended because it was told to; docker's then have many codes."""
     if code in INTERRUPTED:
         raise Interrupted(code)
-    if code and mode.interrupted:
+    if code and this_task.interrupted:
         raise Interrupted(128 + signal.SIGINT)
 
 
@@ -378,7 +373,7 @@ def _signals_left_to_the_child() -> Iterator[Callable[[subprocess.Popen[bytes]],
     Handlers, and set before the child is there: an exception may strike between the child's end and
     the note of its exit code, or before we know of the child at all.
     """
-    if mode.unbroken:
+    if this_task.unbroken:
         yield lambda process: None
         return
     child: subprocess.Popen[bytes] | None = None
@@ -391,11 +386,11 @@ def _signals_left_to_the_child() -> Iterator[Callable[[subprocess.Popen[bytes]],
             child.terminate()
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
-        mode.interrupted = True
+        this_task.interrupted = True
 
     def stop(signum: int, frame: FrameType | None) -> None:
         nonlocal stopping
-        stopping = mode.interrupted = True
+        stopping = this_task.interrupted = True
         if child:
             child.terminate()
 

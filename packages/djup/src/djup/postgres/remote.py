@@ -18,6 +18,7 @@ from djup.postgres import local_server
 from djup.postgres.client import Client
 from djup.problems import Problem, problem
 from djup.settings.settings import SYSTEM, Settings
+from djup.terminal.task import this_task
 
 CA = "/tmp/ca.pem"  # in the container
 CLIENT = "client"  # the service that those containers are called
@@ -94,7 +95,7 @@ def client(settings: Settings) -> Iterator[Client]:
 
 
 def _of_its_version(client: Client) -> Client:
-    return client if process.mode.dry else client.of_its_version()
+    return client if this_task.dry else client.of_its_version()
 
 
 def killed(containers: Iterable[Container]) -> list[str]:

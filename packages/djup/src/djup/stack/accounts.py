@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from djup.checkout import env_file
 from djup.checkout.create import random_word
-from djup.host import process
 from djup.host.checkout_lock import STATE, one_at_a_time
 from djup.postgres import sessions
 from djup.postgres.client import MAINTENANCE
@@ -19,6 +18,7 @@ from djup.problems import Problem, problem
 from djup.settings.settings import Settings
 from djup.stack.stack import Stack
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 CHANGING = STATE / "password-changing"  # there while .env and the database may differ
 
@@ -150,7 +150,7 @@ def left_behind(stack: Stack) -> Problem | None:
 def set_password(stack: Stack) -> None:
     """Give the database's user the password that `.env` has; nothing else changes."""
     _mend(stack, "db.password", SET_PASSWORD)
-    if not process.mode.dry:
+    if not this_task.dry:
         console.say(f"{stack.settings.values['SQL_USER']} has the password from .env now")
 
 
@@ -162,7 +162,7 @@ def new_password(stack: Stack) -> Stack:
     _refuse_remote(stack)
     with one_at_a_time("db.password"):
         stack.start_database()
-        if process.mode.dry:
+        if this_task.dry:
             return stack
         _refuse_missing_role(stack)
         changed = stack.with_values({"SQL_PASSWORD": random_word(32)})
@@ -175,7 +175,7 @@ def new_password(stack: Stack) -> Stack:
 
 def settle(stack: Stack) -> None:
     """Finish a change of the password that was cut off: the database gets what `.env` has."""
-    if CHANGING.exists() and stack.settings.has_own_database and not process.mode.dry:
+    if CHANGING.exists() and stack.settings.has_own_database and not this_task.dry:
         with one_at_a_time("db.password"):
             stack.start_database()
             _finish_password(stack)
@@ -212,7 +212,7 @@ def _mend(stack: Stack, task: str, script: str) -> Facts | None:
     _refuse_remote(stack)
     with one_at_a_time(task):
         stack.start_database()
-        if process.mode.dry:
+        if this_task.dry:
             return None
         found = facts(stack)
         if task == "db.password":

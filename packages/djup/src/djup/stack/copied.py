@@ -7,12 +7,13 @@ from pathlib import Path
 from djup import ROOT
 from djup.checkout import env, env_file
 from djup.checkout.create import project_name
-from djup.host import ports, process
+from djup.host import ports
 from djup.host.checkout_lock import STATE
 from djup.problems import problem
 from djup.settings import dotenv, typos
 from djup.settings.settings import Settings
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 
 def end_forgotten() -> None:
@@ -43,7 +44,7 @@ def _carry_data(before: Path) -> None:
     from djup.postgres import local_server  # slow to load, and seldom needed
 
     old, new = (local_server.OUTSIDE / project_name(root) for root in (before, ROOT))
-    if old.exists() and not new.exists() and not process.mode.dry:
+    if old.exists() and not new.exists() and not this_task.dry:
         console.say(f"its data move from {old} to {new}")
         old.rename(new)
         for copy in local_server.copies(before):  # of the programs: another is made
@@ -68,7 +69,7 @@ def move_to_port(settings: Settings, port: str) -> Settings:
 def _write(settings: Settings, why: str, values: Mapping[str, str]) -> Settings:
     changed = settings.with_values(values)
     words = ", ".join(f"{key}={value}" for key, value in values.items())
-    if process.mode.dry:
+    if this_task.dry:
         console.say(f"{why}: .env would have {words}")
         return changed
     env_file.write_values({key: dotenv.quoted(value) for key, value in values.items()})

@@ -26,6 +26,7 @@ from djup.stack.causes import web as web_cause
 from djup.stack.readiness import Readiness
 from djup.stack.status import ServiceStatus, Status
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 WAIT_SECONDS = 180
 DATABASE_SECONDS = 60
@@ -72,7 +73,7 @@ class DockerStack:
             inputs = fingerprint.stack_inputs(settings)
             if not _is_up(settings, found, inputs):
                 _start(settings, found, inputs)
-            if not process.mode.dry:
+            if not this_task.dry:
                 _migrate(settings)
                 _note_unhealthy(settings, found)
 
@@ -128,7 +129,7 @@ class DockerStack:
             data_volume.claim(self.settings, engine.inspect(volume).get(volume))
             _step(self.settings, "up", "--detach", "db")
         deadline = time.monotonic() + DATABASE_SECONDS
-        while not process.mode.dry and not _lets_superuser_in(self.settings):
+        while not this_task.dry and not _lets_superuser_in(self.settings):
             db = _container(self.settings, "db")
             if db is None or not db.running or time.monotonic() > deadline:
                 raise db_cause.of(self.settings, db) if db else problem("RUN01", service="db")
@@ -151,7 +152,7 @@ class DockerStack:
         found = db = engine.running(self.settings, "db")
         if db is None or "(healthy)" not in db.status:
             self.start_database()
-            db = None if process.mode.dry else _running(self.settings, "db")
+            db = None if this_task.dry else _running(self.settings, "db")
         try:
             yield _client(self.settings, db.name if db else f"{self.settings.project}-db-1")
         finally:
@@ -358,7 +359,7 @@ def _start(settings: Settings, found: Sequence[Container], inputs: str) -> None:
     process.stop_if_interrupted(code)
     if code:
         raise _not_started(settings)
-    if process.mode.dry:
+    if this_task.dry:
         return
     healthy = _wait_until_healthy(settings)
     if "db" in running and not settings.has_own_database:
@@ -402,7 +403,7 @@ def refuse_misfit(settings: Settings, db: dict[str, Any], image: dict[str, Any] 
         raise db_cause.other_version(major, wanted, offered["PG_MAJOR"], before)
     given = {name: settings.values[key] for name, key in MADE_WITH.items()}
     changed = any(made_with.get(name) != value for name, value in given.items())
-    if changed and not process.mode.dry and (cause := accounts.misfit(DockerStack(settings))):
+    if changed and not this_task.dry and (cause := accounts.misfit(DockerStack(settings))):
         raise cause
 
 
@@ -415,7 +416,7 @@ def _refuse_engine_elsewhere() -> None:
 def _refuse_left_behind(settings: Settings) -> None:
     """Before the web fills a database that every server has, and that is not the one of before."""
     named = settings.values["SQL_DATABASE"] == MAINTENANCE
-    if named and settings.has_own_database and not process.mode.dry:
+    if named and settings.has_own_database and not this_task.dry:
         DockerStack(settings).start_database()
         if cause := accounts.left_behind(DockerStack(settings)):
             raise cause
@@ -518,7 +519,7 @@ def _remove(doomed: dict[str, list[str]]) -> None:
         if names:
             force = ["--force"] if kind == "container" else []
             process.attach(["docker", kind, "rm", *force, *names], progress=True)
-        if process.mode.interrupted:  # whoever stops it now wants the rest to stay
+        if this_task.interrupted:  # whoever stops it now wants the rest to stay
             raise KeyboardInterrupt
 
 

@@ -29,6 +29,7 @@ from djup.stack.causes import migrations
 from djup.stack.causes import web as web_cause
 from djup.stack.status import ServiceStatus, Status
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 HOME = ROOT / ".data"
 PROJECT = ROOT / "project"
@@ -56,11 +57,11 @@ class EmbeddedStack:
         with one_at_a_time("up"):
             packages.ensure("embedded")
             inputs = fingerprint.embedded_inputs()
-            if process.mode.dry:
+            if this_task.dry:
                 _launch_web(self.settings)
             elif not _is_up(self.settings, inputs):
                 _start(self.settings, inputs)
-            if not process.mode.dry:
+            if not this_task.dry:
                 _migrate(self.settings)
 
     def down(self) -> None:
@@ -109,7 +110,7 @@ class EmbeddedStack:
     def start_database(self) -> None:
         """Have the database run, without the web."""
         packages.ensure("embedded")
-        if process.mode.dry:
+        if this_task.dry:
             return
         home = home_of(self.settings)
         if home != HOME and not home.exists():
@@ -334,7 +335,7 @@ def _refuse_taken_port(settings: Settings) -> None:
 
 def _launch_web(settings: Settings) -> None:
     argv = [PYTHON, "supervise.py", _address(settings)]
-    if not process.mode.dry:
+    if not this_task.dry:
         ownership.give_back()  # under sudo it writes there as whom the checkout belongs to
     WEB.start(argv, cwd=PROJECT, env=_environment(settings), account=owner())
 
@@ -379,7 +380,7 @@ def _stop(settings: Settings) -> None:
         _stop_lost()
     local_server.stop(DB)
     strays.end(strays.find(KNOWN))
-    if not process.mode.dry:
+    if not this_task.dry:
         local_server.refuse_unknown_server(home_of(settings), local_server.account())
 
 

@@ -17,6 +17,7 @@ from djup.host import package_index, process
 from djup.host.checkout_lock import STATE
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
+from djup.terminal.task import this_task
 
 NO_SPACE = os.strerror(errno.ENOSPC)
 NO_MANIFEST = "no matching manifest"
@@ -82,7 +83,7 @@ def drop_replaced(settings: Settings) -> None:
     """Remove the images that newer ones have taken the place of."""
     replaced = ["--filter", "dangling=true", *engine.label_filter(settings)]
     for image in engine.ask("image", "ls", *replaced, "--quiet").split():
-        if not process.mode.dry:
+        if not this_task.dry:
             process.run(["docker", "image", "rm", image])  # one that a container uses stays
 
 
@@ -109,7 +110,7 @@ def of_architecture(key: str, settings: Settings) -> Problem | None:
 
 
 def run_build(argv: list[str], env: dict[str, str]) -> tuple[int, str]:
-    if sys.stderr.isatty() or process.mode.dry:
+    if sys.stderr.isatty() or this_task.dry:
         return process.attach(argv, env=env, progress=True), ""
     STATE.mkdir(mode=0o700, exist_ok=True)
     with BUILD_LOG.open("w") as log:
@@ -135,7 +136,7 @@ def _of_build(settings: Settings, said: str, old_serves: bool) -> Problem:
 def build_secrets() -> Iterator[dict[str, Path]]:
     """The files of the build's secrets, by their names, for as long as it takes."""
     authority = package_index.authority()
-    if process.mode.dry:
+    if this_task.dry:
         yield {}
         return
     STATE.mkdir(mode=0o700, exist_ok=True)

@@ -20,6 +20,7 @@ from djup.host import process
 from djup.host.background import Account, Background, owner
 from djup.postgres import local_server
 from djup.problems import Problem, problem
+from djup.terminal.task import this_task
 
 if TYPE_CHECKING:
     from psutil import Process
@@ -64,7 +65,7 @@ def end(found: Sequence[Stray]) -> None:
     """End strays; a database whose data are there is asked to, and never killed."""
     for stray in found:
         process.show(["kill", f"-{stray.signum.name[3:]}", str(stray.process.pid)])
-        if not process.mode.dry:
+        if not this_task.dry:
             _end(stray)
 
 

@@ -2,10 +2,10 @@
 
 from djup.checkout import env, env_file
 from djup.docker import engine
-from djup.host import process
 from djup.settings.settings import Settings, check_runtime
 from djup.stack import runtimes
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 
 def switch(settings: Settings, name: str) -> Settings:
@@ -20,7 +20,7 @@ def switch(settings: Settings, name: str) -> Settings:
         engine.refuse_unfit()
     if not settings.in_containers or answers:
         runtimes.of(settings).down()
-    if process.mode.dry:
+    if this_task.dry:
         console.say(f"RUNTIME in .env would be {name}")
         return settings.with_values({"RUNTIME": name})
     env_file.write_values({"RUNTIME": name})

@@ -13,6 +13,7 @@ from djup.problems import problem
 from djup.settings.settings import Settings
 from djup.stack import images
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 KEY = "POSTGRES_IMAGE"
 PENDING = STATE / "switch.json"
@@ -117,7 +118,7 @@ def switch(
 
 def finish_switch(settings: Settings) -> Settings:
     """What a killed switch has left to do."""
-    if process.mode.dry:
+    if this_task.dry:
         return settings
     try:
         cluster, image = json.loads(PENDING.read_text())

@@ -6,10 +6,11 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from djup import ROOT
+from djup.terminal.task import this_task
 
 DEPLOY = re.compile(r"\binv deploy(?:\.\w+)?(?![\w.])(?! --(?:local|context))")
 COMMAND = re.compile(r"(?<![\w./-])inv (?=[a-z-])")
@@ -25,26 +26,13 @@ def answer(text: str) -> None:
     print(text, flush=True)
 
 
-@dataclass
-class Typed:
-    """What the user has typed to say where to deploy to, such as `--local`; whether it is a deploy
-    at all, which a mend for any task is to end with then; and the name of the task."""
-
-    target: str = ""
-    deploys: bool = False
-    task: str = ""
-
-
-typed = Typed()
-
-
 def as_typed(text: str) -> str:
     """`inv up` as it can be typed here: ./inv up, where no inv is on PATH, and with the target of a
     deploy."""
-    if typed.deploys:
+    if this_task.deploys:
         text = text.replace("then type: inv up", "then type: inv deploy")
-    if typed.target:
-        text = DEPLOY.sub(rf"\g<0> {typed.target}", text)
+    if this_task.target:
+        text = DEPLOY.sub(rf"\g<0> {this_task.target}", text)
     if "inv " not in text or shutil.which("inv"):
         return text
     launcher = os.path.relpath(ROOT / "inv")

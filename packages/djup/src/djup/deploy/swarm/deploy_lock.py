@@ -10,6 +10,7 @@ from djup.deploy.swarm import objects
 from djup.docker import engine
 from djup.host import process
 from djup.problems import problem
+from djup.terminal.task import this_task
 
 ROLE = "lock"
 
@@ -17,7 +18,7 @@ ROLE = "lock"
 @contextmanager
 def one_deploy(stack: str) -> Iterator[None]:
     """Hold the lock; who was killed on this machine has let go of it."""
-    if process.mode.dry:
+    if this_task.dry:
         yield
         return
     name = _name(stack)

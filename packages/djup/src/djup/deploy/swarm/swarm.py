@@ -1,6 +1,6 @@
 """The Swarm that a stack goes to: which engine leads there, and which nodes there are.
 
-Whoever calls `lead_to` has every docker command of the task go there; cli/program.py ends that.
+Whoever calls `lead_to` has every docker command of this task go there, and of this task alone.
 """
 
 import json
@@ -16,8 +16,8 @@ from djup.host import process
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
 from djup.terminal import console
+from djup.terminal.task import this_task
 
-ADDRESS, CONTEXT = "DOCKER_HOST", "DOCKER_CONTEXT"
 THIS_MACHINE = "this machine"
 ADVERTISE, LOOPBACK = "--advertise-addr", "127.0.0.1"
 PATIENCE_SECONDS = 60
@@ -50,14 +50,12 @@ class Swarm:
 
 def lead_to(settings: Settings, context: str, *, local: bool) -> str:
     """Have docker speak to the engine that was asked for; its name for a sentence."""
-    console.typed.target = "--local" if local else f"--context {context}" if context else ""
-    console.typed.deploys = True
+    this_task.target = "--local" if local else f"--context {context}" if context else ""
+    this_task.deploys = True
     wanted = context or ("" if local else settings.values["DEPLOY_TO"])
     if not wanted:
         return _as_it_is(local)
-    os.environ.pop(ADDRESS, None)
-    os.environ.pop(CONTEXT, None)
-    os.environ[ADDRESS if "://" in wanted else CONTEXT] = process.mode.engine = wanted
+    this_task.engine = wanted
     return wanted
 
 
@@ -67,9 +65,9 @@ def _as_it_is(local: bool) -> str:
         raise engine.elsewhere(chosen_by, host)
     if local:
         return THIS_MACHINE
-    if os.environ.get(ADDRESS) or os.environ.get(CONTEXT):
-        return os.environ.get(ADDRESS) or os.environ[CONTEXT]
-    raise problem("DEP01", trial=f"inv {console.typed.task} --local")
+    if chosen := os.environ.get(process.HOST) or os.environ.get(process.CONTEXT):
+        return chosen
+    raise problem("DEP01", trial=f"inv {this_task.name} --local")
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def _make(where: str, yes: bool, purpose: Purpose) -> None:
 def _init(flags: Sequence[str]) -> process.Result:
     """What it prints stays here: the invitation for other nodes is a secret."""
     argv = ["docker", "swarm", "init", *flags]
-    if not process.mode.echo:
+    if not this_task.echo:
         process.show(argv)
     return process.run(argv)
 

@@ -18,6 +18,7 @@ from djup.docker import engine
 from djup.host import process, temporary
 from djup.problems import Problem, problem
 from djup.terminal.console import few
+from djup.terminal.task import this_task
 
 RELEASE, BEFORE = "deploy.release", "deploy.before"  # labels of our services
 REPOSITORY = "deploy.repository"
@@ -225,7 +226,7 @@ def remove(stack: str) -> None:
     process.attach_or_fail(["docker", "stack", "rm", "--detach=false", stack], progress=True)
     deadline = time.monotonic() + NETWORKS_SECONDS
     networks = ("network", "ls", *label_filter(stack), "--quiet")
-    while not process.mode.dry and engine.ask(*networks).strip() and time.monotonic() < deadline:
+    while not this_task.dry and engine.ask(*networks).strip() and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
 
 

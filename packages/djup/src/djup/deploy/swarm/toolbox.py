@@ -21,6 +21,7 @@ from djup.host import process
 from djup.postgres.client import Client
 from djup.problems import Problem, problem
 from djup.settings.settings import SYSTEM
+from djup.terminal.task import this_task
 
 ROLE = "tools"
 WAIT_SECONDS = 120  # for an image to be fetched
@@ -36,7 +37,7 @@ def toolbox(
     release: Release, swarm: Swarm, image: str = "", *, temporary: str = "tmpfs"
 ) -> Iterator[str]:
     """The container's name; of the web's image, or of another one with the same secrets."""
-    if process.mode.dry:
+    if this_task.dry:
         yield f"{release.stack}_tools"
         return
     _remove_ended(release.stack)
@@ -57,19 +58,19 @@ def client(release: Release, swarm: Swarm) -> Iterator[Client]:
     # A dump that is put back waits in there, and may be larger than the memory.
     with toolbox(release, swarm, image, temporary="volume") as container:
         secret = run(container, ["cat", PASSWORD])
-        if secret.code and not process.mode.dry:
+        if secret.code and not this_task.dry:
             raise problem("DEP24", command="docker exec", reason=secret.err.strip())
         variables = libpq(release) | {"PGPASSWORD": secret.out}
         found = Client(container, "", variables, data="", compression="zstd:2")
         reach.refuse_hidden_by(release, _wait_until_let_in(found))
-        yield found if process.mode.dry else found.of_its_version()
+        yield found if this_task.dry else found.of_its_version()
 
 
 def _wait_until_let_in(client: Client) -> str:
     """Why it is not, in the end. A network that a container has just joined may know no names yet;
     who is not let in for another reason is told so by what comes next."""
     deadline = time.monotonic() + NAMES_SECONDS
-    while not process.mode.dry and (done := client.script("select 1", client.database)).code:
+    while not this_task.dry and (done := client.script("select 1", client.database)).code:
         if time.monotonic() > deadline:
             return done.err
         time.sleep(0.3)

@@ -10,13 +10,13 @@ import shlex
 from collections.abc import Sequence
 
 from djup import ROOT
-from djup.host import process
 from djup.host.checkout_lock import STATE
 from djup.host.process import ChildFailed
 from djup.postgres.sessions import end_session
 from djup.problems import Problem, problem
 from djup.stack.stack import Stack
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 LOG = STATE / "migrate.log"
 LOG_KEY, ON_STDERR = "MIGRATE_LOG", "-"
@@ -83,7 +83,7 @@ def index(sentence: str) -> str:
 
 def by_hand(stack: Stack, arguments: Sequence[str]) -> None:
     """`inv migrate`: what it prints stands on the screen; a failure with a name gets its fix."""
-    if not process.mode.dry:
+    if not this_task.dry:
         LOG.unlink(missing_ok=True)
     try:
         stack.migrate(arguments)
