@@ -186,3 +186,19 @@ def test_a_real_uv_makes_the_environment(tmp_path: Path) -> None:
         [root / "inv", "--version"], env=env, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout) == (0, "Invoke 3.0.3\n"), done.stderr
+
+
+def test_bytecode_is_kept_where_python_is_told_to_keep_none(toolkit: Toolkit) -> None:
+    """In .venv, where it is in nobody's way; what a task starts is told the same as we are."""
+    bytecode = toolkit.root / ".venv" / "bytecode"
+    for kept in toolkit.root.rglob("packages/**/__pycache__"):
+        shutil.rmtree(kept)
+    toolkit.inv("compose", "--", "ps")
+    assert not bytecode.exists()
+    for kept in toolkit.root.rglob("packages/**/__pycache__"):
+        shutil.rmtree(kept)
+    toolkit.environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    toolkit.inv("compose", "--", "ps")
+    assert list(bytecode.rglob("entry.*.pyc"))
+    assert not list(toolkit.root.rglob("packages/**/__pycache__"))
+    assert toolkit.log[-1]["env"]["PYTHONDONTWRITEBYTECODE"] == "1"
