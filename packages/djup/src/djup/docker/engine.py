@@ -7,7 +7,8 @@ import pwd
 import re
 import shlex
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -295,6 +296,9 @@ def _chosen_context() -> str:
         return ""
 
 
+_listed: dict[str, list[Container]] | None = None  # by project, while they are listed once
+
+
 def containers(settings: Settings) -> list[Container]:
     """The containers of this project's services, running or not."""
     return [c for c in all_containers(settings) if c.one_off != "True"]
@@ -302,6 +306,25 @@ def containers(settings: Settings) -> list[Container]:
 
 def all_containers(settings: Settings) -> list[Container]:
     """Those of `compose run` as well. A problem if they are another's of the same name."""
+    if _listed is None:
+        return _list(settings)
+    if settings.project not in _listed:
+        _listed[settings.project] = _list(settings)
+    return _listed[settings.project]
+
+
+@contextmanager
+def listed_once() -> Iterator[None]:
+    """Whoever asks for containers meanwhile sees what the first one saw: nothing changes any."""
+    global _listed
+    _listed = {}
+    try:
+        yield
+    finally:
+        _listed = None
+
+
+def _list(settings: Settings) -> list[Container]:
     listing = ("ps", "--all", "--no-trunc", *label_filter(settings))
     text = ask(*listing, "--format", "\t".join(FIELDS.values()))
     found = [Container(*line.split("\t")) for line in text.splitlines()]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from djup.checkout import env
+from djup.docker import engine
 from djup.doctor.checks import deployed, environment, files, remote, repository, web
 from djup.doctor.finding import Finding, Fix
 from djup.host import ownership
@@ -43,10 +44,11 @@ def examine() -> list[Finding]:
         *(remote.check, web.check, deployed.check),
     )
     found: list[Finding] = []
-    for check in checks:
-        found += _findings(check, stack)
-        if any(_code(finding).startswith("DOCKER") for finding in found):
-            break  # an engine that does not answer is not asked again
+    with engine.listed_once():
+        for check in checks:
+            found += _findings(check, stack)
+            if any(_code(finding).startswith("DOCKER") for finding in found):
+                break  # an engine that does not answer is not asked again
     return _without_repeats(found)
 
 

@@ -4,8 +4,6 @@
 launcher uses this before anything is installed: the standard library alone.
 """
 
-import configparser
-import netrc
 import os
 import re
 import shlex
@@ -141,6 +139,8 @@ def _with_login(url: str) -> str:
     parts = urlsplit(url)
     if "@" in parts.netloc or not parts.hostname:
         return url
+    import netrc  # slow to load, as configparser: most tasks ask neither
+
     found = None
     with suppress(OSError, netrc.NetrcParseError):
         found = netrc.netrc(os.environ.get("NETRC")).authenticators(parts.hostname)
@@ -173,6 +173,8 @@ def _files() -> Iterator[Path]:
 
 
 def _of_file(path: Path) -> Options:
+    import configparser
+
     parser = configparser.RawConfigParser()
     with suppress(OSError, UnicodeDecodeError, configparser.Error):
         parser.read(path, encoding="utf-8")

@@ -90,22 +90,20 @@ class Facts:
 @dataclass(frozen=True)
 class Inside:
     """The server's clock (seconds since 1970), its time zone and that one's offset in seconds; and
-    the invalid indexes, each with its table, that nobody is about to make."""
+    the invalid indexes, each with its table, that nobody is about to make; `idle` are the sessions
+    that hold a table, and do nothing."""
 
     clock: float
     zone: str
     offset: int
     invalid: list[list[str]]
+    idle: list[Session]
 
 
 def inside(stack: Stack) -> Inside:
     """What the project's database says of itself."""
-    return Inside(**json.loads(_as_superuser(stack, INSIDE)))
-
-
-def open_sessions(stack: Stack) -> list[Session]:
-    """Those that hold a table of the project's database, and do nothing."""
-    return sessions.open_ones(_as_superuser(stack, sessions.OPEN))
+    told, idle = _as_superuser(stack, INSIDE + sessions.OPEN).splitlines()
+    return Inside(**json.loads(told), idle=sessions.open_ones(idle))
 
 
 def facts(stack: Stack) -> Facts:

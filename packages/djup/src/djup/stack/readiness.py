@@ -4,14 +4,17 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+from djup.host import http
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
 from djup.terminal import console
 
 SETTLE_SECONDS = 10
 STALE_SECONDS = 3  # by then a server has seen that its code has changed, and starts anew
+HTTP_DATE = "%a, %d %b %Y %H:%M:%S GMT"
 LOOK_SECONDS = 1  # how often the log is read meanwhile
 
 
@@ -43,36 +46,22 @@ ON_ANOTHER_PORT = Readiness(False, "the web is still on the port of before")
 
 def ask(settings: Settings, timeout: float = 10.0) -> Readiness:
     """Ask /readyz on the published port; `timeout` in seconds."""
-    from http.client import HTTPConnection, HTTPException  # slow to load, and not always asked
-
-    connection = HTTPConnection("127.0.0.1", settings.web_port, timeout=timeout)
     try:
-        connection.request("GET", "/readyz")
-        response = connection.getresponse()
-        return _read(json.loads(response.read()), response.headers["Date"])
-    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
+        answer = http.get(settings.web_port, "/readyz", timeout)
+        return _read(json.loads(answer.body), answer.headers.get("date"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         return Readiness(False, f"{settings.url}readyz does not answer ({error})")
-    finally:
-        connection.close()
 
 
 def page_status(settings: Settings, timeout: float = 10.0) -> int:
     """What the page itself answers with; 0 if it does not answer."""
-    from http.client import HTTPConnection, HTTPException
-
-    connection = HTTPConnection("127.0.0.1", settings.web_port, timeout=timeout)
     try:
-        connection.request("GET", "/")
-        return connection.getresponse().status
-    except (OSError, HTTPException):
+        return http.get(settings.web_port, "/", timeout, head=True).status
+    except (OSError, ValueError):
         return 0
-    finally:
-        connection.close()
 
 
 def _read(answer: dict[str, Any], date: str | None) -> Readiness:
-    from email.utils import parsedate_to_datetime  # as slow as http.client
-
     return Readiness(
         bool(answer["ready"]),
         answer.get("reason", ""),
@@ -80,10 +69,15 @@ def _read(answer: dict[str, Any], date: str | None) -> Readiness:
         tuple(answer.get("unknown", ())),
         answer.get("conflicts", {}),
         answer.get("host_allowed", True),
-        round(parsedate_to_datetime(date).timestamp() - time.time()) if date else 0,
+        round(_seconds(date) - time.time()) if date else 0,
         answer.get("status", 0),
         tuple(answer.get("unmade", ())),
     )
+
+
+def _seconds(date: str) -> float:
+    """Of an HTTP date, since 1970; email.utils reads it as well, and is slow to load."""
+    return datetime.strptime(date, HTTP_DATE).replace(tzinfo=UTC).timestamp()
 
 
 def wait(settings: Settings, seconds: float) -> None:

@@ -36,7 +36,7 @@ def _facts(stack: Stack) -> list[Finding]:
     told = accounts.inside(stack)
     return [
         *_indexes(told),
-        open_transactions(accounts.open_sessions(stack), "inv psql"),
+        open_transactions(told.idle, "inv psql"),
         *_clock(stack.settings, told),
     ]
 
