@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from conftest import PASSWORD, SECRET, Toolkit
+from conftest import CONTAINERS, PASSWORD, SECRET, Toolkit
 
 EXEC = ["exec", "--interactive"]
 PSQL = [*EXEC, "--env", "PGUSER=app", "--env", "PGDATABASE=app", "shop-db-1", "psql"]
@@ -380,3 +380,11 @@ def test_a_reader_that_has_seen_enough(toolkit: Toolkit, typed: str) -> None:
     piped = ["sh", "-c", f"{shlex.quote(str(toolkit.root / 'inv'))} {typed} | true"]
     done = subprocess.run(piped, env=toolkit.env, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_doctor_asks_for_the_containers_once(toolkit: Toolkit, ready: Callable[..., None]) -> None:
+    """Its checks look at the same ones: what some of them ask costs time, and may differ."""
+    ready()
+    found = json.loads(toolkit.inv("doctor", "--json").out)
+    assert {"db", "web", "containers", "database"} <= {finding["check"] for finding in found}
+    assert len([call for call in toolkit.log if CONTAINERS in call["argv"]]) == 1

@@ -1,6 +1,7 @@
 """The format of `.env`: what python-dotenv and Docker Compose read alike, and nothing else."""
 
 import re
+from functools import cache
 from io import StringIO
 
 from djup.problems import problem
@@ -28,13 +29,18 @@ def quoted(value: str) -> str:
 
 def parse(text: str) -> dict[str, str]:
     """The pairs of `text`, which every reader would see the same, or `Problem`."""
+    return dict(_pairs(text))
+
+
+@cache  # a task asks several times what `.env` and `.env.example` say
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
     for number, line in enumerate(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             _check_line(number, line)
     from dotenv import dotenv_values
 
     pairs = dotenv_values(stream=StringIO(text.removeprefix("\ufeff")), interpolate=False)
-    return {key: value or "" for key, value in pairs.items()}
+    return tuple((key, value or "") for key, value in pairs.items())
 
 
 def _check_line(number: int, line: str) -> None:
