@@ -386,5 +386,5 @@ def test_doctor_asks_for_the_containers_once(toolkit: Toolkit, ready: Callable[.
     """Its checks look at the same ones: what some of them ask costs time, and may differ."""
     ready()
     found = json.loads(toolkit.inv("doctor", "--json").out)
-    assert {"db", "web", "containers", "database"} <= {finding["check"] for finding in found}
+    assert {"db", "web", "containers", "page"} <= {finding["check"] for finding in found}
     assert len([call for call in toolkit.log if CONTAINERS in call["argv"]]) == 1
