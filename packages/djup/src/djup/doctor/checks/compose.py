@@ -13,7 +13,8 @@ from djup.host.checkout_lock import STATE
 from djup.postgres import remote
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
-from djup.stack import docker_stack, images, strays
+from djup.stack import docker_stack, docker_up, images, strays
+from djup.stack.causes import container as container_cause
 from djup.stack.causes import web as web_cause
 from djup.stack.stack import Stack
 
@@ -40,9 +41,9 @@ def check(stack: Stack) -> list[Finding]:
         asked,
         _port(settings, web),
         *(_service(stack, name, services) for name in settings.services),
-        *_own_services(settings, services),
+        *_own_services(stack, services),
         _image(settings, web, there.get(images.web_image(settings))),
-        *_stack(settings, services),
+        *_stack(stack, services),
         _leftovers(settings, found),
         *_forgotten(),
         *_data(stack, there.get(volume), services.get("db")),
@@ -80,11 +81,11 @@ def _service(stack: Stack, name: str, services: dict[str, Container]) -> Finding
     return Finding(name, found.status, _cause(stack, found))
 
 
-def _own_services(settings: Settings, services: dict[str, Container]) -> list[Finding]:
+def _own_services(stack: Stack, services: dict[str, Container]) -> list[Finding]:
     """Those services of a compose file of the user's own that docker calls unhealthy."""
     sick = [c for c in services.values() if c.running and "(unhealthy)" in c.status]
-    own = [c for c in sick if c.service not in settings.services]
-    return [Finding(c.service, c.status, docker_stack.cause_of(settings, c)) for c in own]
+    own = [c for c in sick if c.service not in stack.settings.services]
+    return [Finding(c.service, c.status, container_cause.of(stack, c)) for c in own]
 
 
 def _folder(settings: Settings) -> list[Finding]:
@@ -115,7 +116,7 @@ def _network(settings: Settings) -> list[Finding]:
 
 def _cause(stack: Stack, found: Container) -> Problem | None:
     if found.running or found.service == "db":
-        return docker_stack.cause_of(stack.settings, found)
+        return container_cause.of(stack, found)
     log = engine.last_lines(found, web_cause.LINES)
     return web_cause.still_holds(stack, log, found.status, engine.ended(found))
 
@@ -129,17 +130,19 @@ def _image(settings: Settings, web: Container | None, image: dict[str, Any] | No
     return Finding("image", "fresh")
 
 
-def _stack(settings: Settings, services: dict[str, Container]) -> list[Finding]:
+def _stack(stack: Stack, services: dict[str, Container]) -> list[Finding]:
+    settings = stack.settings
     if not all(name in services and services[name].running for name in settings.services):
         return []
     if docker_stack.is_edited(settings, services):
-        cause = _why_not_up(settings, services) or problem("RUN04")
+        cause = _why_not_up(stack, services) or problem("RUN04")
         return [Finding("stack", "older than its files", cause)]
     return [Finding("stack", "as .env and the compose files say")]
 
 
-def _why_not_up(settings: Settings, services: dict[str, Container]) -> Problem | None:
+def _why_not_up(stack: Stack, services: dict[str, Container]) -> Problem | None:
     """What `up` would not start anew with."""
+    settings = stack.settings
     if not settings.has_own_database:
         return None
     db, image = services["db"].name, settings.values["POSTGRES_IMAGE"]
@@ -147,7 +150,7 @@ def _why_not_up(settings: Settings, services: dict[str, Container]) -> Problem |
     if db not in there:  # removed a moment ago
         return None
     try:
-        docker_stack.refuse_misfit(settings, there[db], there.get(image))
+        docker_up.refuse_misfit(stack, there[db], there.get(image))
     except Problem as found:
         return found
     return None

@@ -1,0 +1,59 @@
+"""Why a container of the stack has died, or does not get healthy."""
+
+from collections.abc import Mapping, Sequence
+
+from djup.docker import engine
+from djup.docker.engine import Container
+from djup.problems import Problem, problem
+from djup.stack import accounts, readiness
+from djup.stack.causes import check
+from djup.stack.causes import db as db_cause
+from djup.stack.causes import web as web_cause
+from djup.stack.stack import Stack
+
+DEAD = ("exited", "dead")
+CHECK_PATIENCE = 10  # seconds that a check may take until it has a result
+
+
+def of(stack: Stack, container: Container) -> Problem | None:
+    """Why a service has failed; None for one that may still get ready."""
+    if container.state in DEAD:
+        return of_death(stack, container)
+    if "(unhealthy)" not in container.status:
+        return None
+    if container.service == "db":  # once it fits .env, its next health check will see so
+        return accounts.misfit(stack) or check.of(container)
+    if container.service != "web":
+        return check.of(container)
+    answer = readiness.ask(stack.settings)  # its health check may lag behind
+    if answer.ready:
+        return check.of(container)
+    return web_cause.of_running(stack, answer, stack.web_log() or "")
+
+
+def failing_check(stack: Stack, late: Sequence[Container]) -> Problem | None:
+    """Of a web that answers, and yet does not get healthy."""
+    web = next((one for one in late if one.service == "web" and one.running), None)
+    if web is None or not readiness.ask(stack.settings).ready:
+        return None
+    return check.of(web, patience=CHECK_PATIENCE)
+
+
+def of_death(stack: Stack, container: Container) -> Problem:
+    """Why the container of a service has ended, from its log."""
+    if container.service == "db":
+        return db_cause.of(stack.settings, container)
+    log = engine.last_lines(container, web_cause.LINES)
+    return web_cause.of(stack, log, container.status)
+
+
+def of_late(stack: Stack, found: Mapping[str, Container], late: Sequence[Container]) -> Problem:
+    """Why services are not healthy in time; `found` are all of them, `late` those that are not."""
+    if not late:  # removed meanwhile, by somebody else
+        return problem("RUN01", service=next(n for n in stack.settings.services if n not in found))
+    first = min(late, key=lambda container: container.service)
+    cause = of_death(stack, first)
+    if cause.code == "WEB01":
+        said = check.last_said(engine.inspect(first.name).get(first.name, {}))
+        cause.evidence = "\n".join(filter(None, (cause.evidence, said)))
+    return cause

@@ -1,0 +1,227 @@
+"""How the services in containers come up: built and pulled, started, waited for, migrated."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from djup.checkout import fingerprint, web_env
+from djup.docker import data_volume, engine, shared_folder
+from djup.docker.engine import Container
+from djup.host import ports, process
+from djup.postgres import remote
+from djup.postgres.client import MAINTENANCE
+from djup.problems import Problem
+from djup.settings.settings import Settings
+from djup.stack import accounts, compose, images, readiness
+from djup.stack.causes import container as container_cause
+from djup.stack.causes import db as db_cause
+from djup.stack.causes import migrations
+from djup.stack.causes import web as web_cause
+from djup.stack.readiness import Readiness
+from djup.stack.stack import Stack
+from djup.terminal import console
+from djup.terminal.task import this_task
+
+WAIT_SECONDS = 180
+POLL_SECONDS = 1.0
+REMOVAL_SECONDS = 20
+TELL_SECONDS = 10
+CHECK_SECONDS = 15  # until a service that answers is to be healthy as well
+MADE_WITH = {
+    "POSTGRES_USER": "SQL_USER",
+    "POSTGRES_PASSWORD": "SQL_PASSWORD",
+    "POSTGRES_DB": "SQL_DATABASE",
+}
+MIGRATE = ("python", "manage.py", "migrate", "--no-input")
+WHOLE_ON_STDERR = f"{migrations.LOG_KEY}={migrations.ON_STDERR}"
+
+
+def up(stack: Stack) -> None:
+    """Build what is stale, start what does not run, wait until all is healthy and migrated."""
+    found = _after_removals(stack.settings)
+    inputs = fingerprint.stack_inputs(stack.settings)
+    if not _is_up(stack.settings, found, inputs):
+        _start(stack, found, inputs)
+    if not this_task.dry:
+        _migrate(stack)
+        _note_unhealthy(stack, found)
+
+
+def _migrate(stack: Stack) -> None:
+    settings = stack.settings
+    answer = _answer(stack)
+    if not answer.ready and (lost := web_cause.lost_names(settings, answer)):
+        console.say(f"{lost.what} They are started again.")
+        again = ["--detach", "--no-build", "--force-recreate"]
+        argv = ["docker", "compose", "up", *again, *settings.services]
+        process.attach(argv, env=web_env.compose_environment(settings), progress=True)
+        _wait_until_healthy(stack)
+        answer = _answer(stack)
+    if not answer.ready:
+        raise web_cause.of_running(stack, answer, stack.web_log() or "")
+    readiness.refuse(settings, answer)
+
+
+def _answer(stack: Stack) -> Readiness:
+    """What the web says, after the migrations added since its start."""
+    return readiness.migrated(
+        stack.settings,
+        lambda: web_cause.migrate(
+            compose.inside(
+                compose.running(stack.settings, "web"), MIGRATE, [WHOLE_ON_STDERR], terminal=[]
+            )
+        ),
+        lambda: web_cause.waits_for_an_edit(stack.web_log() or ""),
+    )
+
+
+def _note_unhealthy(stack: Stack, found: Sequence[Container]) -> None:
+    """Say which services that ran before docker calls unhealthy, though the page is served."""
+    for container in found:
+        sick = container.running and "(unhealthy)" in container.status
+        if sick and (cause := container_cause.of(stack, container)):
+            console.say(cause.as_note())
+
+
+def _after_removals(settings: Settings) -> list[Container]:
+    """The containers, when none is on its way out: a task that was killed leaves that to the
+    engine."""
+    deadline = time.monotonic() + REMOVAL_SECONDS
+    while True:
+        found = engine.containers(settings)
+        if time.monotonic() > deadline or not any(c.state == "removing" for c in found):
+            return found
+        time.sleep(POLL_SECONDS)
+
+
+def _is_up(settings: Settings, found: Sequence[Container], inputs: str) -> bool:
+    running = {c.service: c for c in found if c.running}
+    if set(running) != set(settings.services):
+        return False
+    web = running["web"]
+    return (
+        fingerprint.is_current(inputs, {c.service: c.config for c in running.values()})
+        and web.inputs == fingerprint.image_inputs(settings)
+        and web.image == images.web_image(settings)
+    )
+
+
+def _start(stack: Stack, found: Sequence[Container], inputs: str) -> None:
+    settings = stack.settings
+    _refuse_engine_elsewhere()
+    engine.refuse_unfit()
+    running = {c.service: c for c in found if c.running}
+    if "web" not in running or not running["web"].publishes(settings.web_port):
+        ports.refuse_taken(settings.web_port)
+    stale = _prepare(stack, running)
+    _refuse_left_behind(stack)
+    argv = ["docker", "compose", "up", "--detach", "--no-build", *settings.services]
+    code = process.attach(argv, env=web_env.compose_environment(settings), progress=True)
+    process.stop_if_interrupted(code)
+    if code:
+        raise _not_started(settings)
+    if this_task.dry:
+        return
+    healthy = _wait_until_healthy(stack)
+    if "db" in running and not settings.has_own_database:
+        console.say("the stack's own database is not used now: it stops, and its volume stays")
+        argv = ["docker", "compose", "rm", "--stop", "--force", "db"]
+        process.attach(argv, env=web_env.compose_environment(settings), progress=True)
+    fingerprint.remember(inputs, {service: c.config for service, c in healthy.items()})
+    if stale:
+        images.drop_replaced(settings)
+
+
+def _prepare(stack: Stack, running: Mapping[str, Container]) -> bool:
+    """What the containers need: images, and a volume that is ours; whether the web's was built."""
+    settings = stack.settings
+    remote.refuse_missing_certificates(settings)
+    db = running["db"].name if "db" in running else ""
+    web, base, postgres = images.web_image(settings), "PYTHON_IMAGE", "POSTGRES_IMAGE"
+    volume = data_volume.name_of(settings)
+    names = (web, settings.values[postgres], settings.values[base], volume, *([db] if db else []))
+    there = engine.inspect(*names)
+    stale = not images.is_fresh(settings, there.get(web))
+    for key, needed in ((postgres, settings.has_own_database), (base, stale)):
+        if needed and settings.values[key] not in there:
+            images.pull(settings, key)
+    if "web" not in running:
+        shared_folder.refuse_unseen(settings, settings.values[base] if stale else web)
+    if settings.has_own_database:
+        data_volume.claim(settings, there.get(volume))
+        if db in there:
+            refuse_misfit(stack, there[db], there.get(settings.values[postgres]))
+    if stale:
+        images.build(settings, use_cache=True, old_serves="web" in running)
+    return stale
+
+
+def refuse_misfit(stack: Stack, db: dict[str, Any], image: dict[str, Any] | None) -> None:
+    """While the database still runs as it was: what it would not come up with, or not let in."""
+    settings = stack.settings
+    made_with, offered = engine.environment(db), engine.environment(image)
+    major = made_with.get("PG_MAJOR", "")
+    if offered.get("PG_MAJOR", major) != major:
+        wanted, before = settings.values["POSTGRES_IMAGE"], db["Config"]["Image"]
+        raise db_cause.other_version(major, wanted, offered["PG_MAJOR"], before)
+    given = {name: settings.values[key] for name, key in MADE_WITH.items()}
+    changed = any(made_with.get(name) != value for name, value in given.items())
+    if changed and not this_task.dry and (cause := accounts.misfit(stack)):
+        raise cause
+
+
+def _refuse_engine_elsewhere() -> None:
+    chosen_by, host = engine.endpoint()
+    if engine.is_elsewhere(host):
+        raise engine.elsewhere(chosen_by, host)
+
+
+def _refuse_left_behind(stack: Stack) -> None:
+    """Before the web fills a database that every server has, and that is not the one of before."""
+    settings = stack.settings
+    named = settings.values["SQL_DATABASE"] == MAINTENANCE
+    if named and settings.has_own_database and not this_task.dry:
+        stack.start_database()
+        if cause := accounts.left_behind(stack):
+            raise cause
+
+
+def _not_started(settings: Settings) -> Problem:
+    if not engine.running(settings, "web") and not ports.port_is_free(settings.web_port):
+        return ports.taken(settings.web_port)
+    own = settings.has_own_database
+    if own and (cause := images.of_architecture("POSTGRES_IMAGE", settings)):
+        return cause
+    # The reason stands above, for a person to read; again for us, up to where nothing is started.
+    argv = ["docker", "compose", "create", "--no-build", *settings.services]
+    said = process.run(argv, env=web_env.compose_environment(settings)).err
+    return engine.diagnose("docker compose up", said.strip() or "the reason stands above")
+
+
+def _wait_until_healthy(stack: Stack) -> dict[str, Container]:
+    """Until each service is; `compose up --wait` sits on where one has died and another waits."""
+    settings = stack.settings
+    started = time.monotonic()
+    told = False
+    while True:
+        found = {
+            c.service: c for c in engine.containers(settings) if c.service in settings.services
+        }
+        data_volume.refuse_anonymous_data(found.get("db"))
+        late = [c for c in found.values() if "(healthy)" not in c.status]
+        if len(found) == len(settings.services) and not late:
+            return found
+        for container in sorted(late, key=lambda container: container.service):
+            if cause := container_cause.of(stack, container):
+                raise cause
+        waited = time.monotonic() - started
+        if waited > WAIT_SECONDS:
+            raise container_cause.of_late(stack, found, late)
+        if waited > CHECK_SECONDS and (cause := container_cause.failing_check(stack, late)):
+            raise cause
+        if waited > TELL_SECONDS and not told:
+            waits_for = ", ".join(f"{c.service} ({c.status})" for c in late)
+            console.say(f"still waiting for {waits_for}; inv logs shows what it does")
+            told = True
+        # To ask the engine costs what the starting services could use; to ask the web does not.
+        readiness.wait(settings, POLL_SECONDS)
