@@ -97,7 +97,7 @@ def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
 
 
 def _say_what_the_wheel_has(settings: Settings) -> None:
-    from djup.stack.embedded_stack import server_of
+    from djup.stack.embedded_services import server_of
 
     packages.ensure("embedded")
     server = server_of(settings)

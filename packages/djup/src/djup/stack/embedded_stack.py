@@ -2,44 +2,46 @@
 
 import os
 import shutil
-import signal
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from djup import ROOT
-from djup.checkout import fingerprint, web_env
-from djup.checkout.create import project_name
+from djup.checkout import fingerprint
 from djup.docker import engine
-from djup.host import ownership, packages, ports, process
-from djup.host.background import Background, owner
-from djup.host.checkout_lock import STATE, one_at_a_time
+from djup.host import packages, process
+from djup.host.checkout_lock import one_at_a_time
 from djup.host.process import Result
 from djup.host.volumes import Volume
 from djup.postgres import local_server, remote
 from djup.postgres.client import Client
-from djup.postgres.local_server import Server
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
-from djup.stack import accounts, readiness, strays
+from djup.stack import accounts, embedded_up, readiness
 from djup.stack.causes import migrations
 from djup.stack.causes import web as web_cause
+from djup.stack.embedded_services import (
+    DB,
+    HOME,
+    PROJECT,
+    PYTHON,
+    WEB,
+    address,
+    connection_of,
+    environment_of,
+    home_of,
+    is_lost,
+    lost,
+    process_of,
+    processes,
+    refuse_lost,
+    server_of,
+    socket_of,
+)
 from djup.stack.status import ServiceStatus, Status
 from djup.terminal import console
 from djup.terminal.task import this_task
-
-HOME = ROOT / ".data"
-PROJECT = ROOT / "project"
-READY = STATE / "web.ready"
-WEB = Background("web")
-DB = Background("db")
-KNOWN = (DB, WEB)
-WEB_SECONDS = 120
-MIGRATE = ("migrate", "--no-input")
-PYTHON = str(packages.PYTHON)
 
 
 @dataclass(frozen=True)
@@ -55,19 +57,12 @@ class EmbeddedStack:
     def up(self) -> None:
         """Start what is not running, wait until the page answers and is migrated."""
         with one_at_a_time("up"):
-            packages.ensure("embedded")
-            inputs = fingerprint.embedded_inputs()
-            if this_task.dry:
-                _launch_web(self.settings)
-            elif not _is_up(self.settings, inputs):
-                _start(self.settings, inputs)
-            if not this_task.dry:
-                _migrate(self.settings)
+            embedded_up.up(self)
 
     def down(self) -> None:
         """Stop web and database; the data folder stays."""
         with one_at_a_time("down"):
-            _stop(self.settings)
+            embedded_up.down(self.settings)
 
     def build(self, use_cache: bool) -> None:
         """Nothing is built here: the packages are installed into .venv."""
@@ -78,7 +73,7 @@ class EmbeddedStack:
         """Run `manage.py` beside the database, in its folder, with these `variables` besides."""
         _need_database(self.settings)
         argv = [PYTHON, "manage.py", *arguments]
-        environment = _environment(self.settings) | dict(variables or {})
+        environment = environment_of(self.settings) | dict(variables or {})
         process.attach_or_fail(argv, cwd=PROJECT, env=environment)
 
     def migrate(self, arguments: Sequence[str]) -> None:
@@ -92,7 +87,7 @@ class EmbeddedStack:
         # The server's own know no TLS, which a database elsewhere asks for.
         tools = [str(server_of(self.settings).binaries)] if self.settings.has_own_database else []
         path = ":".join((str(packages.VENV / "bin"), *tools, os.environ.get("PATH", "")))
-        environment = _environment(self.settings) | _connection(self.settings) | {"PATH": path}
+        environment = environment_of(self.settings) | connection_of(self.settings) | {"PATH": path}
         argv = [os.environ.get("SHELL") or "sh", *arguments]
         process.attach_or_fail(argv, cwd=PROJECT, env=environment)
 
@@ -102,7 +97,7 @@ class EmbeddedStack:
             remote.psql(self.settings, arguments)
             return
         _need_database(self.settings)
-        environment = local_server.clean_environment() | _connection(self.settings)
+        environment = local_server.clean_environment() | connection_of(self.settings)
         process.attach_or_fail(
             [local_server.psql(server_of(self.settings)), *arguments], env=environment
         )
@@ -125,7 +120,9 @@ class EmbeddedStack:
         """
         if DB.pid() is None:
             raise problem("RUN01", service="db")
-        return local_server.superuser(server_of(self.settings), script, _environment(self.settings))
+        return local_server.superuser(
+            server_of(self.settings), script, environment_of(self.settings)
+        )
 
     def client(self) -> AbstractContextManager[Client]:
         """PostgreSQL's programs, which find the project's database."""
@@ -137,11 +134,11 @@ class EmbeddedStack:
         running = DB.pid()
         self.start_database()
         accounts.settle(self)
-        _fit_database(self.settings)
+        embedded_up.fit_database(self)
         try:
             server = server_of(self.settings)
             folder, data = str(server.binaries), str(server.home)
-            variables = _connection(self.settings) | {"PGAPPNAME": f"inv {self.settings.project}"}
+            variables = connection_of(self.settings) | {"PGAPPNAME": f"inv {self.settings.project}"}
             yield Client("", folder, variables, data, compression="gzip:1")
         finally:
             if not running:
@@ -149,7 +146,7 @@ class EmbeddedStack:
 
     def logs_in(self) -> bool:
         """Whether the database lets in who `.env` names, with the password from there."""
-        environment = local_server.clean_environment() | _connection(self.settings)
+        environment = local_server.clean_environment() | connection_of(self.settings)
         return local_server.logs_in(server_of(self.settings), environment)
 
     def logs(self, service: str, follow: bool, lines: str) -> None:
@@ -203,7 +200,7 @@ class EmbeddedStack:
 
     def remove_all(self) -> None:
         """Stop what runs, and remove the folders."""
-        _stop(self.settings)
+        embedded_up.down(self.settings)
         for path in _folders(self.settings):
             local_server.remove(path)
         for path in local_server.copies():
@@ -228,235 +225,12 @@ class EmbeddedStack:
 
         with suppress(psutil.Error):
             pid = WEB.pid()
-            return bool(pid) and psutil.Process(pid).cmdline()[-1] == _address(self.settings)
+            return bool(pid) and psutil.Process(pid).cmdline()[-1] == address(self.settings)
         return False
 
     def web_log(self) -> str | None:
         """The end of a running web's log; None where none runs, or its database is a lost one."""
         return WEB.last_lines(web_cause.LINES) if WEB.pid() and not is_lost(self.settings) else None
-
-
-def refuse_lost(settings: Settings) -> None:
-    """Raise where a database of this checkout runs that `up` has to end first."""
-    if is_lost(settings):
-        raise problem("EMB08", processes=f"db (process {DB.pid()})")
-    if DB.pid() is None:
-        found = [it for it in strays.find(KNOWN) if it.service == "db"]
-        if found:
-            raise strays.problem_of(found)
-
-
-def refuse_of_another() -> None:
-    """Raise where what runs is another user's: it can neither be ended nor asked."""
-    for running in KNOWN:
-        running.refuse_of_another()
-
-
-# up and down
-
-
-def _is_up(settings: Settings, inputs: str) -> bool:
-    running = all(process_of(name).pid() for name in settings.services)
-    if (
-        not running
-        or not fingerprint.is_current(inputs, {})
-        or not EmbeddedStack(settings).is_served()
-    ):
-        return False
-    # One whose migrations are missing or do not fit serves: it is not to be stopped for that, nor
-    # one that starts again at this moment, since a file was saved.
-    return readiness.talks(readiness.settled(settings, _waits_for_an_edit))
-
-
-def _waits_for_an_edit() -> bool:
-    return web_cause.waits_for_an_edit(WEB.last_lines())
-
-
-def _start(settings: Settings, inputs: str) -> None:
-    remote.refuse_missing_certificates(settings)
-    refuse_of_another()  # before the data are found to be that user's: they are in use
-    _end_lost(settings)
-    # The database first: one that refuses leaves a web that runs as it was.
-    if settings.has_own_database:
-        EmbeddedStack(settings).start_database()
-        _fit_database(settings)
-    if (
-        WEB.pid() and not EmbeddedStack(settings).is_served()
-    ):  # it moves: not before the new port is free
-        ports.refuse_taken(settings.web_port)
-    if not _is_starting(inputs):
-        # One with other settings, or without its database, starts anew: it takes half a second.
-        _stop_web()
-        _refuse_taken_port(settings)
-        fingerprint.remember(inputs, {})
-        _launch_web(settings)
-    _wait_for_web(settings)
-    if DB.pid() and not settings.has_own_database:
-        console.say("the stack's own database is not used now: it stops, and its data stay")
-        local_server.stop(DB)
-
-
-def _is_starting(inputs: str) -> bool:
-    """Whether the web of an `up` that was ended, or had waited long enough, still migrates."""
-    return bool(WEB.pid()) and fingerprint.is_current(inputs, {}) and not READY.exists()
-
-
-def _fit_database(settings: Settings) -> None:
-    stack = EmbeddedStack(settings)
-    if stack.logs_in():
-        if cause := accounts.left_behind(stack):
-            raise cause
-        return
-    if not accounts.facts(stack).databases:  # made a moment ago, or by a task that was ended
-        accounts.make(stack)
-    if cause := accounts.misfit(stack):
-        raise cause
-
-
-def _migrate(settings: Settings) -> None:
-    environment = _environment(settings) | {migrations.LOG_KEY: migrations.ON_STDERR}
-    answer = readiness.migrated(
-        settings,
-        lambda: web_cause.migrate([PYTHON, "manage.py", *MIGRATE], environment, PROJECT),
-        _waits_for_an_edit,
-    )
-    if not answer.ready:
-        raise web_cause.of_running(EmbeddedStack(settings), answer, WEB.last_lines(web_cause.LINES))
-    readiness.refuse(settings, answer)
-
-
-def _refuse_taken_port(settings: Settings) -> None:
-    deadline = time.monotonic() + 1  # the server of a killed web lets go of it in a moment
-    while not ports.port_is_free(settings.web_port):
-        if time.monotonic() > deadline:
-            raise ports.taken(settings.web_port)
-        time.sleep(0.02)
-
-
-def _launch_web(settings: Settings) -> None:
-    argv = [PYTHON, "supervise.py", _address(settings)]
-    if not this_task.dry:
-        ownership.give_back()  # under sudo it writes there as whom the checkout belongs to
-    WEB.start(argv, cwd=PROJECT, env=_environment(settings), account=owner())
-
-
-def _wait_for_web(settings: Settings) -> None:
-    deadline = time.monotonic() + WEB_SECONDS
-    while not (answer := readiness.ask(settings)).ready:
-        if WEB.pid() is None:
-            if not ports.port_is_free(settings.web_port):  # taken in the moment of our start
-                raise ports.taken(settings.web_port)
-            raise web_cause.of(EmbeddedStack(settings), WEB.last_lines(web_cause.LINES), "ended")
-        if time.monotonic() > deadline:
-            raise web_cause.of_running(
-                EmbeddedStack(settings), answer, WEB.last_lines(web_cause.LINES)
-            )
-        time.sleep(0.02)
-
-
-def _end_lost(settings: Settings) -> None:
-    """End what runs on a folder that was moved or deleted, or what no note names any more."""
-    strays.end(strays.find(KNOWN))
-    if is_lost(settings):
-        _stop_lost()
-    if settings.has_own_database:
-        strays.refuse_moved_away(home_of(settings), DB)
-
-
-def is_lost(settings: Settings) -> bool:
-    """Whether the database that runs has lost its folder: that was moved, or deleted."""
-    pid = DB.pid()
-    return pid is not None and strays.is_lost(pid, home_of(settings))
-
-
-def _stop_lost() -> None:
-    # At once, without a last checkpoint: that would be written by the path of before.
-    DB.stop(signal.SIGQUIT, strays.SECONDS) or DB.stop(signal.SIGKILL, strays.SECONDS)
-
-
-def _stop(settings: Settings) -> None:
-    _stop_web()
-    if is_lost(settings):
-        _stop_lost()
-    local_server.stop(DB)
-    strays.end(strays.find(KNOWN))
-    if not this_task.dry:
-        local_server.refuse_unknown_server(home_of(settings), local_server.account())
-
-
-def _stop_web() -> None:
-    WEB.stop(signal.SIGTERM, seconds=10) or WEB.stop(signal.SIGKILL, seconds=5)
-
-
-# Where things are
-
-
-def home_of(settings: Settings) -> Path:
-    """The folder of the data: in the checkout, unless the server's account cannot reach it."""
-    outside = local_server.OUTSIDE / project_name()  # by path: a copy has its own
-    if HOME.exists():
-        return HOME
-    if outside.exists() or not local_server.reaches(local_server.account(), ROOT):
-        return outside
-    return HOME
-
-
-def processes(settings: Settings) -> dict[str, int | None]:
-    """The process numbers of the services; None for one that does not run."""
-    return {name: process_of(name).pid() for name in settings.services}
-
-
-def _address(settings: Settings) -> str:
-    return f"127.0.0.1:{settings.web_port}"
-
-
-def _socket(home: Path) -> Path:
-    inside = home / "socket"
-    if len(os.fsencode(inside)) <= local_server.LONGEST_SOCKET:
-        return inside
-    return Path("/tmp") / f"{project_name()}.socket"
-
-
-def server_of(settings: Settings) -> Server:
-    """The server of this checkout, whether it runs or not."""
-    home, account = home_of(settings), local_server.account()
-    binaries = local_server.binaries(account)
-    return Server(home, binaries, _socket(home), account, DB)
-
-
-def _connection(settings: Settings) -> dict[str, str]:
-    """The variables by which psql and its like find the project's database."""
-    if not settings.has_own_database:
-        return remote.variables(settings)
-    values = settings.values
-    return {
-        "PGHOST": _host(settings),
-        "PGPORT": local_server.PORT,
-        "PGUSER": values["SQL_USER"],
-        "PGPASSWORD": values["SQL_PASSWORD"],
-        "PGDATABASE": values["SQL_DATABASE"],
-    }
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """Our environment with the values of `.env`, and the way to the database."""
-    where = {"SQL_HOST": _host(settings), "SQL_PORT": _port(settings), "READY_FILE": str(READY)}
-    exported = web_env.without_production(local_server.clean_environment(), others=())
-    return {**exported, **web_env.without_production(settings.values), **where}
-
-
-def _port(settings: Settings) -> str:
-    # Our own server has no port, only a socket whose file is named by one: always the same.
-    return local_server.PORT if settings.has_own_database else settings.values["SQL_PORT"]
-
-
-def _host(settings: Settings) -> str:
-    return settings.values["SQL_HOST"] or str(_socket(home_of(settings)))
-
-
-def process_of(service: str) -> Background:
-    """The process of a service."""
-    return {"db": DB, "web": WEB}[service]
 
 
 def _need_database(settings: Settings) -> None:
@@ -467,14 +241,6 @@ def _need_database(settings: Settings) -> None:
     if is_lost(settings):
         raise problem("EMB08", processes=f"db (process {DB.pid()})")
     accounts.settle(EmbeddedStack(settings))
-
-
-def lost(settings: Settings) -> dict[str, str]:
-    """What runs but was lost sight of: how each service is called."""
-    found = {}
-    if not all(processes(settings).values()):
-        found = {it.service: it.words for it in strays.find(KNOWN)}
-    return found | ({"db": f"db (process {DB.pid()})"} if is_lost(settings) else {})
 
 
 def _service_status(name: str, lost: Mapping[str, str]) -> ServiceStatus:
@@ -494,7 +260,7 @@ def _folders(settings: Settings) -> list[Path]:
 def _homes(settings: Settings) -> list[Path]:
     """That of the data, and of the socket where that is not within: its path would be too long."""
     home = home_of(settings)
-    folders = dict.fromkeys((home, _socket(home)))
+    folders = dict.fromkeys((home, socket_of(home)))
     return [path for path in folders if path.exists() and path.parent not in folders]
 
 

@@ -14,7 +14,7 @@ from djup.host.checkout_lock import one_at_a_time
 from djup.postgres import local_server
 from djup.problems import problem
 from djup.settings.settings import Settings
-from djup.stack import embedded_stack, strays
+from djup.stack import embedded_services, strays
 from djup.stack.causes import web as web_cause
 from djup.stack.stack import Stack
 
@@ -22,14 +22,14 @@ from djup.stack.stack import Stack
 def check(stack: Stack) -> list[Finding]:
     """Everything that can be told without starting anything."""
     settings = stack.settings
-    embedded_stack.refuse_of_another()
-    if not packages.is_installed("embedded") and not embedded_stack.lost(settings):
+    embedded_services.refuse_of_another()
+    if not packages.is_installed("embedded") and not embedded_services.lost(settings):
         return [Finding("server", "inv up will install it", known=False), port.check(settings)]
-    running = embedded_stack.processes(settings)
-    if lost := embedded_stack.lost(settings):
+    running = embedded_services.processes(settings)
+    if lost := embedded_services.lost(settings):
         words = ", ".join(lost.values())
         return [Finding("processes", f"{words} lost sight of", problem("EMB08", processes=words))]
-    strays.refuse_moved_away(embedded_stack.home_of(settings), embedded_stack.DB)
+    strays.refuse_moved_away(embedded_services.home_of(settings), embedded_services.DB)
     return [
         *(_folder(settings) if settings.has_own_database else ()),
         *(_service(stack, name, running) for name in running),
@@ -40,10 +40,10 @@ def check(stack: Stack) -> list[Finding]:
 
 
 def _folder(settings: Settings) -> list[Finding]:
-    home = embedded_stack.home_of(settings)
+    home = embedded_services.home_of(settings)
     if os.geteuid() == 0 and home.exists() and home.stat().st_uid == ROOT.stat().st_uid != 0:
         return [Finding("data", f"in {home}, and not root's to judge")]
-    local_server.check_folder(embedded_stack.server_of(settings))
+    local_server.check_folder(embedded_services.server_of(settings))
     if not home.exists():
         return [Finding("data", "inv up will make them", known=False)]
     return [Finding("data", f"in {home}"), _leftovers(home)]
@@ -69,7 +69,7 @@ def _service(stack: Stack, name: str, running: dict[str, int | None]) -> Finding
     pid = running[name]
     if pid is not None:
         return Finding(name, f"running, process {pid}")
-    process = embedded_stack.process_of(name)
+    process = embedded_services.process_of(name)
     log = process.last_lines(web_cause.LINES)
     if name == "web" and web_cause.has_failed(log):
         ended = process.log.stat().st_mtime

@@ -1,0 +1,130 @@
+"""The services of the embedded runtime: two processes, their folders, and what they are given."""
+
+import os
+from pathlib import Path
+
+from djup import ROOT
+from djup.checkout import web_env
+from djup.checkout.create import project_name
+from djup.host import packages
+from djup.host.background import Background
+from djup.host.checkout_lock import STATE
+from djup.postgres import local_server, remote
+from djup.postgres.local_server import Server
+from djup.problems import problem
+from djup.settings.settings import Settings
+from djup.stack import strays
+from djup.stack.causes import web as web_cause
+
+HOME = ROOT / ".data"
+PROJECT = ROOT / "project"
+READY = STATE / "web.ready"
+WEB = Background("web")
+DB = Background("db")
+KNOWN = (DB, WEB)
+PYTHON = str(packages.PYTHON)
+
+
+def home_of(settings: Settings) -> Path:
+    """The folder of the data: in the checkout, unless the server's account cannot reach it."""
+    outside = local_server.OUTSIDE / project_name()  # by path: a copy has its own
+    if HOME.exists():
+        return HOME
+    if outside.exists() or not local_server.reaches(local_server.account(), ROOT):
+        return outside
+    return HOME
+
+
+def processes(settings: Settings) -> dict[str, int | None]:
+    """The process numbers of the services; None for one that does not run."""
+    return {name: process_of(name).pid() for name in settings.services}
+
+
+def address(settings: Settings) -> str:
+    """Where the web listens."""
+    return f"127.0.0.1:{settings.web_port}"
+
+
+def socket_of(home: Path) -> Path:
+    """The folder of the server's socket: beside the data, unless its path would be too long."""
+    inside = home / "socket"
+    if len(os.fsencode(inside)) <= local_server.LONGEST_SOCKET:
+        return inside
+    return Path("/tmp") / f"{project_name()}.socket"
+
+
+def server_of(settings: Settings) -> Server:
+    """The server of this checkout, whether it runs or not."""
+    home, account = home_of(settings), local_server.account()
+    binaries = local_server.binaries(account)
+    return Server(home, binaries, socket_of(home), account, DB)
+
+
+def connection_of(settings: Settings) -> dict[str, str]:
+    """The variables by which psql and its like find the project's database."""
+    if not settings.has_own_database:
+        return remote.variables(settings)
+    values = settings.values
+    return {
+        "PGHOST": _host(settings),
+        "PGPORT": local_server.PORT,
+        "PGUSER": values["SQL_USER"],
+        "PGPASSWORD": values["SQL_PASSWORD"],
+        "PGDATABASE": values["SQL_DATABASE"],
+    }
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Our environment with the values of `.env`, and the way to the database."""
+    where = {"SQL_HOST": _host(settings), "SQL_PORT": _port(settings), "READY_FILE": str(READY)}
+    exported = web_env.without_production(local_server.clean_environment(), others=())
+    return {**exported, **web_env.without_production(settings.values), **where}
+
+
+def _port(settings: Settings) -> str:
+    # Our own server has no port, only a socket whose file is named by one: always the same.
+    return local_server.PORT if settings.has_own_database else settings.values["SQL_PORT"]
+
+
+def _host(settings: Settings) -> str:
+    return settings.values["SQL_HOST"] or str(socket_of(home_of(settings)))
+
+
+def process_of(service: str) -> Background:
+    """The process of a service."""
+    return {"db": DB, "web": WEB}[service]
+
+
+def is_lost(settings: Settings) -> bool:
+    """Whether the database that runs has lost its folder: that was moved, or deleted."""
+    pid = DB.pid()
+    return pid is not None and strays.is_lost(pid, home_of(settings))
+
+
+def lost(settings: Settings) -> dict[str, str]:
+    """What runs but was lost sight of: how each service is called."""
+    found = {}
+    if not all(processes(settings).values()):
+        found = {it.service: it.words for it in strays.find(KNOWN)}
+    return found | ({"db": f"db (process {DB.pid()})"} if is_lost(settings) else {})
+
+
+def refuse_lost(settings: Settings) -> None:
+    """Raise where a database of this checkout runs that `up` has to end first."""
+    if is_lost(settings):
+        raise problem("EMB08", processes=f"db (process {DB.pid()})")
+    if DB.pid() is None:
+        found = [it for it in strays.find(KNOWN) if it.service == "db"]
+        if found:
+            raise strays.problem_of(found)
+
+
+def refuse_of_another() -> None:
+    """Raise where what runs is another user's: it can neither be ended nor asked."""
+    for running in KNOWN:
+        running.refuse_of_another()
+
+
+def waits_for_an_edit() -> bool:
+    """Whether the server has ended, and its supervisor waits for a change of the code."""
+    return web_cause.waits_for_an_edit(WEB.last_lines())

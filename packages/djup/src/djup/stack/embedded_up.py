@@ -1,0 +1,165 @@
+"""How the embedded services come up, one after the other, and go down."""
+
+import signal
+import time
+
+from djup.checkout import fingerprint
+from djup.host import ownership, packages, ports
+from djup.host.background import owner
+from djup.postgres import local_server, remote
+from djup.settings.settings import Settings
+from djup.stack import accounts, readiness, strays
+from djup.stack.causes import migrations
+from djup.stack.causes import web as web_cause
+from djup.stack.embedded_services import (
+    DB,
+    KNOWN,
+    PROJECT,
+    PYTHON,
+    READY,
+    WEB,
+    address,
+    environment_of,
+    home_of,
+    is_lost,
+    process_of,
+    refuse_of_another,
+    waits_for_an_edit,
+)
+from djup.stack.stack import Stack
+from djup.terminal import console
+from djup.terminal.task import this_task
+
+WEB_SECONDS = 120
+MIGRATE = ("migrate", "--no-input")
+
+
+def up(stack: Stack) -> None:
+    """Start what is not running, wait until the page answers and is migrated."""
+    packages.ensure("embedded")
+    inputs = fingerprint.embedded_inputs()
+    if this_task.dry:
+        _launch_web(stack.settings)
+        return
+    if not _is_up(stack, inputs):
+        _start(stack, inputs)
+    _migrate(stack)
+
+
+def _is_up(stack: Stack, inputs: str) -> bool:
+    settings = stack.settings
+    running = all(process_of(name).pid() for name in settings.services)
+    if not running or not fingerprint.is_current(inputs, {}) or not stack.is_served():
+        return False
+    # One whose migrations are missing or do not fit serves: it is not to be stopped for that, nor
+    # one that starts again at this moment, since a file was saved.
+    return readiness.talks(readiness.settled(settings, waits_for_an_edit))
+
+
+def _start(stack: Stack, inputs: str) -> None:
+    settings = stack.settings
+    remote.refuse_missing_certificates(settings)
+    refuse_of_another()  # before the data are found to be that user's: they are in use
+    _end_lost(settings)
+    # The database first: one that refuses leaves a web that runs as it was.
+    if settings.has_own_database:
+        stack.start_database()
+        fit_database(stack)
+    if WEB.pid() and not stack.is_served():  # it moves: not before the new port is free
+        ports.refuse_taken(settings.web_port)
+    if not _is_starting(inputs):
+        # One with other settings, or without its database, starts anew: it takes half a second.
+        _stop_web()
+        _refuse_taken_port(settings)
+        fingerprint.remember(inputs, {})
+        _launch_web(settings)
+    _wait_for_web(stack)
+    if DB.pid() and not settings.has_own_database:
+        console.say("the stack's own database is not used now: it stops, and its data stay")
+        local_server.stop(DB)
+
+
+def _is_starting(inputs: str) -> bool:
+    """Whether the web of an `up` that was ended, or had waited long enough, still migrates."""
+    return bool(WEB.pid()) and fingerprint.is_current(inputs, {}) and not READY.exists()
+
+
+def fit_database(stack: Stack) -> None:
+    if stack.logs_in():
+        if cause := accounts.left_behind(stack):
+            raise cause
+        return
+    if not accounts.facts(stack).databases:  # made a moment ago, or by a task that was ended
+        accounts.make(stack)
+    if cause := accounts.misfit(stack):
+        raise cause
+
+
+def _migrate(stack: Stack) -> None:
+    settings = stack.settings
+    variables = environment_of(settings) | {migrations.LOG_KEY: migrations.ON_STDERR}
+    answer = readiness.migrated(
+        settings,
+        lambda: web_cause.migrate([PYTHON, "manage.py", *MIGRATE], variables, PROJECT),
+        waits_for_an_edit,
+    )
+    if not answer.ready:
+        raise web_cause.of_running(stack, answer, WEB.last_lines(web_cause.LINES))
+    readiness.refuse(settings, answer)
+
+
+def _refuse_taken_port(settings: Settings) -> None:
+    deadline = time.monotonic() + 1  # the server of a killed web lets go of it in a moment
+    while not ports.port_is_free(settings.web_port):
+        if time.monotonic() > deadline:
+            raise ports.taken(settings.web_port)
+        time.sleep(0.02)
+
+
+def _launch_web(settings: Settings) -> None:
+    argv = [PYTHON, "supervise.py", address(settings)]
+    if not this_task.dry:
+        ownership.give_back()  # under sudo it writes there as whom the checkout belongs to
+    WEB.start(argv, cwd=PROJECT, env=environment_of(settings), account=owner())
+
+
+def _wait_for_web(stack: Stack) -> None:
+    settings = stack.settings
+    deadline = time.monotonic() + WEB_SECONDS
+    while not (answer := readiness.ask(settings)).ready:
+        if WEB.pid() is None:
+            if not ports.port_is_free(settings.web_port):  # taken in the moment of our start
+                raise ports.taken(settings.web_port)
+            raise web_cause.of(stack, WEB.last_lines(web_cause.LINES), "ended")
+        if time.monotonic() > deadline:
+            raise web_cause.of_running(stack, answer, WEB.last_lines(web_cause.LINES))
+        time.sleep(0.02)
+
+
+def _end_lost(settings: Settings) -> None:
+    """End what runs on a folder that was moved or deleted, or what no note names any more."""
+    strays.end(strays.find(KNOWN))
+    if is_lost(settings):
+        _stop_lost()
+    if settings.has_own_database:
+        strays.refuse_moved_away(home_of(settings), DB)
+
+
+def _stop_lost() -> None:
+    # At once, without a last checkpoint: that would be written by the path of before.
+    DB.stop(signal.SIGQUIT, strays.SECONDS) or DB.stop(signal.SIGKILL, strays.SECONDS)
+
+
+def down(settings: Settings) -> None:
+    """Stop web and database, and what was lost sight of."""
+    _stop_web()
+    if is_lost(settings):
+        _stop_lost()
+    local_server.stop(DB)
+    strays.end(strays.find(KNOWN))
+    if not this_task.dry:
+        local_server.refuse_unknown_server(home_of(settings), local_server.account())
+
+
+def _stop_web() -> None:
+    WEB.stop(signal.SIGTERM, seconds=10) or WEB.stop(signal.SIGKILL, seconds=5)
