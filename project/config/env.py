@@ -31,10 +31,10 @@ BOOLEANS = {
 }
 
 
-def boolean(environ: Environ, key: str, default: bool = False) -> bool:
+def boolean(environ: Environ, key: str) -> bool:
     value = environ.get(key, "").strip()
     if not value:
-        return default
+        return False
     try:
         return BOOLEANS[value.lower()]
     except KeyError:

@@ -76,11 +76,11 @@ def address(db: BaseDatabaseWrapper = connection) -> str:
     return f"{settings['HOST']} port {settings['PORT']}" if settings["HOST"] else settings["NAME"]
 
 
-def connections_allowed(db: BaseDatabaseWrapper = connection) -> int:
+def connections_allowed() -> int:
     """How many this user may have at the same time, short of what is kept for superusers; 0 where
     nobody counts them."""
-    if db.vendor != "postgresql":
+    if connection.vendor != "postgresql":
         return 0
-    with db.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(CONNECTIONS)
         return int(cursor.fetchone()[0])

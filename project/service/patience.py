@@ -30,7 +30,7 @@ from .holders import Watch, watched
 # More than deadlock_timeout (1 s), after which PostgreSQL ends an autovacuum that is in the way.
 LOCK_SECONDS: float = 2
 PAUSES: tuple[float, ...] = (1, 2, 3, 5)  # seconds, the last one again and again
-NOT_AVAILABLE, DEADLOCK, CANCELED = "55P03", "40P01", "57014"
+NOT_AVAILABLE, DEADLOCK = "55P03", "40P01"
 # These may commit on their way, or leave something behind: after an error they are not run again.
 KEEPS = re.compile(
     r"\b(CONCURRENTLY|COMMIT|END|ROLLBACK|CALL|DO|EXECUTE|VACUUM|CLUSTER|REINDEX)\b", re.IGNORECASE

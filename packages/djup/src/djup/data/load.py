@@ -45,7 +45,7 @@ def into(client: Client, dump: Dump, part: str, expected: int = 0) -> None:
         _plain(client, dump, part)
 
 
-def archive(client: Client, path: Path, part: str, expected: int = 0) -> None:
+def archive(client: Client, path: Path, part: str, expected: int) -> None:
     """The same, of a dump of our own."""
     _archive(client, recognise(path), part, expected)
 

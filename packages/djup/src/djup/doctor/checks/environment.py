@@ -17,21 +17,6 @@ from djup.stack.stack import Stack
 FILE = ".env"
 SHORTEST_KEY, SHORTEST_PASSWORD = 50, 12
 FEWEST_CHARACTERS = 5
-# Of those that are tried first, some that are long enough to pass otherwise.
-USUAL = frozenset(
-    [
-        "123456789012",
-        "1234567890123456",
-        "qwertyuiop123",
-        "administrator",
-        "correcthorsebatterystaple",
-        "password1234",
-        "passwordpassword",
-        "postgrespassword",
-        "postgrespostgres",
-        "changemechangeme",
-    ]
-)
 
 
 def check(stack: Stack) -> list[Finding]:
@@ -132,8 +117,6 @@ def _weak_password(settings: Settings) -> str:
             return f"is the same as {key}: it can be guessed"
     if len(password) < SHORTEST_PASSWORD:
         return f"is {len(password)} characters long: it can be guessed"
-    if password.lower() in USUAL:
-        return "is one of those that are tried first"
     return _monotonous(password)
 
 
