@@ -132,7 +132,7 @@ def server() -> Iterator[Server]:
     with local_server.throwaway() as variables:
         folder = str(local_server.binaries(local_server.account()))
         given = {**variables, "PGDATABASE": LIVE, "PGAPPNAME": "inv dumps"}
-        client = Client("", folder, given, str(Path(variables["PGHOST"]).parent), "gzip:1")
+        client = Client("test", "", folder, given, str(Path(variables["PGHOST"]).parent), "gzip:1")
         client.ask('\\getenv live PGDATABASE_\nCREATE DATABASE :"live";', PGDATABASE_=LIVE)
         client.ask(THEIRS + OF_DATABASE, LIVE)
         rows = client.ask(ROWS, LIVE)

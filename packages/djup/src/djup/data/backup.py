@@ -30,14 +30,13 @@ def run(settings: Settings, to: str, verify: bool) -> None:
         if this_task.dry:
             process.show(client.command("pg_dump", *_arguments(client, "SNAPSHOT"))[0])
             return
-        backup = make(settings, client, "asked for", target=_target(to))
+        backup = make(client, "asked for", target=_target(to))
         if verify:
-            check(settings, client, backup)
+            check(client, backup)
     console.answer(str(backup.dump))
 
 
 def make(
-    settings: Settings,
     client: Client,
     reason: str,
     *,
@@ -50,21 +49,21 @@ def make(
     database = other.database if other else client.database
     backups.make_folder()
     backups.remove_parts()
-    part = Path(f"{target}.part") if target else backups.FOLDER / f"{settings.project}.part"
+    part = Path(f"{target}.part") if target else backups.FOLDER / f"{client.project}.part"
     try:
         dump = _write(client, database, part)
         label = other.name if other else ""
-        path = target or backups.free_name(settings.project, dump.contents.migrations, label)
+        path = target or backups.free_name(client.project, dump.contents.migrations, label)
         note = asdict(other.note) if other else {}
-        return _keep(settings, part, path, dump, database=database, note=note, reason=reason)
+        return _keep(client.project, part, path, dump, database=database, note=note, reason=reason)
     finally:
         part.unlink(missing_ok=True)
 
 
-def check(settings: Settings, client: Client, backup: Backup) -> None:
+def check(client: Client, backup: Backup) -> None:
     """Restore it into a database of its own, compare, and note that it is verified; or raise."""
     backups.refuse_damaged(backup)
-    with databases.new_part(settings, client) as part:
+    with databases.new_part(client) as part:
         load.archive(client, backup.dump, part, expected=backup.contents.bytes)
         found = contents.differences(backup.contents, contents.read(client, part), exact=False)
     if found:
@@ -131,13 +130,13 @@ def _read_back(client: Client, part: Path) -> None:
         raise problem("BAK06", reason=last_error(done.err))
 
 
-def _keep(settings: Settings, part: Path, path: Path, dump: Dump, **facts: Any) -> Backup:
+def _keep(project: str, part: Path, path: Path, dump: Dump, **facts: Any) -> Backup:
     """The manifest first, then the rename: what is named .dump is whole."""
     backup = Backup(
         dump=path,
         number=backups.next_number(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        project=settings.project,
+        project=project,
         contents=dump.contents,
         size=dump.size,
         sha256=dump.sha256,

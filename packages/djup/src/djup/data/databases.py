@@ -168,11 +168,11 @@ def beside(client: Client) -> list[Beside]:
     return [one for one in reversed(found) if one and _belongs(one, live)]
 
 
-def besides(settings: Settings, client: Client) -> list[Beside]:
+def besides(client: Client) -> list[Beside]:
     """Those, and whatever else is in the server: without a note, the name is the database's."""
     known = beside(client)
     mine = {one.database for one in known}
-    part = part_of(settings, client)
+    part = part_of(client)
     lines = client.ask(OTHERS, LIVE=client.database, PART=part).splitlines()
     names = [*lines, *_of_every_server(client)]
     others = [Beside(name, 0, Note(name, "", "", [])) for name in names if name not in mine]
@@ -212,26 +212,26 @@ def note_of(name: str, why: str) -> Note:
     return Note(name, why, datetime.now(UTC).isoformat(timespec="seconds"), [])
 
 
-def part_of(settings: Settings, client: Client) -> str:
+def part_of(client: Client) -> str:
     """The database that a task of this checkout works on, until it is finished."""
-    return _fitting(client.database, f"part-{settings.project}")
+    return _fitting(client.database, f"part-{client.project}")
 
 
-def drop_part(settings: Settings, client: Client) -> None:
+def drop_part(client: Client) -> None:
     """Drop it, if it is there."""
-    client.ask(DROP_PART, PART=part_of(settings, client))
+    client.ask(DROP_PART, PART=part_of(client))
 
 
 @contextmanager
-def new_part(settings: Settings, client: Client) -> Iterator[str]:
+def new_part(client: Client) -> Iterator[str]:
     """A new one, empty; dropped at the end, unless the block has put it in place."""
-    part = part_of(settings, client)
+    part = part_of(client)
     client.ask(NEW, PART=part)
     try:
         yield part
     finally:
         with suppress(Problem):  # where the server has ended, the next task drops it
-            drop_part(settings, client)
+            drop_part(client)
 
 
 def keep_part(client: Client, part: str, note: Note) -> None:
@@ -239,9 +239,9 @@ def keep_part(client: Client, part: str, note: Note) -> None:
     client.ask(NAME_IT, PART=part, FINAL=named(client, note.name), NOTE=_json(note))
 
 
-def snapshot(settings: Settings, client: Client, note: Note) -> None:
+def snapshot(client: Client, note: Note) -> None:
     """Copy the project's database under the name in the note, with the migrations it has."""
-    live, part = client.database, part_of(settings, client)
+    live, part = client.database, part_of(client)
     values = {"SOURCE": live, "PART": part, "FINAL": named(client, note.name), "NOTE": _json(note)}
     script = f"{MIGRATIONS}\\connect {client.maintenance}\n{COPY}{NAME_IT}"
     _alone(client, script, database=live, **values)
@@ -255,10 +255,10 @@ def swap(client: Client, part: str, note: Note, live: str = "") -> None:
     _alone(client, SWAP, database, **{**values, "LIVE": live or client.database})
 
 
-def swap_copy(settings: Settings, client: Client, source: str, note: Note) -> None:
+def swap_copy(client: Client, source: str, note: Note) -> None:
     """The same with a copy of `source`. The psql of a killed task goes on to its end: to that of
     the copy alone."""
-    part = part_of(settings, client)
+    part = part_of(client)
     _alone(client, COPY, SOURCE=source, PART=part)
     swap(client, part, note)
 

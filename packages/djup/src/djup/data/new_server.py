@@ -134,6 +134,6 @@ def started(
     argv += engine.env_words(map("=".join, values.items()))
     argv += ["--entrypoint", "sh", image, "-c", SERVER, "sh", *found["Config"]["Cmd"]]
     argv += [word for pair in OPTIONS.items() for word in ("-c", "=".join(pair))]
-    client = Client(container, "", old.variables, data_volume.DATA, "")
+    client = Client(old.project, container, "", old.variables, data_volume.DATA, "")
     with process.talk(argv) as (stdin, stdout, ended):
         yield NewServer(client, old, image, before.image, stdin, stdout, ended)

@@ -30,7 +30,7 @@ def run(settings: Settings, yes: bool, with_backup: bool) -> None:
         if this_task.dry:
             return
         if saved:
-            undo.remember(settings, "nuke", backups=[made.name for made in saved])
+            undo.remember(settings.project, "nuke", backups=[made.name for made in saved])
         stack.remove_all()
         check(settings.project, [name for _, name, _ in stack.inventory()])
         _say_what_stays(settings, saved)
@@ -45,11 +45,8 @@ def _save(settings: Settings, with_backup: bool) -> list[Backup]:
         return []
     try:
         with runtimes.of(settings).client() as client:
-            others = databases.besides(settings, client)
-            return [
-                backup.make(settings, client, "before nuke", other=other)
-                for other in (None, *others)
-            ]
+            others = databases.besides(client)
+            return [backup.make(client, "before nuke", other=other) for other in (None, *others)]
     except (Problem, OSError) as error:
         why = error if isinstance(error, Problem) else ownership.of(error)
         raise problem("BAK16", why=why.what, fix=why.mend) from error

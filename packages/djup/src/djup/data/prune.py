@@ -24,7 +24,7 @@ def run(settings: Settings, keep: str, as_json: bool) -> None:
 def _prune(settings: Settings, keep: int) -> None:
     """Remove what no reason keeps, and say what went and why the others stay."""
     there = backups.all_of()
-    kept = reasons(there, keep, undo.needed(settings))
+    kept = reasons(there, keep, undo.needed(settings.project))
     for backup in there:
         if backup.name not in kept:
             backup.dump.unlink(missing_ok=True)  # first: a manifest alone is no backup

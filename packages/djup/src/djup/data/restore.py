@@ -27,48 +27,48 @@ def run(settings: Settings, which: str) -> None:
             console.say(f"would restore {which} beside {client.database}, and swap the two")
             return
         _confirm_elsewhere(settings)
-        if _restore(settings, client, which):
+        if _restore(client, which):
             console.say("the database as it was is kept; inv undo brings it back")
         served = stack.web_log() is not None
     if served:  # it reconnects by itself; the migrations that it needs may be missing
         stack.up()
 
 
-def _restore(settings: Settings, client: Client, which: str) -> bool:
+def _restore(client: Client, which: str) -> bool:
     """Whether there was a database with anything in it, which is kept."""
     known = {backup.name: backup for backup in backups.all_of()}
     name = which.removesuffix(".dump")
     if name in known:
-        return _from_dump(settings, client, known[name].dump)
+        return _from_dump(client, known[name].dump)
     snapshots = {one.name: one for one in databases.beside(client)}
     if which in snapshots:
-        return _from_snapshot(settings, client, snapshots[which])
+        return _from_snapshot(client, snapshots[which])
     path = Path(which).expanduser().absolute()
     if not which or not path.exists():
         raise problem("BAK01", which=repr(which), known=few([*known, *snapshots]))
-    return _from_dump(settings, client, path)
+    return _from_dump(client, path)
 
 
-def _from_snapshot(settings: Settings, client: Client, source: Beside) -> bool:
+def _from_snapshot(client: Client, source: Beside) -> bool:
     _refuse_without_room(client, source.bytes)
     note = undo.kept_note("restore")
     aside = databases.named(client, note.name)
-    undo.remember(settings, "restore", database=aside)
-    databases.swap_copy(settings, client, source.database, note)
+    undo.remember(client.project, "restore", database=aside)
+    databases.swap_copy(client, source.database, note)
     console.say(f"restored the snapshot {source.name}")
-    return undo.keeps(settings, client, aside)
+    return undo.keeps(client, aside)
 
 
-def _from_dump(settings: Settings, client: Client, path: Path) -> bool:
+def _from_dump(client: Client, path: Path) -> bool:
     dump = dump_file.recognise(path)
     backup = backups.read(path)
     if backup:
         backups.refuse_damaged(backup)
     growth = GROWTH["archive" if dump.archive else "plain"]
     _refuse_without_room(client, backup.contents.bytes if backup else _size(path) * growth)
-    with databases.new_part(settings, client) as part:
+    with databases.new_part(client) as part:
         load.into(client, dump, part, backup.contents.bytes if backup else 0)
-        kept = undo.put_in_place(settings, client, part, "restore")
+        kept = undo.put_in_place(client, part, "restore")
     held = f": {making.words(backup.contents)}" if backup else ""
     console.say(f"restored {path.name}{held}")
     return kept

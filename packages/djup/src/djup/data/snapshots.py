@@ -32,7 +32,7 @@ def make(settings: Settings, name: str) -> None:
         if this_task.dry:
             console.say(f"would copy {client.database} to {databases.named(client, name)}")
             return
-        databases.snapshot(settings, client, databases.note_of(name, "snapshot"))
+        databases.snapshot(client, databases.note_of(name, "snapshot"))
     console.say(f"snapshot {name}; this brings it back: inv db.restore {shlex.quote(name)}")
 
 

@@ -40,9 +40,9 @@ class Act:
     project: str = ""
 
 
-def acts(settings: Settings) -> list[Act]:
+def acts(project: str) -> list[Act]:
     """Those of this project that are noted, the last one last."""
-    return [act for act in _noted() if act.project in ("", settings.project)]
+    return [act for act in _noted() if act.project in ("", project)]
 
 
 def _noted() -> list[Act]:
@@ -52,10 +52,10 @@ def _noted() -> list[Act]:
         return []
 
 
-def remember(settings: Settings, task: str, **kept: object) -> None:
+def remember(project: str, task: str, **kept: object) -> None:
     """Note an act that is about to happen."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    act = Act(task, now, project=settings.project, **kept)  # type: ignore[arg-type]
+    act = Act(task, now, project=project, **kept)  # type: ignore[arg-type]
     _write([*_noted(), act])
 
 
@@ -64,15 +64,15 @@ def forget(act: Act) -> None:
     _write([other for other in _noted() if other != act])
 
 
-def needed(settings: Settings) -> set[str]:
+def needed(project: str) -> set[str]:
     """The backups that alone hold what an act took away."""
-    return {name for act in acts(settings) for name in act.backups}
+    return {name for act in acts(project) for name in act.backups}
 
 
 def run(settings: Settings) -> None:
     """Bring back what the last act took away; that can be undone in turn."""
     with one_at_a_time("undo"):
-        if not (there := acts(settings)):
+        if not (there := acts(settings.project)):
             raise problem("BAK12")
         if this_task.dry:
             console.say(f"would undo: {_words(there[-1])}")
@@ -84,14 +84,14 @@ def run(settings: Settings) -> None:
 
 def _undo(settings: Settings) -> Settings:
     """The settings, which another cluster changes."""
-    act = acts(settings)[-1]
+    act = acts(settings.project)[-1]
     if not act.cluster:  # a server that does not start is no reason not to leave its cluster
         with runtimes.of(settings).client() as client:
-            act = _last_kept(settings, client)
+            act = _last_kept(client)
             if act.backups:
-                _from_backups(settings, client, act)
+                _from_backups(client, act)
             elif act.database:
-                put_in_place(settings, client, act.database, "undo")
+                put_in_place(client, act.database, "undo")
                 forget(act)
     if act.cluster:
         settings = _to_cluster(settings, act)
@@ -106,7 +106,8 @@ def _to_cluster(settings: Settings, act: Act) -> Settings:
     if not held or act.cluster not in {one.name for one in held.others if one.finished}:
         forget(act)
         raise problem("BAK13", task=act.task, missing=f"the cluster {act.cluster}")
-    remember(settings, "undo", cluster=held.active.name, image=settings.values[volume_clusters.KEY])
+    image = settings.values[volume_clusters.KEY]
+    remember(settings.project, "undo", cluster=held.active.name, image=image)
     settings = volume_clusters.switch(settings, act.cluster, act.image)
     forget(act)
     console.say(
@@ -116,11 +117,11 @@ def _to_cluster(settings: Settings, act: Act) -> Settings:
     return settings
 
 
-def _last_kept(settings: Settings, client: Client) -> Act:
+def _last_kept(client: Client) -> Act:
     """The last act whose database is there: one that was ended too early has put none aside, and
     one of the other runtime has it there."""
     there = {one.database for one in databases.beside(client)}
-    kept = [act for act in acts(settings) if not act.database or act.database in there]
+    kept = [act for act in acts(client.project) if not act.database or act.database in there]
     if not kept:
         raise problem("BAK12")
     return kept[-1]
@@ -130,7 +131,7 @@ def _words(act: Act) -> str:
     return f"{act.task} of {age(act.at)} ago"
 
 
-def _from_backups(settings: Settings, client: Client, act: Act) -> None:
+def _from_backups(client: Client, act: Act) -> None:
     """Restore each database that was in the volume; the project's own last."""
     there = {backup.name: backup for backup in backups.all_of()}
     if missing := [name for name in act.backups if name not in there]:
@@ -139,37 +140,37 @@ def _from_backups(settings: Settings, client: Client, act: Act) -> None:
         (there[name] for name in act.backups), key=lambda b: b.database == client.database
     ):
         backups.refuse_damaged(backup)
-        with databases.new_part(settings, client) as part:
+        with databases.new_part(client) as part:
             load.archive(client, backup.dump, part, backup.contents.bytes)
-            _put_back(settings, client, part, backup)
+            _put_back(client, part, backup)
     forget(act)
 
 
-def _put_back(settings: Settings, client: Client, part: str, backup: Backup) -> None:
+def _put_back(client: Client, part: str, backup: Backup) -> None:
     if backup.database == client.database:
-        put_in_place(settings, client, part, "undo")
+        put_in_place(client, part, "undo")
     elif backup.note["at"]:
         databases.keep_part(client, part, Note(**backup.note))
     else:  # one of this name may be there again, or still: it is kept
         databases.swap(client, part, kept_note("undo"), backup.database)
 
 
-def put_in_place(settings: Settings, client: Client, part: str, task: str) -> bool:
+def put_in_place(client: Client, part: str, task: str) -> bool:
     """Have `part` be the project's database; whether the one that was is kept for an undo."""
     note = kept_note(task)
     aside = databases.named(client, note.name)
-    remember(settings, task, database=aside)
+    remember(client.project, task, database=aside)
     databases.swap(client, part, note)
-    return keeps(settings, client, aside)
+    return keeps(client, aside)
 
 
-def keeps(settings: Settings, client: Client, aside: str) -> bool:
+def keeps(client: Client, aside: str) -> bool:
     """Whether there is anything to go back to in the database that was put aside last; one that
     nothing was ever made in, as in a new volume, goes, and so does the note of the act."""
     there = aside in {one.database for one in databases.beside(client)}
     if there and not contents.is_untouched(client, aside):
         return True
-    forget(acts(settings)[-1])
+    forget(acts(client.project)[-1])
     if there:
         databases.drop(client, aside)
     return False

@@ -121,7 +121,7 @@ def _finish(settings: Settings, yes: bool) -> None:
     if this_task.dry:
         return
     gone = [one.name for one in held.others]
-    for act in undo.acts(settings):
+    for act in undo.acts(settings.project):
         if act.cluster in gone:
             undo.forget(act)
     volume_clusters.remove(settings, gone)
@@ -171,7 +171,7 @@ def _refuse_older(settings: Settings, held: Held, image: str, major: str, *, ask
 def _undo_goes_back(settings: Settings, held: Held) -> bool:
     """Whether it is an upgrade that inv undo would undo."""
     older = {one.name for one in held.others if int(one.version) < int(held.active.version)}
-    return any(act.cluster in older for act in undo.acts(settings)[-1:])
+    return any(act.cluster in older for act in undo.acts(settings.project)[-1:])
 
 
 def _target(settings: Settings, to: str, found: str) -> str:
@@ -230,7 +230,7 @@ def _upgrade(settings: Settings, plan: Plan) -> Settings:
             facts = _facts(old, plan)
             new.wait()
             _fill(old, new, facts)
-            undo.remember(settings, "upgrade", cluster=plan.old.name, image=plan.old.image)
+            undo.remember(settings.project, "upgrade", cluster=plan.old.name, image=plan.old.image)
             settings = volume_clusters.switch(settings, plan.name, plan.image, new.take_over)
     console.say(
         f"upgraded; the data as they were stay in the cluster {plan.old.name} of the volume: "

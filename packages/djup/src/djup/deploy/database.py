@@ -11,7 +11,6 @@ from djup.deploy.swarm.swarm import Swarm
 from djup.postgres import contents
 from djup.postgres.client import Client
 from djup.problems import problem
-from djup.settings.settings import Settings
 from djup.terminal import console
 from djup.terminal.console import few
 
@@ -19,15 +18,15 @@ SET_PASSWORD = "\\getenv password NEW_PASSWORD\nALTER ROLE CURRENT_USER PASSWORD
 SECRET = "SQL_PASSWORD_SECRET"
 
 
-def save(settings: Settings, release: Release, nodes: Swarm, reason: str) -> Backup:
+def save(release: Release, nodes: Swarm, reason: str) -> Backup:
     """Dump the stack's database into backups/ of this checkout; the caller holds the lock."""
     with toolbox.client(release, nodes) as client:
-        return backup.make(_named(settings, release), client, reason)
+        return backup.make(client, reason)
 
 
-def save_used(settings: Settings, release: Release, nodes: Swarm, reason: str) -> Backup | None:
+def save_used(release: Release, nodes: Swarm, reason: str) -> Backup | None:
     """The same of a database that was used before; None of a new one."""
-    return None if is_empty(release, nodes) else save(settings, release, nodes, reason)
+    return None if is_empty(release, nodes) else save(release, nodes, reason)
 
 
 def is_empty(release: Release, nodes: Swarm) -> bool:
@@ -41,10 +40,10 @@ def note_of_aside() -> Note:
     return undo.kept_note("deploy")
 
 
-def fill(settings: Settings, release: Release, nodes: Swarm, saved: Backup, empty: Note) -> None:
+def fill(release: Release, nodes: Swarm, saved: Backup, empty: Note) -> None:
     """Put a backup in the place of a database that has no table, which is kept as `empty` says."""
     with toolbox.client(release, nodes) as client:
-        _from_dump(_named(settings, release), client, saved.dump, empty)
+        _from_dump(client, saved.dump, empty)
     console.say(f"the other database had no table: it has the rows of {saved.name} now")
 
 
@@ -59,24 +58,19 @@ def empty_again(release: Release, nodes: Swarm, empty: Note) -> str:
     return aside.name
 
 
-def restore(settings: Settings, release: Release, nodes: Swarm, which: str) -> None:
+def restore(release: Release, nodes: Swarm, which: str) -> None:
     """Put a backup, a dump, or a database that was put aside there in the place of the stack's; the
     one that was stays beside it, under a name that is said. The caller holds the lock."""
-    named, note = _named(settings, release), undo.kept_note("restore")
+    note = undo.kept_note("restore")
     with toolbox.client(release, nodes) as client:
         aside = {one.name: one.database for one in databases.beside(client)}
         if which in aside:
-            databases.swap_copy(named, client, aside[which], note)
+            databases.swap_copy(client, aside[which], note)
         else:
-            _from_dump(named, client, _dump(which, [*aside]), note)
+            _from_dump(client, _dump(which, [*aside]), note)
     console.say(
         f"restored {which}; as it was, the database is kept: inv deploy.restore {note.name}"
     )
-
-
-def _named(settings: Settings, release: Release) -> Settings:
-    """So that backups and databases bear the name of the stack."""
-    return settings.lending({"COMPOSE_PROJECT_NAME": release.stack})
 
 
 def _dump(which: str, aside: list[str]) -> Path:
@@ -88,10 +82,10 @@ def _dump(which: str, aside: list[str]) -> Path:
     return path
 
 
-def _from_dump(settings: Settings, client: Client, path: Path, note: Note) -> None:
+def _from_dump(client: Client, path: Path, note: Note) -> None:
     if found := backups.read(path):
         backups.refuse_damaged(found)
-    with databases.new_part(settings, client) as part:
+    with databases.new_part(client) as part:
         load.into(client, dump_file.recognise(path), part, found.contents.bytes if found else 0)
         databases.swap(client, part, note)
 

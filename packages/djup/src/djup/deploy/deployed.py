@@ -110,7 +110,7 @@ def backup(settings: Settings, context: str, *, local: bool) -> None:
         console.say(f"would dump the database of {found.release().stack} into backups/")
         return
     with one_at_a_time("deploy.backup"):
-        console.answer(str(database.save(settings, found.release(), found.nodes, "asked for").dump))
+        console.answer(str(database.save(found.release(), found.nodes, "asked for").dump))
 
 
 def restore(settings: Settings, context: str, *, local: bool, which: str, yes: bool) -> None:
@@ -126,7 +126,7 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
         _confirm(release.stack, f"replaces the database of {release.url}")
     with one_at_a_time("deploy.restore"), one_deploy(release.stack):
         jobs.finish_left(release.stack)
-        database.restore(settings, found.release(), found.nodes, which)
+        database.restore(found.release(), found.nodes, which)
         waiting = plan.unapplied(found.release(), found.nodes)
     if waiting:
         console.say(f"it lacks {console.few(waiting)}, which the code needs: type inv deploy")

@@ -23,7 +23,7 @@ from djup.deploy.source import Commit
 from djup.deploy.swarm import jobs, objects, swarm, swarm_stack
 from djup.deploy.swarm.deploy_lock import one_deploy
 from djup.deploy.swarm.swarm import Swarm
-from djup.deploy.transition import Attempt
+from djup.deploy.transition import Transition
 from djup.docker import engine
 from djup.host.checkout_lock import one_at_a_time
 from djup.problems import Problem, problem
@@ -51,7 +51,6 @@ class Asked:
 class Deploy:
     """One deploy: what was asked for, of what, where to; `notes` are what the plan warns of."""
 
-    settings: Settings
     asked: Asked
     commit: Commit
     wanted: Production
@@ -83,7 +82,7 @@ def run(settings: Settings, asked: Asked) -> None:
     if asked.local:
         serves = history.current(wanted.stack)
         wanted = production.with_ports(wanted, serves.values if serves else None)
-    deploy = Deploy(settings, asked, commit, wanted, where, nodes, _notes(missing))
+    deploy = Deploy(asked, commit, wanted, where, nodes, _notes(missing))
     _refuse(deploy)
     if only_shown:
         _show(deploy)
@@ -181,12 +180,12 @@ def _deploy(deploy: Deploy) -> None:
         _refuse_interruptions(found, "inv deploy")
         if found.before:
             kept_images.refuse_no_way_back(found.before, found.release, deploy.nodes)
-    settings, backup, check = deploy.settings, deploy.asked.backup, _check(found, deploy)
+    backup, check = deploy.asked.backup, _check(found, deploy)
     if found.before is None:
         bears = deploy.asked.allow_downtime
-        done = transition.make_first(found.release, check, settings, backup=backup, bears=bears)
+        done = transition.make_first(found.release, check, backup=backup, bears=bears)
     else:
-        done = Attempt(found, found.before, check, settings, backup=backup).make()
+        done = Transition(found, found.before, check, backup=backup).make()
     _tidy(done.release)
     deployed.finish(done, local=deploy.asked.local)
 
@@ -266,7 +265,7 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
         if this_task.dry:
             return
         unchecked = pages.Check((), at.nodes)  # what it goes back to has served
-        found = Attempt(found, now, unchecked, settings, backup=found.moves).make()
+        found = Transition(found, now, unchecked, backup=found.moves).make()
         _tidy(target)
     deployed.finish(found, local=local)
 

@@ -16,7 +16,6 @@ from djup.host import process
 from djup.host.process import ChildFailed
 from djup.postgres.sessions import end_session
 from djup.problems import Problem, problem
-from djup.settings.settings import Settings
 from djup.stack.causes import migrations
 from djup.terminal import console, hangup
 from djup.terminal.console import few
@@ -31,9 +30,7 @@ STAYS_ELSEWHERE = (
 )
 
 
-def make_first(
-    release: Release, check: Check, settings: Settings, *, backup: bool, bears: bool
-) -> Plan:
+def make_first(release: Release, check: Check, *, backup: bool, bears: bool) -> Plan:
     """Where nothing serves yet; the database may have been used all the same, by a stack that was
     taken down, or elsewhere. Whether one `bears` migrations that this code cannot run on. Gives the
     plan as it was carried out."""
@@ -46,7 +43,7 @@ def make_first(
         for line in plan.unserved(found.lacking, plan.UNSERVED):
             console.say(line.strip())
         if backup:
-            database.save_used(settings, release, nodes, REASON)
+            database.save_used(release, nodes, REASON)
         _migrate(found)
         check.refuse_failing(release, None)
         history.keep(release)
@@ -58,7 +55,7 @@ def make_first(
 
 
 @dataclass
-class Attempt:
+class Transition:
     """To do what is planned where `before` serves; if it fails, that serves again.
 
     `saved` is the backup that was made on the way; `empty` the note of a database that had no table
@@ -70,7 +67,6 @@ class Attempt:
     found: Plan
     before: Release
     check: Check
-    settings: Settings
     backup: bool
     saved: Backup | None = None
     empty: Note | None = None
@@ -108,7 +104,7 @@ class Attempt:
     def _save(self) -> None:
         if self.backup and self.found.changes_something:
             there = database.with_its_password(self.before, self.found.release, self.nodes)
-            self.saved = database.save(self.settings, there, self.nodes, REASON)
+            self.saved = database.save(there, self.nodes, REASON)
 
     def _prepare(self) -> None:
         """The database as the release needs it."""
@@ -140,7 +136,7 @@ class Attempt:
             )
             return
         self.empty = database.note_of_aside()
-        database.fill(self.settings, self.found.release, self.nodes, self.saved, self.empty)
+        database.fill(self.found.release, self.nodes, self.saved, self.empty)
 
     def _ahead(self) -> Sequence[str]:
         """What the release before cannot run on; another database than its own is none to it."""
@@ -167,7 +163,7 @@ class Attempt:
         if ahead := [name for name in self._ahead() if name not in self.borne]:
             if self.rolls or not self._saved_before(ahead):
                 return self._stays(ahead)
-            database.restore(self.settings, self.before, self.nodes, self._saved_before(ahead))
+            database.restore(self.before, self.nodes, self._saved_before(ahead))
         swarm_stack.roll(self.before)
         aside = self._empty_again()
         swarm_stack.end_others(self.before)

@@ -33,12 +33,14 @@ LOADING = "-c synchronous_commit=off -c maintenance_work_mem=256MB"
 class Client:
     """Where the programs run, and the libpq variables that lead them to the database as SQL_USER.
 
-    `container` is '' where they run on this machine, from `folder` or, where that is '', from PATH.
-    `data` is the server's folder, as it is seen from there; '' if it is on another machine.
-    `compression` is what its pg_dump does best, as bench/ has measured it. `version` is the major
-    one of the programs where they may not be of the server's; else 0.
+    `project` is whose database it is: a checkout's, or a stack's of production. `container` is ''
+    where they run on this machine, from `folder` or, where that is '', from PATH. `data` is the
+    server's folder, as it is seen from there; '' if it is on another machine. `compression` is what
+    its pg_dump does best, as bench/ has measured it. `version` is the major one of the programs
+    where they may not be of the server's; else 0.
     """
 
+    project: str
     container: str
     folder: str
     variables: Mapping[str, str] = field(repr=False)

@@ -81,14 +81,18 @@ def client(settings: Settings) -> Iterator[Client]:
     refuse_missing_certificates(settings)
     if not _in_container(settings):
         _on_path("pg_dump")
-        yield _of_its_version(Client("", "", variables(settings), data="", compression="gzip"))
+        yield _of_its_version(
+            Client(settings.project, "", "", variables(settings), data="", compression="gzip")
+        )
         return
     for name in killed(engine.all_containers(settings)):
         process.clean_up([*REMOVE, name])
     name = f"{settings.project}-{CLIENT}-{os.getpid()}"
     try:
         _start(settings, name)
-        found = Client(name, "", variables(settings, CA), data="", compression="zstd:2")
+        found = Client(
+            settings.project, name, "", variables(settings, CA), data="", compression="zstd:2"
+        )
         yield _of_its_version(found)
     finally:
         process.clean_up([*REMOVE, name])

@@ -246,7 +246,9 @@ def _client(settings: Settings, container: str) -> Client:
         "PGDATABASE": values["SQL_DATABASE"],
         "PGAPPNAME": f"inv {settings.project}",  # for a later task to know
     }
-    return Client(container, "", variables, data=data_volume.DATA, compression="zstd:2")
+    return Client(
+        settings.project, container, "", variables, data=data_volume.DATA, compression="zstd:2"
+    )
 
 
 def is_edited(settings: Settings, found: Mapping[str, Container]) -> bool:

@@ -139,7 +139,7 @@ class EmbeddedStack:
             server = server_of(self.settings)
             folder, data = str(server.binaries), str(server.home)
             variables = connection_of(self.settings) | {"PGAPPNAME": f"inv {self.settings.project}"}
-            yield Client("", folder, variables, data, compression="gzip:1")
+            yield Client(self.settings.project, "", folder, variables, data, compression="gzip:1")
         finally:
             if not running:
                 local_server.stop(DB)

@@ -61,7 +61,7 @@ def client(release: Release, swarm: Swarm) -> Iterator[Client]:
         if secret.code and not this_task.dry:
             raise problem("DEP24", command="docker exec", reason=secret.err.strip())
         variables = libpq(release) | {"PGPASSWORD": secret.out}
-        found = Client(container, "", variables, data="", compression="zstd:2")
+        found = Client(release.stack, container, "", variables, data="", compression="zstd:2")
         reach.refuse_hidden_by(release, _wait_until_let_in(found))
         yield found if this_task.dry else found.of_its_version()
 
