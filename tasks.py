@@ -6,6 +6,7 @@ from invoke.context import Context
 from djup.checkout import env
 from djup.cli.program import remainder, task
 from djup.stack import runtimes
+from djup.stack.stack import Stack
 from djup.terminal import console
 
 STACK, DJANGO, DATA = "The stack", "Django", "The data"
@@ -14,6 +15,11 @@ TARGET = {
     "context": "a Docker context, or an address such as ssh://user@server; else DEPLOY_TO of .env",
     "local": "the trial on this machine",
 }
+
+
+def stack() -> Stack:
+    """The services of this checkout, as its `.env` has them."""
+    return runtimes.of(env.load())
 
 
 @task(
@@ -28,32 +34,15 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
 
     It ends when every service is healthy; again on a stack that is up, it changes nothing.
     """
-    from djup.code import locks, requirements
-    from djup.stack import accounts, copied
-    from djup.terminal import options
+    from djup.stack import up
 
-    locks.finish()
-    copied.end_forgotten()
-    settings = copied.settle(env.load_any(runtime))
-    copied.tell_of_slips(settings)
-    if port:
-        settings = copied.move_to_port(settings, options.port(port))
-    if runtime:
-        from djup.stack import switch
-
-        settings = switch.switch(settings, runtime)
-    requirements.tell_of_unlocked()
-    stack = runtimes.of(settings)
-    accounts.settle(stack)
-    stack.up()
-    console.answer(settings.url)
+    up.run(runtime, port)
 
 
 @task(group=STACK)
 def down(c: Context) -> None:
     """Stop; all data stays."""
-    settings = env.load()
-    runtimes.of(settings).down()
+    stack().down()
 
 
 @task(group=STACK, help={"json": "for scripts"})
@@ -62,8 +51,8 @@ def status(c: Context, json: bool = False) -> None:
     from djup.data import snapshots
     from djup.stack.status import as_text
 
-    stack = runtimes.of(env.load())
-    found = snapshots.with_fitting(stack, stack.status())
+    here = stack()
+    found = snapshots.with_fitting(here, here.status())
     console.answer(console.as_json(found) if json else console.as_typed(as_text(found)))
 
 
@@ -104,8 +93,7 @@ def logs(c: Context, service: str = "", follow: bool = False, lines: str = "100"
     """What the services wrote."""
     from djup.terminal.options import number
 
-    settings = env.load()
-    runtimes.of(settings).logs(service, follow, number("--lines", lines, "100"))
+    stack().logs(service, follow, number("--lines", lines, "100"))
 
 
 @task(name="open", group=STACK)
@@ -122,8 +110,7 @@ def build(c: Context, cache: bool = True) -> None:
 
     `up` does it by itself when the Dockerfile or the requirements have changed.
     """
-    settings = env.load()
-    runtimes.of(settings).build(cache)
+    stack().build(cache)
 
 
 @task(group=STACK, rest=True)
@@ -132,8 +119,7 @@ def compose(c: Context) -> None:
 
     inv compose -- config
     """
-    settings = env.load()
-    runtimes.of(settings).compose(remainder())
+    stack().compose(remainder())
 
 
 @task(group=DJANGO, rest=True)
@@ -145,7 +131,7 @@ def migrate(c: Context) -> None:
     """
     from djup.stack.causes import migrations
 
-    migrations.by_hand(runtimes.of(env.load()), remainder())
+    migrations.by_hand(stack(), remainder())
 
 
 @task(group=DJANGO, rest=True)
@@ -155,8 +141,7 @@ def makemigrations(c: Context) -> None:
     inv makemigrations
     inv makemigrations -- notes --name add_title
     """
-    settings = env.load()
-    runtimes.of(settings).manage(["makemigrations", *remainder()])
+    stack().manage(["makemigrations", *remainder()])
 
 
 @task(group=DJANGO, rest=True)
@@ -165,8 +150,7 @@ def manage(c: Context) -> None:
 
     inv manage -- createsuperuser
     """
-    settings = env.load()
-    runtimes.of(settings).manage(remainder())
+    stack().manage(remainder())
 
 
 @task(group=DJANGO, rest=True, help={"service": "web (as it is without this flag) or db"})
@@ -177,8 +161,7 @@ def shell(c: Context, service: str = "web") -> None:
     inv shell --service db
     inv shell -- -c 'ls -l'
     """
-    settings = env.load()
-    runtimes.of(settings).shell(service, remainder())
+    stack().shell(service, remainder())
 
 
 @task(group=DATA, rest=True)
@@ -189,8 +172,7 @@ def psql(c: Context) -> None:
     inv psql -- -c 'select 1'
     inv psql < file.sql
     """
-    settings = env.load()
-    runtimes.of(settings).psql(remainder())
+    stack().psql(remainder())
 
 
 @task(name="password", group=DATA, help={"new": "a new random one, for .env and the database"})
@@ -201,13 +183,13 @@ def db_password(c: Context, new: bool = False) -> None:
     """
     from djup.stack import accounts
 
-    stack = runtimes.of(env.load())
+    here = stack()
     if new:
-        stack = accounts.new_password(stack)
+        here = accounts.new_password(here)
     else:
-        accounts.set_password(stack)
-    stack.up()
-    console.answer(stack.settings.url)
+        accounts.set_password(here)
+    here.up()
+    console.answer(here.settings.url)
 
 
 @task(name="create", group=DATA)
@@ -218,10 +200,10 @@ def db_create(c: Context) -> None:
     """
     from djup.stack import accounts
 
-    stack = runtimes.of(env.load())
-    accounts.create(stack)
-    stack.up()
-    console.answer(stack.settings.url)
+    here = stack()
+    accounts.create(here)
+    here.up()
+    console.answer(here.settings.url)
 
 
 @task(name="seed", group=DATA, help={"admin": "make the superuser that .env names as well"})
@@ -233,7 +215,7 @@ def db_seed(c: Context, admin: bool = False) -> None:
     """
     from djup.data import seed
 
-    seed.run(env.load(), admin)
+    seed.run(stack(), admin)
 
 
 @task(group=DATA, help={"json": "for scripts"})
@@ -241,9 +223,9 @@ def volumes(c: Context, json: bool = False) -> None:
     """This project's volumes: name, size, age, mounted by."""
     from djup.host.volumes import as_text
 
-    settings = env.load()
-    found = runtimes.of(settings).volumes()
-    console.answer(console.as_json(found) if json else as_text(found, settings.address))
+    here = stack()
+    found = here.volumes()
+    console.answer(console.as_json(found) if json else as_text(found, here.settings.address))
 
 
 @task(
@@ -259,7 +241,7 @@ def db_backup(c: Context, to: str = "", verify: bool = False) -> None:
     """
     from djup.data import backup
 
-    backup.run(env.load(), to, verify)
+    backup.run(stack(), to, verify)
 
 
 @task(
@@ -293,7 +275,7 @@ def db_restore(c: Context, name: str) -> None:
     """
     from djup.data import restore
 
-    restore.run(env.load(), name)
+    restore.run(stack(), name)
 
 
 @task(name="snapshot", group=DATA, help={"name": "its name; as it is without, the git branch"})
@@ -301,7 +283,7 @@ def db_snapshot(c: Context, name: str = "") -> None:
     """Copy the database within its server, in a moment."""
     from djup.data import snapshots
 
-    snapshots.make(env.load(), name)
+    snapshots.make(stack(), name)
 
 
 @task(
@@ -311,7 +293,7 @@ def db_snapshots(c: Context, remove: str = "", json: bool = False) -> None:
     """The snapshots, and the databases put aside."""
     from djup.data import snapshots
 
-    snapshots.run(env.load(), remove, json)
+    snapshots.run(stack(), remove, json)
 
 
 @task(
@@ -362,7 +344,7 @@ def nuke(c: Context, yes: bool = False, backup: bool = True) -> None:
     """
     from djup.data import nuke
 
-    nuke.run(env.load(), yes, backup)
+    nuke.run(stack(), yes, backup)
 
 
 @task(

@@ -16,17 +16,16 @@ from djup.postgres import contents
 from djup.postgres.client import Client, last_error
 from djup.postgres.contents import Contents
 from djup.problems import problem
-from djup.settings.settings import Settings
-from djup.stack import runtimes
+from djup.stack.stack import Stack
 from djup.terminal import console
 from djup.terminal.progress import bar
 from djup.terminal.task import this_task
 
 
-def run(settings: Settings, to: str, verify: bool) -> None:
+def run(stack: Stack, to: str, verify: bool) -> None:
     """Make a backup, in backups/ or as the file `to`; say what it is."""
-    databases.refuse_without_data(settings)
-    with one_at_a_time("db.backup"), runtimes.of(settings).client() as client:
+    databases.refuse_without_data(stack)
+    with one_at_a_time("db.backup"), stack.client() as client:
         if this_task.dry:
             process.show(client.command("pg_dump", *_arguments(client, "SNAPSHOT"))[0])
             return

@@ -16,8 +16,7 @@ from djup.postgres.client import MAINTENANCE, OTHER_MAINTENANCE, Client, last_er
 from djup.postgres.contents import ANY_TABLE
 from djup.postgres.roles import TAKE_BACK
 from djup.problems import Problem, problem
-from djup.settings.settings import Settings
-from djup.stack import runtimes
+from djup.stack.stack import Stack
 
 LONGEST = 59  # bytes of a name: PostgreSQL takes 63, and ~99 has to fit as well
 TRIES = 5
@@ -149,14 +148,14 @@ class Beside:
         return self.note.name
 
 
-def has_data(settings: Settings) -> bool:
+def has_data(stack: Stack) -> bool:
     """Whether there is a server with data to ask; the stack's own may not be made yet."""
-    return not settings.has_own_database or runtimes.of(settings).has_data()
+    return not stack.settings.has_own_database or stack.has_data()
 
 
-def refuse_without_data(settings: Settings) -> None:
+def refuse_without_data(stack: Stack) -> None:
     """Raise before a task would make a server only to find it empty."""
-    if not has_data(settings):
+    if not has_data(stack):
         raise problem("RUN01", service="db")
 
 

@@ -7,25 +7,24 @@ from djup.data.backups import Backup
 from djup.host import ownership
 from djup.host.checkout_lock import one_at_a_time
 from djup.problems import Problem, problem
-from djup.settings.settings import Settings
-from djup.stack import runtimes
+from djup.stack.stack import Stack
 from djup.terminal import consent, console
 from djup.terminal.task import this_task
 
 Rows = Sequence[tuple[str, str, str]]
 
 
-def run(settings: Settings, yes: bool, with_backup: bool) -> None:
+def run(stack: Stack, yes: bool, with_backup: bool) -> None:
     """Back up, list what goes, ask for the project's name, remove it, check that it is gone."""
-    stack = runtimes.of(settings)
+    settings = stack.settings
     with one_at_a_time("nuke"):
         doomed: Rows = stack.inventory()
         if not doomed:
             console.say(f"nothing of {settings.project} is here")
-            _say_what_stays(settings, [])
+            _say_what_stays(stack, [])
             return
         refuse_unasked(yes)
-        saved = _save(settings, with_backup) if stack.has_data() else []
+        saved = _save(stack, with_backup) if stack.has_data() else []
         confirm(settings.project, [*doomed, *map(_row, saved)], yes)
         if this_task.dry:
             return
@@ -33,10 +32,10 @@ def run(settings: Settings, yes: bool, with_backup: bool) -> None:
             undo.remember(settings.project, "nuke", backups=[made.name for made in saved])
         stack.remove_all()
         check(settings.project, [name for _, name, _ in stack.inventory()])
-        _say_what_stays(settings, saved)
+        _say_what_stays(stack, saved)
 
 
-def _save(settings: Settings, with_backup: bool) -> list[Backup]:
+def _save(stack: Stack, with_backup: bool) -> list[Backup]:
     """A backup of each database of the server, the project's own first."""
     if this_task.dry:
         return []
@@ -44,7 +43,7 @@ def _save(settings: Settings, with_backup: bool) -> list[Backup]:
         console.say("no backup is made: nothing will bring the data back")
         return []
     try:
-        with runtimes.of(settings).client() as client:
+        with stack.client() as client:
             others = databases.besides(client)
             return [backup.make(client, "before nuke", other=other) for other in (None, *others)]
     except (Problem, OSError) as error:
@@ -80,10 +79,10 @@ def check(project: str, left: Sequence[str]) -> None:
     console.say(f"{project} is gone; .env and the files of this folder stay")
 
 
-def _say_what_stays(settings: Settings, saved: Sequence[Backup]) -> None:
+def _say_what_stays(stack: Stack, saved: Sequence[Backup]) -> None:
     if saved:
         console.say("the data are in backups/; inv undo brings them back")
-    if not settings.has_own_database:
-        console.say(f"the database on {settings.values['SQL_HOST']} was not touched")
-    if unused := runtimes.of(settings).data_that_stay():
+    if not stack.settings.has_own_database:
+        console.say(f"the database on {stack.settings.values['SQL_HOST']} was not touched")
+    if unused := stack.data_that_stay():
         console.say(f"Data that this stack does not use now stay as well: {', '.join(unused)}")

@@ -10,7 +10,7 @@ from djup.host.checkout_lock import one_at_a_time
 from djup.postgres.client import Client
 from djup.problems import problem
 from djup.settings.settings import Settings
-from djup.stack import runtimes
+from djup.stack.stack import Stack
 from djup.terminal import consent, console
 from djup.terminal.console import few
 from djup.terminal.task import this_task
@@ -19,14 +19,13 @@ from djup.terminal.task import this_task
 GROWTH = {"archive": 3, "plain": 1}
 
 
-def run(settings: Settings, which: str) -> None:
+def run(stack: Stack, which: str) -> None:
     """Restore a backup, a snapshot or a dump; the database as it was is kept for undo."""
-    stack = runtimes.of(settings)
     with one_at_a_time("db.restore"), stack.client() as client:
         if this_task.dry:
             console.say(f"would restore {which} beside {client.database}, and swap the two")
             return
-        _confirm_elsewhere(settings)
+        _confirm_elsewhere(stack.settings)
         if _restore(client, which):
             console.say("the database as it was is kept; inv undo brings it back")
         served = stack.web_log() is not None

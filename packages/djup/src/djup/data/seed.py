@@ -3,7 +3,7 @@
 from djup.host.checkout_lock import one_at_a_time
 from djup.problems import problem
 from djup.settings.settings import Settings
-from djup.stack import runtimes
+from djup.stack.stack import Stack
 
 # What Django's createsuperuser reads -> the key of `.env`.
 ADMIN = {
@@ -13,12 +13,12 @@ ADMIN = {
 }
 
 
-def run(settings: Settings, admin: bool) -> None:
+def run(stack: Stack, admin: bool) -> None:
     """Load what the database has not yet; with `admin`, make that superuser if it is not there."""
-    variables = _admin(settings) if admin else {}
+    variables = _admin(stack.settings) if admin else {}
     arguments = ["load_seed", *(["--admin"] if admin else [])]
     with one_at_a_time("db.seed"):  # two at once would both find an object missing
-        runtimes.of(settings).manage(arguments, variables)
+        stack.manage(arguments, variables)
 
 
 def _admin(settings: Settings) -> dict[str, str]:

@@ -11,8 +11,6 @@ from djup.host.checkout_lock import one_at_a_time
 from djup.host.volumes import age
 from djup.postgres.client import Client
 from djup.problems import problem
-from djup.settings.settings import Settings
-from djup.stack import runtimes
 from djup.stack.stack import Stack
 from djup.stack.status import Status
 from djup.terminal import console
@@ -22,13 +20,13 @@ from djup.terminal.task import this_task
 LONGEST = 40  # characters of a name
 
 
-def make(settings: Settings, name: str) -> None:
+def make(stack: Stack, name: str) -> None:
     """Copy the database under this name, or that of the git branch."""
     name = name or branch()
     if not name.isprintable() or len(name) > LONGEST or name.startswith("part-"):
         raise problem("BAK11", name=repr(name), longest=LONGEST)
-    databases.refuse_without_data(settings)
-    with one_at_a_time("db.snapshot"), runtimes.of(settings).client() as client:
+    databases.refuse_without_data(stack)
+    with one_at_a_time("db.snapshot"), stack.client() as client:
         if this_task.dry:
             console.say(f"would copy {client.database} to {databases.named(client, name)}")
             return
@@ -36,14 +34,14 @@ def make(settings: Settings, name: str) -> None:
     console.say(f"snapshot {name}; this brings it back: inv db.restore {shlex.quote(name)}")
 
 
-def run(settings: Settings, gone: str, as_json: bool) -> None:
+def run(stack: Stack, gone: str, as_json: bool) -> None:
     """List them, one of them dropped first."""
-    found = _listed(settings, gone) if databases.has_data(settings) else []
+    found = _listed(stack, gone) if databases.has_data(stack) else []
     console.answer(console.as_json(found) if as_json else as_text(found))
 
 
-def _listed(settings: Settings, gone: str) -> list[Beside]:
-    with one_at_a_time("db.snapshots"), runtimes.of(settings).client() as client:
+def _listed(stack: Stack, gone: str) -> list[Beside]:
+    with one_at_a_time("db.snapshots"), stack.client() as client:
         if gone and not this_task.dry:
             databases.drop(client, find(client, gone).database)
             console.say(f"{gone} is gone")
