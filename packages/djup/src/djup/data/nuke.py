@@ -51,7 +51,7 @@ def _save(settings: Settings, with_backup: bool) -> list[Backup]:
             ]
     except (Problem, OSError) as error:
         why = error if isinstance(error, Problem) else ownership.of(error)
-        raise problem("BAK16", why=why.what, fix=why.mend) from error
+        raise problem("BAK16", why=why.what, fix=why.fix) from error
 
 
 def _row(saved: Backup) -> tuple[str, str, str]:

@@ -28,7 +28,7 @@ def answer(text: str) -> None:
 @dataclass
 class Typed:
     """What the user has typed to say where to deploy to, such as `--local`; whether it is a deploy
-    at all, which a mend for any task is to end with then; and the name of the task."""
+    at all, which a fix for any task is to end with then; and the name of the task."""
 
     target: str = ""
     deploys: bool = False
