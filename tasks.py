@@ -58,7 +58,7 @@ def status(c: Context, json: bool = False) -> None:
 
 @task(
     group=STACK,
-    help={"fix": "run the mends that lose nothing, each named before", "json": "for scripts"},
+    help={"fix": "apply the safe fixes, naming each one first", "json": "for scripts"},
 )
 def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
     """What is wrong with this checkout, and what to type.
@@ -536,7 +536,7 @@ def run_tests(
     suites.run(suite, strict, remainder(), quick, retry)
 
 
-@task(group=CODE, help={"fix": "mend what can be mended by itself"})
+@task(group=CODE, help={"fix": "let ruff fix what it can"})
 def lint(c: Context, fix: bool = False) -> None:
     """Format, lint, types, missing migrations."""
     from djup.code import linters

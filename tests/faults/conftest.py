@@ -1,4 +1,4 @@
-"""Each fault is made for real, named by its code, and mended by typing what the screen says."""
+"""Each fault is made for real, named by its code, and fixed by running what the screen says."""
 
 from collections.abc import Iterator
 

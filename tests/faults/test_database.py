@@ -19,7 +19,7 @@ OTHERS = {"SQL_USER": "somebody", "SQL_DATABASE": "elsewhere", "SQL_PASSWORD": "
 
 @pytest.fixture
 def stack(stack: Checkout) -> Iterator[Checkout]:
-    """After the test its .env fits again, for which the one who mends is asked as well."""
+    """After the test, let its .env fit the database again: `apply_fix` needs that as well."""
     before = (stack.root / ".env").read_text()
     yield stack
     stack.write(".env", before)
@@ -28,9 +28,9 @@ def stack(stack: Checkout) -> Iterator[Checkout]:
     stack.inv("psql", "--", "--quiet", *(word for what in drop for word in ("-c", what)))
 
 
-def mend(stack: Checkout, said: str) -> str:
+def apply_fix(stack: Checkout, said: str) -> str:
     """Type the command that the screen names; what it said."""
-    found = re.search(r"  to mend it: (?:type: )?inv ([^(\n]+?)(?:  |\n| \()", said)
+    found = re.search(r"  fix: (?:type: )?inv ([^(\n]+?)(?:  |\n| \()", said)
     assert found, said
     done = stack.inv(*found[1].split())
     assert done.stdout == f"{stack.url}\n"
@@ -49,11 +49,11 @@ def test_another_password(stack: Checkout) -> None:
     said = stack.refused("DB02")
     assert "inv db.password" in said and "another-long" not in said
     assert "DB02" in stack.found_by_doctor()
-    mend(stack, said)
+    apply_fix(stack, said)
     stack.assert_kept()
     assert stack.found_by_doctor() == set()
     stack.set("SQL_PASSWORD", before)
-    assert "mending DB02" in stack.inv("doctor", "--fix", code=None).stderr
+    assert "fixing DB02" in stack.inv("doctor", "--fix", code=None).stderr
     assert "DB02" not in stack.found_by_doctor()
 
 
@@ -65,7 +65,7 @@ def test_another_user(stack: Checkout) -> None:
     assert "DB03" in stack.found_by_doctor()
     # A password cannot be given to somebody who is not there.
     stack.refused("DB03", "db.password")
-    mend(stack, said)
+    apply_fix(stack, said)
     assert stack.sql("select current_user") == "somebody"
     stack.assert_kept()
 
@@ -76,7 +76,7 @@ def test_another_database(stack: Checkout) -> None:
     said = stack.refused("DB04")
     assert "no database elsewhere" in said and "It has: app." in said
     assert "DB04" in stack.found_by_doctor()
-    mend(stack, said)
+    apply_fix(stack, said)
     # A new one, with all migrations; the row is in the other, and there after setting it back.
     assert stack.get("readyz")[0] == 200
     assert stack.sql("select to_regclass('kept') is null, current_database()") == "t|elsewhere"
@@ -88,9 +88,9 @@ def test_all_wrong_at_once_is_mended_one_by_one(stack: Checkout) -> None:
     stack.sql("create role somebody superuser login password 'not the one of .env'")
     set_all(stack, *OTHERS)
     said = stack.refused("DB04")
-    typed = re.search(r"  to mend it: inv (\S+)", said)
+    typed = re.search(r"  fix: inv (\S+)", said)
     assert typed
-    mend(stack, stack.refused("DB02", typed[1]))
+    apply_fix(stack, stack.refused("DB02", typed[1]))
     assert stack.get("readyz")[0] == 200
     assert stack.sql("select current_user, current_database()") == "somebody|elsewhere"
 
@@ -116,7 +116,7 @@ def test_an_env_that_was_made_anew(stack: Checkout) -> None:
     stack.set("RUNTIME", stack.runtime.name)
     stack.set("WEB_PORT", port)
     assert stack.project == project
-    mend(stack, stack.refused("DB02"))
+    apply_fix(stack, stack.refused("DB02"))
     stack.assert_kept()
 
 
@@ -223,7 +223,7 @@ def test_a_database_that_is_killed_under_the_web(stack: Checkout) -> None:
     assert_out_of_reach(stack)
     assert CODE_OF_DEAD[stack.runtime.name] in stack.found_by_doctor()
     said = stack.inv("doctor", code=1).stdout
-    assert "to mend it: " in said and "inv up" in said
+    assert "fix: " in said and "inv up" in said
     stack.inv("up")
     stack.assert_kept()
     assert stack.get()[0] == 200

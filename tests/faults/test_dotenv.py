@@ -85,7 +85,7 @@ def test_keys_that_are_missing_are_added(stack: Checkout) -> None:
     assert "missing in .env" in stack.inv("status").stdout
     before = (stack.root / ".env").read_text()
     done = stack.inv("doctor", "--fix", code=None)
-    assert "mending ENV10: " in done.stderr and "DEBUG, SQL_PORT" in done.stderr
+    assert "fixing ENV10: " in done.stderr and "DEBUG, SQL_PORT" in done.stderr
     added = (stack.root / ".env").read_text().removeprefix(before.rstrip())
     assert "\nDEBUG=1\n" in added and "\nSQL_PORT=5432\n" in added and "# Django" in added
     assert stack.inv("up").stdout == f"{stack.url}\n"
@@ -174,7 +174,7 @@ def test_an_env_that_others_can_read(stack: Checkout) -> None:
     for typed in (["chmod", "600", ".env"], ["./inv", "doctor", "--fix"]):
         file.chmod(0o644)
         said = doctor(stack, "ENV14")
-        assert "to mend it: chmod 600 .env" in said and "inv doctor --fix mends ENV14" in said
+        assert "fix: chmod 600 .env" in said and "inv doctor --fix fixes ENV14" in said
         subprocess.run(typed, cwd=stack.root, check=True, capture_output=True)
         assert file.stat().st_mode & 0o777 == 0o600
     doctor(stack)

@@ -265,7 +265,7 @@ def test_docker_host_where_nothing_answers(
     assert time.monotonic() - started < LONGEST
     assert f"{host}, where DOCKER_HOST points, does not answer" in said
     assert stack.found_by_doctor() == {"DOCKER07"}
-    assert "to mend it: unset DOCKER_HOST  then: " in said and "inv up" in said
+    assert "fix: unset DOCKER_HOST  then: " in said and "inv up" in said
     monkeypatch.delenv("DOCKER_HOST")
     stack.inv("up")
 
@@ -292,7 +292,7 @@ def test_a_context_that_points_elsewhere(
     docker("context", "use", "far")
     said = stack.refused("DOCKER07")
     assert f"{UNREACHABLE}, where docker context points, does not answer" in said
-    assert "to mend it: docker context use default  then: " in said
+    assert "fix: docker context use default  then: " in said
     assert stack.found_by_doctor() == {"DOCKER07"}
     docker("context", "use", "default")
     assert stack.inv("up").stdout == f"{stack.url}\n"
@@ -308,7 +308,7 @@ def test_an_engine_elsewhere_that_answers(stack: Checkout, monkeypatch: pytest.M
         said = stack.refused("DOCKER07")
         assert f"{host}, where DOCKER_HOST points, is not on this machine" in said
         assert "DOCKER07" in stack.found_by_doctor()
-    assert "to mend it: unset DOCKER_HOST  then: " in said and "inv up" in said
+    assert "fix: unset DOCKER_HOST  then: " in said and "inv up" in said
     monkeypatch.delenv("DOCKER_HOST")
     stack.inv("up")
 

@@ -1,6 +1,6 @@
 """Git that refuses to read the repository, is not there, or has not fetched what is deployed.
 
-Each is refused before anything is built, so the checkout is never up; once it is mended, `--plan`
+Each is refused before anything is built, so the checkout is never up; once it is fixed, `--plan`
 deploys nothing.
 """
 
@@ -74,8 +74,8 @@ def stack(repository: Checkout, settings: Path) -> Checkout:
 
 
 def shown(said: str) -> str:
-    """The command that mends it."""
-    found = re.search(r"  to mend it: (git .+?)(?:  \(|, then)", said)
+    """Return the command that fixes it."""
+    found = re.search(r"  fix: (git .+?)(?:  \(|, then)", said)
     assert found, said
     return found[1]
 

@@ -179,7 +179,7 @@ def assert_step(stack: Checkout, said: str) -> None:
     assert "no-such-command: not found" in said, said
     assert said.count("  | ") == 7 and "line 50" in said and "line 45" not in said, said
     assert len(said.splitlines()) < 20
-    assert "the whole log: less .state/build.log" in said
+    assert "log: less .state/build.log" in said
     log = (stack.root / ".state" / "build.log").read_text()
     assert "line 1\n" in log and "not found" in log
 

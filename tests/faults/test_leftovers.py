@@ -51,7 +51,7 @@ def test_a_database_killed_in_its_first_start(fresh: Checkout) -> None:
     said = first.communicate(timeout=30)[1]
     assert first.returncode == 1 and "error DB13" in said, said
     assert "DB13" in fresh.found_by_doctor()
-    typed = re.search(r"to mend it: (?:\./)?inv (\w+)", said)
+    typed = re.search(r"fix: (?:\./)?inv (\w+)", said)
     assert typed
     fresh.inv(typed[1])
     fresh.keep()
@@ -69,7 +69,7 @@ def test_a_cluster_that_was_cut_off(fresh: Checkout) -> None:
     first.communicate()
     assert fresh.found_by_doctor() == {"RUN05"}
     said = fresh.inv("doctor", code=1).stdout
-    assert "to mend it: inv doctor --fix " in said
+    assert "fix: inv doctor --fix " in said
     fresh.inv("doctor", "--fix")
     assert list(cluster(fresh).glob("*/main*")) == []
     fresh.inv("up")
@@ -93,7 +93,7 @@ def test_containers_that_were_left_behind(stack: Checkout) -> None:
     names = set(left) | {f"{stack.project}-db-1", f"{stack.project}-web-1"}
     assert containers(stack) == names
     fixed = stack.inv("doctor", "--fix")
-    assert "mending RUN05" in fixed.stderr
+    assert "fixing RUN05" in fixed.stderr
     assert containers(stack) == {f"{stack.project}-db-1", f"{stack.project}-web-1"}
     stack.assert_kept()
 
@@ -102,7 +102,7 @@ def leftovers(stack: Checkout) -> list[str]:
     """The names that doctor tells under RUN05."""
     said = stack.inv("doctor", code=1).stdout
     found = re.search(r"error RUN05: left behind by an interrupted run: (.*)\.\n", said)
-    assert found and "to mend it: inv doctor --fix " in said, said
+    assert found and "fix: inv doctor --fix " in said, said
     return found[1].split(", ")
 
 

@@ -121,7 +121,7 @@ def test_files_of_another_owner(stack: Checkout) -> None:
         assert "error SYS05: 2 files of this folder belong to user 12345" in done.stdout
         assert "project/home/urls.py" in done.stdout and done.stdout.count("\nerror ") == 1
         assert "doctor --fix" in done.stdout
-        assert "mending SYS05" in stack.inv("doctor", "--fix").stderr
+        assert "fixing SYS05" in stack.inv("doctor", "--fix").stderr
         assert {file.stat().st_uid for file in files} == {owner.st_uid}
     finally:
         for file in files:
@@ -134,7 +134,7 @@ def test_a_time_zone_that_is_not_utc(stack: Checkout) -> None:
     assert stack.sql("show timezone") == "Asia/Tokyo"
     done = stack.inv("doctor", code=1)
     assert "error SYS04: the database's time zone is Asia/Tokyo" in done.stdout
-    found = re.search(r"  to mend it: (?:\./)?inv (psql .+)$", done.stdout, re.MULTILINE)
+    found = re.search(r"  fix: (?:\./)?inv (psql .+)$", done.stdout, re.MULTILINE)
     assert found, done.stdout
     stack.inv(*shlex.split(found[1]))
     assert stack.found_by_doctor() == set()

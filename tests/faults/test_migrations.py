@@ -66,9 +66,9 @@ def notices(stack: Checkout, words: str) -> None:
     eventually(steadily, 15, f"/readyz tells {words}")
 
 
-def mend(stack: Checkout, said: str) -> list[str]:
+def apply_fix(stack: Checkout, said: str) -> list[str]:
     """Type the command that the screen names."""
-    found = re.search(r"  to mend it: (?:\./)?inv (.+?)(?:  then.*)?$", said, re.MULTILINE)
+    found = re.search(r"  fix: (?:\./)?inv (.+?)(?:  then.*)?$", said, re.MULTILINE)
     assert found, said
     typed = shlex.split(found[1])
     stack.inv(*typed)
@@ -121,7 +121,7 @@ def test_a_migration_that_is_not_applied(stack: Checkout) -> None:
     assert json.loads(stack.inv("status", "--json").stdout)["unapplied"] == ["notes.0002_new"]
     done = stack.inv("doctor", code=1)
     assert "error MIG01: not applied to the database: notes.0002_new." in done.stdout
-    assert mend(stack, done.stdout) == ["migrate"]
+    assert apply_fix(stack, done.stdout) == ["migrate"]
     assert has(stack, "0002_new") and stack.found_by_doctor() == set()
 
 
@@ -139,7 +139,7 @@ def test_a_model_that_was_changed_alone(stack: Checkout) -> None:
         assert "(inv makemigrations -- APP): notes" in stack.inv("status").stdout
         assert stack.found_by_doctor() == {"MIG11", "WEB07"}
         done = stack.inv("doctor", code=1)
-        assert mend(stack, done.stdout) == ["makemigrations", "--", "notes"]
+        assert apply_fix(stack, done.stdout) == ["makemigrations", "--", "notes"]
         notices(stack, "notes.0002_note_mood")
         stack.inv("up")
         assert stack.found_by_doctor() == set() and stack.get("notes/")[0] == 200
@@ -200,7 +200,7 @@ def test_two_that_are_both_the_last(stack: Checkout, up: bool) -> None:
     said = stack.refused("MIG04")
     assert "0002_ours" in said and "0002_theirs" in said and "Traceback" not in said
     assert stack.found_by_doctor() == {"MIG04"}
-    assert mend(stack, said)[0] == "makemigrations"
+    assert apply_fix(stack, said)[0] == "makemigrations"
     stack.inv("up")
     assert has(stack, "0002_ours") and has(stack, "0002_theirs")
     assert stack.found_by_doctor() == set()

@@ -141,7 +141,7 @@ def test_a_file_that_is_closed_to_its_owner(theirs: Checkout) -> None:
     said = theirs.refused("SYS01", "down")
     assert f"Permission denied ({lock})" in said
     assert theirs.found_by_doctor() == {"SYS01"}
-    shown = re.search(r"  to mend it: (chmod .+), then", said)
+    shown = re.search(r"  fix: (chmod .+), then", said)
     assert shown, said
     subprocess.run(shlex.split(shown[1]), check=True)
     assert theirs.found_by_doctor() == set()

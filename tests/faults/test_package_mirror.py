@@ -72,11 +72,11 @@ def test_a_mirror_that_does_not_let_the_build_in(stack: Checkout, bridge: Mirror
         (bridge.url_with_password, "", "the authority's certificate as PIP_CERT"),
     ]
     with edited(stack, LOCK, "uv==", other_layer()):
-        for url, certificate, mend in cases:
+        for url, certificate, fix in cases:
             stack.set("PIP_INDEX_URL", url)
             stack.set("PIP_CERT", certificate)
             said = stack.refused("IMG08")
-            assert f"could not fetch packages from {bridge.host}:" in said and mend in said, said
+            assert f"could not fetch packages from {bridge.host}:" in said and fix in said, said
             assert not [secret for secret in (*SECRETS, "ann:wrong") if secret in said]
             assert "IMG05" in stack.found_by_doctor() and stack.get()[0] == 200
 

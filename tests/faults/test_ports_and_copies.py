@@ -66,10 +66,10 @@ def without(text: str, *keys: str) -> list[str]:
     return [line for line in text.splitlines() if line.partition("=")[0] not in keys]
 
 
-def mend(stack: Checkout, said: str) -> None:
+def apply_fix(stack: Checkout, said: str) -> None:
     """Type what the screen says: the page is on a new port, and nothing else has changed."""
     before = (stack.root / ".env").read_text()
-    found = re.search(r"  to mend it: inv up --port (\d+) ", said)
+    found = re.search(r"  fix: inv up --port (\d+) ", said)
     assert found, said
     assert stack.inv("up", "--port", found[1]).stdout == f"http://127.0.0.1:{found[1]}/\n"
     assert stack.values["WEB_PORT"] == found[1]
@@ -88,7 +88,7 @@ def test_a_port_that_is_taken(
     with hold(port) as holder:
         said = stack.refused("NET01")
         assert f"port {port} is taken by {holder}" in said
-        mend(stack, said)
+        apply_fix(stack, said)
 
 
 @pytest.mark.fault("NET01", "docker", "embedded")
@@ -99,7 +99,7 @@ def test_a_port_that_was_taken_while_the_web_was_down(stack: Checkout) -> None:
         assert stack.found_by_doctor() == {"NET01"}
         fixed = stack.inv("doctor", "--fix")
         assert stack.values["WEB_PORT"] != port
-        assert f"mending NET01: writes WEB_PORT={stack.values['WEB_PORT']}" in fixed.stderr
+        assert f"fixing NET01: writes WEB_PORT={stack.values['WEB_PORT']}" in fixed.stderr
         stack.inv("up")
         stack.assert_kept()
 
@@ -125,7 +125,7 @@ def test_a_port_of_another_checkout(stack: Checkout, neighbours: list[Checkout])
         stack.set("WEB_PORT", other.values["WEB_PORT"])
         said = stack.refused("NET01")
         assert f"is taken by the checkout at {other.root}" in said
-    mend(stack, said)
+    apply_fix(stack, said)
     # Each of them works, with a URL and rows of its own.
     assert len({stack.url, *(other.url for other in neighbours)}) == 1 + len(neighbours)
     for other in neighbours:
@@ -190,7 +190,7 @@ def test_a_copy_with_its_env(
     copied = (copy.root / ".env").read_text()
     for typed in ("status", "psql", "down", "nuke --yes") if is_up else ("db.password",):
         said = copy.refused("ENV09", *typed.split())
-        assert f"was copied from {stack.root}" in said and "to mend it: inv up " in said
+        assert f"was copied from {stack.root}" in said and "fix: inv up " in said
     assert copy.found_by_doctor() == {"ENV09"}
 
     assert f"was copied from {stack.root}" in copy.inv("up").stderr

@@ -93,7 +93,7 @@ def test_data_that_are_open_to_others(make: Make, embedded_runtime: Embedded) ->
     owner = (stack.root / ".data").stat().st_uid
     (stack.root / ".data").chmod(0o755)
     assert f"chown -R {owner}" in stack.refused("EMB04")
-    os.chmod(stack.root / ".data", 0o700)  # noqa: PTH101  (as the mend says)
+    os.chmod(stack.root / ".data", 0o700)  # noqa: PTH101  (as the fix says)
     stack.inv("up")
     stack.assert_kept()
 

@@ -107,7 +107,7 @@ def test_there_and_back_and_there_again(old: Checkout) -> None:
 def test_the_same_version_on_another_system(old: Checkout) -> None:
     with other_system(f"{old.project}-elsewhere", OLD) as image:
         old.set("POSTGRES_IMAGE", image)
-        assert "to mend it: inv db.upgrade " in old.refused("DB06")
+        assert "fix: inv db.upgrade " in old.refused("DB06")
         old.inv("db.upgrade")
         assert clusters(old) == {"17", "17-2"}
         assert_on(old, 17)
@@ -164,9 +164,9 @@ def test_killed_while_it_dumps(old: Checkout) -> None:
 def test_an_image_that_was_set_before_and_a_kill_before_the_switch(old: Checkout) -> None:
     old.inv("down")
     old.set("POSTGRES_IMAGE", NEW)
-    assert "to mend it: inv db.upgrade " in old.refused("DB05")
+    assert "fix: inv db.upgrade " in old.refused("DB05")
     kill(start_until(old, "vacuumdb"))
-    assert "to mend it: inv db.upgrade " in old.refused("DB05")
+    assert "fix: inv db.upgrade " in old.refused("DB05")
     old.inv("db.upgrade")
     assert_on(old, 18)
     assert clusters(old) == {"17", "18"}

@@ -15,7 +15,7 @@ HERE = "compose/local.yaml"
 NO_VOLUME = "services:\n  db:\n    volumes: !reset []\n"
 
 
-def mend(stack: Checkout, said: str) -> None:
+def apply_fix(stack: Checkout, said: str) -> None:
     """Set what the screen says in .env, and type what it says."""
     found = re.search(r"\bset (\w+)=(\S+) in \.env, then type: inv (\w+)", said)
     assert found, said
@@ -46,7 +46,7 @@ def test_another_major_version(older: Checkout) -> None:
     ).total_seconds() < 20  # not the 180 s that a start may take
     assert "the volume holds PostgreSQL 17; postgres:18-alpine is another" in said
     assert "DB05" in older.found_by_doctor()
-    mend(older, said)
+    apply_fix(older, said)
     assert older.values["POSTGRES_IMAGE"] == "postgres:17-alpine"
     older.assert_kept()
     assert older.found_by_doctor() == set()

@@ -65,7 +65,7 @@ def death(stack: Checkout) -> float:
 
 
 def assert_short(said: str) -> None:
-    """The few lines that prove it, a sentence, a mend: no traceback, no wall."""
+    """The few lines that prove it, a sentence, a fix: no traceback, no wall."""
     assert "Traceback" not in said
     assert len(said.splitlines()) <= MOST_LINES, said
     assert len([line for line in said.splitlines() if line.startswith("  |")]) <= 8
@@ -147,7 +147,7 @@ def test_a_database_elsewhere_that_is_not_there(stack: Checkout) -> None:
         assert time.time() - death(stack) < SECONDS
         assert_short(said)
         assert f"the database at {host} port 1" in said and reason in said
-        assert "to mend it: correct SQL_HOST" in said
+        assert "fix: correct SQL_HOST" in said
     assert "DB10" in stack.found_by_doctor()
     stack.refused("DB12", "db.password")
     for key in ("SQL_HOST", "SQL_PORT"):

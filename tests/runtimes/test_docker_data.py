@@ -60,7 +60,7 @@ def test_a_syntax_error_before_and_after(make: Make, docker_runtime: Docker) -> 
     eventually(lambda: stack.get()[0] == 0, 15, "the server ends on the error")
     time.sleep(1.5)  # long enough for a supervisor that does not wait to have given up
     stack.write(settings, good)
-    eventually(lambda: stack.get()[0] == 200, 20, "the page is back after mending")
+    eventually(lambda: stack.get()[0] == 200, 20, "the page is back after the fix")
     assert docker_runtime.identities(stack.root) == before
 
 

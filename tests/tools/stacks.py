@@ -202,7 +202,7 @@ class Checkout:
         """`inv typed` (inv up) ends with 1 and this code alone, as a sentence; what it said."""
         done = self.inv(*(typed or ("up",)), code=1)
         found = re.findall(r"^error ([A-Z]+\d\d)", done.stderr, re.MULTILINE)
-        assert found == [code] and done.stdout == "" and "  to mend it: " in done.stderr, done
+        assert found == [code] and done.stdout == "" and "  fix: " in done.stderr, done
         return done.stderr
 
     def found_by_doctor(self) -> set[str]:

@@ -29,7 +29,7 @@ def test_env(toolkit: Toolkit, what: str, spoil: Spoil, code: str, task: str) ->
     before = env.read_bytes() if env.is_file() else None
     done = toolkit.inv(task)
     assert (done.code, done.out, toolkit.log) == (1, "", [])
-    assert f"error {code}: " in done.err and "to mend it: " in done.err
+    assert f"error {code}: " in done.err and "fix: " in done.err
     assert before is None or env.read_bytes() == before
 
 
@@ -117,7 +117,7 @@ def test_any_other_failure_is_told_in_dockers_words(toolkit: Toolkit) -> None:
 def test_wrong_words(toolkit: Toolkit, typed: str, contains: str) -> None:
     done = toolkit.inv(*shlex.split(typed))
     assert (done.code, done.out, toolkit.acts) == (1, "", [])
-    assert f"error {contains}" in done.err and "to mend it: " in done.err
+    assert f"error {contains}" in done.err and "fix: " in done.err
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_no_task_leads_the_next_one_to_its_engine(both: Toolkit, deploying: str)
 
 
 def test_a_plan_for_the_server_and_then_a_stack_here(toolkit: Toolkit) -> None:
-    """As it is typed, with what it says: exit code 0, and the mends are those of the second."""
+    """As it is typed, with what it says: exit code 0, and the fixes are those of the second."""
     toolkit.program("git", GIT)
     with (toolkit.root / ".env").open("a") as file:
         file.write("DOMAIN=shop.example.org\n")

@@ -39,7 +39,7 @@ def lend_uv(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("locked", "said", "mend"),
+    ("locked", "said", "fix"),
     [
         ("shop-api @ git+https://127.0.0.1:9/x.git", "shop-api", "the URL of an archive"),
         ("-e ./lib", "lib", "the URL of an archive"),
@@ -51,7 +51,7 @@ def lend_uv(folder: Path) -> None:
     ids=["git", "editable", "no hash", "no network", "wrong hash", "python"],
 )
 def test_the_cause_of_a_failed_installation(
-    installs: Toolkit, locked: str, said: str, mend: str
+    installs: Toolkit, locked: str, said: str, fix: str
 ) -> None:
     (installs.root / "lib").mkdir()
     (installs.root / "lib" / "pyproject.toml").write_text("[project]\nname='lib'\nversion='1'\n")
@@ -63,8 +63,8 @@ def test_the_cause_of_a_failed_installation(
     done = installs.inv("--version")
     assert done.code == 1 and "error PKG01: requirements/tasks.txt could not" in done.err, done
     evidence = "".join(line for line in done.err.splitlines() if line.startswith("  | "))
-    [fix] = [line for line in done.err.splitlines() if "to mend it: " in line]
-    assert said in evidence and mend in fix, done.err
+    [shown] = [line for line in done.err.splitlines() if "fix: " in line]
+    assert said in evidence and fix in shown, done.err
 
 
 def packages_hash(file: Path) -> str:

@@ -232,7 +232,7 @@ def test_a_busy_port(toolkit: Toolkit) -> None:
         done = toolkit.inv("up")
     assert (done.code, toolkit.acts) == (1, [])
     assert f"error NET01: port {toolkit.port}" in done.err
-    assert re.search(r"mend it: ./inv up --port \d+", done.err)
+    assert re.search(r"fix: ./inv up --port \d+", done.err)
     assert f"--port {toolkit.port} " not in done.err
 
 

@@ -29,7 +29,7 @@ def upgradable(toolkit: Toolkit) -> Toolkit:
 def test_an_image_that_cannot_be_fetched(upgradable: Toolkit) -> None:
     done = upgradable.inv("db.upgrade", "--to", "19")
     assert done.code == 1 and "error IMG02: postgres:19-alpine, which --to 19 asks for" in done.err
-    assert "mend it: ./inv db.upgrade --to NUMBER, if --to 19 is mistyped" in done.err
+    assert "fix: ./inv db.upgrade --to NUMBER, if --to 19 is mistyped" in done.err
     assert "POSTGRES_IMAGE" not in done.err
 
 
@@ -51,7 +51,7 @@ def test_a_dry_run_says_what_it_would_fetch(upgradable: Toolkit) -> None:
 def test_an_older_version(upgradable: Toolkit) -> None:
     done = upgradable.inv("db.upgrade", "--to", "17")
     assert "error DB15: " in done.err and "--to 17 is PostgreSQL 17, which is older" in done.err
-    assert "mend it: ./inv db.upgrade --to 18 " in done.err and "undo" not in done.err
+    assert "fix: ./inv db.upgrade --to 18 " in done.err and "undo" not in done.err
 
 
 def test_an_older_version_after_an_upgrade(upgradable: Toolkit) -> None:
@@ -59,7 +59,7 @@ def test_an_older_version_after_an_upgrade(upgradable: Toolkit) -> None:
     act = {"task": "upgrade", "at": "2026-01-02T10:15:00+00:00", "cluster": "17", "image": OLD}
     (upgradable.root / ".state" / "undo.json").write_text(json.dumps([act]))
     done = upgradable.inv("db.upgrade", "--to", "17")
-    assert "mend it: ./inv undo  (goes back to before the upgrade" in done.err
+    assert "fix: ./inv undo  (goes back to before the upgrade" in done.err
 
 
 def test_an_image_of_another_program(upgradable: Toolkit) -> None:

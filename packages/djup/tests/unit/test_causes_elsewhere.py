@@ -36,7 +36,7 @@ def test_the_mend_names_the_keys(sentence: str, keys: str) -> None:
     settings = env.settings_from(f"{NEEDED}SQL_HOST=pg.example\n")
     problem = remote.refused(settings, f"{FAILED}: {sentence}.")
     assert problem.code == "DB10" and sentence in problem.what
-    assert problem.mend.startswith(f"correct {keys}") and "(.env)" in problem.mend
+    assert problem.fix.startswith(f"correct {keys}") and "(.env)" in problem.fix
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,10 @@ def test_the_mend_names_the_keys(sentence: str, keys: str) -> None:
 def test_a_container_has_another_localhost(name: str, keys: str) -> None:
     settings = env.settings_from(f"{NEEDED}SQL_HOST=localhost\nRUNTIME={name}\n")
     problem = remote.refused(settings, f"{FAILED}: Connection refused.")
-    assert problem.mend.startswith(f"correct {keys}")
+    assert problem.fix.startswith(f"correct {keys}")
 
 
 def test_and_where_they_stand() -> None:
     settings = env.settings_from(f"{NEEDED}DATABASE_URL=postgres://ann:x@pg.example/shop\n")
     problem = remote.refused(settings, f"{FAILED}: Connection refused.")
-    assert "correct SQL_HOST and SQL_PORT (DATABASE_URL in .env), or let" in problem.mend
+    assert "correct SQL_HOST and SQL_PORT (DATABASE_URL in .env), or let" in problem.fix

@@ -78,7 +78,7 @@ def test_files_of_another_are_counted_and_given_back(here: Path) -> None:
     assert found.problem.code == "SYS05"
     assert "8 files" in str(found.problem)
     assert "user 4321 (project/a)" in str(found.problem)
-    assert "sudo ./inv doctor --fix" in found.problem.mend
+    assert "sudo ./inv doctor --fix" in found.problem.fix
     assert found.fact.startswith("8 of ")
     assert found.fix
     found.fix.run()

@@ -45,7 +45,7 @@ def test_what_lets_in_whom_the_socket_is_closed_to(
         monkeypatch.setattr(engine, "_group", lambda number: ("docker", ["bob"]))
         monkeypatch.setattr(engine, "_user", lambda: user)
         problem = engine._forbidden()
-    assert said in problem.mend and unsaid not in problem.what + problem.mend
+    assert said in problem.fix and unsaid not in problem.what + problem.fix
     assert os.fspath(tmp_path / "docker.sock") in problem.what
 
 

@@ -112,7 +112,7 @@ SPELLINGS = {
 def test_the_spelling_that_is_advised_is_accepted_and_keeps_the_value(refused: str) -> None:
     with pytest.raises(Problem) as caught:
         dotenv.parse(f"A={refused}")
-    [spell] = [spell for name, spell in SPELLINGS.items() if name in caught.value.mend]
+    [spell] = [spell for name, spell in SPELLINGS.items() if name in caught.value.fix]
     meant = refused[1:-1] if refused.startswith("'") else refused
     assert dotenv.parse(f"A={spell(meant)}") == {"A": meant}
 
@@ -124,7 +124,7 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQ+/a=\n-----END PRIVATE KEY-----\n"
 def test_a_value_of_several_lines_is_advised_the_spelling_that_keeps_it(quote: str) -> None:
     with pytest.raises(Problem, match="of several lines") as caught:
         dotenv.parse(f"KEY={quote}{PEM}{quote}\n")
-    assert r"\n" in caught.value.mend and "in double quotes" in caught.value.mend
+    assert r"\n" in caught.value.fix and "in double quotes" in caught.value.fix
     assert "MIIE" not in str(caught.value)
     spelled = PEM.replace("\n", r"\n")
     assert dotenv.parse(f'KEY="{spelled}"') == {"KEY": PEM}

@@ -43,7 +43,7 @@ def refusal(number: int, path: Path | None = None) -> problems.Problem:
 def test_each_reason_has_its_own_problem(root: Path, number: int, code: str) -> None:
     found = refusal(number, root / ".state" / "lock")
     assert found.code == code and str(root) in found.what
-    assert "space" not in found.mend or code == "SYS02"
+    assert "space" not in found.fix or code == "SYS02"
 
 
 def test_a_refusal_that_names_no_file(root: Path) -> None:
@@ -66,8 +66,8 @@ def test_a_file_of_another_is_said_to_be_that(
     closed_to_us(monkeypatch, root / name)
     found = refusal(errno.EACCES, root / ".state" / "lock")
     assert found.code == "SYS06" and f"{root / name} belongs to nobody" in found.what
-    assert found.mend.startswith("sudo ./inv down  then: sudo chown -R ")
-    assert f"{root}/.state {root}/.venv " in found.mend, "all of it at once"
+    assert found.fix.startswith("sudo ./inv down  then: sudo chown -R ")
+    assert f"{root}/.state {root}/.venv " in found.fix, "all of it at once"
 
 
 @as_root
@@ -77,13 +77,13 @@ def test_where_the_whole_checkout_is_anothers(root: Path, monkeypatch: pytest.Mo
     os.chown(root / "requirements", NOBODY.pw_uid, NOBODY.pw_gid)
     closed_to_us(monkeypatch, root / "requirements")
     found = refusal(errno.EACCES, root / "requirements" / "x")
-    assert found.code == "SYS06" and f'"$(id -u):$(id -g)" {root}  then' in found.mend
+    assert found.code == "SYS06" and f'"$(id -u):$(id -g)" {root}  then' in found.fix
 
 
 def test_a_file_of_ones_own_that_is_closed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed_to_us(monkeypatch, root / ".state")
     found = refusal(errno.EACCES, root / ".state" / "lock")
-    assert found.code == "SYS01" and f"chmod -R u+rwX {root / '.state'}," in found.mend
+    assert found.code == "SYS01" and f"chmod -R u+rwX {root / '.state'}," in found.fix
 
 
 @as_root
@@ -124,7 +124,7 @@ def test_a_process_of_another_user_is_said_to_be_that(
     monkeypatch.setattr(os, "kill", refuse)
     with pytest.raises(problems.Problem, match="SYS08: web") as raised:
         background.Background("web", tmp_path)._signal(os.getpid(), 15)
-    assert raised.value.mend.startswith("sudo ./inv down")
+    assert raised.value.fix.startswith("sudo ./inv down")
 
 
 def test_a_copy_of_the_server_is_open_whatever_the_umask(

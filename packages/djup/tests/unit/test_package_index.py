@@ -106,7 +106,7 @@ STEP = "[packages 3/6] RUN . /usr/local/share/web/package-index && pip install\n
 
 
 @pytest.mark.parametrize(
-    ("said", "mend"),
+    ("said", "fix"),
     [
         ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "PIP_CERT"),
         ("invalid peer certificate: UnknownIssuer", "PIP_CERT"),
@@ -118,9 +118,9 @@ STEP = "[packages 3/6] RUN . /usr/local/share/web/package-index && pip install\n
         ("dns error: failed to lookup address information", "check the network"),
     ],
 )
-def test_why_packages_could_not_be_fetched(said: str, mend: str) -> None:
+def test_why_packages_could_not_be_fetched(said: str, fix: str) -> None:
     problem = images.cause_of_step({}, STEP + said, "log")
-    assert problem and problem.code == "IMG08" and mend in problem.mend
+    assert problem and problem.code == "IMG08" and fix in problem.fix
 
 
 def test_a_step_that_failed_for_itself() -> None:

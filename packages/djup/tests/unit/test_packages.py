@@ -57,7 +57,7 @@ def test_an_interpreter_that_has_gone(venv: Path, installed: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "reason", "mend"),
+    ("said", "reason", "fix"),
     [
         ("downloading\nERROR: no such thing\nhint: try", "ERROR: no such thing", "correct what it"),
         ("ERROR: no hash of these:\n    lib @ git+x", "these: lib @ git+x", "correct what it"),
@@ -68,9 +68,9 @@ def test_an_interpreter_that_has_gone(venv: Path, installed: list[str]) -> None:
         ("Caused by: dns error: failed to lookup address", "dns error", "check the network"),
     ],
 )
-def test_the_reason_of_a_failed_installation(said: str, reason: str, mend: str) -> None:
+def test_the_reason_of_a_failed_installation(said: str, reason: str, fix: str) -> None:
     failed = packages.InstallFailed("requirements/x.txt", said)
-    assert reason in str(failed) and mend in failed.mend and failed.evidence == said
+    assert reason in str(failed) and fix in failed.fix and failed.evidence == said
 
 
 def test_a_reason_holds_no_token() -> None:

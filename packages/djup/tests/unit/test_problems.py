@@ -137,11 +137,11 @@ def test_a_problem_reads_as_the_page_has_it() -> None:
         "  |",
         "  | two",
         "error DB10: the database refuses: no {user} here",
-        "  to mend it: correct what it names, then type: inv up",
-        "  about it: docs/problems.md#db10",
+        "  fix: correct what it names, then type: inv up",
+        "  docs: docs/problems.md#db10",
     ]
     other = problem("DB10.remote", reason="so", fix="do this")
-    assert (other.code, other.what, other.mend) == ("DB10", "the database refuses: so", "do this")
+    assert (other.code, other.what, other.fix) == ("DB10", "the database refuses: so", "do this")
     log = problem("WEB10", service="web", container="x", code=1).log
     assert log == "docker inspect --format '{{json .State.Health.Log}}' x"
 
@@ -156,7 +156,7 @@ def test_without_the_page_the_facts_are_told(
     finally:
         problems.sections.cache_clear()
     assert "error DB02: docs/problems.md" in str(found) and "(user shop)" in found.what
-    assert found.mend.startswith("git checkout -- docs/problems.md")
+    assert found.fix.startswith("git checkout -- docs/problems.md")
 
 
 def test_the_page_is_not_read_before_something_fails() -> None:

@@ -66,6 +66,6 @@ def test_an_image_that_was_pruned_is_had_again() -> None:
     found = release()
     assert toolbox._no_tools("no space left", found.image, found).code == "DEP21"
     ours = toolbox._no_tools(f"No such image: {found.image}", found.image, found)
-    assert ours.code == "DEP45" and "from commit abc: inv deploy" in ours.mend
+    assert ours.code == "DEP45" and "from commit abc: inv deploy" in ours.fix
     theirs = toolbox._no_tools("No such image: postgres:18", "postgres:18", found)
-    assert theirs.code == "DEP45" and theirs.mend.startswith("docker pull postgres:18;")
+    assert theirs.code == "DEP45" and theirs.fix.startswith("docker pull postgres:18;")

@@ -101,7 +101,7 @@ def test_a_submodule_that_is_not_checked_out(
     assert "theme" not in problem.what, "the image has no use for it"
     run(clone, "submodule", "--quiet", "update", "--init")
     assert tree.absent() == ["project/libs/deep"]
-    run(clone, *problem.mend.partition(",")[0].split()[1:])  # as it is advised
+    run(clone, *problem.fix.partition(",")[0].split()[1:])  # as it is advised
     assert codes() == []
 
 
@@ -161,9 +161,9 @@ def test_a_repository_of_another_user(
     problem = refused()
     command = f"git config --global --add safe.directory {here}"
     assert problem.code == "ENV17" and "dubious ownership" in problem.what
-    assert problem.mend.startswith(f"{command}  (")
+    assert problem.fix.startswith(f"{command}  (")
     [finding] = environment._git()
-    assert finding.problem and finding.problem.mend == problem.mend
+    assert finding.problem and finding.problem.fix == problem.fix
     assert snapshots.branch() == "snapshot"
     said = capsys.readouterr().err
     assert "dubious ownership" in said and command in said and "--name" in said

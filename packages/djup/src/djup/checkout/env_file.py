@@ -24,7 +24,7 @@ def read(path: Path) -> str:
     except OSError as error:
         found = ownership.of(error)
         reason = found.what.rstrip(".") if found.code == "SYS06" else error.strerror or str(error)
-        raise problem("ENV01", name=path.name, reason=reason, fix=found.mend) from error
+        raise problem("ENV01", name=path.name, reason=reason, fix=found.fix) from error
 
 
 def write_values(values: Mapping[str, str]) -> None:

@@ -46,7 +46,7 @@ class Command(Task[Callable[..., None]]):
             raise _end_with(caught) from caught
         except InstallFailed as failed:
             raise _end_with(
-                problem("PKG01", failed.evidence, what=failed.what, fix=failed.mend)
+                problem("PKG01", failed.evidence, what=failed.what, fix=failed.fix)
             ) from failed
         except BrokenPipeError:
             raise  # is no problem: see djup.cli.entry

@@ -17,7 +17,7 @@ SQLITE = {
 
 
 def run(fix: bool) -> None:
-    """Run every linter, then say what they found; `fix` lets ruff mend what it can."""
+    """Run every linter, then say what they found; `fix` lets ruff fix what it can."""
     packages.ensure("lint")
     python = ".venv/bin/python"
     ruff = [python, "-m", "ruff"]
@@ -37,5 +37,5 @@ def run(fix: bool) -> None:
     outcomes = {name: "FAILED" if code else "passed" for name, code in codes.items()}
     console.say("\n" + console.table(("LINTER", "OUTCOME"), list(outcomes.items())))
     if any(codes.values()):
-        console.say("inv lint --fix mends what can be mended by itself")
+        console.say("inv lint --fix fixes what it can")
         raise ChildFailed(1)

@@ -84,7 +84,7 @@ def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
     process.stop_if_interrupted(done.code)
     if done.code:
         said = packages.told(done.err + done.out)
-        raise problem("PKG04", said, file=f"requirements/{name}.in", fix=packages.mend_of(said))
+        raise problem("PKG04", said, file=f"requirements/{name}.in", fix=packages.fix_of(said))
     _tidy(PART / f"{name}.txt", here)
 
 

@@ -48,7 +48,7 @@ def _save(stack: Stack, with_backup: bool) -> list[Backup]:
             return [backup.make(client, "before nuke", other=other) for other in (None, *others)]
     except (Problem, OSError) as error:
         why = error if isinstance(error, Problem) else ownership.of(error)
-        raise problem("BAK16", why=why.what, fix=why.mend) from error
+        raise problem("BAK16", why=why.what, fix=why.fix) from error
 
 
 def _row(saved: Backup) -> tuple[str, str, str]:

@@ -53,7 +53,7 @@ def branch() -> str:
     found = git.ask("symbolic-ref", "--quiet", "--short", "HEAD")
     if cause := git.refusal(found):
         console.say(f"the snapshot does not get the branch's name: {cause.what}")
-        console.say(f"to fix it: {cause.mend}; or give the snapshot a --name")
+        console.say(f"fix: {cause.fix}; or give the snapshot a --name")
     return found.out.strip()[:LONGEST] or "snapshot"
 
 

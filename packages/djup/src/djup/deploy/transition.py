@@ -230,7 +230,7 @@ def _failed(done: jobs.Outcome) -> Problem:
         return problem("DEP38", sentence=sentence, end_session=ends)
     shown, applied = jobs.last_lines(done.said), APPLIED.findall(done.said)
     before = f" Applied before it: {few(applied)}." if applied else ""
-    if fix := migrations.mend_of(code, sentence):
+    if fix := migrations.fix_of(code, sentence):
         return problem("DEP14.named", shown, error=done.error, before=before, fix=fix)
     return problem("DEP14", shown, error=done.error, before=before)
 

@@ -1,4 +1,4 @@
-"""`inv doctor`: every check that applies, what each found, and the mends that lose nothing."""
+"""`inv doctor`: every check that applies, what each found, and the safe fixes."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -15,16 +15,16 @@ from djup.stack.stack import Stack
 from djup.terminal import console
 from djup.terminal.task import this_task
 
-# What runs is older than its files, and the mend of each of these brings it in step as well.
+# What runs is older than its files, and the fix of each of these brings it in step as well.
 EDITED = "RUN04"
 SAY_MORE = {"DB02", "DB03", "DB04", "DB05", "IMG05", "NET01", "WEB05"}
 Check = Callable[[Stack], list[Finding]]
 
 
 def run(fix: bool, as_json: bool) -> None:
-    """Print what is found, mended first if `fix`; `ChildFailed` if anything is wrong."""
+    """Print what is found, fixed first if `fix`; `ChildFailed` if anything is wrong."""
     found = examine()
-    if fix and _mend(found):
+    if fix and _fix_all(found):
         found = examine()
     text = console.as_typed(_as_text(found))
     console.answer(console.as_json([_record(f) for f in found]) if as_json else text)
@@ -75,7 +75,7 @@ def _findings(check: Callable[..., list[Finding]], *stack: Stack) -> list[Findin
 
 
 def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
-    """What several checks stumble over is told once, with its mend if one of them knows it."""
+    """Report what several checks found once, with its fix if one of them has one."""
     kept: dict[str, Finding] = {}
     for number, finding in enumerate(findings):
         sentence = finding.problem.what if finding.problem else f"fine {number}"
@@ -89,12 +89,12 @@ def _code(finding: Finding) -> str:
     return finding.problem.code if finding.problem else ""
 
 
-def _mend(found: Sequence[Finding]) -> bool:
-    """Run the mends that lose nothing, each named before; whether there were any."""
+def _fix_all(found: Sequence[Finding]) -> bool:
+    """Apply the safe fixes, naming each one first; return whether there were any."""
     fixable = [finding for finding in found if finding.fix]
     for finding in fixable:
         assert finding.fix
-        console.say(f"mending {_code(finding)}: {finding.fix.does}")
+        console.say(f"fixing {_code(finding)}: {finding.fix.does}")
         if not this_task.dry:
             _try(finding.fix)
     return bool(fixable)
@@ -103,7 +103,7 @@ def _mend(found: Sequence[Finding]) -> bool:
 def _try(fix: Fix) -> None:
     try:
         fix.run()
-    except Problem as problem:  # the checks that follow tell what is left
+    except Problem as problem:  # the checks that follow report what is left
         console.say(str(problem))
     except OSError as error:
         console.say(str(ownership.of(error)))
@@ -132,7 +132,7 @@ def _summary(found: Sequence[Finding]) -> str:
     if not wrong:
         return f"nothing is wrong ({len(found)} checks)"
     fixable = [_code(f) for f in wrong if f.fix]
-    by_itself = f"; inv doctor --fix mends {', '.join(fixable)}, and loses nothing"
+    by_itself = f"; inv doctor --fix fixes {', '.join(fixable)} without losing anything"
     return f"{len(wrong)} of {len(found)} checks found something{by_itself if fixable else ''}"
 
 
@@ -145,7 +145,7 @@ def _record(finding: Finding) -> dict[str, object]:
         "known": finding.known,
         "code": problem.code if problem else None,
         "problem": problem.what if problem else None,
-        "mend": problem.mend if problem else None,
+        "fix": problem.fix if problem else None,
         "evidence": problem.evidence if problem else None,
         "fixable": finding.fix is not None,
     }

@@ -8,7 +8,7 @@ from djup.problems import Problem
 
 @dataclass(frozen=True)
 class Fix:
-    """A mend that loses nothing and needs nobody's decision: what it does, and how."""
+    """A fix that loses nothing and needs no decision: what it does, and how."""
 
     does: str
     run: Callable[[], object]

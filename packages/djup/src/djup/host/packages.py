@@ -38,10 +38,10 @@ exec "$folder/inv" "$@"
 
 
 class InstallFailed(Exception):
-    """What could not be installed: `evidence` is what uv, venv or pip said, `mend` what to do."""
+    """What could not be installed: `evidence` is what uv, venv or pip said, `fix` what to do."""
 
     def __init__(self, what: str, said: str) -> None:
-        self.what, self.evidence, self.mend = what, told(said), mend_of(said)
+        self.what, self.evidence, self.fix = what, told(said), fix_of(said)
         super().__init__(_reason(self.evidence))
 
 
@@ -93,9 +93,9 @@ def told(said: str) -> str:
     return re.sub(r"//[^/@\s]+@", "//…@", "\n".join(kept[-LONGEST:]))
 
 
-def mend_of(said: str) -> str:
+def fix_of(said: str) -> str:
     """What to do about it."""
-    return next((mend for sign, mend in CAUSES.items() if re.search(sign, said)), OTHER)
+    return next((fix for sign, fix in CAUSES.items() if re.search(sign, said)), OTHER)
 
 
 def ensure(*names: str) -> None:
@@ -207,7 +207,7 @@ if __name__ == "__main__":
         from djup.terminal import console
 
         found = (
-            problem("PKG01", error.evidence, what=error.what, fix=error.mend)
+            problem("PKG01", error.evidence, what=error.what, fix=error.fix)
             if isinstance(error, InstallFailed)
             else ownership.of(error)
         )

@@ -32,30 +32,30 @@ FIELD = r"\{(\w+)\}"
 
 
 class Problem(Exception):
-    """Something that a user can mend: one sentence, and the command or edit that mends it.
+    """Something that a user can fix: one sentence, and the command or edit that fixes it.
 
     `evidence` are the few lines of a log that prove it, `log` is the command that shows all of it.
     """
 
-    def __init__(self, code: str, what: str, mend: str, evidence: str = "", log: str = "") -> None:
+    def __init__(self, code: str, what: str, fix: str, evidence: str = "", log: str = "") -> None:
         super().__init__(f"{code}: {what}")
-        self.code, self.what, self.mend = code, what, mend
+        self.code, self.what, self.fix = code, what, fix
         self.evidence, self.log = evidence, log
 
     def as_note(self) -> str:
         """For what does no harm yet."""
-        return f"note {self.code}: {self.what}\n  to mend it: {self.mend}"
+        return f"note {self.code}: {self.what}\n  fix: {self.fix}"
 
     def __str__(self) -> str:
         quoted = [f"  | {line}".rstrip() for line in self.evidence.splitlines()]
-        shown = [f"  the whole log: {self.log}"] if self.log else []
+        shown = [f"  log: {self.log}"] if self.log else []
         return "\n".join(
             (
                 *quoted,
                 f"error {self.code}: {self.what}",
-                f"  to mend it: {self.mend}",
+                f"  fix: {self.fix}",
                 *shown,
-                f"  about it: {PAGE}#{self.code.lower()}",
+                f"  docs: {PAGE}#{self.code.lower()}",
             )
         )
 

@@ -22,7 +22,7 @@ from djup.terminal.task import this_task
 NO_SPACE = os.strerror(errno.ENOSPC)
 NO_MANIFEST = "no matching manifest"
 NO_IMAGE = ("not found", "manifest unknown", "pull access denied", "invalid reference", "denied")
-# Why packages could not be fetched, as pip and uv word it, and what mends it.
+# Why packages could not be fetched, as pip and uv word it, and how to fix it.
 OF_INDEX = {
     r"(?i)certificate.verify.failed|invalid peer certificate|UnknownIssuer": (
         "name the file with the authority's certificate as PIP_CERT in .env"
@@ -154,9 +154,9 @@ def cause_of_step(values: Mapping[str, str], step: str, log: str) -> Problem | N
     if "/system-packages" in step.partition("\n")[0]:
         return problem("IMG07", step, names=values["SYSTEM_PACKAGES"], log=log)
     if "/package-index" in step.partition("\n")[0]:
-        found = (mend for pattern, mend in OF_INDEX.items() if re.search(pattern, step))
-        if mend := next(found, ""):
-            return problem("IMG08", step, index=package_index.shown(), fix=mend, log=log)
+        found = (fix for pattern, fix in OF_INDEX.items() if re.search(pattern, step))
+        if fix := next(found, ""):
+            return problem("IMG08", step, index=package_index.shown(), fix=fix, log=log)
     return None
 
 

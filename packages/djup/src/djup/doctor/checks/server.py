@@ -22,12 +22,14 @@ def check(stack: Stack) -> list[Finding]:
     cause = accounts.misfit(stack)
     if cause:
         # Only a password can be set without asking what was meant.
-        fix = Fix("inv db.password", partial(_mend, stack)) if cause.code == "DB02" else None
+        fix = (
+            Fix("inv db.password", partial(_set_password, stack)) if cause.code == "DB02" else None
+        )
         return [Finding("database", "does not fit .env", cause, fix)]
     return [Finding("database", "lets in who .env names"), *_facts(stack)]
 
 
-def _mend(stack: Stack) -> None:
+def _set_password(stack: Stack) -> None:
     accounts.set_password(stack)
     stack.up()  # what died of it starts again
 

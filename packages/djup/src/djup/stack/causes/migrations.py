@@ -60,12 +60,12 @@ def plain(line: str) -> str:
     return re.sub(f"^{unfinished}{exception}", "", line)
 
 
-def mend_of(status: int, sentence: str) -> str:
+def fix_of(status: int, sentence: str) -> str:
     """What fixes it in production; '' where correcting the migration does."""
     found = cause(status, sentence)
     if found is None:
         return ""
-    return found.mend.replace("inv psql", "inv deploy.psql").replace(
+    return found.fix.replace("inv psql", "inv deploy.psql").replace(
         "run: inv up", "run: inv deploy"
     )
 

@@ -32,7 +32,7 @@ ALL = "SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD and SQL_DATABASE"
 
 
 def refused(settings: Settings, sentence: str) -> Problem:
-    """The problem with what mends it, as far as the sentence tells."""
+    """Return the problem with its fix, as far as the sentence tells."""
     keys, instead = _cause(settings, sentence.rstrip("."))
     where = "DATABASE_URL in .env" if settings.values["DATABASE_URL"] else ".env"
     fix = f"correct {keys} ({where}){f', or {instead}' if instead else ''}, then type: inv up"

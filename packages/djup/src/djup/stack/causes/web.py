@@ -82,7 +82,7 @@ def waits_for_an_edit(log: str) -> bool:
 def still_holds(stack: Stack, log: str, state: str, ended: float) -> Problem:
     """Why a web ended at that time (in seconds since 1970), as far as that holds now."""
     if any(path.stat().st_mtime > ended for path in _edited()):
-        return problem("RUN01", service="web")  # whether that mended it, the next start will tell
+        return problem("RUN01", service="web")  # whether that fixed it, the next start will tell
     found = of(stack, log, state)
     if found.code == "MIG05":
         return problem("RUN01", service="web")  # the next start will tell whether it is held now
@@ -92,7 +92,7 @@ def still_holds(stack: Stack, log: str, state: str, ended: float) -> Problem:
 
 
 def _edited() -> Iterator[Path]:
-    """The files whose edit may have mended a web."""
+    """The files whose edit may have fixed the web."""
     yield ROOT / ".env"
     yield from (ROOT / "requirements").glob("base.*")
     for suffix in ("py", "html"):
