@@ -15,9 +15,6 @@ from djup.stack.stack import Stack
 from djup.terminal import console
 from djup.terminal.task import this_task
 
-# What runs is older than its files, and the fix of each of these brings it in step as well.
-EDITED = "RUN04"
-SAY_MORE = {"DB02", "DB03", "DB04", "DB05", "IMG05", "NET01", "WEB05"}
 Check = Callable[[Stack], list[Finding]]
 
 
@@ -81,8 +78,8 @@ def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
         sentence = finding.problem.what if finding.problem else f"fine {number}"
         if sentence not in kept or finding.fix:
             kept[sentence] = finding
-    codes = {finding.problem.code for finding in kept.values() if finding.problem}
-    return [f for f in kept.values() if not (_code(f) == EDITED and codes & SAY_MORE)]
+    restarts = any(finding.restarts for finding in kept.values())
+    return [finding for finding in kept.values() if not (finding.edited and restarts)]
 
 
 def _code(finding: Finding) -> str:

@@ -19,6 +19,8 @@ class Finding:
     """What one check found: the `fact` in a few words, and the problem if it is one.
 
     `known` is False where there was nothing to look at, as of a service that is not started.
+    `edited` says that what runs is older than its files, `restarts` that the problem's own fix
+    starts it again, and so brings it in step as well.
     """
 
     subject: str
@@ -26,3 +28,5 @@ class Finding:
     problem: Problem | None = None
     fix: Fix | None = None
     known: bool = True
+    edited: bool = False
+    restarts: bool = False

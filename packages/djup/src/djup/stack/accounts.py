@@ -147,7 +147,7 @@ def left_behind(stack: Stack) -> Problem | None:
 
 def set_password(stack: Stack) -> None:
     """Give the database's user the password that `.env` has; nothing else changes."""
-    _fix_all(stack, "db.password", SET_PASSWORD)
+    _change(stack, "db.password", SET_PASSWORD)
     if not this_task.dry:
         console.say(f"{stack.settings.values['SQL_USER']} has the password from .env now")
 
@@ -189,7 +189,7 @@ def _finish_password(stack: Stack) -> None:
 
 def create(stack: Stack) -> None:
     """Make the user and the database that `.env` names, as far as they are not there."""
-    before = _fix_all(stack, "db.create", CREATE)
+    before = _change(stack, "db.create", CREATE)
     if not before:
         return
     user, name = (stack.settings.values[key] for key in ("SQL_USER", "SQL_DATABASE"))
@@ -205,7 +205,7 @@ def make(stack: Stack) -> None:
     _as_superuser(stack, CREATE)
 
 
-def _fix_all(stack: Stack, task: str, script: str) -> Facts | None:
+def _change(stack: Stack, task: str, script: str) -> Facts | None:
     """Run a script where it can be; the facts of before, or None under --dry."""
     _refuse_remote(stack)
     with one_at_a_time(task):

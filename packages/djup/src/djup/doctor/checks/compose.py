@@ -124,7 +124,7 @@ def _cause(stack: Stack, found: Container) -> Problem | None:
 def _image(settings: Settings, web: Container | None, image: dict[str, Any] | None) -> Finding:
     inputs = fingerprint.image_inputs(settings)
     if web and web.running and web.inputs != inputs:
-        return Finding("image", "stale", problem("IMG05"))
+        return Finding("image", "stale", problem("IMG05"), restarts=True)
     if not images.is_fresh(settings, image):
         return Finding("image", "inv up will build it", known=False)
     return Finding("image", "fresh")
@@ -135,8 +135,10 @@ def _stack(stack: Stack, services: dict[str, Container]) -> list[Finding]:
     if not all(name in services and services[name].running for name in settings.services):
         return []
     if docker_stack.is_edited(settings, services):
-        cause = _why_not_up(stack, services) or problem("RUN04")
-        return [Finding("stack", "older than its files", cause)]
+        fact, cause = "older than its files", _why_not_up(stack, services)
+        if cause:
+            return [Finding("stack", fact, cause, restarts=True)]
+        return [Finding("stack", fact, problem("RUN04"), edited=True)]
     return [Finding("stack", "as .env and the compose files say")]
 
 

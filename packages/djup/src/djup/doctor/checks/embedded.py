@@ -92,4 +92,4 @@ def _stack(running: dict[str, int | None]) -> list[Finding]:
         return []
     if fingerprint.is_current(fingerprint.embedded_inputs(), {}):
         return [Finding("stack", "as .env and the packages say")]
-    return [Finding("stack", "older than its files", problem("RUN04"))]
+    return [Finding("stack", "older than its files", problem("RUN04"), edited=True)]

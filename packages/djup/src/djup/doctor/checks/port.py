@@ -17,4 +17,4 @@ def check(settings: Settings) -> Finding:
     fix = Fix(
         f"writes WEB_PORT={free} into .env", partial(env_file.write_values, {"WEB_PORT": free})
     )
-    return Finding("port", f"{port} is taken", ports.taken(port), fix)
+    return Finding("port", f"{port} is taken", ports.taken(port), fix, restarts=True)

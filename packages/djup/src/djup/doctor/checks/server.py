@@ -25,7 +25,7 @@ def check(stack: Stack) -> list[Finding]:
         fix = (
             Fix("inv db.password", partial(_set_password, stack)) if cause.code == "DB02" else None
         )
-        return [Finding("database", "does not fit .env", cause, fix)]
+        return [Finding("database", "does not fit .env", cause, fix, restarts=True)]
     return [Finding("database", "lets in who .env names"), *_facts(stack)]
 
 

@@ -16,7 +16,8 @@ def check(stack: Stack) -> list[Finding]:
     if log is None:
         return []
     if not stack.is_served():  # whoever answers there is not this web
-        return [Finding("web", f"not at port {stack.settings.web_port}", problem("RUN04"))]
+        fact = f"not at port {stack.settings.web_port}"
+        return [Finding("web", fact, problem("RUN04"), edited=True)]
     answer = readiness.ask(stack.settings)
     return [
         _ready(stack, answer, log),
@@ -57,7 +58,7 @@ def _page(stack: Stack, answer: Readiness) -> Finding:
     if not answer.host_allowed:
         corrected = settings.allows("127.0.0.1")  # since the web started
         cause = problem("RUN04") if corrected else problem("WEB05", host="127.0.0.1")
-        return Finding("page", "answers 400", cause)
+        return Finding("page", "answers 400", cause, edited=corrected, restarts=not corrected)
     status = readiness.page_status(settings)
     if status >= 500 and answer.ready:
         log = stack.web_log() or ""

@@ -39,12 +39,12 @@ def failing_check(stack: Stack, late: Sequence[Container]) -> Problem | None:
     return check.of(web, patience=CHECK_PATIENCE)
 
 
-def of_death(stack: Stack, container: Container) -> Problem:
-    """Why the container of a service has ended, from its log."""
+def of_death(stack: Stack, container: Container, said: str = "") -> Problem:
+    """Why the container of a service has ended, from its log; `said` is what its check printed."""
     if container.service == "db":
         return db_cause.of(stack.settings, container)
     log = engine.last_lines(container, web_cause.LINES)
-    return web_cause.of(stack, log, container.status)
+    return web_cause.of(stack, log, container.status, said)
 
 
 def of_late(stack: Stack, found: Mapping[str, Container], late: Sequence[Container]) -> Problem:
@@ -52,8 +52,5 @@ def of_late(stack: Stack, found: Mapping[str, Container], late: Sequence[Contain
     if not late:  # removed meanwhile, by somebody else
         return problem("RUN01", service=next(n for n in stack.settings.services if n not in found))
     first = min(late, key=lambda container: container.service)
-    cause = of_death(stack, first)
-    if cause.code == "WEB01":
-        said = check.last_said(engine.inspect(first.name).get(first.name, {}))
-        cause.evidence = "\n".join(filter(None, (cause.evidence, said)))
-    return cause
+    said = check.last_said(engine.inspect(first.name).get(first.name, {}))
+    return of_death(stack, first, said)

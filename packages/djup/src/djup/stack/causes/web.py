@@ -35,8 +35,9 @@ LINES = 200
 SHOWN = 12
 
 
-def of(stack: Stack, log: str, state: str) -> Problem:
-    """The problem that the last run in `log` ended with; `state` words how the web is."""
+def of(stack: Stack, log: str, state: str, said: str = "") -> Problem:
+    """The problem that the last run in `log` ended with; `state` words how the web is, `said` is
+    what else it has said, for where the log names no cause."""
     status, lines = _last_run(log)
     sentence = lines[-1] if lines else "it gave no reason"
     if status == NO_DATABASE:
@@ -52,7 +53,8 @@ def of(stack: Stack, log: str, state: str) -> Problem:
     if status == NOT_MIGRATED:
         return problem("MIG02.web", _traceback(lines), sentence=sentence)
     by_name = _of_exception(lines) if status else None
-    return by_name or problem("WEB01", "\n".join(lines[-SHOWN:]), state=state)
+    evidence = [*lines[-SHOWN:], *([said] if said else [])]
+    return by_name or problem("WEB01", "\n".join(evidence), state=state)
 
 
 def migrate(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> None:
@@ -83,12 +85,12 @@ def still_holds(stack: Stack, log: str, state: str, ended: float) -> Problem:
     """Why a web ended at that time (in seconds since 1970), as far as that holds now."""
     if any(path.stat().st_mtime > ended for path in _edited()):
         return problem("RUN01", service="web")  # whether that fixed it, the next start will tell
-    found = of(stack, log, state)
-    if found.code == "MIG05":
+    status, _ = _last_run(log)
+    if status == migrations.LOCKED:
         return problem("RUN01", service="web")  # the next start will tell whether it is held now
-    if found.code == "DB10" and stack.settings.has_own_database:
-        return problem("RUN01", service="web")  # the database was asked now, and lets it in
-    return found
+    if status == NO_DATABASE and stack.settings.has_own_database:  # which is asked now
+        return _misfit(stack) or problem("RUN01", service="web")
+    return of(stack, log, state)
 
 
 def _edited() -> Iterator[Path]:
