@@ -226,6 +226,18 @@ def test_a_service_that_dies(toolkit: Toolkit, service: str) -> None:
     assert "not the one that failed" not in done.err
 
 
+def test_a_fresh_clone_for_another_port_and_runtime(fresh: Toolkit) -> None:
+    """Its `.env` is right at once: nothing switches, and nothing moves."""
+    done = fresh.inv("--dry", "up", "--runtime", "docker", "--port", str(fresh.port))
+    assert ".env would be made" in done.err and "would have" not in done.err
+    with socket.create_server(("127.0.0.1", fresh.port)):
+        refused = fresh.inv("up", "--runtime", "docker", "--port", str(fresh.port))
+    assert "error NET01" in refused.err
+    said = [line for line in refused.err.splitlines() if ".env" in line]
+    assert f"runtime docker, port {fresh.port}" in said[0] and "the page moves" not in refused.err
+    assert f"\nWEB_PORT={fresh.port}\n" in (fresh.root / ".env").read_text()
+
+
 def test_a_busy_port(toolkit: Toolkit) -> None:
     toolkit.answers({"words": ["ps"]})
     with socket.create_server(("127.0.0.1", toolkit.port)):

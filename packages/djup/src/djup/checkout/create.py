@@ -20,15 +20,15 @@ LETTERS = string.ascii_letters + string.digits
 FIRST_PORT = 8000  # where `.env.example` names none
 
 
-def make(runtime: str = "") -> str:
+def make(runtime: str = "", port: str = "") -> str:
     """Write `.env` (0600) and return its text; under --dry the text alone.
 
-    Without a `runtime` it is docker if an engine answers. One that is there, but closed to us, is a
-    problem: the choice is the user's.
+    Without a `port` it is the first that is free. Without a `runtime` it is docker if an engine
+    answers. One that is there, but closed to us, is a problem: the choice is the user's.
     """
     chosen = runtime or _runtime_of_this_machine()
     example = env_file.EXAMPLE.read_text(encoding="utf-8")
-    text = _fill(example, _own_values(chosen, _first_port(example)))
+    text = _fill(example, _own_values(chosen, port or _free_port(example)))
     if this_task.dry:
         console.say(".env would be made from .env.example")
         return text
@@ -54,19 +54,19 @@ def project_name(root: Path | None = None) -> str:
     return f"{folder}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:6]}"
 
 
-def _first_port(example: str) -> int:
-    """From which port on a free one is looked for: a team has its own range in `.env.example`."""
+def _free_port(example: str) -> str:
+    """The first from that of `.env.example` on, where a team may have a range of its own."""
     found = re.search(r"(?m)^WEB_PORT=([0-9]{1,5})\s*$", example)
-    return int(found[1]) if found else FIRST_PORT
+    return str(ports.free_port(int(found[1]) if found else FIRST_PORT))
 
 
-def _own_values(runtime: str, first_port: int) -> dict[str, str]:
+def _own_values(runtime: str, port: str) -> dict[str, str]:
     owner = ROOT.stat()
     return {
         "RUNTIME": runtime,
         "COMPOSE_PROJECT_NAME": project_name(),
         "CHECKOUT": dotenv.quoted(str(ROOT)),
-        "WEB_PORT": str(ports.free_port(first_port)),
+        "WEB_PORT": port,
         "SECRET_KEY": random_word(64),
         "SQL_PASSWORD": random_word(32),
         "APP_UID": str(owner.st_uid),

@@ -22,13 +22,13 @@ def load() -> Settings:
     return settings
 
 
-def load_any(runtime: str = "") -> Settings:
-    """The same, whosoever it is; made for this `runtime` where it is not there."""
+def load_any(runtime: str = "", port: str = "") -> Settings:
+    """The same, whosoever it is; where it is not there, made for this `runtime` and `port`."""
     ownership.refuse_closed()
     if runtime:
         check_runtime(runtime)
     there = env_file.ENV.exists()
-    return settings_from(env_file.read(env_file.ENV) if there else create.make(runtime))
+    return settings_from(env_file.read(env_file.ENV) if there else create.make(runtime, port))
 
 
 def original(settings: Settings) -> Path | None:

@@ -10,10 +10,12 @@ def run(runtime: str, port: str) -> None:
     """Bring the stack up, on another runtime or at another port if one is given; print its URL."""
     locks.finish()
     copied.end_forgotten()
-    settings = copied.settle(env.load_any(runtime))
+    if port:
+        options.port(port)
+    settings = copied.settle(env.load_any(runtime, port))
     copied.tell_of_slips(settings)
     if port:
-        settings = copied.move_to_port(settings, options.port(port))
+        settings = copied.move_to_port(settings, port)
     if runtime:
         settings = switch.switch(settings, runtime)
     requirements.tell_of_unlocked()
