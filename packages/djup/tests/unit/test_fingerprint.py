@@ -28,7 +28,8 @@ def settings(root: Path) -> Settings:
 
 def hashes(root: Path) -> tuple[str, str]:
     found = settings(root)
-    return fingerprint.image_inputs(found), fingerprint.stack_inputs(found)
+    image = fingerprint.image_inputs(found)
+    return image, fingerprint.stack_inputs(found, image)
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,14 @@ def image_inputs(settings: Settings) -> str:
     return _hash(_files(IMAGE_FILES), *values)
 
 
-def stack_inputs(settings: Settings) -> str:
+def stack_inputs(settings: Settings, image: str) -> str:
     """A hash of all that the containers are made from: `.env` without what is production's, compose
     files, image."""
     env = settings.child_environment()
     missing = {key: env[key] for key in settings.values if key not in settings.own}
     defaults = web_env.without_production(missing)
     composed = settings.values["COMPOSE_FILE"].split(settings.values["COMPOSE_PATH_SEPARATOR"])
-    return _hash(_files(composed), web_env.text(), json.dumps(defaults), image_inputs(settings))
+    return _hash(_files(composed), web_env.text(), json.dumps(defaults), image)
 
 
 def embedded_inputs() -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 from djup.checkout.create import project_name
 from djup.host import process
 from djup.host.background import Account, Background, identity, owner
+from djup.postgres import libpq
 from djup.problems import Problem, problem
 
 ACCOUNT = "nobody"
@@ -140,10 +141,14 @@ def check_folder(server: Server) -> None:
 def superuser(server: Server, script: str, environment: Mapping[str, str]) -> process.Result:
     """Run a psql script past every password, captured."""
     argv = [str(server.binaries / "psql"), "--no-psqlrc", "--quiet", "--no-align", "--tuples-only"]
-    whom = {"PGHOST": str(server.socket), "PGPORT": PORT, "PGUSER": SUPERUSER}
-    variables = {**environment, **whom, "PGDATABASE": "postgres"}
-    variables["PGPASSWORD"] = environment["SQL_PASSWORD"]  # for a script that becomes the user
-    return process.run([*argv, "-v", "ON_ERROR_STOP=1"], env=variables, stdin=script)
+    way = libpq.variables(
+        host=str(server.socket),
+        port=PORT,
+        user=SUPERUSER,
+        database="postgres",
+        password=environment["SQL_PASSWORD"],  # for a script that becomes the user
+    )
+    return process.run([*argv, "-v", "ON_ERROR_STOP=1"], env={**environment, **way}, stdin=script)
 
 
 def logs_in(server: Server, environment: Mapping[str, str]) -> bool:
@@ -164,13 +169,13 @@ def throwaway() -> Iterator[dict[str, str]]:
     who = account()
     home = Path(tempfile.mkdtemp(prefix="throwaway-"))
     background = Background("server", home)
-    environment = {
-        "PGHOST": str(home / "socket"),
-        "PGPORT": PORT,
-        "PGUSER": SUPERUSER,
-        "PGPASSWORD": "none is asked for",
-        "PGDATABASE": "postgres",
-    }
+    environment = libpq.variables(
+        host=str(home / "socket"),
+        port=PORT,
+        user=SUPERUSER,
+        password="none is asked for",
+        database="postgres",
+    )
     try:
         _give(home, who)
         folder = binaries(who)
@@ -297,7 +302,7 @@ def _serves(pid: int, data: Path, who: Account | None) -> bool:
 
 
 def _answers(server: Server) -> bool:
-    where = {"PGHOST": str(server.socket), "PGPORT": PORT}
+    where = libpq.variables(host=str(server.socket), port=PORT)
     argv = [str(server.binaries / "pg_isready"), "--quiet", "--dbname=postgres"]
     return not subprocess.run(argv, env=clean_environment() | where).returncode
 

@@ -14,10 +14,10 @@ from djup.docker import engine
 from djup.docker.engine import Container
 from djup.host import process
 from djup.host.process import ChildFailed
-from djup.postgres import local_server
+from djup.postgres import libpq, local_server
 from djup.postgres.client import Client
 from djup.problems import Problem, problem
-from djup.settings.settings import SYSTEM, Settings
+from djup.settings.settings import Settings
 from djup.terminal.task import this_task
 
 CA = "/tmp/ca.pem"  # in the container
@@ -29,19 +29,16 @@ DOCKER_FAILED = 125  # what `docker run` ends with where it could not run anythi
 
 def variables(settings: Settings, ca: str = "") -> dict[str, str]:
     """libpq's, with the password; `ca` is where the certificates are, if not where they were."""
-    values = settings.values
-    found = {
-        "PGHOST": values["SQL_HOST"],
-        "PGPORT": values["SQL_PORT"],
-        "PGUSER": values["SQL_USER"],
-        "PGPASSWORD": values["SQL_PASSWORD"],
-        "PGDATABASE": values["SQL_DATABASE"],
-    }
-    if values["SQL_SSLMODE"]:
-        found["PGSSLMODE"] = values["SQL_SSLMODE"]
-    if values["SQL_SSLROOTCERT"]:
-        found["PGSSLROOTCERT"] = (ca or str(settings.ca_file)) if settings.ca_file else SYSTEM
-    return found
+    values, root = settings.values, settings.values["SQL_SSLROOTCERT"]
+    return libpq.variables(
+        host=values["SQL_HOST"],
+        port=values["SQL_PORT"],
+        user=values["SQL_USER"],
+        password=values["SQL_PASSWORD"],
+        database=values["SQL_DATABASE"],
+        sslmode=values["SQL_SSLMODE"],
+        root_certificate=(ca or str(settings.ca_file)) if settings.ca_file else root,
+    )
 
 
 def missing_certificates(settings: Settings) -> Problem | None:

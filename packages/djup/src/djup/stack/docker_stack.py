@@ -14,7 +14,7 @@ from djup.host import process
 from djup.host.checkout_lock import one_at_a_time
 from djup.host.process import ChildFailed, Result
 from djup.host.volumes import Volume
-from djup.postgres import remote
+from djup.postgres import libpq, remote
 from djup.postgres.client import Client
 from djup.problems import problem
 from djup.settings.settings import Settings
@@ -96,8 +96,7 @@ class DockerStack:
         if not self.settings.has_own_database:
             remote.psql(self.settings, arguments)
             return
-        values = self.settings.values
-        whom = [f"PGUSER={values['SQL_USER']}", f"PGDATABASE={values['SQL_DATABASE']}"]
+        whom = _whom(self.settings)
         process.attach_or_fail(
             compose.inside(compose.running(self.settings, "db"), ["psql", *arguments], whom)
         )
@@ -142,16 +141,12 @@ class DockerStack:
 
     def logs_in(self) -> bool:
         """Whether the database lets in who `.env` names, with the password from there."""
-        values = self.settings.values
-        whom = [
-            f"PGUSER={values['SQL_USER']}",
-            f"PGDATABASE={values['SQL_DATABASE']}",
-            "PGPASSWORD",
-        ]
+        password = libpq.variables(password=self.settings.values["SQL_PASSWORD"])
+        whom = [*_whom(self.settings), *password]
         argv = compose.inside(
             compose.running(self.settings, "db"), ["sh", "-c", LOG_IN], whom, terminal=[]
         )
-        return not process.run(argv, env=os.environ | {"PGPASSWORD": values["SQL_PASSWORD"]}).code
+        return not process.run(argv, env=os.environ | password).code
 
     def logs(self, service: str, follow: bool, lines: str) -> None:
         """The services' own output, the last `lines` of each."""
@@ -239,13 +234,20 @@ def _ask(settings: Settings, script: str, variables: Sequence[str] = ()) -> Resu
     return process.run(argv, env=os.environ | values, stdin=script)
 
 
+def _whom(settings: Settings) -> list[str]:
+    """Of the project's own user, the variables that may stand in argv."""
+    values = settings.values
+    found = libpq.variables(user=values["SQL_USER"], database=values["SQL_DATABASE"])
+    return [f"{name}={value}" for name, value in found.items()]
+
+
 def _client(settings: Settings, container: str) -> Client:
     values = settings.values
-    variables = {
-        "PGUSER": values["SQL_USER"],
-        "PGDATABASE": values["SQL_DATABASE"],
-        "PGAPPNAME": f"inv {settings.project}",  # for a later task to know
-    }
+    variables = libpq.variables(
+        user=values["SQL_USER"],
+        database=values["SQL_DATABASE"],
+        program=f"inv {settings.project}",  # for a later task to know
+    )
     return Client(
         settings.project, container, "", variables, data=data_volume.DATA, compression="zstd:2"
     )
@@ -254,7 +256,7 @@ def _client(settings: Settings, container: str) -> Client:
 def is_edited(settings: Settings, found: Mapping[str, Container]) -> bool:
     """Whether the whole stack runs, but not as its files say now."""
     running = {name: c.config for name, c in found.items() if c.running}
-    inputs = fingerprint.stack_inputs(settings)
+    inputs = fingerprint.stack_inputs(settings, fingerprint.image_inputs(settings))
     return set(running) == set(settings.services) and not fingerprint.is_current(inputs, running)
 
 

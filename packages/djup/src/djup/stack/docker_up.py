@@ -39,8 +39,9 @@ WHOLE_ON_STDERR = f"{migrations.LOG_KEY}={migrations.ON_STDERR}"
 def up(stack: Stack) -> None:
     """Build what is stale, start what does not run, wait until all is healthy and migrated."""
     found = _after_removals(stack.settings)
-    inputs = fingerprint.stack_inputs(stack.settings)
-    if not _is_up(stack.settings, found, inputs):
+    image = fingerprint.image_inputs(stack.settings)
+    inputs = fingerprint.stack_inputs(stack.settings, image)
+    if not _is_up(stack.settings, found, inputs, image):
         _start(stack, found, inputs)
     if not this_task.dry:
         _migrate(stack)
@@ -94,14 +95,14 @@ def _after_removals(settings: Settings) -> list[Container]:
         time.sleep(POLL_SECONDS)
 
 
-def _is_up(settings: Settings, found: Sequence[Container], inputs: str) -> bool:
+def _is_up(settings: Settings, found: Sequence[Container], inputs: str, image: str) -> bool:
     running = {c.service: c for c in found if c.running}
     if set(running) != set(settings.services):
         return False
     web = running["web"]
     return (
         fingerprint.is_current(inputs, {c.service: c.config for c in running.values()})
-        and web.inputs == fingerprint.image_inputs(settings)
+        and web.inputs == image
         and web.image == images.web_image(settings)
     )
 

@@ -9,7 +9,7 @@ from djup.checkout.create import project_name
 from djup.host import packages
 from djup.host.background import Background
 from djup.host.checkout_lock import STATE
-from djup.postgres import local_server, remote
+from djup.postgres import libpq, local_server, remote
 from djup.postgres.local_server import Server
 from djup.problems import problem
 from djup.settings.settings import Settings
@@ -65,13 +65,13 @@ def connection_of(settings: Settings) -> dict[str, str]:
     if not settings.has_own_database:
         return remote.variables(settings)
     values = settings.values
-    return {
-        "PGHOST": _host(settings),
-        "PGPORT": local_server.PORT,
-        "PGUSER": values["SQL_USER"],
-        "PGPASSWORD": values["SQL_PASSWORD"],
-        "PGDATABASE": values["SQL_DATABASE"],
-    }
+    return libpq.variables(
+        host=_host(settings),
+        port=local_server.PORT,
+        user=values["SQL_USER"],
+        password=values["SQL_PASSWORD"],
+        database=values["SQL_DATABASE"],
+    )
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

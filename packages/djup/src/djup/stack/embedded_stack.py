@@ -14,7 +14,7 @@ from djup.host import packages, process
 from djup.host.checkout_lock import one_at_a_time
 from djup.host.process import Result
 from djup.host.volumes import Volume
-from djup.postgres import local_server, remote
+from djup.postgres import libpq, local_server, remote
 from djup.postgres.client import Client
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
@@ -138,8 +138,9 @@ class EmbeddedStack:
         try:
             server = server_of(self.settings)
             folder, data = str(server.binaries), str(server.home)
-            variables = connection_of(self.settings) | {"PGAPPNAME": f"inv {self.settings.project}"}
-            yield Client(self.settings.project, "", folder, variables, data, compression="gzip:1")
+            project = self.settings.project
+            variables = connection_of(self.settings) | libpq.variables(program=f"inv {project}")
+            yield Client(project, "", folder, variables, data, compression="gzip:1")
         finally:
             if not running:
                 local_server.stop(DB)

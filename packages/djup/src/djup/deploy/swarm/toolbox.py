@@ -18,6 +18,7 @@ from djup.deploy.swarm import jobs
 from djup.deploy.swarm.swarm import Swarm
 from djup.docker import engine
 from djup.host import process
+from djup.postgres import libpq
 from djup.postgres.client import Client
 from djup.problems import Problem, problem
 from djup.settings.settings import SYSTEM
@@ -60,7 +61,7 @@ def client(release: Release, swarm: Swarm) -> Iterator[Client]:
         secret = run(container, ["cat", PASSWORD])
         if secret.code and not this_task.dry:
             raise problem("DEP24", command="docker exec", reason=secret.err.strip())
-        variables = libpq(release) | {"PGPASSWORD": secret.out}
+        variables = way_to_database(release) | libpq.variables(password=secret.out)
         found = Client(release.stack, container, "", variables, data="", compression="zstd:2")
         reach.refuse_hidden_by(release, _wait_until_let_in(found))
         yield found if this_task.dry else found.of_its_version()
@@ -77,22 +78,20 @@ def _wait_until_let_in(client: Client) -> str:
     return ""
 
 
-def libpq(release: Release) -> dict[str, str]:
+def way_to_database(release: Release) -> dict[str, str]:
     """libpq's variables, without the password."""
     values = release.values
-    found = {
-        "PGHOST": values["DATABASE_HOST"],
-        "PGPORT": values["DATABASE_PORT"],
-        "PGUSER": values["SQL_USER"],
-        "PGDATABASE": values["SQL_DATABASE"],
-        "PGAPPNAME": f"inv {release.stack}",
-        "PGCONNECT_TIMEOUT": "10",
-    }
-    if values["DATABASE_SSLMODE"]:
-        found["PGSSLMODE"] = values["DATABASE_SSLMODE"]
-    if root := values["DATABASE_SSLROOTCERT"]:
-        found["PGSSLROOTCERT"] = root if root == SYSTEM else CA
-    return found
+    root = values["DATABASE_SSLROOTCERT"]
+    return libpq.variables(
+        host=values["DATABASE_HOST"],
+        port=values["DATABASE_PORT"],
+        user=values["SQL_USER"],
+        database=values["SQL_DATABASE"],
+        program=f"inv {release.stack}",
+        connect_timeout="10",
+        sslmode=values["DATABASE_SSLMODE"],
+        root_certificate=root if root in ("", SYSTEM) else CA,
+    )
 
 
 def run(container: str, argv: Sequence[str]) -> process.Result:
