@@ -20,6 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[4]
 """The checkout: the folder that holds tasks.py."""
+PROJECT = ROOT / "project"
+REQUIREMENTS = ROOT / "requirements"
 
 
 def is_checkout(folder: Path) -> bool:

@@ -16,13 +16,13 @@ from checkout import SOURCE
 from djup import ROOT
 from djup.host import process
 from djup.host.process import ChildFailed
-from djup.terminal.task import Task, task, this_task
+from djup.terminal.task import RunningTask, task, this_task
 
 FOLDER = ROOT / SOURCE  # where `python -c` finds djup
 
 
 @pytest.fixture(autouse=True)
-def called() -> Iterator[Task]:
+def called() -> Iterator[RunningTask]:
     """How the task was called; the test may change it."""
     with task("up", dry=False, echo=False):
         yield this_task
@@ -93,7 +93,9 @@ def test_attach_shows_the_command_as_one_would_type_it(capfd: pytest.CaptureFixt
     assert err == "echo 'a b' 'it'\"'\"'s' '$x'\n"
 
 
-def test_run_is_shown_with_echo_only(capfd: pytest.CaptureFixture[str], called: Task) -> None:
+def test_run_is_shown_with_echo_only(
+    capfd: pytest.CaptureFixture[str], called: RunningTask
+) -> None:
     process.run(["echo", "one"])
     called.echo = True
     process.run(["echo", "two"])
@@ -107,7 +109,7 @@ def test_progress_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_dry_shows_and_runs_nothing_but_questions(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], called: Task
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], called: RunningTask
 ) -> None:
     called.dry = True
     assert process.attach(["touch", str(tmp_path / "file")]) == 0

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from djup import ROOT
+from djup import REQUIREMENTS, ROOT
 from djup.code import unhashable
 from djup.host import package_index, packages, process
 from djup.host.checkout_lock import STATE, one_at_a_time
@@ -13,7 +13,6 @@ from djup.terminal.task import this_task
 
 # The lowest version that the launcher accepts; each lock holds for it and all later ones.
 PYTHON_VERSION = "3.11"
-FOLDER = ROOT / "requirements"
 PART = STATE / "locks.part"  # while they are compiled
 DONE = STATE / "locks"  # all compiled, and not all in place
 
@@ -25,7 +24,7 @@ def compile_all(upgrade: bool) -> None:
     project's own packages come first.
     """
     packages.ensure("build")
-    for path in sorted(FOLDER.glob("*.in")):
+    for path in sorted(REQUIREMENTS.glob("*.in")):
         unhashable.refuse(path)
     with one_at_a_time("lock"):
         finish()
@@ -52,7 +51,7 @@ def finish() -> None:
     if this_task.dry or not DONE.exists():
         return
     for lock in DONE.iterdir():
-        lock.replace(FOLDER / lock.name)
+        lock.replace(REQUIREMENTS / lock.name)
     DONE.rmdir()
 
 
@@ -62,12 +61,12 @@ def _begin() -> None:
     shutil.rmtree(PART, ignore_errors=True)
     PART.mkdir()
     for name in _names():  # uv keeps the versions that it finds there
-        if (lock := FOLDER / f"{name}.txt").exists():
+        if (lock := REQUIREMENTS / f"{name}.txt").exists():
             shutil.copy2(lock, PART)
 
 
 def _names() -> list[str]:
-    return sorted(path.stem for path in FOLDER.glob("*.in"))
+    return sorted(path.stem for path in REQUIREMENTS.glob("*.in"))
 
 
 def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
@@ -96,4 +95,4 @@ def _tidy(lock: Path, here: str) -> None:
     lock.write_text(text, encoding="utf-8")
     unhashable.refuse_locked(lock)
     if os.geteuid() == 0:
-        os.chown(lock, FOLDER.stat().st_uid, FOLDER.stat().st_gid)
+        os.chown(lock, REQUIREMENTS.stat().st_uid, REQUIREMENTS.stat().st_gid)

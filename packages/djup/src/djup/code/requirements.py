@@ -4,10 +4,9 @@ import re
 from itertools import zip_longest
 from pathlib import Path
 
-from djup import ROOT
+from djup import REQUIREMENTS
 from djup.terminal import console
 
-FOLDER = ROOT / "requirements"
 # A package that an .in file names, and the versions that it asks for: no option, URL or comment.
 # One with a marker may rightly be missing in the lock, if no Python or system has a need of it.
 NAMED = re.compile(
@@ -32,7 +31,7 @@ def unlocked(file: Path) -> list[str]:
 
 def tell_of_unlocked() -> None:
     """Say what the environment of the web will not have, though base.in asks for it."""
-    if absent := unlocked(FOLDER / "base.in"):
+    if absent := unlocked(REQUIREMENTS / "base.in"):
         names = ", ".join(absent)
         console.say(f"requirements/base.in asks for {names}, which base.txt lacks: run inv lock")
 

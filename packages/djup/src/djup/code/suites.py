@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from djup import ROOT
+from djup import PROJECT
 from djup.docker import engine
 from djup.host import packages, process
 from djup.host.packages import InstallFailed
@@ -16,7 +16,6 @@ from djup.terminal import console
 from djup.terminal.task import this_task
 
 PYTHON = ".venv/bin/python"
-PROJECT = ROOT / "project"
 
 
 def attach(argv: Sequence[str], arguments: Sequence[str]) -> int:

@@ -77,7 +77,7 @@ def words(held: Contents) -> str:
 
 
 @dataclass(frozen=True)
-class Dump:
+class WrittenDump:
     """What was written: how many bytes, their SHA-256, and what was in the database."""
 
     size: int
@@ -98,7 +98,7 @@ class Sink:
         self.size += len(piece)
 
 
-def _write(client: Client, database: str, part: Path) -> Dump:
+def _write(client: Client, database: str, part: Path) -> WrittenDump:
     """The dump as a part, on disk for good, and the contents at the same moment."""
     part.touch(0o600)
     with client.session(database) as session, part.open("wb") as file:
@@ -115,7 +115,7 @@ def _write(client: Client, database: str, part: Path) -> Dump:
         file.flush()
         os.fsync(file.fileno())
     _read_back(client, part)
-    return Dump(sink.size, sink.sha256.hexdigest(), held)
+    return WrittenDump(sink.size, sink.sha256.hexdigest(), held)
 
 
 def _arguments(client: Client, snapshot: str) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ def _read_back(client: Client, part: Path) -> None:
         raise problem("BAK06", reason=last_error(done.err))
 
 
-def _keep(project: str, part: Path, path: Path, dump: Dump, **facts: Any) -> Backup:
+def _keep(project: str, part: Path, path: Path, dump: WrittenDump, **facts: Any) -> Backup:
     """The manifest first, then the rename: what is named .dump is whole."""
     backup = Backup(
         dump=path,

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from djup import ROOT
+from djup.host.process import PIECE
 from djup.host.volumes import age
 from djup.postgres.contents import Contents
 from djup.problems import problem
 from djup.terminal import console
 
 FOLDER = ROOT / "backups"
-PIECE = 1 << 20
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from typing import IO, Any
 
 from djup.data.dump_scan import Scan
 from djup.host import packages
+from djup.host.process import PIECE
 from djup.postgres.client import Feed
 from djup.problems import problem
 
-PIECE = 1 << 20
 TAR_END = 1024  # bytes of zeros
 GZIP, ZSTD, CUSTOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PGDMP"
 

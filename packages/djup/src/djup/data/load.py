@@ -13,7 +13,7 @@ from typing import IO
 from djup.data import backups
 from djup.data.dump_file import Dump, recognise, scan
 from djup.data.dump_scan import Range, Scan, without
-from djup.host.process import Result
+from djup.host.process import PIECE, Result
 from djup.postgres import roles
 from djup.postgres.client import SCRIPT, Client, Feed, last_error, named
 from djup.problems import problem
@@ -168,7 +168,7 @@ def _plain(client: Client, dump: Dump, part: str) -> None:
     def write(stdin: IO[bytes]) -> None:
         nonlocal sent
         with dump.opened() as file:
-            while piece := file.read(backups.PIECE):
+            while piece := file.read(PIECE):
                 stdin.write(without(piece, sent, cuts))
                 sent += len(piece)
 

@@ -48,7 +48,7 @@ SQL = ("--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse
 
 
 @dataclass(frozen=True)
-class Plan:
+class Upgrade:
     """From which cluster and image to which; `left` are those that killed upgrades have left."""
 
     old: Cluster
@@ -63,7 +63,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ServerFacts:
     """What the old server holds: the role that made it, as SQL spells it; the size in bytes; the
     databases; those that let nobody in."""
 
@@ -131,7 +131,7 @@ def _finish(settings: Settings, yes: bool) -> None:
 # What is to be done
 
 
-def _plan(settings: Settings, to: str) -> Plan | None:
+def _plan(settings: Settings, to: str) -> Upgrade | None:
     """What to do; None, and a sentence, where there is nothing."""
     held = volume_clusters.survey(settings)
     found = held.active.version
@@ -151,7 +151,7 @@ def _plan(settings: Settings, to: str) -> Plan | None:
         console.say(f"a newer one, once there is its image: {newer}")
         return None
     left = [one.name for one in held.others if not one.finished]
-    plan = Plan(old, image, major, held.free_name(major), left)
+    plan = Upgrade(old, image, major, held.free_name(major), left)
     console.say(f"{'would upgrade' if this_task.dry else 'upgrading'} {plan.words}")
     return plan
 
@@ -216,7 +216,7 @@ def _system(image: str) -> str:
 # Doing it
 
 
-def _upgrade(settings: Settings, plan: Plan) -> Settings:
+def _upgrade(settings: Settings, plan: Upgrade) -> Settings:
     """The settings with the new image; whatever fails, the old stack is as it was."""
     before = settings.lending({KEY: plan.old.image})
     if plan.left:
@@ -239,7 +239,7 @@ def _upgrade(settings: Settings, plan: Plan) -> Settings:
     return settings
 
 
-def _superuser(settings: Settings, plan: Plan) -> dict[str, str]:
+def _superuser(settings: Settings, plan: Upgrade) -> dict[str, str]:
     values = settings.values
     user = plan.old.superuser or values["SQL_USER"]
     return {"PGUSER": user, "PGPASSWORD": values["SQL_PASSWORD"]}
@@ -257,10 +257,10 @@ def _as_it_ran(settings: Settings, old: Client) -> Iterator[Container | None]:
         raise
 
 
-def _facts(old: Client, plan: Plan) -> Facts:
+def _facts(old: Client, plan: Upgrade) -> ServerFacts:
     """What there is to take over, which is from now on nobody's but ours; a problem if it cannot
     all be dumped, or has no room a second time."""
-    facts = Facts(**json.loads(old.ask(FACTS, PGDATABASE_OF_THE_PROJECT=old.database)))
+    facts = ServerFacts(**json.loads(old.ask(FACTS, PGDATABASE_OF_THE_PROJECT=old.database)))
     if facts.closed:
         reason = f"the database {facts.closed[0]} allows no connections."
         raise problem("DB17", image=plan.image, reason=reason, old=plan.old.image)
@@ -270,7 +270,7 @@ def _facts(old: Client, plan: Plan) -> Facts:
     return facts
 
 
-def _fill(old: Client, new: NewServer, facts: Facts) -> None:
+def _fill(old: Client, new: NewServer, facts: ServerFacts) -> None:
     """Dump, restore, compare."""
     roles = _roles(new, OLD_ONE)
     missing = "".join(line for line in roles if line != f"CREATE ROLE {facts.role};\n")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from djup import ROOT
-from djup.deploy.release import Release
+from djup.deploy.release import WAY, Release
 from djup.deploy.swarm import swarm_stack, toolbox
 from djup.deploy.swarm.swarm import Swarm
 from djup.host import process
@@ -24,7 +24,6 @@ PORT = 8000
 LOG = STATE / "deploy-check.log"
 LOG_LINES = "1000"
 SHOWN = 12
-WAY = ("HOST", "PORT", "SSLMODE", "SSLROOTCERT")
 
 
 @dataclass

@@ -4,7 +4,8 @@ import json
 
 from djup.deploy.production import Production
 from djup.deploy.release import Release
-from djup.deploy.swarm import objects, ranges
+from djup.deploy.swarm import ranges
+from djup.deploy.swarm.swarm_stack import label_filter
 from djup.problems import problem
 from djup.terminal import console
 
@@ -19,7 +20,7 @@ def hosts(wanted: Production) -> list[str]:
 def refuse_hidden(wanted: Production) -> None:
     """Raise if the database lies within a network of the stack; say so of keys that the user has
     added. The registry is asked by the engine itself, which no overlay keeps from it."""
-    known = ranges.networks(*_of(wanted.stack))
+    known = ranges.networks(*label_filter(wanted.stack))
     if not wanted.has_own_database:
         _refuse(ranges.addresses([wanted.values["DATABASE_HOST"]]), known)
     for key, value in json.loads(wanted.secrets["settings"]).items():
@@ -35,14 +36,10 @@ def refuse_hidden_by(release: Release, error: str) -> None:
     """The same of the address in libpq's words on why it could not connect: some names are known in
     the containers alone."""
     if not release.has_own_database:
-        _refuse(set(ranges.written_in(error)), ranges.networks(*_of(release.stack)))
+        _refuse(set(ranges.written_in(error)), ranges.networks(*label_filter(release.stack)))
 
 
 def _refuse(found: set[str], known: ranges.Known) -> None:
     address, name, range = ranges.hidden(found, known)
     if name:
         raise problem("DEP44", key="PROD_SQL_HOST", address=address, network=name, within=range)
-
-
-def _of(stack: str) -> tuple[str, str]:
-    return "--filter", f"label={objects.NAMESPACE}={stack}"

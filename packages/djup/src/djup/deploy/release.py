@@ -13,6 +13,7 @@ from djup.deploy.production import Production, names_of
 from djup.host import temporary
 
 COMPOSE = ROOT / "compose"
+WAY = ("HOST", "PORT", "SSLMODE", "SSLROOTCERT")  # to a database: SQL_HOST, DATABASE_HOST, ...
 SCALE = ("WEB_REPLICAS",)  # what may change without another version
 
 

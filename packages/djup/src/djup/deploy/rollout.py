@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from djup import REQUIREMENTS
 from djup.code import requirements
 from djup.deploy import (
     deployed,
@@ -94,7 +95,7 @@ def run(settings: Settings, asked: Asked) -> None:
 
 def _notes(missing: Sequence[Problem]) -> tuple[str, ...]:
     """What the image will not be as its files ask for."""
-    files = [requirements.FOLDER / name for name in ("base.in", "prod.in")]
+    files = [REQUIREMENTS / name for name in ("base.in", "prod.in")]
     absent = dict.fromkeys(name for file in files for name in requirements.unlocked(file))
     unlocked = f"the locks lack {few([*absent])}, which requirements/ asks for: inv lock, commit"
     return (*(cause.what for cause in missing), *([unlocked] if absent else []))

@@ -23,7 +23,7 @@ def claim(settings: Settings, found: dict[str, Any] | None) -> None:
     name = name_of(settings)
     if found is None:
         labels = {
-            engine.PROJECT: settings.project,
+            engine.PROJECT_LABEL: settings.project,
             engine.VOLUME: "postgres_data",
             engine.CHECKOUT: str(ROOT),
         }
@@ -42,7 +42,7 @@ def refuse_of_another(settings: Settings, volumes: dict[str, dict[str, Any]]) ->
 
 def owner_of(settings: Settings, found: dict[str, Any]) -> str:
     """Whose an inspected volume is, in words; '' if it is ours, or nobody's."""
-    project = engine.label(found, engine.PROJECT)
+    project = engine.label(found, engine.PROJECT_LABEL)
     if project not in ("", settings.project):
         return f"the Compose project {project}"
     folder = engine.label(found, engine.CHECKOUT)

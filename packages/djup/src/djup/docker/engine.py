@@ -30,7 +30,7 @@ NO_LEADER = ("does not have a leader", "code = DeadlineExceeded", "code = Unavai
 # Not merely "permission denied": docker says so of its own settings too, when they are root's.
 FORBIDDEN = "permission denied while trying to connect"
 USAGE_SECONDS = 120  # it counts every file of every volume
-PROJECT = "com.docker.compose.project"
+PROJECT_LABEL = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 VOLUME = "com.docker.compose.volume"
 ONE_OFF = "com.docker.compose.oneoff"  # of containers that are no service's
@@ -443,13 +443,13 @@ def bind(source: str, target: str) -> str:
 
 def one_off(settings: Settings) -> list[str]:
     """Flags of a container that is this project's, and none of its services."""
-    labels = (f"{PROJECT}={settings.project}", "com.docker.compose.oneoff=True")
+    labels = (f"{PROJECT_LABEL}={settings.project}", "com.docker.compose.oneoff=True")
     return [word for label in labels for word in ("--label", label)]
 
 
 def label_filter(settings: Settings) -> tuple[str, str]:
     """Arguments that narrow a docker listing to this project."""
-    return "--filter", f"label={PROJECT}={settings.project}"
+    return "--filter", f"label={PROJECT_LABEL}={settings.project}"
 
 
 def _last_line(text: str) -> str:

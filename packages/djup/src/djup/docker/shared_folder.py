@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from djup import ROOT
+from djup import PROJECT
 from djup.docker import engine, refusals
 from djup.host import process
 from djup.host.checkout_lock import STATE
@@ -16,7 +16,6 @@ from djup.problems import problem
 from djup.settings.settings import Settings
 from djup.terminal.task import this_task
 
-PROJECT = ROOT / "project"
 NOTE = STATE / "seen.json"
 KNOWN = "manage.py"  # compared where nothing can be written
 ABSENT = "No such file"

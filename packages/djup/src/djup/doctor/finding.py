@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from djup.problems import Problem
 
+CLOCK_SECONDS = 60  # that a clock may differ from ours
+
 
 @dataclass(frozen=True)
 class Fix:

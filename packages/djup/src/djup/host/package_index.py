@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from djup import ROOT
+from djup.host.ports import LOOPBACK
 
 ENV = ROOT / ".env"
 INDEX, CERT = "PIP_INDEX_URL", "PIP_CERT"
@@ -33,7 +34,6 @@ URLS = ("index-url", "extra-index-url")
 IN_BUILD = (*URLS, "trusted-host")
 MACHINE = Path("/etc/pip.conf")
 LARGEST = 500_000  # of a build's secret, in bytes
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 LINE = re.compile(r"\s*(?:export\s+)?(\w+)=[ \t]*('(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^\s#'\"]*)")
 
 Options = dict[str, str]

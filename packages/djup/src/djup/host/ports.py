@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from psutil import Process
 
 ENGINE_SECONDS = 3
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 WEBS = {"supervise.py", "manage.py"}
 # Listeners on these keep 127.0.0.1 from us; those on another interface's address do not.
 IN_OUR_WAY = ("127.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1")

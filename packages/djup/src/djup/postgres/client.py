@@ -143,12 +143,12 @@ class Client:
         return problem("DB19", version=version, why=why, needed=needed)
 
     @contextmanager
-    def session(self, database: str = "") -> Iterator["Session"]:
+    def session(self, database: str = "") -> Iterator["PsqlSession"]:
         """A psql that stays, for questions within one transaction."""
         values = {"PGDATABASE": database or self.database}
         argv, env = self.command("psql", *SCRIPT, values=values)
         with process.talk(argv, env=env) as (stdin, stdout, ended):
-            yield Session(stdin, stdout, ended)
+            yield PsqlSession(stdin, stdout, ended)
 
     @contextmanager
     def staged(self, feed: Feed, unpack: bool) -> Iterator[str]:
@@ -174,7 +174,7 @@ class Client:
             self.run("rm", "-rf", str(copy))
 
 
-class Session:
+class PsqlSession:
     """A conversation with psql: scripts are begun, and answered in their order."""
 
     def __init__(self, stdin: IO[bytes], stdout: IO[bytes], ended: Callable[[], Result]) -> None:

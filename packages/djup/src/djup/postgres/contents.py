@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from djup.postgres.client import Client, Session
+from djup.postgres.client import Client, PsqlSession
 
 # A table of an extension is the extension's; a partitioned one holds no rows itself.
 OF_TABLES = r"""
@@ -80,12 +80,12 @@ def read(client: Client, database: str) -> Contents:
         return parse(session.ask(ALL))
 
 
-def begin(session: Session) -> None:
+def begin(session: PsqlSession) -> None:
     """Have them counted while the same transaction is dumped; `answer` waits for it."""
     session.begin(ALL)
 
 
-def answer(session: Session) -> Contents:
+def answer(session: PsqlSession) -> Contents:
     """What `begin` has begun."""
     return parse(session.answer())
 

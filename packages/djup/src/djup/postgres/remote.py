@@ -130,7 +130,7 @@ def _on_path(program: str) -> str:
 
 def _run(settings: Settings) -> list[str]:
     """`docker run` as a one-off container of this project, which reaches what the web reaches."""
-    labels = (f"{engine.PROJECT}={settings.project}", f"{engine.ONE_OFF}=True")
+    labels = (f"{engine.PROJECT_LABEL}={settings.project}", f"{engine.ONE_OFF}=True")
     flags = [word for label in labels for word in ("--label", label)]
     if not settings.in_containers:  # there the web is a process of this machine
         flags += ["--network", "host"]

@@ -79,7 +79,7 @@ SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'user')
 
 
 @dataclass(frozen=True)
-class Facts:
+class Accounts:
     """Who may log in, which databases are there, and whether the one in `.env` is."""
 
     roles: list[str]
@@ -106,10 +106,10 @@ def inside(stack: Stack) -> Inside:
     return Inside(**json.loads(told), idle=sessions.open_ones(idle))
 
 
-def facts(stack: Stack) -> Facts:
+def facts(stack: Stack) -> Accounts:
     """What the server holds."""
     found = json.loads(_as_superuser(stack, FACTS))
-    return Facts(found["roles"] or [], found["databases"] or [], found["has_database"])
+    return Accounts(found["roles"] or [], found["databases"] or [], found["has_database"])
 
 
 def misfit(stack: Stack) -> Problem | None:
@@ -127,7 +127,7 @@ def misfit(stack: Stack) -> Problem | None:
     return problem("DB02", user=values["SQL_USER"])
 
 
-def _role_missing(settings: Settings, found: Facts) -> Problem:
+def _role_missing(settings: Settings, found: Accounts) -> Problem:
     user, name = settings.values["SQL_USER"], settings.values["SQL_DATABASE"]
     roles = ", ".join(found.roles)
     if found.has_database:
@@ -205,7 +205,7 @@ def make(stack: Stack) -> None:
     _as_superuser(stack, CREATE)
 
 
-def _change(stack: Stack, task: str, script: str) -> Facts | None:
+def _change(stack: Stack, task: str, script: str) -> Accounts | None:
     """Run a script where it can be; the facts of before, or None under --dry."""
     _refuse_remote(stack)
     with one_at_a_time(task):

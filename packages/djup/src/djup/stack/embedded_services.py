@@ -17,7 +17,6 @@ from djup.stack import strays
 from djup.stack.causes import web as web_cause
 
 HOME = ROOT / ".data"
-PROJECT = ROOT / "project"
 READY = STATE / "web.ready"
 WEB = Background("web")
 DB = Background("db")

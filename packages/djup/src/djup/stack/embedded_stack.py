@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from djup import PROJECT
 from djup.checkout import fingerprint
 from djup.docker import engine
 from djup.host import packages, process
@@ -24,7 +25,6 @@ from djup.stack.causes import web as web_cause
 from djup.stack.embedded_services import (
     DB,
     HOME,
-    PROJECT,
     PYTHON,
     WEB,
     address,

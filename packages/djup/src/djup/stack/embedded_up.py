@@ -3,6 +3,7 @@
 import signal
 import time
 
+from djup import PROJECT
 from djup.checkout import fingerprint
 from djup.host import ownership, packages, ports
 from djup.host.background import owner
@@ -14,7 +15,6 @@ from djup.stack.causes import web as web_cause
 from djup.stack.embedded_services import (
     DB,
     KNOWN,
-    PROJECT,
     PYTHON,
     READY,
     WEB,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from djup import ROOT, is_checkout
+from djup import PROJECT, ROOT, is_checkout
 from djup.checkout.create import project_name
 from djup.host import process
 from djup.host.background import Account, Background, owner
@@ -25,7 +25,6 @@ from djup.terminal.task import this_task
 if TYPE_CHECKING:
     from psutil import Process
 
-PROJECT = ROOT / "project"
 SUPERVISOR = "supervise.py"
 SECONDS = 30
 

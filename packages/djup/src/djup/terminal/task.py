@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Task:
+class RunningTask:
     """What every part of a task may ask of it.
 
     `name` as it was typed; `dry` and `echo` are Invoke's flags: show commands and run none that
@@ -30,14 +30,14 @@ class Task:
     held: tuple[int, ...] = ()
 
 
-this_task = Task()
+this_task = RunningTask()
 
 
 @contextmanager
 def task(name: str, *, dry: bool, echo: bool) -> Iterator[None]:
     """A task of this name runs; the next one of the same command line knows nothing of it."""
     before = dict(vars(this_task))
-    vars(this_task).update(vars(Task(name, dry, echo)))
+    vars(this_task).update(vars(RunningTask(name, dry, echo)))
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from djup.deploy.production import CA
-from djup.deploy.release import Release
+from djup.deploy.release import WAY, Release
 from djup.deploy.swarm import swarm, swarm_stack
 from djup.deploy.swarm.objects import KIND, STACK
 from djup.docker import engine
@@ -21,7 +21,6 @@ ENDED = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
 FETCH = "fetch"  # the one that every node has to do
 WAITING, WAIT_SECONDS = ("new", "pending"), 60
 PLAIN = ("SQL_ENGINE", "SQL_DATABASE", "SQL_USER")
-WAY = ("HOST", "PORT", "SSLMODE", "SSLROOTCERT")
 JOB = "job"
 
 

@@ -106,7 +106,7 @@ def _network(settings: Settings) -> list[Finding]:
     if engine.names_of("network", settings):
         return []
     name = f"{settings.project}_doctor"
-    label = f"{engine.PROJECT}={settings.project}"
+    label = f"{engine.PROJECT_LABEL}={settings.project}"
     done = process.run(["docker", "network", "create", "--label", label, name])
     if not done.code:
         process.clean_up(["docker", "network", "rm", name])

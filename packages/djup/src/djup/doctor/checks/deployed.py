@@ -8,7 +8,7 @@ from typing import Any
 from djup.deploy import ask_pages, history, kept_images, pages, production
 from djup.deploy.release import Release
 from djup.deploy.swarm import deploy_lock, swarm_stack
-from djup.deploy.swarm.swarm_stack import Service
+from djup.deploy.swarm.swarm_stack import Service, label_filter
 from djup.docker import engine
 from djup.doctor.checks import server
 from djup.doctor.finding import Finding
@@ -21,7 +21,6 @@ from djup.stack.stack import Stack
 
 SUBJECT = "trial"
 READY = "/readyz"
-NAMESPACE = "label=com.docker.stack.namespace="
 
 
 def check(development: Stack) -> list[Finding]:
@@ -45,7 +44,7 @@ def check(development: Stack) -> list[Finding]:
 
 def _is_deployed(name: str) -> bool:
     """Asked in a way that an engine in no Swarm answers, too; with no engine there is nothing."""
-    listing = ("service", "ls", "--quiet", "--filter", f"{NAMESPACE}{name}")
+    listing = ("service", "ls", "--quiet", *label_filter(name))
     done = process.run(["docker", *listing], timeout=engine.patience())
     return not done.code and bool(done.out.strip())
 

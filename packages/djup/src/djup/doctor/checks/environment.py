@@ -6,6 +6,7 @@ from functools import partial
 
 from djup import ROOT
 from djup.checkout import env_file
+from djup.deploy.production import SHORTEST_KEY
 from djup.doctor.finding import Finding, Fix
 from djup.host import git, package_index
 from djup.postgres import remote
@@ -15,7 +16,7 @@ from djup.settings.settings import Settings
 from djup.stack.stack import Stack
 
 FILE = ".env"
-SHORTEST_KEY, SHORTEST_PASSWORD = 50, 12
+SHORTEST_PASSWORD = 12
 FEWEST_CHARACTERS = 5
 
 

@@ -5,9 +5,9 @@ from djup.doctor.finding import Finding
 from djup.problems import Problem
 from djup.settings.settings import Settings
 from djup.stack.stack import Stack
+from djup.stack.volume_clusters import KEY
 
 SUBJECT = "pg_dump"
-KEY = "POSTGRES_IMAGE"
 
 
 def check(stack: Stack) -> list[Finding]:

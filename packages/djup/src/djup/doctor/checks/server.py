@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from djup.doctor.finding import Finding, Fix
+from djup.doctor.finding import CLOCK_SECONDS, Finding, Fix
 from djup.postgres.sessions import Session, end_session
 from djup.problems import problem
 from djup.settings.settings import Settings
@@ -13,8 +13,6 @@ from djup.stack import accounts
 from djup.stack.accounts import Inside
 from djup.stack.causes.migrations import invalid_index
 from djup.stack.stack import Stack
-
-CLOCK_SECONDS = 60
 
 
 def check(stack: Stack) -> list[Finding]:

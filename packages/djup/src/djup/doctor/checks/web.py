@@ -1,13 +1,11 @@
 """The web as it answers: ready, at its URL, in time, with the migrations of this branch."""
 
-from djup.doctor.finding import Finding
+from djup.doctor.finding import CLOCK_SECONDS, Finding
 from djup.problems import Problem, problem
 from djup.stack import readiness
 from djup.stack.causes import web as web_cause
 from djup.stack.readiness import Readiness
 from djup.stack.stack import Stack
-
-CLOCK_SECONDS = 60
 
 
 def check(stack: Stack) -> list[Finding]:

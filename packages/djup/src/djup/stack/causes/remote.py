@@ -2,6 +2,7 @@
 
 import re
 
+from djup.host.ports import LOOPBACK
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
 
@@ -27,7 +28,6 @@ CAUSES = {
         "let this machine's address in there (on Amazon: in its security group)",
     ),
 }
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ALL = "SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD and SQL_DATABASE"
 
 
