@@ -97,10 +97,10 @@ def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
 
 
 def _say_what_the_wheel_has(settings: Settings) -> None:
-    from djup.stack.embedded_services import server_of
+    from djup.stack.embedded_services import our_server
 
     packages.ensure("embedded")
-    server = server_of(settings)
+    server = our_server()
     local_server.check_folder(server)
     version = local_server.major(server.binaries)
     console.say(f"nothing to upgrade: the wheel brings PostgreSQL {version}, as the data have it")

@@ -49,7 +49,7 @@ def target(settings: Settings, context: str, *, local: bool) -> Target:
     """Have docker speak to the engine that is meant; a Problem where that is in no Swarm."""
     where = swarm.lead_to(settings, context, local=local)
     name = production.stack_name(settings, local=local)
-    if not swarm.is_one(where):
+    if not swarm.is_one():
         raise problem("DEP18", stack=name, where=where)
     return Target(where, name, swarm.find(where, yes=False))
 

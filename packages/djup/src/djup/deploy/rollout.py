@@ -73,7 +73,7 @@ def run(settings: Settings, asked: Asked) -> None:
     if not asked.local:
         settings = _with_secrets(settings, where, only_shown)
     wanted = production.local(settings) if asked.local else production.of(settings)
-    if only_shown and not swarm.is_one(where):
+    if only_shown and not swarm.is_one():
         fact = f"{where} is in no Swarm: inv deploy makes it one, for a first release"
         console.answer(console.as_typed(fact))
         return
@@ -105,7 +105,7 @@ def _with_secrets(settings: Settings, where: str, only_shown: bool) -> Settings:
     """The settings with production's own secrets, which are made for a first deploy alone."""
     missing = production.missing_secrets(settings)
     name = production.stack_name(settings, local=False)
-    if missing and swarm.is_one(where):
+    if missing and swarm.is_one():
         swarm.find(where, yes=False)  # of a worker nothing else can be asked
         if there := history.current(name):
             raise problem("DEP29", stack=name, keys=" and a ".join(missing), by=there.by)

@@ -60,7 +60,7 @@ def _migrate(stack: Stack) -> None:
         answer = _answer(stack)
     if not answer.ready:
         raise web_cause.of_running(stack, answer, stack.web_log() or "")
-    readiness.refuse(settings, answer)
+    readiness.refuse(answer)
 
 
 def _answer(stack: Stack) -> Readiness:

@@ -24,7 +24,7 @@ KNOWN = (DB, WEB)
 PYTHON = str(packages.PYTHON)
 
 
-def home_of(settings: Settings) -> Path:
+def data_home() -> Path:
     """The folder of the data: in the checkout, unless the server's account cannot reach it."""
     outside = local_server.OUTSIDE / project_name()  # by path: a copy has its own
     if HOME.exists():
@@ -52,9 +52,9 @@ def socket_of(home: Path) -> Path:
     return Path("/tmp") / f"{project_name()}.socket"
 
 
-def server_of(settings: Settings) -> Server:
+def our_server() -> Server:
     """The server of this checkout, whether it runs or not."""
-    home, account = home_of(settings), local_server.account()
+    home, account = data_home(), local_server.account()
     binaries = local_server.binaries(account)
     return Server(home, binaries, socket_of(home), account, DB)
 
@@ -86,7 +86,7 @@ def _port(settings: Settings) -> str:
 
 
 def _host(settings: Settings) -> str:
-    return settings.values["SQL_HOST"] or str(socket_of(home_of(settings)))
+    return settings.values["SQL_HOST"] or str(socket_of(data_home()))
 
 
 def process_of(service: str) -> Background:
@@ -94,10 +94,10 @@ def process_of(service: str) -> Background:
     return {"db": DB, "web": WEB}[service]
 
 
-def is_lost(settings: Settings) -> bool:
+def is_lost() -> bool:
     """Whether the database that runs has lost its folder: that was moved, or deleted."""
     pid = DB.pid()
-    return pid is not None and strays.is_lost(pid, home_of(settings))
+    return pid is not None and strays.is_lost(pid, data_home())
 
 
 def lost(settings: Settings) -> dict[str, str]:
@@ -105,12 +105,12 @@ def lost(settings: Settings) -> dict[str, str]:
     found = {}
     if not all(processes(settings).values()):
         found = {it.service: it.words for it in strays.find(KNOWN)}
-    return found | ({"db": f"db (process {DB.pid()})"} if is_lost(settings) else {})
+    return found | ({"db": f"db (process {DB.pid()})"} if is_lost() else {})
 
 
-def refuse_lost(settings: Settings) -> None:
+def refuse_lost() -> None:
     """Raise where a database of this checkout runs that `up` has to end first."""
-    if is_lost(settings):
+    if is_lost():
         raise problem("EMB08", processes=f"db (process {DB.pid()})")
     if DB.pid() is None:
         found = [it for it in strays.find(KNOWN) if it.service == "db"]

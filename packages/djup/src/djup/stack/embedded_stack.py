@@ -29,14 +29,14 @@ from djup.stack.embedded_services import (
     WEB,
     address,
     connection_of,
+    data_home,
     environment_of,
-    home_of,
     is_lost,
     lost,
+    our_server,
     process_of,
     processes,
     refuse_lost,
-    server_of,
     socket_of,
 )
 from djup.stack.status import ServiceStatus, Status
@@ -62,7 +62,7 @@ class EmbeddedStack:
     def down(self) -> None:
         """Stop web and database; the data folder stays."""
         with one_at_a_time("down"):
-            embedded_up.down(self.settings)
+            embedded_up.down()
 
     def build(self, use_cache: bool) -> None:
         """Nothing is built here: the packages are installed into .venv."""
@@ -85,7 +85,7 @@ class EmbeddedStack:
         self.settings.service(service)
         _need_database(self.settings)
         # The server's own know no TLS, which a database elsewhere asks for.
-        tools = [str(server_of(self.settings).binaries)] if self.settings.has_own_database else []
+        tools = [str(our_server().binaries)] if self.settings.has_own_database else []
         path = ":".join((str(packages.VENV / "bin"), *tools, os.environ.get("PATH", "")))
         environment = environment_of(self.settings) | connection_of(self.settings) | {"PATH": path}
         argv = [os.environ.get("SHELL") or "sh", *arguments]
@@ -98,20 +98,18 @@ class EmbeddedStack:
             return
         _need_database(self.settings)
         environment = local_server.clean_environment() | connection_of(self.settings)
-        process.attach_or_fail(
-            [local_server.psql(server_of(self.settings)), *arguments], env=environment
-        )
+        process.attach_or_fail([local_server.psql(our_server()), *arguments], env=environment)
 
     def start_database(self) -> None:
         """Have the database run, without the web."""
         packages.ensure("embedded")
         if this_task.dry:
             return
-        home = home_of(self.settings)
+        home = data_home()
         if home != HOME and not home.exists():
             console.say(f"{local_server.ACCOUNT} cannot enter this folder: the data go to {home}")
-        refuse_lost(self.settings)
-        local_server.start(server_of(self.settings))
+        refuse_lost()
+        local_server.start(our_server())
 
     def superuser(self, script: str) -> Result:
         """Run a psql script past every password, on the socket, captured.
@@ -120,9 +118,7 @@ class EmbeddedStack:
         """
         if DB.pid() is None:
             raise problem("RUN01", service="db")
-        return local_server.superuser(
-            server_of(self.settings), script, environment_of(self.settings)
-        )
+        return local_server.superuser(our_server(), script, environment_of(self.settings))
 
     def client(self) -> AbstractContextManager[Client]:
         """PostgreSQL's programs, which find the project's database."""
@@ -136,7 +132,7 @@ class EmbeddedStack:
         accounts.settle(self)
         embedded_up.fit_database(self)
         try:
-            server = server_of(self.settings)
+            server = our_server()
             folder, data = str(server.binaries), str(server.home)
             project = self.settings.project
             variables = connection_of(self.settings) | libpq.variables(program=f"inv {project}")
@@ -148,7 +144,7 @@ class EmbeddedStack:
     def logs_in(self) -> bool:
         """Whether the database lets in who `.env` names, with the password from there."""
         environment = local_server.clean_environment() | connection_of(self.settings)
-        return local_server.logs_in(server_of(self.settings), environment)
+        return local_server.logs_in(our_server(), environment)
 
     def logs(self, service: str, follow: bool, lines: str) -> None:
         """The processes' own output, the last `lines` of each."""
@@ -164,7 +160,7 @@ class EmbeddedStack:
 
     def volumes(self) -> list[Volume]:
         """The data folder, in the place of a volume."""
-        home = home_of(self.settings)
+        home = data_home()
         if not home.exists():
             return []
         pid = DB.pid()
@@ -195,13 +191,11 @@ class EmbeddedStack:
 
     def has_data(self) -> bool:
         """Whether there is a cluster for a database to be in."""
-        return self.settings.has_own_database and any(
-            home_of(self.settings).glob("*/main/PG_VERSION")
-        )
+        return self.settings.has_own_database and any(data_home().glob("*/main/PG_VERSION"))
 
     def remove_all(self) -> None:
         """Stop what runs, and remove the folders."""
-        embedded_up.down(self.settings)
+        embedded_up.down()
         for path in _folders(self.settings):
             local_server.remove(path)
         for path in local_server.copies():
@@ -209,9 +203,7 @@ class EmbeddedStack:
 
     def data_that_stay(self) -> list[str]:
         """What the Docker runtime has of this checkout, and folders that no service uses now."""
-        unused = (
-            [] if self.settings.has_own_database else [str(home) for home in _homes(self.settings)]
-        )
+        unused = [] if self.settings.has_own_database else [str(home) for home in _homes()]
         try:
             volumes = (
                 engine.names_of("volume", self.settings) if engine.engine_answers(seconds=2) else []
@@ -231,7 +223,7 @@ class EmbeddedStack:
 
     def web_log(self) -> str | None:
         """The end of a running web's log; None where none runs, or its database is a lost one."""
-        return WEB.last_lines(web_cause.LINES) if WEB.pid() and not is_lost(self.settings) else None
+        return WEB.last_lines(web_cause.LINES) if WEB.pid() and not is_lost() else None
 
 
 def _need_database(settings: Settings) -> None:
@@ -239,7 +231,7 @@ def _need_database(settings: Settings) -> None:
     if settings.has_own_database and DB.pid() is None:
         raise problem("RUN01", service="db")
     DB.refuse_of_another()
-    if is_lost(settings):
+    if is_lost():
         raise problem("EMB08", processes=f"db (process {DB.pid()})")
     accounts.settle(EmbeddedStack(settings))
 
@@ -255,12 +247,12 @@ def _service_status(name: str, lost: Mapping[str, str]) -> ServiceStatus:
 
 def _folders(settings: Settings) -> list[Path]:
     """Those that a nuke removes: of a database that is not used now there is no backup."""
-    return _homes(settings) if settings.has_own_database else []
+    return _homes() if settings.has_own_database else []
 
 
-def _homes(settings: Settings) -> list[Path]:
+def _homes() -> list[Path]:
     """That of the data, and of the socket where that is not within: its path would be too long."""
-    home = home_of(settings)
+    home = data_home()
     folders = dict.fromkeys((home, socket_of(home)))
     return [path for path in folders if path.exists() and path.parent not in folders]
 

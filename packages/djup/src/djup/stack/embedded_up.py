@@ -19,8 +19,8 @@ from djup.stack.embedded_services import (
     READY,
     WEB,
     address,
+    data_home,
     environment_of,
-    home_of,
     is_lost,
     process_of,
     refuse_of_another,
@@ -105,7 +105,7 @@ def _migrate(stack: Stack) -> None:
     )
     if not answer.ready:
         raise web_cause.of_running(stack, answer, WEB.last_lines(web_cause.LINES))
-    readiness.refuse(settings, answer)
+    readiness.refuse(answer)
 
 
 def _refuse_taken_port(settings: Settings) -> None:
@@ -139,10 +139,10 @@ def _wait_for_web(stack: Stack) -> None:
 def _end_lost(settings: Settings) -> None:
     """End what runs on a folder that was moved or deleted, or what no note names any more."""
     strays.end(strays.find(KNOWN))
-    if is_lost(settings):
+    if is_lost():
         _stop_lost()
     if settings.has_own_database:
-        strays.refuse_moved_away(home_of(settings), DB)
+        strays.refuse_moved_away(data_home(), DB)
 
 
 def _stop_lost() -> None:
@@ -150,15 +150,15 @@ def _stop_lost() -> None:
     DB.stop(signal.SIGQUIT, strays.SECONDS) or DB.stop(signal.SIGKILL, strays.SECONDS)
 
 
-def down(settings: Settings) -> None:
+def down() -> None:
     """Stop web and database, and what was lost sight of."""
     _stop_web()
-    if is_lost(settings):
+    if is_lost():
         _stop_lost()
     local_server.stop(DB)
     strays.end(strays.find(KNOWN))
     if not this_task.dry:
-        local_server.refuse_unknown_server(home_of(settings), local_server.account())
+        local_server.refuse_unknown_server(data_home(), local_server.account())
 
 
 def _stop_web() -> None:

@@ -15,6 +15,7 @@ from djup.terminal import console
 SETTLE_SECONDS = 10
 STALE_SECONDS = 3  # by then a server has seen that its code has changed, and starts anew
 HTTP_DATE = "%a, %d %b %Y %H:%M:%S GMT"
+PAGE_SECONDS = 10
 LOOK_SECONDS = 1  # how often the log is read meanwhile
 
 
@@ -53,10 +54,10 @@ def ask(settings: Settings, timeout: float = 10.0) -> Readiness:
         return Readiness(False, f"{settings.url}readyz does not answer ({error})")
 
 
-def page_status(settings: Settings, timeout: float = 10.0) -> int:
+def page_status(settings: Settings) -> int:
     """What the page itself answers with; 0 if it does not answer."""
     try:
-        return http.get(settings.web_port, "/", timeout, head=True).status
+        return http.get(settings.web_port, "/", PAGE_SECONDS, head=True).status
     except (OSError, ValueError):
         return 0
 
@@ -130,7 +131,7 @@ def unmade(answer: Readiness) -> Problem:
     return problem("MIG11", apps=", ".join(answer.unmade), labels=" ".join(answer.unmade))
 
 
-def refuse(settings: Settings, answer: Readiness) -> None:
+def refuse(answer: Readiness) -> None:
     """Raise if a web that is ready does not serve the page; say what is odd but does no harm."""
     if not answer.host_allowed:
         raise problem("WEB05", host="127.0.0.1")

@@ -33,7 +33,6 @@ class Node:
     labels: Mapping[str, str]
     ready: bool
     address: str
-    leads: bool
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def find(where: str, yes: bool, purpose: Purpose | None = None) -> Swarm:
     return Swarm(tuple(_nodes()), state["NodeID"])
 
 
-def is_one(where: str) -> bool:
+def is_one() -> bool:
     """Whether the engine is in a Swarm at all."""
     state = engine.ask("info", "--format", "{{.Swarm.LocalNodeState}}", seconds=30).strip()
     if state == "inactive":
@@ -169,7 +168,6 @@ def _node(entry: dict[str, Any]) -> Node:
         labels=spec.get("Labels") or {},
         ready=status["State"] == "ready" and spec["Availability"] == "active",
         address=status.get("Addr", ""),
-        leads=bool((entry.get("ManagerStatus") or {}).get("Leader")),
     )
 
 

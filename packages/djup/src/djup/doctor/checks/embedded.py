@@ -13,7 +13,6 @@ from djup.host import packages
 from djup.host.checkout_lock import one_at_a_time
 from djup.postgres import local_server
 from djup.problems import problem
-from djup.settings.settings import Settings
 from djup.stack import embedded_services, strays
 from djup.stack.causes import web as web_cause
 from djup.stack.stack import Stack
@@ -29,9 +28,9 @@ def check(stack: Stack) -> list[Finding]:
     if lost := embedded_services.lost(settings):
         words = ", ".join(lost.values())
         return [Finding("processes", f"{words} lost sight of", problem("EMB08", processes=words))]
-    strays.refuse_moved_away(embedded_services.home_of(settings), embedded_services.DB)
+    strays.refuse_moved_away(embedded_services.data_home(), embedded_services.DB)
     return [
-        *(_folder(settings) if settings.has_own_database else ()),
+        *(_folder() if settings.has_own_database else ()),
         *(_service(stack, name, running) for name in running),
         _port(stack, running["web"]),
         *_stack(running),
@@ -39,11 +38,11 @@ def check(stack: Stack) -> list[Finding]:
     ]
 
 
-def _folder(settings: Settings) -> list[Finding]:
-    home = embedded_services.home_of(settings)
+def _folder() -> list[Finding]:
+    home = embedded_services.data_home()
     if os.geteuid() == 0 and home.exists() and home.stat().st_uid == ROOT.stat().st_uid != 0:
         return [Finding("data", f"in {home}, and not root's to judge")]
-    local_server.check_folder(embedded_services.server_of(settings))
+    local_server.check_folder(embedded_services.our_server())
     if not home.exists():
         return [Finding("data", "inv up will make them", known=False)]
     return [Finding("data", f"in {home}"), _leftovers(home)]
