@@ -168,13 +168,7 @@ class Checkout:
         self.root, self.runtime = root, runtime
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        streams = {
-            "stdin": subprocess.DEVNULL,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-        }
-        options = streams | {"text": True, "cwd": self.root, "start_new_session": True} | options
-        return subprocess.Popen([self.root / "inv", *arguments], **options)
+        return checkout.start(self.root, *arguments, **{"text": True, **options})
 
     def inv(
         self, *arguments: str, stdin: str = "", code: int | None = 0

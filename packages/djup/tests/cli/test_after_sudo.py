@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Done, Toolkit
+from toolkit import Done, Toolkit
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become somebody else")
 NOBODY = pwd.getpwnam("nobody")
@@ -21,9 +21,9 @@ def theirs(toolkit: Toolkit) -> Toolkit:
     (toolkit.root / ".state" / "lock").touch()
     for path in (toolkit.root, *toolkit.root.rglob("*")):
         os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid, follow_symlinks=False)
-    (toolkit.home / "calls.jsonl").touch(0o666)
+    (toolkit.home / "calls").touch(0o666)
     toolkit.home.chmod(0o777)
-    (toolkit.home / "calls.jsonl").chmod(0o666)
+    (toolkit.home / "calls").chmod(0o666)
     return toolkit
 
 

@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Toolkit
+from toolkit import Toolkit
 
 NO_CONTENTS = {"tables": {}, "sequences": {}, "migrations": [], "extensions": []}
+
+pytestmark = pytest.mark.forked
 
 
 @pytest.fixture

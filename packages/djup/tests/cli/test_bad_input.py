@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Toolkit
+from toolkit import Toolkit
 
+pytestmark = pytest.mark.forked
 Spoil = Callable[[Path], object]
 
 ENVS: list[tuple[str, Spoil, str]] = [
@@ -228,7 +229,7 @@ def test_nuke_where_nothing_is(toolkit: Toolkit) -> None:
 
 @pytest.mark.parametrize("typed", ["nuke --yes", "up", "down"])
 def test_the_containers_of_another_checkout_are_left_alone(doomed: Toolkit, typed: str) -> None:
-    other = doomed.root.with_name("other")
+    other = doomed.home / "other"
     (other / "compose").mkdir(parents=True)
     for name in ("inv", "tasks.py"):
         (other / name).touch()
@@ -239,6 +240,6 @@ def test_the_containers_of_another_checkout_are_left_alone(doomed: Toolkit, type
 
 
 def test_those_of_a_checkout_that_was_moved_here_are_ours(doomed: Toolkit) -> None:
-    gone = doomed.root.with_name("gone")
+    gone = doomed.home / "gone"
     doomed.answers(doomed.running("db", "web", folder=str(gone / "compose")))
     assert doomed.inv("nuke", "--yes", "--no-backup").code == 0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Toolkit
+from toolkit import Toolkit
 
 from tasks import namespace
 

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from conftest import CONTAINERS, PASSWORD, SECRET, Toolkit
+from toolkit import CONTAINERS, PASSWORD, SECRET, Toolkit
 
 EXEC = ["exec", "--interactive"]
 PSQL = [*EXEC, "--env", "PGUSER=app", "--env", "PGDATABASE=app", "shop-db-1", "psql"]
@@ -44,6 +44,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize(("typed", "expected"), COMMANDS)
 def test_command(toolkit: Toolkit, typed: str, expected: list[str]) -> None:
     done = toolkit.inv(*shlex.split(typed))
@@ -86,6 +87,7 @@ def test_every_word_after_the_dashes_arrives_as_it_is(toolkit: Toolkit, words: l
     assert toolkit.acts == [[*PSQL, *words]]
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize("task", ["manage", "shell", "compose", "migrate", "makemigrations"])
 def test_of_every_task_that_takes_words(toolkit: Toolkit, task: str) -> None:
     words = ["a b", "", "--", "--help", "$x"]
@@ -104,6 +106,7 @@ def test_exit_codes_are_passed_on(toolkit: Toolkit, task: str, code: int) -> Non
     assert toolkit.inv(task).code == code
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize(("task", "code"), [("compose", 14), ("down", 1), ("logs", 130)])
 def test_exit_codes_of_compose(toolkit: Toolkit, task: str, code: int) -> None:
     toolkit.answers({"words": ["compose", "version"]}, {"words": ["compose"], "code": code})
@@ -173,12 +176,14 @@ def assert_passed_by_environment(toolkit: Toolkit) -> None:
     assert "pa55" not in done.all + json.dumps([call["argv"] for call in toolkit.log])
 
 
+@pytest.mark.forked
 def test_the_admin_goes_by_environment(toolkit: Toolkit) -> None:
     append_to_env(toolkit, ADMIN)
     assert_passed_by_environment(toolkit)
     assert toolkit.acts == [[*EXEC, *NAMED, *WEB[2:], *SEED[1:]]]
 
 
+@pytest.mark.forked
 def test_the_admin_where_the_web_is_dead(toolkit: Toolkit) -> None:
     append_to_env(toolkit, ADMIN)
     dead = toolkit.container("web", state="exited", status="Exited (1) 3 seconds ago")
@@ -187,6 +192,7 @@ def test_the_admin_where_the_web_is_dead(toolkit: Toolkit) -> None:
     assert toolkit.acts == [["compose", "run", "--rm", "--no-deps", "--no-TTY", *NAMED, *SEED]]
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize(
     ("lines", "code", "told"),
     [
@@ -205,6 +211,7 @@ def test_no_admin(toolkit: Toolkit, lines: str, code: str, told: str) -> None:
 # Where the web does not run
 
 
+@pytest.mark.forked
 def test_a_dead_web_gets_a_container_of_its_own(toolkit: Toolkit) -> None:
     dead = toolkit.container("web", state="exited", status="Exited (1) 3 seconds ago")
     toolkit.answers({**toolkit.running("db"), "out": dead})
@@ -214,6 +221,7 @@ def test_a_dead_web_gets_a_container_of_its_own(toolkit: Toolkit) -> None:
     assert "the web is not running" in done.err
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize(
     "task", ["psql", "shell", "manage", "migrate", "makemigrations", "db.seed"]
 )
@@ -224,6 +232,7 @@ def test_with_nothing_running(toolkit: Toolkit, task: str) -> None:
     assert "error RUN01" in done.err and "inv up" in done.err
 
 
+@pytest.mark.forked
 def test_a_database_elsewhere(toolkit: Toolkit) -> None:
     with (toolkit.root / ".env").open("a") as file:
         file.write("SQL_HOST=pg.example\nSQL_PORT=6543\n")
@@ -257,6 +266,7 @@ EXPORTED = {
 }
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize("task", ["down", "build", "logs", "compose", "up"])
 def test_env_wins_over_what_is_exported(
     toolkit: Toolkit, ready: Callable[..., None], task: str
@@ -274,6 +284,7 @@ def test_env_wins_over_what_is_exported(
         assert call["env"]["MINE"] == "kept"
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize(
     "typed", ["up", "psql", "migrate", "status", "volumes", "down", "nuke --yes", "--echo up"]
 )
@@ -290,6 +301,7 @@ def test_no_secret_is_shown_or_passed_by_argv(
 # Answers
 
 
+@pytest.mark.forked
 def test_status(toolkit: Toolkit, ready: Callable[..., None]) -> None:
     ready()
     done = toolkit.inv("status")
@@ -300,6 +312,7 @@ def test_status(toolkit: Toolkit, ready: Callable[..., None]) -> None:
     assert [service["service"] for service in found["services"]] == ["db", "web"]
 
 
+@pytest.mark.forked
 def test_status_of_a_web_that_is_not_ready(toolkit: Toolkit, ready: Callable[..., None]) -> None:
     ready({"ready": False, "reason": "no database", "unapplied": ["notes.0001_initial"]}, 503)
     found = json.loads(toolkit.inv("status", "--json").out)
@@ -308,6 +321,7 @@ def test_status_of_a_web_that_is_not_ready(toolkit: Toolkit, ready: Callable[...
     assert "no database" in toolkit.inv("status").out
 
 
+@pytest.mark.forked
 def test_status_of_nothing(toolkit: Toolkit) -> None:
     toolkit.answers({"words": ["ps"]})
     done = toolkit.inv("status")
@@ -315,6 +329,7 @@ def test_status_of_nothing(toolkit: Toolkit) -> None:
     assert "not ready" in done.out and "inv up" in done.out
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize("body", ["", "[]", "null", "<html>", '"x"'])
 def test_status_of_another_program_on_that_port(
     toolkit: Toolkit, ready: Callable[..., None], body: str
@@ -324,6 +339,7 @@ def test_status_of_another_program_on_that_port(
     assert (found["ready"], "does not answer" in found["reason"]) == (False, True)
 
 
+@pytest.mark.forked
 def test_volumes(toolkit: Toolkit) -> None:
     name = "shop_postgres_data"
     toolkit.answers(
@@ -351,6 +367,7 @@ def test_open_uses_the_browser_of_the_user(toolkit: Toolkit) -> None:
     assert (toolkit.home / "opened").read_text() == f"{url}\n"
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize(
     ("typed", "code", "contains"),
     [

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import SYSTEM_PATH, Toolkit
+from toolkit import SYSTEM_PATH, Toolkit
 from wheels import wheel
 
 from djup import ROOT

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import checkout
 import pytest
-from conftest import SYSTEM_PATH, Done, Toolkit
+from toolkit import SYSTEM_PATH, Done, Toolkit
 
 from djup import ROOT
 

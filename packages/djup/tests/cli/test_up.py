@@ -11,7 +11,7 @@ from pathlib import Path
 
 import checkout
 import pytest
-from conftest import Toolkit
+from toolkit import Toolkit
 
 BUILD = ["compose", "build", "web"]
 UP = ["compose", "up", "--detach", "--no-build"]
@@ -108,6 +108,7 @@ def test_dry_changes_nothing(toolkit: Toolkit, typed: list[str]) -> None:
     assert "passed" not in done.out + done.err, "it tells of what did not run"
 
 
+@pytest.mark.forked
 def test_dry_open_opens_nothing(toolkit: Toolkit) -> None:
     toolkit.program("browser", '#!/bin/sh\n: >"$FAKE_HOME/opened"\n')
     toolkit.environment = {"BROWSER": "browser"}
@@ -118,6 +119,7 @@ def test_dry_open_opens_nothing(toolkit: Toolkit) -> None:
 # What is stale, and what is not
 
 
+@pytest.mark.forked
 def test_an_image_that_is_fresh_is_not_built(toolkit: Toolkit, ready: Ready) -> None:
     built(toolkit)
     ready()
@@ -125,6 +127,7 @@ def test_an_image_that_is_fresh_is_not_built(toolkit: Toolkit, ready: Ready) -> 
     assert toolkit.acts == [[*UP, "db", "web"]]
 
 
+@pytest.mark.forked
 def test_a_stale_image_is_built_with_its_hash(toolkit: Toolkit, ready: Ready) -> None:
     expected = built(toolkit)
     toolkit.answers(toolkit.engine_has("another"))
@@ -135,6 +138,7 @@ def test_a_stale_image_is_built_with_its_hash(toolkit: Toolkit, ready: Ready) ->
     assert build["env"]["BUILD_INPUTS"] == expected
 
 
+@pytest.mark.forked
 def test_up_again_calls_no_compose(toolkit: Toolkit, ready: Ready) -> None:
     label = built(toolkit)
     toolkit.answers(toolkit.running("db", "web", inputs=label))
@@ -147,6 +151,7 @@ def test_up_again_calls_no_compose(toolkit: Toolkit, ready: Ready) -> None:
     assert len(toolkit.log) <= 2
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize(
     "changed", [{"config": "0ther"}, {"inputs": "0ther"}, {"image": "sha256:0ther"}]
 )
@@ -163,6 +168,7 @@ def test_a_container_that_someone_else_made_is_brought_in_step(
     assert toolkit.acts == [[*UP, "db", "web"]]
 
 
+@pytest.mark.forked
 def test_a_database_elsewhere_needs_no_db(toolkit: Toolkit, ready: Ready) -> None:
     with (toolkit.root / ".env").open("a") as file:
         file.write("SQL_HOST=pg.example\n")
@@ -172,6 +178,7 @@ def test_a_database_elsewhere_needs_no_db(toolkit: Toolkit, ready: Ready) -> Non
     assert toolkit.acts == [[*UP, "web"], ["compose", "rm", "--stop", "--force", "db"]]
 
 
+@pytest.mark.forked
 def test_what_is_not_migrated_is_migrated(toolkit: Toolkit, ready: Ready) -> None:
     built(toolkit)
     ready({"ready": False, "reason": "1 migration", "unapplied": ["notes.0001_initial"]}, 503)
@@ -183,6 +190,7 @@ def test_what_is_not_migrated_is_migrated(toolkit: Toolkit, ready: Ready) -> Non
     assert "error WEB06" in done.err
 
 
+@pytest.mark.forked
 def test_a_web_that_does_not_answer_is_no_success(toolkit: Toolkit) -> None:
     done = toolkit.inv("up")
     assert (done.code, done.out) == (1, "")
@@ -203,6 +211,7 @@ def test_a_web_that_is_just_reloading_is_waited_for(toolkit: Toolkit, ready: Rea
 # What goes wrong
 
 
+@pytest.mark.forked
 def test_a_failed_build(toolkit: Toolkit) -> None:
     toolkit.answers({"words": ["build"], "code": 17, "err": "no such wheel\n"})
     done = toolkit.inv("up")
@@ -210,6 +219,7 @@ def test_a_failed_build(toolkit: Toolkit) -> None:
     assert "no such wheel" in done.err and "error IMG04" in done.err
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize("service", ["db", "web"])
 def test_a_service_that_dies(toolkit: Toolkit, service: str) -> None:
     other = {"db": "web", "web": "db"}[service]
@@ -238,6 +248,7 @@ def test_a_fresh_clone_for_another_port_and_runtime(fresh: Toolkit) -> None:
     assert f"\nWEB_PORT={fresh.port}\n" in (fresh.root / ".env").read_text()
 
 
+@pytest.mark.forked
 def test_a_busy_port(toolkit: Toolkit) -> None:
     toolkit.answers({"words": ["ps"]})
     with socket.create_server(("127.0.0.1", toolkit.port)):
@@ -248,6 +259,7 @@ def test_a_busy_port(toolkit: Toolkit) -> None:
     assert f"--port {toolkit.port} " not in done.err
 
 
+@pytest.mark.forked
 def test_a_page_that_has_the_port_already_does_not_move(toolkit: Toolkit, ready: Ready) -> None:
     built(toolkit)
     ready()

@@ -4,11 +4,13 @@ import json
 
 import checkout
 import pytest
-from conftest import Toolkit
+from toolkit import Toolkit
 
 NEW, OLD = "postgres:18-alpine", "postgres:17-alpine"
 IMAGE = {"Config": {"Env": ["PG_MAJOR=18"], "Labels": {}}, "Architecture": ""}
 CLUSTERS = "18\n18\t18\talpine\tpostgres:18-alpine\tapp\t9\tyes\n17\t17\talpine\t{}\tapp\t9\tyes\n"
+
+pytestmark = pytest.mark.forked
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import checkout
-from conftest import free_port
+from toolkit import free_port
 
 INSTALL = ("pip", "install", "--quiet", "--require-hashes", "-r", "requirements/base.txt")
 

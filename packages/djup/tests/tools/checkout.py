@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
 from djup import ROOT
 
@@ -61,6 +63,13 @@ def lend_venv(root: Path) -> None:
     # What the launcher compares: the stamp has to be the newer one.
     os.utime(root / "requirements" / "tasks.txt", (LONG_AGO, LONG_AGO))
     (theirs / "locks" / "tasks.txt").touch()
+
+
+def start(root: Path, *arguments: str, **options: Any) -> "subprocess.Popen[Any]":
+    """`./inv arguments` in a process group of its own, as a shell would start it."""
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    options = streams | {"cwd": root, "start_new_session": True} | options
+    return subprocess.Popen([root / "inv", *arguments], **options)
 
 
 def set_value(env: Path, key: str, value: str) -> None:

@@ -46,7 +46,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Gives answers to paths, and what the script makes of them."""
     monkeypatch.setattr(ask_pages, "PAUSE_SECONDS", 0)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     asked = {"host": HOST, "address": "127.0.0.1", "port": server.server_port, "tls": False}
 
     def visit(path: str, **answers: list[tuple[int, str]]) -> str:

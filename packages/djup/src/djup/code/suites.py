@@ -232,9 +232,13 @@ STACKS = ("tests/runtimes", "tests/faults")
 # What is done to an engine itself, that of all stacks or one of the tests' own.
 ENGINE = ("tests/faults/test_docker_killed.py", "tests/faults/test_own_engine.py")
 DOCKER = "--runtime=docker"
+# On every processor: many short tests, each with a checkout and ports of its own.
+PARALLEL = ("--numprocesses=auto", "--dist=worksteal")
 SUITES = {
-    "unit": Suite(_pytest("packages/djup/tests/unit"), seconds=25),
-    "cli": Suite(_pytest("packages/djup/tests/cli"), seconds=170, locks=("test", "build")),
+    "unit": Suite(_pytest("packages/djup/tests/unit", *PARALLEL), seconds=20),
+    "cli": Suite(
+        _pytest("packages/djup/tests/cli", *PARALLEL), seconds=60, locks=("test", "build")
+    ),
     "app": Suite(
         [str(packages.PYTHON), "manage.py", "test"],
         seconds=35,
