@@ -129,9 +129,9 @@ def migrate(c: Context) -> None:
     inv migrate
     inv migrate -- notes zero
     """
-    from djup.stack.causes import migrations
+    from djup.stack import migrate
 
-    migrations.by_hand(stack(), remainder())
+    migrate.by_hand(stack(), remainder())
 
 
 @task(group=DJANGO, rest=True)

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[4]
 """The checkout: the folder that holds tasks.py."""
 PROJECT = ROOT / "project"
 REQUIREMENTS = ROOT / "requirements"
+STATE = ROOT / ".state"  # what tasks note for one another; git ignores it
 
 
 def is_checkout(folder: Path) -> bool:

@@ -9,6 +9,8 @@ from djup.host import ownership
 from djup.problems import Problem, problem
 from djup.settings import database_url, dotenv
 from djup.settings.settings import Settings, check, check_runtime
+from djup.terminal import console
+from djup.terminal.task import this_task
 
 
 def load() -> Settings:
@@ -73,3 +75,15 @@ def _by_url(values: Mapping[str, str]) -> dict[str, str]:
         if values[key] and found.get(key, values[key]) != values[key]:
             raise problem("ENV06", key=key, allowed="empty, or what DATABASE_URL says")
     return found
+
+
+def write(settings: Settings, why: str, values: Mapping[str, str]) -> Settings:
+    """Write these values into `.env`, and say so with the reason; the settings with them."""
+    changed = settings.with_values(values)
+    words = ", ".join(f"{key}={value}" for key, value in values.items())
+    if this_task.dry:
+        console.say(f"{why}: .env would have {words}")
+        return changed
+    env_file.write_values({key: dotenv.quoted(value) for key, value in values.items()})
+    console.say(f"{why}: .env now has {words}")
+    return load()

@@ -5,9 +5,8 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from djup import ROOT
+from djup import ROOT, STATE
 from djup.checkout import web_env
-from djup.host.checkout_lock import STATE
 from djup.settings.settings import Settings
 
 IMAGE_FILES = ("compose/web", "compose/dev.yaml", "requirements/base.txt", "requirements/build.txt")

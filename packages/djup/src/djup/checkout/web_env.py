@@ -3,8 +3,8 @@
 import os
 from collections.abc import Collection, Mapping
 
+from djup import STATE
 from djup.checkout import env_file
-from djup.host.checkout_lock import STATE
 from djup.settings import dotenv
 from djup.settings.settings import Settings
 from djup.terminal.task import this_task

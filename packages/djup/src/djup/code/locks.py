@@ -4,10 +4,10 @@ import os
 import shutil
 from pathlib import Path
 
-from djup import REQUIREMENTS, ROOT
+from djup import REQUIREMENTS, ROOT, STATE
 from djup.code import unhashable
 from djup.host import package_index, packages, process
-from djup.host.checkout_lock import STATE, one_at_a_time
+from djup.host.checkout_lock import one_at_a_time
 from djup.problems import problem
 from djup.terminal.task import this_task
 

@@ -9,10 +9,11 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
+from djup import STATE
 from djup.data import backups, databases, load
 from djup.data.backups import Backup
 from djup.data.databases import Note
-from djup.host.checkout_lock import STATE, one_at_a_time
+from djup.host.checkout_lock import one_at_a_time
 from djup.host.volumes import age
 from djup.postgres import contents
 from djup.postgres.client import Client

@@ -10,12 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from djup import ROOT
+from djup import ROOT, STATE
 from djup.deploy.release import WAY, Release
 from djup.deploy.swarm import swarm_stack, toolbox
 from djup.deploy.swarm.swarm import Swarm
 from djup.host import process
-from djup.host.checkout_lock import STATE
 from djup.problems import Problem, problem
 from djup.terminal import console
 

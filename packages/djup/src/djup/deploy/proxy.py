@@ -3,13 +3,13 @@
 import time
 from pathlib import Path
 
+from djup import STATE
 from djup.deploy.pages import Check
 from djup.deploy.release import Release
 from djup.deploy.swarm import toolbox
 from djup.deploy.swarm.swarm import Swarm
 from djup.docker import engine
 from djup.host import process
-from djup.host.checkout_lock import STATE
 from djup.problems import problem
 
 SCRIPT = Path(__file__).with_name("readyz.py")

@@ -8,10 +8,9 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from djup import PROJECT
+from djup import PROJECT, STATE
 from djup.docker import engine, refusals
 from djup.host import process
-from djup.host.checkout_lock import STATE
 from djup.problems import problem
 from djup.settings.settings import Settings
 from djup.terminal.task import this_task

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from djup import ROOT
+from djup import ROOT, STATE
 from djup.host import ownership, packages, process
-from djup.host.checkout_lock import STATE
 from djup.problems import problem
 from djup.terminal.task import this_task
 

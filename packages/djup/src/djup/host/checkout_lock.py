@@ -5,11 +5,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from djup import ROOT
+from djup import STATE
 from djup.terminal import console
 from djup.terminal.task import this_task
-
-STATE = ROOT / ".state"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from djup.host.checkout_lock import STATE
+from djup import STATE
 
 PREFIX = "temporary-"
 

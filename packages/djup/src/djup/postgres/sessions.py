@@ -20,7 +20,7 @@ SELECT coalesce(json_agg(json_build_array(a.pid, a.usename, a.application_name,
 
 
 @dataclass(frozen=True)
-class Session:
+class IdleSession:
     """A session that holds a table in a transaction, and does nothing: its server process, user
     and program, for how many seconds, and what it last ran."""
 
@@ -38,9 +38,9 @@ class Session:
         )
 
 
-def open_ones(told: str) -> list[Session]:
+def open_ones(told: str) -> list[IdleSession]:
     """What OPEN has told, the longest first."""
-    return [Session(*row) for row in json.loads(told)]
+    return [IdleSession(*row) for row in json.loads(told)]
 
 
 def end_session(pids: Sequence[str], psql: str) -> str:

@@ -7,13 +7,14 @@ A runtime lends two doors: `superuser` runs a psql script past every password, f
 import json
 from dataclasses import dataclass
 
+from djup import STATE
 from djup.checkout import env_file
 from djup.checkout.create import random_word
-from djup.host.checkout_lock import STATE, one_at_a_time
+from djup.host.checkout_lock import one_at_a_time
 from djup.postgres import sessions
 from djup.postgres.client import MAINTENANCE
 from djup.postgres.contents import ANY_TABLE
-from djup.postgres.sessions import Session
+from djup.postgres.sessions import IdleSession
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
 from djup.stack.stack import Stack
@@ -97,7 +98,7 @@ class Inside:
     zone: str
     offset: int
     invalid: list[list[str]]
-    idle: list[Session]
+    idle: list[IdleSession]
 
 
 def inside(stack: Stack) -> Inside:

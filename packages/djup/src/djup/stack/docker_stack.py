@@ -18,7 +18,7 @@ from djup.postgres import libpq, remote
 from djup.postgres.client import Client
 from djup.problems import problem
 from djup.settings.settings import Settings
-from djup.stack import accounts, compose, docker_up, images, readiness, volume_clusters
+from djup.stack import accounts, compose, docker_up, images, migrate, readiness, volume_clusters
 from djup.stack.causes import db as db_cause
 from djup.stack.causes import migrations
 from djup.stack.causes import web as web_cause
@@ -79,12 +79,12 @@ class DockerStack:
     def migrate(self, arguments: Sequence[str]) -> None:
         """Run `manage.py migrate`, and fetch the whole traceback of one that fails."""
         web = engine.running(self.settings, "web")  # a container of its own is gone by then
-        where = MIGRATE_LOG if web else migrations.ON_STDERR
+        where = MIGRATE_LOG if web else migrate.ON_STDERR
         try:
-            self.manage(["migrate", *arguments], {migrations.LOG_KEY: where})
+            self.manage(["migrate", *arguments], {migrate.LOG_KEY: where})
         except ChildFailed as failed:
             if web and failed.code == migrations.FAILED:
-                migrations.keep(process.run(["docker", "exec", web.name, "cat", MIGRATE_LOG]).out)
+                migrate.keep(process.run(["docker", "exec", web.name, "cat", MIGRATE_LOG]).out)
             raise
 
     def shell(self, service: str, arguments: Sequence[str]) -> None:

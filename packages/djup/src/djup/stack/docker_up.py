@@ -12,10 +12,9 @@ from djup.postgres import remote
 from djup.postgres.client import MAINTENANCE
 from djup.problems import Problem
 from djup.settings.settings import Settings
-from djup.stack import accounts, compose, images, readiness
+from djup.stack import accounts, compose, images, migrate, readiness
 from djup.stack.causes import container as container_cause
 from djup.stack.causes import db as db_cause
-from djup.stack.causes import migrations
 from djup.stack.causes import web as web_cause
 from djup.stack.readiness import Readiness
 from djup.stack.stack import Stack
@@ -33,7 +32,7 @@ MADE_WITH = {
     "POSTGRES_DB": "SQL_DATABASE",
 }
 MIGRATE = ("python", "manage.py", "migrate", "--no-input")
-WHOLE_ON_STDERR = f"{migrations.LOG_KEY}={migrations.ON_STDERR}"
+WHOLE_ON_STDERR = f"{migrate.LOG_KEY}={migrate.ON_STDERR}"
 
 
 def up(stack: Stack) -> None:
@@ -67,7 +66,7 @@ def _answer(stack: Stack) -> Readiness:
     """What the web says, after the migrations added since its start."""
     return readiness.migrated(
         stack.settings,
-        lambda: web_cause.migrate(
+        lambda: migrate.beside_web(
             compose.inside(
                 compose.running(stack.settings, "web"), MIGRATE, [WHOLE_ON_STDERR], terminal=[]
             )

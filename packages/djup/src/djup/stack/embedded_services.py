@@ -3,12 +3,11 @@
 import os
 from pathlib import Path
 
-from djup import ROOT
+from djup import ROOT, STATE
 from djup.checkout import web_env
 from djup.checkout.create import project_name
 from djup.host import packages
 from djup.host.background import Background
-from djup.host.checkout_lock import STATE
 from djup.postgres import libpq, local_server, remote
 from djup.postgres.local_server import Server
 from djup.problems import problem

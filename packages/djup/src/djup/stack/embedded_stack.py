@@ -19,8 +19,7 @@ from djup.postgres import libpq, local_server, remote
 from djup.postgres.client import Client
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
-from djup.stack import accounts, embedded_up, readiness
-from djup.stack.causes import migrations
+from djup.stack import accounts, embedded_up, migrate, readiness
 from djup.stack.causes import web as web_cause
 from djup.stack.embedded_services import (
     DB,
@@ -78,7 +77,7 @@ class EmbeddedStack:
 
     def migrate(self, arguments: Sequence[str]) -> None:
         """Run `manage.py migrate`, with the whole traceback of one that fails in a file."""
-        self.manage(["migrate", *arguments], {migrations.LOG_KEY: str(migrations.LOG)})
+        self.manage(["migrate", *arguments], {migrate.LOG_KEY: str(migrate.LOG)})
 
     def shell(self, service: str, arguments: Sequence[str]) -> None:
         """The user's own shell in project/, with its environment and the server's tools on PATH."""

@@ -9,8 +9,7 @@ from djup.host import ownership, packages, ports
 from djup.host.background import owner
 from djup.postgres import local_server, remote
 from djup.settings.settings import Settings
-from djup.stack import accounts, readiness, strays
-from djup.stack.causes import migrations
+from djup.stack import accounts, migrate, readiness, strays
 from djup.stack.causes import web as web_cause
 from djup.stack.embedded_services import (
     DB,
@@ -97,10 +96,10 @@ def fit_database(stack: Stack) -> None:
 
 def _migrate(stack: Stack) -> None:
     settings = stack.settings
-    variables = environment_of(settings) | {migrations.LOG_KEY: migrations.ON_STDERR}
+    variables = environment_of(settings) | {migrate.LOG_KEY: migrate.ON_STDERR}
     answer = readiness.migrated(
         settings,
-        lambda: web_cause.migrate([PYTHON, "manage.py", *MIGRATE], variables, PROJECT),
+        lambda: migrate.beside_web([PYTHON, "manage.py", *MIGRATE], variables, PROJECT),
         waits_for_an_edit,
     )
     if not answer.ready:

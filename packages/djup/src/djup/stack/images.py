@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from djup import ROOT
+from djup import ROOT, STATE
 from djup.checkout import fingerprint, web_env
 from djup.docker import engine
 from djup.host import package_index, process
-from djup.host.checkout_lock import STATE
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
 from djup.terminal.task import this_task

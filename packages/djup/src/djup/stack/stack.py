@@ -41,7 +41,7 @@ class Stack(Protocol):
 
     def migrate(self, arguments: Sequence[str]) -> None:
         """Run `manage.py migrate`; `ChildFailed` with its exit code, and where a migration failed
-        the whole traceback in `migrations.LOG`."""
+        the whole traceback in `migrate.LOG`."""
 
     def shell(self, service: str, arguments: Sequence[str]) -> None:
         """A shell where `service` runs; `ChildFailed` with its exit code."""

@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from djup import STATE
 from djup.checkout import env_file
 from djup.docker import data_volume, engine
 from djup.host import process
-from djup.host.checkout_lock import STATE
 from djup.problems import problem
 from djup.settings.settings import Settings
 from djup.stack import images

@@ -3,13 +3,13 @@
 from functools import partial
 from typing import Any
 
+from djup import STATE
 from djup.checkout import fingerprint, web_env
 from djup.docker import data_volume, engine, refusals, shared_folder
 from djup.docker.engine import Container
 from djup.doctor.checks import port, server
 from djup.doctor.finding import Finding, Fix
 from djup.host import process
-from djup.host.checkout_lock import STATE
 from djup.postgres import remote
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings

@@ -7,11 +7,10 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from djup import ROOT
+from djup import ROOT, STATE
 from djup.code import requirements, unhashable
 from djup.doctor.finding import Finding, Fix
 from djup.host import ownership
-from djup.host.checkout_lock import STATE
 from djup.host.ownership import user as _user
 from djup.problems import problem
 from djup.stack.stack import Stack

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from djup.doctor.finding import CLOCK_SECONDS, Finding, Fix
-from djup.postgres.sessions import Session, end_session
+from djup.postgres.sessions import IdleSession, end_session
 from djup.problems import problem
 from djup.settings.settings import Settings
 from djup.stack import accounts
@@ -42,7 +42,7 @@ def _facts(stack: Stack) -> list[Finding]:
 
 
 def open_transactions(
-    found: Sequence[Session], psql: str, subject: str = "transactions"
+    found: Sequence[IdleSession], psql: str, subject: str = "transactions"
 ) -> Finding:
     """Whether a session keeps a migration, or a `nuke`, waiting."""
     if not found:

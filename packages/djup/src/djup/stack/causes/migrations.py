@@ -7,23 +7,12 @@ project/service/failures.py and patience.py.
 import os
 import re
 import shlex
-from collections.abc import Sequence
 
-from djup import ROOT
-from djup.host.checkout_lock import STATE
-from djup.host.process import ChildFailed
 from djup.postgres.sessions import end_session
 from djup.problems import Problem, problem
-from djup.stack.stack import Stack
-from djup.terminal import console
-from djup.terminal.task import this_task
 
-LOG = STATE / "migrate.log"
-LOG_KEY, ON_STDERR = "MIGRATE_LOG", "-"
 FAILED = os.EX_DATAERR
 LOCKED = os.EX_TEMPFAIL
-WAITING = "Waiting for "
-ABOVE = "the migrate failed, for the reason that it gives above."
 
 
 def cause(status: int, sentence: str) -> Problem | None:
@@ -79,45 +68,3 @@ def index(sentence: str) -> str:
     """The invalid index that a sentence names, as SQL has it."""
     found = re.search(r"the invalid index (.+) on ", sentence)
     return found[1] if found else "NAME"
-
-
-def by_hand(stack: Stack, arguments: Sequence[str]) -> None:
-    """`inv migrate`: what it prints stands on the screen; a failure with a name gets its fix."""
-    if not this_task.dry:
-        LOG.unlink(missing_ok=True)
-    try:
-        stack.migrate(arguments)
-    except ChildFailed as failed:
-        if failed.code == FAILED:
-            raise problem("MIG02", sentence=ABOVE, log=whole_log()) from failed
-        if named := cause(failed.code, ABOVE):
-            raise named from failed
-        raise
-
-
-def keep(whole: str) -> None:
-    """Keep what a migrate that failed has said."""
-    STATE.mkdir(mode=0o700, exist_ok=True)
-    LOG.write_text(whole, encoding="utf-8")
-
-
-def whole_log() -> str:
-    """How all that was said of a failure can be read."""
-    return f"less {LOG.relative_to(ROOT)}" if LOG.exists() else "it stands above"
-
-
-class Relay:
-    """Keeps what a migrate prints, and says at once for whom it waits."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self.said = 0
-
-    def take(self, piece: bytes) -> None:
-        """One more piece of its output."""
-        self.text += piece.decode(errors="replace")
-        *lines, _ = self.text[self.said :].splitlines(keepends=True) or [""]
-        for line in lines:
-            self.said += len(line)
-            if line.startswith(WAITING):
-                console.say(line.strip())

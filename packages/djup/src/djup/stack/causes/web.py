@@ -6,7 +6,7 @@ project/service/exits.py. For a traceback it is the name of the exception that c
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from djup import ROOT
@@ -51,29 +51,10 @@ def of(stack: Stack, log: str, state: str, said: str = "") -> Problem:
     if named := migrations.cause(status, sentence):
         return named
     if status == NOT_MIGRATED:
-        return problem("MIG02.web", _traceback(lines), sentence=sentence)
+        return problem("MIG02.web", traceback_of(lines), sentence=sentence)
     by_name = _of_exception(lines) if status else None
     evidence = [*lines[-SHOWN:], *([said] if said else [])]
     return by_name or problem("WEB01", "\n".join(evidence), state=state)
-
-
-def migrate(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> None:
-    """Run `manage.py migrate` beside a web that runs; of a failure the end of its traceback."""
-    relay = migrations.Relay()
-    done = process.receive(argv, relay.take, env=env, cwd=cwd)
-    process.stop_if_interrupted(done.code)
-    if done.code:
-        lines = [line.rstrip() for line in done.err.splitlines() if line.strip()]
-        if named := migrations.cause(done.code, lines[-1] if lines else ""):
-            raise named
-        migrations.keep(done.err)
-        if done.code == migrations.FAILED:
-            shown, failed = _traceback(lines[:-1]), migrations.plain(lines[-1])
-            raise problem("MIG02", shown, sentence=failed, log=migrations.whole_log())
-        applying = re.findall(r"Applying (\S+)\.\.\.", relay.text)
-        shown = _traceback(lines) or "\n".join(lines[-SHOWN:])
-        failed = f"Migration {applying[-1]} failed." if applying else "The migrations failed."
-        raise problem("MIG02", shown, sentence=failed, log=migrations.whole_log())
 
 
 def waits_for_an_edit(log: str) -> bool:
@@ -158,7 +139,7 @@ def _misfit(stack: Stack) -> Problem | None:
 
 def _of_exception(lines: list[str]) -> Problem | None:
     """By the exception that stands last, as Python prints one: `Name: text`."""
-    shown = _traceback(lines)
+    shown = traceback_of(lines)
     last = next((line for line in reversed(shown.splitlines()) if not line.startswith(" ")), "")
     name = last.partition(":")[0].rpartition(".")[2]
     if name in SYNTAX:
@@ -180,10 +161,10 @@ def _module_missing(name: str, shown: str) -> Problem:
 
 def last_exception(log: str) -> str:
     """The end of the last traceback in a log; '' if there is none."""
-    return _traceback([line.rstrip() for line in log.splitlines() if line.strip()])
+    return traceback_of([line.rstrip() for line in log.splitlines() if line.strip()])
 
 
-def _traceback(lines: list[str]) -> str:
+def traceback_of(lines: list[str]) -> str:
     """The last traceback: what it was doing in the project's own files, and the exception."""
     # It may stand behind the unfinished line of a migration that is being applied.
     starts = [
