@@ -34,7 +34,7 @@ NOTES = "select text from notes_note"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     """Older than the stack's own, where this machine has such a one."""
-    assert shutil.which("openssl"), "no openssl; type: sudo apt-get install openssl"
+    assert shutil.which("openssl"), "no openssl; run: sudo apt-get install openssl"
     made = older if PROGRAMS else elsewhere
     with made(tmp_path_factory.mktemp("elsewhere")) as running:
         password = PASSWORD.replace("'", "''")

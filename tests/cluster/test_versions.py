@@ -102,7 +102,7 @@ def test_one_whose_page_fails_in_production_alone(site: Site) -> None:
     said = held_back(site, "DEP39", "a page that fails in production alone")
     assert f"beware: {named}the image lacks" in said
     assert "Missing staticfiles manifest entry for 'dist/bundle.css'" in said
-    assert "the new version answers 500 for /notes/, which the release that serves" in said
+    assert "the new version answers 500 for /notes/; the running release answers" in said
     log = (site.stack.root / ".state/deploy-check.log").read_text()
     assert "Missing staticfiles manifest entry" in log and "less .state/deploy-check.log" in said
 

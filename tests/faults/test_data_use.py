@@ -106,7 +106,7 @@ def test_a_full_disk_for_the_backups(stack: Checkout) -> None:
     try:
         said = stack.refused("SYS02", "db.backup")
         assert "no space left on the disk that was written to" in said
-        assert "then type the same command again" in said
+        assert "then run the same command again" in said
         assert not any(folder.iterdir()) and stack.backups() == []
         assert "no space left on the disk" in stack.refused("BAK16", "nuke", "--yes")
     finally:

@@ -30,7 +30,7 @@ def stack(stack: Checkout) -> Iterator[Checkout]:
 
 def apply_fix(stack: Checkout, said: str) -> str:
     """Type the command that the screen names; what it said."""
-    found = re.search(r"  fix: (?:type: )?inv ([^(\n]+?)(?:  |\n| \()", said)
+    found = re.search(r"  fix: (?:run: )?inv ([^(\n]+?)(?:  |\n| \()", said)
     assert found, said
     done = stack.inv(*found[1].split())
     assert done.stdout == f"{stack.url}\n"

@@ -18,7 +18,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     if docker("version", check=False).returncode:
         pytest.skip("no Docker engine to run a PostgreSQL elsewhere in")
     if not shutil.which("openssl"):
-        pytest.skip("no openssl; type: sudo apt-get install openssl")
+        pytest.skip("no openssl; run: sudo apt-get install openssl")
     with elsewhere(tmp_path_factory.mktemp("elsewhere")) as running:
         yield running
 
@@ -121,5 +121,5 @@ def test_no_program_for_it(kept: Checkout, tmp_path: Path) -> None:
     kept.set("SQL_HOST", "pg.example.org")
     nothing = {"PATH": str(tmp_path), "DOCKER_HOST": f"unix://{tmp_path}/none"}
     said = kept.start("psql", env=os.environ | nothing).communicate()[1]
-    assert "error EMB06: no Docker engine answers, and there is no psql on PATH" in said
+    assert "error EMB06: the Docker engine does not answer, and psql is not on PATH" in said
     kept.write(".env", before)

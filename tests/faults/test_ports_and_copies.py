@@ -51,7 +51,7 @@ def program(port: int) -> Iterator[str]:
 def container(port: int) -> Iterator[str]:
     """A container of somebody else's that publishes the port, and how it is called."""
     if not has_engine():
-        pytest.skip("no Docker engine answers")
+        pytest.skip("the Docker engine does not answer")
     name = f"somebody-else-on-{port}"
     flags = ["--detach", "--init", "--name", name, "--publish", f"127.0.0.1:{port}:80"]
     docker("run", *flags, "--entrypoint", "sleep", "postgres:18-alpine", "600")

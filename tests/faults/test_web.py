@@ -36,7 +36,7 @@ DEATHS = [
         "IMG06",
         SETTINGS,
         "import sys; sys.modules |= {'psycopg': None, 'psycopg2': None}\n",
-        ("finds no PostgreSQL driver", "psycopg[binary]", "inv lock"),
+        ("cannot load a PostgreSQL driver", "psycopg[binary]", "inv lock"),
     ),
     ("WEB08", SETTINGS, "print(1 / 0)\n", ("ZeroDivisionError", "config/settings.py line")),
     ("WEB01", SETTINGS, "import os; print('so long'); os._exit(7)\n", ("  | so long",)),

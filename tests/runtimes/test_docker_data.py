@@ -29,7 +29,7 @@ def test_postgres_versions(make: Make, docker_runtime: Docker, version: str, oth
     started = time.monotonic()
     refused = stack.inv("up", code=1)
     assert time.monotonic() - started < 30
-    assert f"error DB05: the volume holds PostgreSQL {version};" in refused.stderr
+    assert f"error DB05: the volume holds data of PostgreSQL {version};" in refused.stderr
     assert f"set POSTGRES_IMAGE=postgres:{version}-alpine in .env" in refused.stderr
 
     stack.set("POSTGRES_IMAGE", f"postgres:{version}-alpine")

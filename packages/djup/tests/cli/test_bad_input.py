@@ -100,19 +100,19 @@ def test_any_other_failure_is_told_in_dockers_words(toolkit: Toolkit) -> None:
 @pytest.mark.parametrize(
     ("typed", "contains"),
     [
-        ("logs --service x", "RUN02: there is no service 'x'"),
-        ("shell --service x", "RUN02: there is no service 'x'"),
-        ("shell --service 'we b'", "RUN02: there is no service 'we b'"),
+        ("logs --service x", "RUN02: unknown service 'x'"),
+        ("shell --service x", "RUN02: unknown service 'x'"),
+        ("shell --service 'we b'", "RUN02: unknown service 'we b'"),
         ("up --port 99999", "TASK06: --port is '99999'"),
         ("up --port 0", "TASK06: --port is '0'"),
         ("up --port -5", "TASK06: --port is '-5'"),
-        ("test --suite x", "TASK05: there is no suite 'x'"),
-        ("up -- x", "TASK01: up takes nothing after --"),
-        ("down -- x", "TASK01: down takes nothing after --"),
-        ("nuke --yes -- x", "TASK01: nuke takes nothing after --"),
-        ("logs -- x", "TASK01: logs takes nothing after --"),
-        ("db.backup -- x", "TASK01: db.backup takes nothing after --"),
-        ("open -- x", "TASK01: open takes nothing after --"),
+        ("test --suite x", "TASK05: unknown suite 'x'"),
+        ("up -- x", "TASK01: up takes no arguments after --"),
+        ("down -- x", "TASK01: down takes no arguments after --"),
+        ("nuke --yes -- x", "TASK01: nuke takes no arguments after --"),
+        ("logs -- x", "TASK01: logs takes no arguments after --"),
+        ("db.backup -- x", "TASK01: db.backup takes no arguments after --"),
+        ("open -- x", "TASK01: open takes no arguments after --"),
     ],
 )
 def test_wrong_words(toolkit: Toolkit, typed: str, contains: str) -> None:
@@ -147,7 +147,7 @@ def test_an_unknown_word_gets_the_hint_about_the_dashes(toolkit: Toolkit, typed:
 @pytest.mark.parametrize("task", ["deploy", "deploy.status", "deploy.down"])
 def test_a_deploy_to_nowhere_names_its_own_task(toolkit: Toolkit, task: str) -> None:
     done = toolkit.inv(task)
-    assert done.code == 1 and f"try it here: ./inv {task} --local\n" in done.err
+    assert done.code == 1 and f"try it on this machine: ./inv {task} --local\n" in done.err
 
 
 # nuke

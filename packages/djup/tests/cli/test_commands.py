@@ -196,7 +196,7 @@ def test_the_admin_where_the_web_is_dead(toolkit: Toolkit) -> None:
 @pytest.mark.parametrize(
     ("lines", "code", "told"),
     [
-        ("", "ENV16", "set ADMIN_USER, ADMIN_PASSWORD, ADMIN_EMAIL in .env, then type: "),
+        ("", "ENV16", "set ADMIN_USER, ADMIN_PASSWORD, ADMIN_EMAIL in .env, then run: "),
         (ADMIN + "ADMIN_EMAIL=\n", "ENV16", "ADMIN_EMAIL has no value in .env."),
         (ADMIN + "DEBUG=Off\n", "TASK07", "manage -- createsuperuser"),
     ],

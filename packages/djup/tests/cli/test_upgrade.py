@@ -38,7 +38,9 @@ def test_an_image_that_cannot_be_fetched(upgradable: Toolkit) -> None:
 def test_an_image_that_is_not_there(upgradable: Toolkit) -> None:
     upgradable.answers({"words": ["pull"], "code": 1, "err": "manifest unknown\n"})
     done = upgradable.inv("db.upgrade", "--to", "19")
-    assert "error IMG01: there is no image postgres:19-alpine, which --to 19 asks for" in done.err
+    assert (
+        "error IMG01: the image postgres:19-alpine does not exist (--to 19 asks for it)" in done.err
+    )
 
 
 def test_a_dry_run_says_what_it_would_fetch(upgradable: Toolkit) -> None:

@@ -183,7 +183,7 @@ def test_mistyped_beside_the_right_one(here: Path, key: str, meant: str) -> None
     edit(here / ".env", added=f"{key}=s3cr3t")
     [finding] = found("ENV11")
     assert f"{key} in .env" in str(finding.problem)
-    assert f"write it as {meant}," in str(finding.problem)
+    assert f"rename it to {meant}," in str(finding.problem)
     assert finding.fact == key
     assert finding.fix is None
     assert "s3cr3t" not in str(check())
@@ -316,7 +316,7 @@ def test_another_owner() -> None:
     ]
     assert finding.problem
     assert finding.problem.code == "ENV15"
-    assert f"is 4321, this folder belongs to user {owner}" in str(finding.problem)
+    assert f"is 4321, but this folder belongs to user {owner}" in str(finding.problem)
 
 
 def test_embedded_asks_for_no_owner() -> None:

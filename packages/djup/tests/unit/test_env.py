@@ -60,7 +60,7 @@ def test_accepted(text: str, expected: dict[str, str]) -> None:
 
 REFUSED = [
     # (line, code, what the sentence contains)
-    (SECRET, "ENV03", "begin it with #"),
+    (SECRET, "ENV03", "begin the line with #"),
     (f"KEY {SECRET}", "ENV03", "KEY='value'"),
     (f"KEY: {SECRET}", "ENV03", "KEY='value'"),
     (f"KEY ={SECRET}", "ENV03", "KEY='value'"),
@@ -190,7 +190,7 @@ BAD_SETTINGS = [
     ("DATABASE_URL=postgres://s3cr3t@pg.example/shop", "ENV06", "postgresql://"),
     ("DATABASE_URL=postgres://ann:s3cr3t@/shop", "ENV06", "postgresql://"),
     ("DATABASE_URL=postgres://ann:s3cr3t@pg.example", "ENV06", "postgresql://"),
-    ("RUNTIME=podman", "ENV08", "there is no runtime 'podman'"),
+    ("RUNTIME=podman", "ENV08", "unknown runtime 'podman'"),
 ]
 
 

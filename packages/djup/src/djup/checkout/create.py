@@ -111,8 +111,8 @@ def _say_what_was_chosen(text: str, *, asked: bool) -> None:
     )
     if chosen["RUNTIME"] == "embedded" and not asked:
         console.say(
-            "No Docker engine answers, so PostgreSQL runs embedded, from a wheel. "
-            "Once one does, this switches: inv up --runtime docker"
+            "The Docker engine does not answer, so PostgreSQL runs embedded, from a wheel. "
+            "To switch once it does: inv up --runtime docker"
         )
     elif chosen["APP_UID"] == "0":
         console.say("this folder belongs to root, so the web container runs as root as well")

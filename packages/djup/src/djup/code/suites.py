@@ -184,7 +184,7 @@ def _lacks_engine() -> str:
 
 
 def _lacks_browser() -> str:
-    return "" if shutil.which("chromium") else "no Chromium; type: sudo apt-get install chromium"
+    return "" if shutil.which("chromium") else "no Chromium; run: sudo apt-get install chromium"
 
 
 def _pytest(*options: str) -> Sequence[str]:

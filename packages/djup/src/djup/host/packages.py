@@ -81,7 +81,7 @@ CAUSES = {
         "correct the name or the version in requirements/*.in, then: inv lock"
     ),
 }
-OTHER = "correct what it names, " + AGAIN
+OTHER = "correct what the lines above name, " + AGAIN
 LONGEST = 40  # lines of what they said that are shown
 
 

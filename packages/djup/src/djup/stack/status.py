@@ -118,11 +118,11 @@ def _remarks(status: Status) -> list[str]:
     if status.fitting:
         found.append(f"a snapshot that fits this branch: inv db.restore {status.fitting}")
     if status.edited:
-        found.append("edited after the start; type: inv up")
+        found.append("edited after the start; run: inv up")
     return found if status.ready else [*found, _what_to_type(status)]
 
 
 def _what_to_type(status: Status) -> str:
     if any(service.state == "running" for service in status.services):
         return "inv doctor says why, and what to type"
-    return "type: inv up"
+    return "run: inv up"

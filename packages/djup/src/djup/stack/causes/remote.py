@@ -35,7 +35,7 @@ def refused(settings: Settings, sentence: str) -> Problem:
     """Return the problem with its fix, as far as the sentence tells."""
     keys, instead = _cause(settings, sentence.rstrip("."))
     where = "DATABASE_URL in .env" if settings.values["DATABASE_URL"] else ".env"
-    fix = f"correct {keys} ({where}){f', or {instead}' if instead else ''}, then type: inv up"
+    fix = f"correct {keys} ({where}){f', or {instead}' if instead else ''}, then run: inv up"
     return problem("DB10.remote", reason=sentence, fix=fix)
 
 
