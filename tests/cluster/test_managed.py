@@ -91,7 +91,7 @@ def test_to_a_managed_database_and_back(site: Site, server: Elsewhere) -> None:
         lead_to(site, managed(server))
         with site.visited("a move that fails"):
             said = site.refused("DEP15", "deploy", "--allow-downtime")
-    assert "Release 1 serves. What the other database held is kept there" in said
+    assert "Release 1 is running again. The contents of the other database are kept there" in said
     assert server.sql(TABLES, DATABASE) == "0"
     lead_to(site, managed(server))
     with site.visited("to a managed database") as traffic:
@@ -122,7 +122,7 @@ def test_a_database_within_a_network_of_the_stack(site: Site) -> None:
     with site.taken_back():
         site.stack.set("PROD_CACHE_URL", f"redis://{hidden}:6379/0")
         said = site.inv("deploy", "--plan").stderr
-        assert f"beware: CACHE_URL in .env has an address within {subnet}" in said
+        assert f"warning: CACHE_URL in .env has an address within {subnet}" in said
         assert hidden not in said
         site.stack.set("PROD_SQL_HOST", hidden)
         said = site.refused("DEP44", "deploy", "--allow-downtime")

@@ -82,7 +82,7 @@ def test_a_file_of_any_name(stack: Checkout, tmp_path: Path) -> None:
     assert backup(stack, "--to", str(target)) == target and mode(target) == 0o600
     assert target.with_suffix(".json").exists() and stack.backups()[0]["dump"] != target.name
     before = target.read_bytes()
-    assert "is there already" in stack.refused("BAK10", "db.backup", "--to", str(target))
+    assert "already exists" in stack.refused("BAK10", "db.backup", "--to", str(target))
     assert target.read_bytes() == before
     change(stack)
     stack.inv("db.restore", str(target))

@@ -193,7 +193,7 @@ def test_nuke_lists_what_goes(doomed: Toolkit) -> None:
     for part in ("shop-db-1", VOLUME, "48.1MB", "shop_default", "c0ffee"):
         assert part in done.err
     assert (done.code, doomed.acts) == (0, REMOVALS)
-    assert "shop is gone" in done.err
+    assert "removed shop" in done.err
     assert (doomed.root / ".env").exists()
 
 
@@ -224,7 +224,7 @@ def test_nuke_where_nothing_is(toolkit: Toolkit) -> None:
     toolkit.answers({"words": ["ps"]})
     done = toolkit.inv("nuke")
     assert (done.code, toolkit.acts) == (0, [])
-    assert "nothing of shop is here" in done.err
+    assert "nothing to remove: shop has no containers" in done.err
 
 
 @pytest.mark.parametrize("typed", ["nuke --yes", "up", "down"])

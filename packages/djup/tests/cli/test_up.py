@@ -50,7 +50,7 @@ def test_fresh_clone(fresh: Toolkit) -> None:
     assert pulls == [["pull", "postgres:18-alpine"], ["pull", "python:3.14-alpine"]]
     assert volume[:2] == ["volume", "create"] and f"checkout={fresh.root}" in volume
     assert [build, up] == [BUILD, [*UP, "db", "web"]]
-    assert ".env made from .env.example" in done.err
+    assert ".env created from .env.example" in done.err
     assert (fresh.root / ".env").stat().st_mode & 0o777 == 0o600
 
 
@@ -305,7 +305,7 @@ def test_an_end_in_the_middle(
     (os.killpg if to_all else os.kill)(child.pid, number)
     done = toolkit.finish(child)
     assert (done.code, done.out) == (code, ""), done.err
-    assert done.err.endswith("\ninterrupted; the same command works again\n")
+    assert done.err.endswith("\ninterrupted; you can run the same command again\n")
     assert time.monotonic() - started < 5
     (toolkit.home / "slept").touch()
     again = toolkit.inv("up")

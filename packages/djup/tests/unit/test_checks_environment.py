@@ -74,7 +74,7 @@ def settings(**values: str) -> Settings:
 
 def test_nothing_is_wrong_with_a_good_one_and_each_check_says_what_it_saw() -> None:
     assert [(it.subject, it.fact, it.problem, it.fix) for it in check()] == [
-        (".env", "for its owner alone (600)", None, None),
+        (".env", "readable by its owner only (600)", None, None),
         (".env", f"{len(dotenv.parse(EXAMPLE))} keys, none of your own", None, None),
         ("SECRET_KEY", "60 characters", None, None),
         ("SQL_PASSWORD", "20 characters", None, None),
@@ -92,7 +92,7 @@ def test_one_that_inv_has_just_made_is_good(here: Path, monkeypatch: pytest.Monk
 def test_one_that_is_not_there_under_dry(here: Path) -> None:
     loaded = env.load()
     (here / ".env").unlink()
-    assert environment.check(runtimes.of(loaded)) == [Finding(".env", "not made yet")]
+    assert environment.check(runtimes.of(loaded)) == [Finding(".env", "does not exist yet")]
 
 
 # Who can read it
@@ -222,7 +222,7 @@ def test_what_stands_there_mistyped_is_not_added_with_its_default(here: Path) ->
 WEAK = [
     ("SECRET_KEY", "Abc12345", "is 8 characters long"),
     ("SECRET_KEY", KEY[:49], "is 49 characters long"),
-    ("SECRET_KEY", "abcd" * 20, "is made of 4 characters alone"),
+    ("SECRET_KEY", "abcd" * 20, "is made of 4 characters only"),
     ("SECRET_KEY", "django-insecure-" + KEY, "begins with django-insecure-"),
     ("SQL_PASSWORD", "Abc12345", "is 8 characters long"),
     ("SQL_PASSWORD", PASSWORD[:11], "is 11 characters long"),

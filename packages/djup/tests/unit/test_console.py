@@ -90,7 +90,7 @@ def test_status_as_text_says_what_to_type() -> None:
     ahead = replace(DOWN, unknown=["notes.0002_x"], fitting="main")
     assert "inv db.restore main" in status.as_text(ahead)
     half = replace(DOWN, services=[running, *DOWN.services])
-    assert "inv doctor says why" in status.as_text(half)
+    assert "inv doctor reports why" in status.as_text(half)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_an_interpreter_that_has_gone(venv: Path, installed: list[str]) -> None:
         ("ERROR: no hash of these:\n    lib @ git+x", "these: lib @ git+x", "correct what the"),
         ("one\ntwo", "two", "correct what the"),
         ("python3: No module named ensurepip", "ensurepip", "apt install python3-venv"),
-        ("error: [Errno 28] No space left on device: 'x'", "No space", "make room"),
+        ("error: [Errno 28] No space left on device: 'x'", "No space", "free space"),
         ("error: failed to open file `x`: Permission denied (os error 13)", "x", "sudo chown"),
         ("Caused by: dns error: failed to lookup address", "dns error", "check the network"),
     ],

@@ -98,7 +98,7 @@ def hand_password_over(old: Release, new: Release, nodes: Swarm) -> None:
         if not _lets_in(theirs):
             with toolbox.client(old, nodes) as ours:
                 ours.ask(SET_PASSWORD, NEW_PASSWORD=theirs.variables["PGPASSWORD"])
-            console.say("the database has the other password now")
+            console.say("the database now has the other password")
 
 
 def with_its_password(release: Release, other: Release, nodes: Swarm) -> Release:

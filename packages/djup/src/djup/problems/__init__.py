@@ -93,7 +93,9 @@ def _section(code: str) -> Section | None:
 
 def _without_words(code: str, evidence: str, fields: dict[str, str | int]) -> Problem:
     facts = ", ".join(f"{key} {value}" for key, value in fields.items())
-    what = f"{PAGE}, which has the words for it, cannot be read{f' ({facts})' if facts else ''}."
+    what = (
+        f"{PAGE}, which has the text of this error, cannot be read{f' ({facts})' if facts else ''}."
+    )
     return Problem(code, what, f"git checkout -- {PAGE}, then run the same command again", evidence)
 
 

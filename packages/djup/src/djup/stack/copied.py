@@ -36,7 +36,7 @@ def settle(settings: Settings) -> Settings:
         values = {"COMPOSE_PROJECT_NAME": name, "WEB_PORT": str(port), **here}
         return _write(settings, f".env was copied from {folder}, which keeps its own data", values)
     _carry_data(Path(made_for))
-    return _write(settings, f"this folder was {made_for} before", here)
+    return _write(settings, f"this folder was moved from {made_for}", here)
 
 
 def _carry_data(before: Path) -> None:

@@ -44,18 +44,18 @@ def _folder() -> list[Finding]:
         return [Finding("data", f"in {home}, and not root's to judge")]
     local_server.check_folder(embedded_services.our_server())
     if not home.exists():
-        return [Finding("data", "inv up will make them", known=False)]
+        return [Finding("data", "inv up will create them", known=False)]
     return [Finding("data", f"in {home}"), _leftovers(home)]
 
 
 def _leftovers(home: Path) -> Finding:
     left = sorted(home.glob("*/main.part*"))
     if not left:
-        return Finding("leftovers", "no half-made cluster")
+        return Finding("leftovers", "no incomplete cluster")
     names = [str(path) for path in left]
     fix = Fix(f"rm -r {' '.join(names)}", partial(_remove, left))
     half_made = problem("RUN05", names=", ".join(names))
-    return Finding("leftovers", "a half-made cluster", half_made, fix)
+    return Finding("leftovers", "an incomplete cluster", half_made, fix)
 
 
 def _remove(folders: list[Path]) -> None:

@@ -23,7 +23,7 @@ LOG_KEY, ON_STDERR = "MIGRATE_LOG", "-"
 FAILED = os.EX_DATAERR
 LOCKED = os.EX_TEMPFAIL
 WAITING = "Waiting for "
-ABOVE = "the migrate failed, for the reason that it gives above."
+ABOVE = "the migrations failed for the reason above."
 
 
 def cause(status: int, sentence: str) -> Problem | None:
@@ -103,7 +103,7 @@ def keep(whole: str) -> None:
 
 def whole_log() -> str:
     """How all that was said of a failure can be read."""
-    return f"less {LOG.relative_to(ROOT)}" if LOG.exists() else "it stands above"
+    return f"less {LOG.relative_to(ROOT)}" if LOG.exists() else "see above"
 
 
 class Relay:
