@@ -124,24 +124,24 @@ def test_wrong_words(toolkit: Toolkit, typed: str, contains: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("up --port", "--port needs a value. Type: ./inv up --port VALUE"),
-        ("logs -l", "--lines needs a value. Type: ./inv logs --lines VALUE"),
-        ("db.restore", "db.restore needs a NAME. Type: ./inv db.restore NAME"),
-        ("deploy.restore", "deploy.restore needs a NAME. Type: ./inv deploy.restore NAME"),
-        ("explain", "explain needs a CODE. Type: ./inv explain CODE"),
+        ("up --port", "--port needs a value. Run: ./inv up --port VALUE"),
+        ("logs -l", "--lines needs a value. Run: ./inv logs --lines VALUE"),
+        ("db.restore", "db.restore needs a NAME. Run: ./inv db.restore NAME"),
+        ("deploy.restore", "deploy.restore needs a NAME. Run: ./inv deploy.restore NAME"),
+        ("explain", "explain needs a CODE. Run: ./inv explain CODE"),
     ],
 )
 def test_what_is_missing_is_named(toolkit: Toolkit, typed: str, said: str) -> None:
     done = toolkit.inv(*shlex.split(typed))
     help_of = typed.partition(" ")[0]
     assert (done.code, done.out, toolkit.log) == (1, "", [])
-    assert done.err == f"{said}\nAll that it takes: ./inv --help {help_of}\n"
+    assert done.err == f"{said}\nAll its flags: ./inv --help {help_of}\n"
 
 
 @pytest.mark.parametrize("typed", ["upp", "up --prot 3", "manage check", "manage -- x down"])
 def test_an_unknown_word_gets_the_hint_about_the_dashes(toolkit: Toolkit, typed: str) -> None:
     done = toolkit.inv(*shlex.split(typed))
-    assert ("stands after --, as in: ./inv manage" in done.err) is ("--" not in typed.split())
+    assert ("go after --, as in: ./inv manage" in done.err) is ("--" not in typed.split())
 
 
 @pytest.mark.parametrize("task", ["deploy", "deploy.status", "deploy.down"])

@@ -122,7 +122,7 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQ+/a=\n-----END PRIVATE KEY-----\n"
 
 @pytest.mark.parametrize("quote", ["", "'", '"'])
 def test_a_value_of_several_lines_is_advised_the_spelling_that_keeps_it(quote: str) -> None:
-    with pytest.raises(Problem, match="(of|for) several lines") as caught:
+    with pytest.raises(Problem, match=r"(of|for) several lines") as caught:
         dotenv.parse(f"KEY={quote}{PEM}{quote}\n")
     assert r"\n" in caught.value.fix and "in double quotes" in caught.value.fix
     assert "MIIE" not in str(caught.value)
