@@ -74,7 +74,7 @@ def test_two_backups_at_once(stack: Checkout) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         children = [stack.start("db.backup") for _ in range(2)]
         for child in children:
-            assert child.stderr and "in this checkout to end" in child.stderr.readline()
+            assert child.stderr and "in this checkout to finish" in child.stderr.readline()
     ends = [child.communicate(timeout=60) for child in children]
     assert [child.returncode for child in children] == [0, 0], ends
     assert len(stack.backups()) == before + 2 and ends[0][0] != ends[1][0]
