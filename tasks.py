@@ -41,7 +41,7 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
 
 @task(group=STACK)
 def down(c: Context) -> None:
-    """Stop; all data stays."""
+    """Stop the stack; all data stay."""
     stack().down()
 
 

@@ -107,7 +107,7 @@ def test_verified_by_a_url(stack: Checkout, server: Elsewhere, tmp_path: Path) -
     assert (tmp_path / "shop.dump").read_bytes().startswith(b"PGDMP")
     assert not docker("ps", "--all", "--quiet", *clients(stack)).stdout
     stack.set("POSTGRES_IMAGE", "postgres:17-alpine")
-    assert "of PostgreSQL 17 here, and the server is 18" in stack.refused("DB19", "db.backup")
+    assert "of PostgreSQL 17, and the server is 18" in stack.refused("DB19", "db.backup")
     assert "DB19" in stack.found_by_doctor()
     stack.set("DATABASE_URL", url(server, "s3cr3t"))
     said = stack.refused("DB10")

@@ -165,7 +165,7 @@ def test_an_engine_that_the_first_task_may_not_use(
         monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/docker.sock")
         assert "unset DOCKER_HOST" in them.refused("DOCKER10", "status")
         monkeypatch.delenv("DOCKER_HOST")
-    assert ".env would be made" in them.inv("--dry", "up", "--runtime", "embedded").stderr
+    assert ".env would be created" in them.inv("--dry", "up", "--runtime", "embedded").stderr
     without_compose(stack).refused("DOCKER04", "status")
     assert not made.exists()
     as_user(stack, f"--groups={SOCKET.stat().st_gid}").inv("status")

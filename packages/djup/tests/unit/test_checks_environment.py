@@ -226,7 +226,7 @@ WEAK = [
     ("SECRET_KEY", "django-insecure-" + KEY, "begins with django-insecure-"),
     ("SQL_PASSWORD", "Abc12345", "is 8 characters long"),
     ("SQL_PASSWORD", PASSWORD[:11], "is 11 characters long"),
-    ("SQL_PASSWORD", "abab" * 5, "is made of 2 characters alone"),
+    ("SQL_PASSWORD", "abab" * 5, "is made of 2 characters only"),
     ("SQL_PASSWORD", "the-user-of-the-shop", "is the same as SQL_USER"),
     ("SQL_PASSWORD", "The-Data-Of-The-Shop", "is the same as SQL_DATABASE"),
 ]

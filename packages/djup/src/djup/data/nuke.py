@@ -20,7 +20,9 @@ def run(stack: Stack, yes: bool, with_backup: bool) -> None:
     with one_at_a_time("nuke"):
         doomed: Rows = stack.inventory()
         if not doomed:
-            console.say(f"nothing of {settings.project} is here")
+            console.say(
+                f"nothing to remove: {settings.project} has no containers, volumes or images"
+            )
             _say_what_stays(stack, [])
             return
         refuse_unasked(yes)
@@ -81,8 +83,10 @@ def check(project: str, left: Sequence[str]) -> None:
 
 def _say_what_stays(stack: Stack, saved: Sequence[Backup]) -> None:
     if saved:
-        console.say("the data are in backups/; inv undo brings them back")
+        console.say("the data are in backups/; inv undo restores them")
     if not stack.settings.has_own_database:
-        console.say(f"the database on {stack.settings.values['SQL_HOST']} was not touched")
+        console.say(f"the database on {stack.settings.values['SQL_HOST']} was not changed")
     if unused := stack.data_that_stay():
-        console.say(f"Data that this stack does not use now stay as well: {', '.join(unused)}")
+        console.say(
+            f"Data that this stack does not use at the moment also stay: {', '.join(unused)}"
+        )

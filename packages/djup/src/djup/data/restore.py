@@ -27,7 +27,7 @@ def run(stack: Stack, which: str) -> None:
             return
         _confirm_elsewhere(stack.settings)
         if _restore(client, which):
-            console.say("the database as it was is kept; inv undo brings it back")
+            console.say("the previous database is kept; inv undo restores it")
         served = stack.web_log() is not None
     if served:  # it reconnects by itself; the migrations that it needs may be missing
         stack.up()

@@ -31,7 +31,7 @@ def make(stack: Stack, name: str) -> None:
             console.say(f"would copy {client.database} to {databases.named(client, name)}")
             return
         databases.snapshot(client, databases.note_of(name, "snapshot"))
-    console.say(f"snapshot {name}; this brings it back: inv db.restore {shlex.quote(name)}")
+    console.say(f"snapshot {name}; to restore it: inv db.restore {shlex.quote(name)}")
 
 
 def run(stack: Stack, gone: str, as_json: bool) -> None:

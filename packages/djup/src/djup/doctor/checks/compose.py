@@ -139,7 +139,7 @@ def _stack(stack: Stack, services: dict[str, Container]) -> list[Finding]:
         if cause:
             return [Finding("stack", fact, cause, restarts=True)]
         return [Finding("stack", fact, problem("RUN04"), edited=True)]
-    return [Finding("stack", "as .env and the compose files say")]
+    return [Finding("stack", "matches .env and the compose files")]
 
 
 def _why_not_up(stack: Stack, services: dict[str, Container]) -> Problem | None:

@@ -90,5 +90,5 @@ def _stack(running: dict[str, int | None]) -> list[Finding]:
     if not all(running.values()):
         return []
     if fingerprint.is_current(fingerprint.embedded_inputs(), {}):
-        return [Finding("stack", "as .env and the packages say")]
+        return [Finding("stack", "matches .env and the packages")]
     return [Finding("stack", "older than its files", problem("RUN04"), edited=True)]

@@ -24,7 +24,7 @@ def check(stack: Stack) -> list[Finding]:
             Fix("inv db.password", partial(_set_password, stack)) if cause.code == "DB02" else None
         )
         return [Finding("database", "does not fit .env", cause, fix, restarts=True)]
-    return [Finding("database", "lets in who .env names"), *_facts(stack)]
+    return [Finding("database", "accepts the login in .env"), *_facts(stack)]
 
 
 def _set_password(stack: Stack) -> None:
