@@ -103,7 +103,7 @@ def test_an_admin_that_cannot_be_made(stack: Checkout) -> None:
     assert "not-to-be-seen" not in stack.refused("TASK07", "db.seed", "--admin")
     assert stack.sql("select count(*) from auth_user where username = 'eve'") == "0"
     stack.set("DEBUG", "1")
-    assert "made the superuser eve" in stack.inv("db.seed", "--admin").stdout
+    assert "created the superuser eve" in stack.inv("db.seed", "--admin").stdout
 
 
 @pytest.mark.fault("ENV11", "docker", "embedded")
