@@ -74,7 +74,7 @@ def run(settings: Settings, asked: Asked) -> None:
         settings = _with_secrets(settings, where, only_shown)
     wanted = production.local(settings) if asked.local else production.of(settings)
     if only_shown and not swarm.is_one():
-        fact = f"{where} is in no Swarm: inv deploy makes it one, for a first release"
+        fact = f"{where} is not in a Swarm: inv deploy creates one, for the first release"
         console.answer(console.as_typed(fact))
         return
     hosts = tuple(reach.hosts(wanted))

@@ -27,7 +27,13 @@ def check(stack: Stack) -> list[Finding]:
     running = embedded_services.processes(settings)
     if lost := embedded_services.lost(settings):
         words = ", ".join(lost.values())
-        return [Finding("processes", f"{words} lost sight of", problem("EMB08", processes=words))]
+        return [
+            Finding(
+                "processes",
+                f"{words} running, but no longer tracked",
+                problem("EMB08", processes=words),
+            )
+        ]
     strays.refuse_moved_away(embedded_services.data_home(), embedded_services.DB)
     return [
         *(_folder() if settings.has_own_database else ()),
@@ -41,7 +47,7 @@ def check(stack: Stack) -> list[Finding]:
 def _folder() -> list[Finding]:
     home = embedded_services.data_home()
     if os.geteuid() == 0 and home.exists() and home.stat().st_uid == ROOT.stat().st_uid != 0:
-        return [Finding("data", f"in {home}, and not root's to judge")]
+        return [Finding("data", f"in {home}, which root cannot check")]
     local_server.check_folder(embedded_services.our_server())
     if not home.exists():
         return [Finding("data", "inv up will create them", known=False)]
