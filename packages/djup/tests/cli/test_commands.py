@@ -373,7 +373,7 @@ def test_open_uses_the_browser_of_the_user(toolkit: Toolkit) -> None:
     [
         ("", 0, "The stack"),
         ("--list", 0, "makemigrations"),
-        ("--help up", 0, "Build what is stale"),
+        ("--help up", 0, "Build, start, migrate"),
         ("--help nuke", 0, "--yes"),
         ("--version", 0, "3."),
         ("nosuch", 1, "inv --help TASK"),

@@ -239,7 +239,7 @@ def test_a_service_that_dies(toolkit: Toolkit, service: str) -> None:
 def test_a_fresh_clone_for_another_port_and_runtime(fresh: Toolkit) -> None:
     """Its `.env` is right at once: nothing switches, and nothing moves."""
     done = fresh.inv("--dry", "up", "--runtime", "docker", "--port", str(fresh.port))
-    assert ".env would be made" in done.err and "would have" not in done.err
+    assert ".env would be created" in done.err and "would have" not in done.err
     with socket.create_server(("127.0.0.1", fresh.port)):
         refused = fresh.inv("up", "--runtime", "docker", "--port", str(fresh.port))
     assert "error NET01" in refused.err
