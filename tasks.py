@@ -1,4 +1,4 @@
-"""Every command that a user can type. This file declares; `packages/djup` acts."""
+"""Every command that a user can run. This file declares; `packages/djup` acts."""
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -12,8 +12,8 @@ from djup.terminal import console
 STACK, DJANGO, DATA = "The stack", "Django", "The data"
 PRODUCTION, CODE = "Production", "The code"
 TARGET = {
-    "context": "a Docker context, or an address such as ssh://user@server; else DEPLOY_TO of .env",
-    "local": "the trial on this machine",
+    "context": "a Docker context, or an address: ssh://user@server (default: DEPLOY_TO in .env)",
+    "local": "the trial deploy on this machine",
 }
 
 
@@ -25,14 +25,14 @@ def stack() -> Stack:
 @task(
     group=STACK,
     help={
-        "runtime": "switch to docker or to embedded, and write it into .env",
-        "port": "move the page to this port, and write it into .env",
+        "runtime": "switch to docker or embedded (sets RUNTIME in .env)",
+        "port": "serve the page on this port (sets WEB_PORT in .env)",
     },
 )
 def up(c: Context, runtime: str = "", port: str = "") -> None:
-    """Build what is stale, start, wait, migrate, print the URL.
+    """Build, start, migrate, and print the URL.
 
-    It ends when every service is healthy; again on a stack that is up, it changes nothing.
+    Returns when every service is healthy. If everything is up and unchanged, it changes nothing.
     """
     from djup.stack import up
 
@@ -41,13 +41,13 @@ def up(c: Context, runtime: str = "", port: str = "") -> None:
 
 @task(group=STACK)
 def down(c: Context) -> None:
-    """Stop; all data stays."""
+    """Stop the stack; all data stay."""
     stack().down()
 
 
-@task(group=STACK, help={"json": "for scripts"})
+@task(group=STACK, help={"json": "print JSON, for scripts"})
 def status(c: Context, json: bool = False) -> None:
-    """What runs, in which state, and at which URL."""
+    """Show what runs, in which state, and at which URL."""
     from djup.data import snapshots
     from djup.stack.status import as_text
 
@@ -58,21 +58,21 @@ def status(c: Context, json: bool = False) -> None:
 
 @task(
     group=STACK,
-    help={"fix": "apply the safe fixes, naming each one first", "json": "for scripts"},
+    help={"fix": "apply the safe fixes, naming each one first", "json": "print JSON, for scripts"},
 )
 def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
-    """What is wrong with this checkout, and what to type.
+    """Check this checkout, and show how to fix what is wrong.
 
-    Every check that applies, whatever is up or down; exit code 1 if anything is wrong.
+    Runs every check that applies, whether the stack is up or down. Exits with 1 if one fails.
     """
     from djup.doctor import doctor as checks
 
     checks.run(fix, json)
 
 
-@task(group=STACK, help={"code": "such as DB02, as an error shows it"})
+@task(group=STACK, help={"code": "the code of an error, such as DB02"})
 def explain(c: Context, code: str) -> None:
-    """What an error's code means, from docs/problems.md.
+    """Explain the code of an error, from docs/problems.md.
 
     inv explain DB02
     """
@@ -84,13 +84,13 @@ def explain(c: Context, code: str) -> None:
 @task(
     group=STACK,
     help={
-        "service": "web or db alone",
-        "follow": "go on with what comes; Ctrl-C ends it",
-        "lines": "how many lines of the past",
+        "service": "only this service: web or db",
+        "follow": "keep printing new lines until Ctrl-C",
+        "lines": "how many past lines to show",
     },
 )
 def logs(c: Context, service: str = "", follow: bool = False, lines: str = "100") -> None:
-    """What the services wrote."""
+    """Show the logs of the services."""
     from djup.terminal.options import number
 
     stack().logs(service, follow, number("--lines", lines, "100"))
@@ -104,18 +104,18 @@ def open_page(c: Context) -> None:
     browser.show(env.load().url)
 
 
-@task(group=STACK, help={"cache": "--no-cache builds every layer anew"})
+@task(group=STACK, help={"cache": "--no-cache builds every layer again"})
 def build(c: Context, cache: bool = True) -> None:
     """Build the web image.
 
-    `up` does it by itself when the Dockerfile or the requirements have changed.
+    `inv up` does this itself when the Dockerfile or the requirements have changed.
     """
     stack().build(cache)
 
 
 @task(group=STACK, rest=True)
 def compose(c: Context) -> None:
-    """Docker Compose itself, with what stands after --.
+    """Run docker compose with the arguments after --.
 
     inv compose -- config
     """
@@ -136,7 +136,7 @@ def migrate(c: Context) -> None:
 
 @task(group=DJANGO, rest=True)
 def makemigrations(c: Context) -> None:
-    """Write the migrations that the models ask for.
+    """Write migrations for changed models.
 
     inv makemigrations
     inv makemigrations -- notes --name add_title
@@ -146,16 +146,16 @@ def makemigrations(c: Context) -> None:
 
 @task(group=DJANGO, rest=True)
 def manage(c: Context) -> None:
-    """Django's manage.py, with what stands after --.
+    """Run manage.py with the arguments after --.
 
     inv manage -- createsuperuser
     """
     stack().manage(remainder())
 
 
-@task(group=DJANGO, rest=True, help={"service": "web (as it is without this flag) or db"})
+@task(group=DJANGO, rest=True, help={"service": "web (the default) or db"})
 def shell(c: Context, service: str = "web") -> None:
-    """A shell (ash, bash or sh) in the web container.
+    """Open a shell (ash, bash or sh) in the web container.
 
     inv shell
     inv shell --service db
@@ -166,7 +166,7 @@ def shell(c: Context, service: str = "web") -> None:
 
 @task(group=DATA, rest=True)
 def psql(c: Context) -> None:
-    """psql on the project's database.
+    """Run psql on the project's database.
 
     inv psql
     inv psql -- -c 'select 1'
@@ -175,11 +175,15 @@ def psql(c: Context) -> None:
     stack().psql(remainder())
 
 
-@task(name="password", group=DATA, help={"new": "a new random one, for .env and the database"})
+@task(
+    name="password",
+    group=DATA,
+    help={"new": "create a new random password, in .env and in the database"},
+)
 def db_password(c: Context, new: bool = False) -> None:
-    """Give the database the password from .env; all data stay.
+    """Set the password in the database to the one in .env.
 
-    For when .env was edited, or made anew, after the database. With --new both get another one.
+    For when .env was edited or created again after the database. All data stay.
     """
     from djup.stack import accounts
 
@@ -194,9 +198,9 @@ def db_password(c: Context, new: bool = False) -> None:
 
 @task(name="create", group=DATA)
 def db_create(c: Context) -> None:
-    """Make the user and the database that .env names.
+    """Create the user and the database that .env names.
 
-    As far as they are not there; all data stay.
+    Whatever exists already stays, with all data.
     """
     from djup.stack import accounts
 
@@ -206,21 +210,21 @@ def db_create(c: Context) -> None:
     console.answer(here.settings.url)
 
 
-@task(name="seed", group=DATA, help={"admin": "make the superuser that .env names as well"})
+@task(name="seed", group=DATA, help={"admin": "also create the superuser that .env names"})
 def db_seed(c: Context, admin: bool = False) -> None:
     """Load the example data of each app; your rows stay.
 
-    From fixtures/seed.json of the apps in project/, as far as it is not there yet. --admin takes
-    ADMIN_USER, ADMIN_PASSWORD and ADMIN_EMAIL of .env; a user of that name stays as it is.
+    Loads the rows of fixtures/seed.json of each app in project/ that do not exist yet. --admin uses
+    ADMIN_USER, ADMIN_PASSWORD and ADMIN_EMAIL in .env; an existing user is not changed.
     """
     from djup.data import seed
 
     seed.run(stack(), admin)
 
 
-@task(group=DATA, help={"json": "for scripts"})
+@task(group=DATA, help={"json": "print JSON, for scripts"})
 def volumes(c: Context, json: bool = False) -> None:
-    """This project's volumes: name, size, age, mounted by."""
+    """List this project's volumes: name, size, age, mounted by."""
     from djup.host.volumes import as_text
 
     here = stack()
@@ -231,7 +235,7 @@ def volumes(c: Context, json: bool = False) -> None:
 @task(
     name="backup",
     group=DATA,
-    help={"to": "write it to this file", "verify": "restore it for a trial, and compare"},
+    help={"to": "write the dump to this file", "verify": "restore it as a test, and compare"},
 )
 def db_backup(c: Context, to: str = "", verify: bool = False) -> None:
     """Dump the database into backups/.
@@ -248,12 +252,12 @@ def db_backup(c: Context, to: str = "", verify: bool = False) -> None:
     name="backups",
     group=DATA,
     help={
-        "keep": "remove all but so many newest of each database, and its newest verified one",
-        "json": "for scripts",
+        "keep": "keep this many of the newest; the latest verified one always stays",
+        "json": "print JSON, for scripts",
     },
 )
 def db_backups(c: Context, keep: str = "", json: bool = False) -> None:
-    """The backups: name, age, size, verified or not."""
+    """List the backups: name, age, size, verified or not."""
     from djup.data import prune
 
     prune.run(env.load(), keep, json)
@@ -266,9 +270,9 @@ def db_backups(c: Context, keep: str = "", json: bool = False) -> None:
     help={"name": "a backup, a snapshot or a file"},
 )
 def db_restore(c: Context, name: str) -> None:
-    """Put a backup, a snapshot or a dump in place.
+    """Restore a backup, a snapshot or a dump.
 
-    The database as it was is kept; inv undo brings it back.
+    The previous database is kept; inv undo restores it.
 
     inv db.restore main  (the snapshot named after the git branch main)
     inv db.restore dump.sql.gz
@@ -278,19 +282,21 @@ def db_restore(c: Context, name: str) -> None:
     restore.run(stack(), name)
 
 
-@task(name="snapshot", group=DATA, help={"name": "its name; as it is without, the git branch"})
+@task(name="snapshot", group=DATA, help={"name": "name of the snapshot (default: the git branch)"})
 def db_snapshot(c: Context, name: str = "") -> None:
-    """Copy the database within its server, in a moment."""
+    """Copy the database to a snapshot on its server."""
     from djup.data import snapshots
 
     snapshots.make(stack(), name)
 
 
 @task(
-    name="snapshots", group=DATA, help={"remove": "drop this one for good", "json": "for scripts"}
+    name="snapshots",
+    group=DATA,
+    help={"remove": "delete this one permanently", "json": "print JSON, for scripts"},
 )
 def db_snapshots(c: Context, remove: str = "", json: bool = False) -> None:
-    """The snapshots, and the databases put aside."""
+    """List the snapshots, and the databases that were replaced."""
     from djup.data import snapshots
 
     snapshots.run(stack(), remove, json)
@@ -300,15 +306,15 @@ def db_snapshots(c: Context, remove: str = "", json: bool = False) -> None:
     name="upgrade",
     group=DATA,
     help={
-        "to": "this major version; as it is without, that of POSTGRES_IMAGE in .env",
-        "finish": "remove what the upgrades have left: after that no undo goes back",
+        "to": "the major version (default: that of POSTGRES_IMAGE in .env)",
+        "finish": "remove the data of previous versions; inv undo cannot go back afterwards",
         "yes": "with --finish: do not ask for the project's name",
     },
 )
 def db_upgrade(c: Context, to: str = "", finish: bool = False, yes: bool = False) -> None:
-    """Move the data to another version of PostgreSQL.
+    """Migrate the data to another version of PostgreSQL.
 
-    The data as they were are kept; inv undo goes back to them until --finish.
+    The previous data are kept; inv undo goes back to them until --finish.
 
     inv db.upgrade --to 18
     inv db.upgrade --finish
@@ -320,9 +326,9 @@ def db_upgrade(c: Context, to: str = "", finish: bool = False, yes: bool = False
 
 @task(group=DATA)
 def undo(c: Context) -> None:
-    """Bring back what the last act took away.
+    """Undo the last nuke, db.restore, db.upgrade or undo.
 
-    That of a nuke, db.restore, db.upgrade or undo; so a second undo goes forward again.
+    A second undo goes forward again.
     """
     from djup.data import undo as acts
 
@@ -333,14 +339,14 @@ def undo(c: Context) -> None:
     group=DATA,
     help={
         "yes": "do not ask for the project's name",
-        "backup": "--no-backup takes none; then nothing brings the data back",
+        "backup": "--no-backup creates no backup; the data are then lost permanently",
     },
 )
 def nuke(c: Context, yes: bool = False, backup: bool = True) -> None:
     """Remove containers, volumes and images; asks first.
 
-    It takes a backup, lists what goes, this project's alone, and asks for the project's name.
-    inv undo brings the data back.
+    Creates a backup, lists what will be removed (only of this project), and asks for the project's
+    name. inv undo restores the data.
     """
     from djup.data import nuke
 
@@ -353,12 +359,12 @@ def nuke(c: Context, yes: bool = False, backup: bool = True) -> None:
     group=PRODUCTION,
     help={
         **TARGET,
-        "plan": "show what would change, and do nothing",
-        "allow_downtime": "also if it interrupts the service",
-        "dirty": "with changes that are in no commit",
-        "backup": "--no-backup takes none before",
-        "check": "--no-check does not ask the pages of the new version first",
-        "yes": "make the engine a Swarm of one node if it is in none",
+        "plan": "show what would change, and change nothing",
+        "allow_downtime": "deploy even if it interrupts the service",
+        "dirty": "include uncommitted changes",
+        "backup": "--no-backup skips the backup",
+        "check": "--no-check skips the request to each page of the new version",
+        "yes": "make the engine a Swarm of one node if it is not in a Swarm",
     },
 )
 def deploy(
@@ -374,7 +380,7 @@ def deploy(
 ) -> None:
     """Deploy the commit to a Docker Swarm.
 
-    It builds, backs up, migrates, rolls, and goes back to the release before if anything fails.
+    Builds, backs up, migrates and rolls. If anything fails, it goes back to the previous release.
 
     inv deploy --plan
     inv deploy --local
@@ -385,9 +391,9 @@ def deploy(
     rollout.run(env.load(), asked)
 
 
-@task(name="status", group=PRODUCTION, help={**TARGET, "json": "for scripts"})
+@task(name="status", group=PRODUCTION, help={**TARGET, "json": "print JSON, for scripts"})
 def deploy_status(c: Context, context: str = "", local: bool = False, json: bool = False) -> None:
-    """What is deployed, and what runs where."""
+    """Show what is deployed, and what runs where."""
     from djup.deploy import deployed
 
     deployed.status(env.load(), context, local=local, as_json=json)
@@ -396,12 +402,12 @@ def deploy_status(c: Context, context: str = "", local: bool = False, json: bool
 @task(
     name="rollback",
     group=PRODUCTION,
-    help={**TARGET, "allow_downtime": "also if it interrupts the service"},
+    help={**TARGET, "allow_downtime": "go back even if it interrupts the service"},
 )
 def deploy_rollback(
     c: Context, context: str = "", local: bool = False, allow_downtime: bool = False
 ) -> None:
-    """Go back to the release before."""
+    """Go back to the previous release."""
     from djup.deploy import rollout
 
     rollout.back(env.load(), context, local=local, allow_downtime=allow_downtime)
@@ -412,10 +418,10 @@ def deploy_rollback(
     group=PRODUCTION,
     help={
         **TARGET,
-        "service": "web (as it is without this flag), proxy or db",
-        "follow": "go on with what comes; Ctrl-C ends it",
-        "lines": "how many lines of the past, the latest of all containers together",
-        "ended": "also of containers that have ended, such as a former release's",
+        "service": "web (the default), proxy or db",
+        "follow": "keep printing new lines until Ctrl-C",
+        "lines": "how many past lines to show, of all containers together",
+        "ended": "include containers that have ended, such as those of a previous release",
     },
 )
 def deploy_logs(
@@ -427,7 +433,7 @@ def deploy_logs(
     lines: str = "100",
     ended: bool = False,
 ) -> None:
-    """What a service wrote, on whatever node."""
+    """Show the logs of a service, from every node."""
     from djup.deploy import deployed
     from djup.terminal.options import number
 
@@ -445,7 +451,7 @@ def deploy_logs(
 
 @task(name="psql", group=PRODUCTION, rest=True, help=TARGET)
 def deploy_psql(c: Context, context: str = "", local: bool = False) -> None:
-    """psql on the deployed database.
+    """Run psql on the deployed database.
 
     inv deploy.psql -- -c 'select 1'
     """
@@ -456,7 +462,7 @@ def deploy_psql(c: Context, context: str = "", local: bool = False) -> None:
 
 @task(name="manage", group=PRODUCTION, rest=True, help=TARGET)
 def deploy_manage(c: Context, context: str = "", local: bool = False) -> None:
-    """manage.py of the deployed version.
+    """Run manage.py of the deployed version.
 
     inv deploy.manage -- createsuperuser
     """
@@ -479,16 +485,16 @@ def deploy_backup(c: Context, context: str = "", local: bool = False) -> None:
     positional=["name"],
     help={
         **TARGET,
-        "name": "a backup, a dump, or what a restore has put aside",
+        "name": "a backup, a dump, or a database that a restore replaced",
         "yes": "do not ask for the stack's name",
     },
 )
 def deploy_restore(
     c: Context, name: str, context: str = "", local: bool = False, yes: bool = False
 ) -> None:
-    """Put a backup in place of the deployed database.
+    """Restore a backup into the deployed database.
 
-    It goes into a new database, which then takes the other's place; that one is kept.
+    It is restored into a new database, which then replaces the previous one; that one is kept.
     """
     from djup.deploy import deployed
 
@@ -498,12 +504,12 @@ def deploy_restore(
 @task(
     name="down",
     group=PRODUCTION,
-    help={**TARGET, "yes": "do not ask for the stack's name (a trial is not asked for)"},
+    help={**TARGET, "yes": "do not ask for the stack's name (--local never asks)"},
 )
 def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = False) -> None:
     """Remove the deployed services; all data stay.
 
-    The history of releases goes as well, so there is none for deploy.rollback.
+    The history of releases is removed as well, so deploy.rollback cannot go back.
     """
     from djup.deploy import deployed
 
@@ -515,10 +521,10 @@ def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = 
     group=CODE,
     rest=True,
     help={
-        "suite": "one alone, such as unit or app; README.md has the list",
-        "quick": "those that need no stack: 3 minutes",
-        "strict": "a suite that cannot run here is a failure",
-        "retry": "run failed tests once more at the end, alone; their suites are named",
+        "suite": "only this suite, such as unit or app; README.md has the list",
+        "quick": "only the suites that need no stack: 3 minutes",
+        "strict": "fail if a suite cannot run here",
+        "retry": "run failed tests again at the end, alone, and name their suites",
     },
 )
 def run_tests(
@@ -538,13 +544,13 @@ def run_tests(
 
 @task(group=CODE, help={"fix": "let ruff fix what it can"})
 def lint(c: Context, fix: bool = False) -> None:
-    """Format, lint, types, missing migrations."""
+    """Check format, style, types and missing migrations."""
     from djup.code import linters
 
     linters.run(fix)
 
 
-@task(group=CODE, help={"upgrade": "take the newest versions that the .in files allow"})
+@task(group=CODE, help={"upgrade": "use the newest versions that the .in files allow"})
 def lock(c: Context, upgrade: bool = False) -> None:
     """Compile requirements/*.in to locks with hashes."""
     from djup.code import locks

@@ -266,7 +266,7 @@ def report(what: str, measured: dict[str, list[Measured]], target: str) -> None:
 def bench_production() -> None:
     """All of them by turns, so that a busy moment strikes each."""
     if not shutil.which("wrk"):
-        sys.exit("it needs wrk; type: sudo apt-get install wrk")
+        sys.exit("it needs wrk; run: sudo apt-get install wrk")
     build()
     with ExitStack() as stack:
         stack.enter_context(network())

@@ -50,7 +50,7 @@ def explain(error: Exception) -> str:
         raise error
     return (
         f"Cannot reach the database at {address()}: {reason(error)}.\n"
-        f"In this repository type `inv manage -- {shlex.join(sys.argv[1:])}`, which runs beside "
+        f"In this repository run `inv manage -- {shlex.join(sys.argv[1:])}`, which runs next to "
         "the database; `inv status` shows whether it is up."
     )
 

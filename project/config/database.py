@@ -64,8 +64,7 @@ def from_url(environ: Environ, url: str) -> dict[str, Any]:
         found = dj_database_url.parse(url)
     except ValueError:
         raise ImproperlyConfigured(
-            "DATABASE_URL cannot be read: in its parts, what is no letter or digit is written as "
-            "%XX (the sign @ as %40)."
+            "DATABASE_URL cannot be read: encode special characters in its parts as %XX (@ as %40)."
         ) from None  # it quotes a part of the password
     if scheme == "sqlite":
         return sqlite(found["NAME"])
@@ -81,7 +80,7 @@ def fallback(environ: Environ, debug: bool) -> str:
     """SQLite, where nothing at all is said about a database; a forgotten key must not lead here."""
     if found := [key for key in KEYS if environ.get(key)]:
         raise ImproperlyConfigured(
-            f"SQL_ENGINE is missing, but {', '.join(found)} tells of a database server: "
+            f"SQL_ENGINE is missing, but {', '.join(found)} indicates a database server: "
             f"set it, for PostgreSQL to {POSTGRESQL}."
         )
     if debug:
@@ -124,7 +123,7 @@ def authorities(name: str) -> str:
         return name
     if (path := BASE_DIR / name).is_file():
         return str(path)
-    raise ImproperlyConfigured(f"SQL_SSLROOTCERT names {name}, which is no file in {BASE_DIR}.")
+    raise ImproperlyConfigured(f"SQL_SSLROOTCERT names {name}, which is not a file in {BASE_DIR}.")
 
 
 def trust_system() -> None:
@@ -156,6 +155,6 @@ def host(environ: Environ) -> str:
     if value := environ.get("SQL_HOST", ""):
         return value
     raise ImproperlyConfigured(
-        "SQL_HOST is empty: the database belongs to the stack, which fills SQL_HOST in; "
-        "on this machine type `inv manage -- COMMAND` instead."
+        "SQL_HOST is empty: the database belongs to the stack, which sets SQL_HOST; "
+        "on this machine run `inv manage -- COMMAND` instead."
     )

@@ -140,7 +140,7 @@ def allowed_hosts(environ: Environ, debug: bool) -> list[str]:
         return found
     state = "has * in it" if found else "is empty"
     raise ImproperlyConfigured(
-        f"ALLOWED_HOSTS {state}: with DEBUG off it must name the hosts that this site is, "
+        f"ALLOWED_HOSTS {state}: with DEBUG off it must list the host names of this site, "
         "such as example.org."
     )
 
@@ -157,7 +157,7 @@ def trusted_origins(environ: Environ, debug: bool) -> list[str]:
         if not ORIGIN.fullmatch(origin):
             raise ImproperlyConfigured(
                 f"CSRF_TRUSTED_ORIGINS has {origin!r}: an origin is a scheme and a host, "
-                "such as https://shop.example.org, with no path."
+                "such as https://shop.example.org, without a path."
             )
     return list(dict.fromkeys([*found, *(workspace_origins(environ) if debug else [])]))
 

@@ -26,8 +26,8 @@ from .widening import Field, why_not_wider
 ModelKey = tuple[str, str]  # app label, name in small letters
 
 IN_USE = "the old code still reads and writes it"
-UNIQUE = "the old code may write what it forbids, or count on what it drops"
-UNKNOWN = "nobody can tell what it does to the database"
+UNIQUE = "the old code may write what it forbids, or rely on what it drops"
+UNKNOWN = "its effect on the database is unknown"
 
 
 @dataclass(frozen=True)

@@ -53,12 +53,18 @@ def broken(error: Exception) -> tuple[int, str] | None:
         applied, missing, app = found.groups()
         if app == user_app():
             return exits.USER_MODEL, other_user_model(applied)
-        return exits.HISTORY, f"migration {applied} is applied, and {missing}, which it needs, not"
+        return (
+            exits.HISTORY,
+            f"migration {applied} is applied, but {missing}, which it depends on, is not",
+        )
     if isinstance(error, ValueError) and (lazy := LAZY.search(text)) and lazy[1] == user_app():
         return exits.USER_MODEL, other_user_model("")
     if isinstance(error, NodeNotFoundError) and (found := PARENT.search(text)):
         name, app, parent = found.groups()
-        return exits.MIGRATION_MISSING, f"migration {name} needs {app}.{parent}, which is no file"
+        return (
+            exits.MIGRATION_MISSING,
+            f"migration {name} depends on {app}.{parent}, which is not a file",
+        )
     return None
 
 
@@ -71,7 +77,7 @@ def user_app() -> str:
 def other_user_model(applied: str) -> str:
     proof = f" ({applied} is applied)" if applied else ""
     return (
-        f"AUTH_USER_MODEL is {settings.AUTH_USER_MODEL}, and the database was migrated with "
+        f"AUTH_USER_MODEL is {settings.AUTH_USER_MODEL}, but the database was migrated with "
         f"another user model{proof}"
     )
 
@@ -121,7 +127,7 @@ def invalid_index(said: str, db: BaseDatabaseWrapper) -> str:
     with db.cursor() as cursor:
         cursor.execute(INVALID, [found[1] if found else ""])
         row = cursor.fetchone()
-    what = "an earlier run was broken off and left the invalid index"
+    what = "an interrupted run left the invalid index"
     return f"{what} {row[0]} on {row[1]}" if row else ""
 
 
@@ -132,7 +138,7 @@ def why_there(failed: Migration, db: BaseDatabaseWrapper) -> str:
         name for name in load_migrations().unknown if name.startswith(f"{failed.app_label}.")
     ]
     if renamed and db.alias == connection.alias:
-        return f"The database has {', '.join(renamed)}, for which there is no file: was it renamed?"
+        return f"The database has {', '.join(renamed)}, which has no file: was it renamed?"
     if not failed.atomic:
-        return "It is not atomic: an earlier run that failed has done a part of it"
-    return "It was made by hand, or by code that was not a migration"
+        return "It is not atomic, and an earlier run failed halfway"
+    return "It was created by hand, or by code outside of migrations"

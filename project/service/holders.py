@@ -45,7 +45,7 @@ class Waiting:
 
     def __str__(self) -> str:
         what = f"the lock on {self.table}" if self.table else "the lock that it needs"
-        shown = "; ".join(self.holders[:SHOWN]) or "a session that has ended since"
+        shown = "; ".join(self.holders[:SHOWN]) or "a session that has ended in the meantime"
         return f"{what} is held by {shown}"
 
 
@@ -156,7 +156,7 @@ def holder(
     when = f", in a transaction since {since} UTC ({seconds} s)" if since else ""
     ran = f", {doing}: {query}" if query else ""
     return (
-        f"server process {pid} ({', '.join(who)}; {state or 'at work'}{when}{ran}), which "
+        f"server process {pid} ({', '.join(who)}; {state or 'active'}{when}{ran}), which "
         f"select pg_terminate_backend({pid}) ends"
     )
 

@@ -62,7 +62,7 @@ def what_failed(state: MigrationsState) -> str:
     if state.broken:
         return f"{state.broken[0].upper()}{state.broken[1:]}."
     if not state.waiting:
-        return "Every migration is applied, but what follows them failed."
+        return "All migrations are applied, but a later step failed."
     # They are applied one by one, so the first that is not is the one that failed.
     failed = state.waiting[0]
     return f"Migration {dotted(failed.app_label, failed.name)} failed; {what_is_left(failed)}."

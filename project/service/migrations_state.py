@@ -177,5 +177,5 @@ def dotted(app: str, name: str) -> str:
 def what_is_left(failed: Migration) -> str:
     """Of a migration that failed, in words."""
     if failed.atomic and connection.features.can_rollback_ddl:
-        return "the database is as it was before it"
+        return "the database is unchanged"
     return "what it had done before the error stays"

@@ -120,13 +120,13 @@ class Patience:
             self.watch.began = None
 
     def sentence(self, migration: Migration | None = None) -> str:
-        what = "What follows the migrations was not done"
+        what = "The steps after the migrations were not done"
         stays = ""
         if migration:
             what = f"Migration {migration.app_label}.{migration.name} was not applied"
-            stays = "what it had done before that stays; inv doctor names an index left invalid"
+            stays = "its earlier changes stay; inv doctor lists invalid indexes"
             if migration.atomic and not self.kept:
-                stays = "the database is as it was before it"
+                stays = "the database is unchanged"
         waited = f"after {self.seconds - max(self.left, 0):.0f} s"
         return f"{what}: {waited} {self.watch.waiting}; {stays}".rstrip("; ") + "."
 

@@ -31,7 +31,7 @@ class Loaded:
     there: int
 
     def __str__(self) -> str:
-        left = f"; {self.there} there already, not touched" if self.there else ""
+        left = f"; {self.there} exist already, not changed" if self.there else ""
         return f"{self.app}: {self.new} object{'' if self.new == 1 else 's'} loaded{left}"
 
 
@@ -60,7 +60,7 @@ def load(found: dict[str, Path]) -> list[Loaded]:
     """Load all of them or, with a CommandError that says why, nothing."""
     state = read_migrations()
     if state.refusal or state.waiting:
-        why = state.refusal or f"not applied yet: {', '.join(state.unapplied)}. Type `inv migrate`"
+        why = state.refusal or f"not applied yet: {', '.join(state.unapplied)}. Run `inv migrate`"
         raise CommandError(f"Nothing was loaded; {why}.")
     with transaction.atomic():
         return [load_one(app, file) for app, file in found.items()]
@@ -77,7 +77,7 @@ def load_one(app: str, file: Path) -> Loaded:
     if models := unidentified(file):
         raise CommandError(
             f"Nothing was loaded; {path}: each run would add the objects of {', '.join(models)} "
-            "anew. Give them a pk, or the model a natural key."
+            "again. Give them a pk, or the model a natural key."
         )
     new = loader.loaded_object_count
     return Loaded(app, new, loader.fixture_object_count - new)

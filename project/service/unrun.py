@@ -9,9 +9,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 PATTERN = "test*.py"  # of the files that Django looks into
 PATTERNS = (PATTERN, "*_test.py")  # of those that other runners look into as well
-PYTEST = (
-    "is written for pytest, which does not run here: make it a method of a django.test.TestCase"
-)
+PYTEST = "is written for pytest, which is not used here: make it a method of a django.test.TestCase"
 
 
 def unrun(folder: Path, chosen: Iterable[Path] | None = None) -> list[str]:
@@ -46,7 +44,7 @@ def _reason(folder: Path, file: Path) -> str:
     if not any(_is_test(node) for node in ast.walk(tree)):
         return ""
     if not fnmatch(file.name, PATTERN):
-        return f"its name is not {PATTERN}, so its tests are not found: give it another"
+        return f"its name does not match {PATTERN}, so its tests are not found: rename it"
     above = file.relative_to(folder).parents[:-1]
     if bare := [path for path in above if not (folder / path / "__init__.py").exists()]:
         return f"its tests are not found, since {bare[-1]}/ has no __init__.py: create it"

@@ -58,7 +58,7 @@ def narrower(name: str, old: Field, new: Field) -> str:
         case "db_constraint":
             return "the old code may write what it forbids" if new.db_constraint else ""
         case "unique" | "primary_key":
-            return "the old code may write a value twice, or count on there being one"
+            return "the old code may write a value twice, or rely on a single one"
         case _:
             return f"{name} changes"
 

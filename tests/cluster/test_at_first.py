@@ -23,5 +23,5 @@ def test_the_engine_becomes_a_swarm_only_if_asked(site: Site) -> None:
 def test_a_first_deploy_whose_page_fails_serves_nothing(site: Site) -> None:
     assert "the new version answers 500 for /. " in site.said_first
     assert "ZeroDivisionError" in site.said_first
-    assert "It is the first release: there is none to go back to." in site.said_first
+    assert "This was the first release: no previous release to go back to." in site.said_first
     assert site.release() == 1, "the next one was the first again"

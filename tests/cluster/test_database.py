@@ -35,7 +35,7 @@ def test_another_password_of_the_database(site: Site) -> None:
 @pytest.mark.fault("DEP13", "docker")
 def test_a_password_that_a_killed_deploy_has_handed_over(site: Site) -> None:
     site.stack.set("PROD_SQL_PASSWORD", PASSWORD)
-    assert "the database gets another container" in site.refused("DEP13")
+    assert "the container of the database is replaced" in site.refused("DEP13")
     site.sql(f"alter role current_user password '{PASSWORD}'")
     with site.visited("a password that was handed over already") as traffic:
         site.deploy("--allow-downtime")

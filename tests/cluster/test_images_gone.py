@@ -39,7 +39,7 @@ def test_the_image_of_what_serves_and_of_what_is_gone_back_to(site: Site) -> Non
         site.show("Page after which images are gone")
         with gone(before):
             said = site.refused("DEP42")
-            assert f"{before} is gone" in said and "inv deploy --local --allow-downtime" in said
+            assert f"{before} is missing" in said and "inv deploy --local --allow-downtime" in said
             assert "DEP49" in site.stack.found_by_doctor()
             said = site.refused("DEP45", "deploy.manage", "--", "check")
             assert before in said and f"from commit {commit}: " in said

@@ -34,7 +34,7 @@ NOTES = "select text from notes_note"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     """Older than the stack's own, where this machine has such a one."""
-    assert shutil.which("openssl"), "no openssl; type: sudo apt-get install openssl"
+    assert shutil.which("openssl"), "no openssl; run: sudo apt-get install openssl"
     made = older if PROGRAMS else elsewhere
     with made(tmp_path_factory.mktemp("elsewhere")) as running:
         password = PASSWORD.replace("'", "''")
@@ -77,7 +77,7 @@ def lead_to(site: Site, values: dict[str, str]) -> None:
     """Name another database in .env; who deploys to it says so by --allow-downtime."""
     for key, value in values.items():
         site.stack.set(key, value)
-    assert "the database is another one" in site.refused("DEP13")
+    assert "the database changes" in site.refused("DEP13")
 
 
 def services(site: Site) -> set[str]:
@@ -91,7 +91,7 @@ def test_to_a_managed_database_and_back(site: Site, server: Elsewhere) -> None:
         lead_to(site, managed(server))
         with site.visited("a move that fails"):
             said = site.refused("DEP15", "deploy", "--allow-downtime")
-    assert "Release 1 serves. What the other database held is kept there" in said
+    assert "Release 1 is running again. The contents of the other database are kept there" in said
     assert server.sql(TABLES, DATABASE) == "0"
     lead_to(site, managed(server))
     with site.visited("to a managed database") as traffic:
@@ -105,7 +105,7 @@ def test_to_a_managed_database_and_back(site: Site, server: Elsewhere) -> None:
     write_some(site, "the managed database serves")
     lead_to(site, own)
     said = site.deploy("--allow-downtime").stderr
-    found = re.search(r"left as it is; the rows of before: inv deploy.restore (\S+)", said)
+    found = re.search(r"not changed; the rows of the previous one: inv deploy.restore (\S+)", said)
     assert found, said
     assert f"{NAME}_db" in services(site)
     assert set(site.sql(NOTES).splitlines()) < before, "its volume is as it was"
@@ -122,7 +122,7 @@ def test_a_database_within_a_network_of_the_stack(site: Site) -> None:
     with site.taken_back():
         site.stack.set("PROD_CACHE_URL", f"redis://{hidden}:6379/0")
         said = site.inv("deploy", "--plan").stderr
-        assert f"beware: CACHE_URL in .env has an address within {subnet}" in said
+        assert f"warning: CACHE_URL in .env has an address within {subnet}" in said
         assert hidden not in said
         site.stack.set("PROD_SQL_HOST", hidden)
         said = site.refused("DEP44", "deploy", "--allow-downtime")

@@ -91,7 +91,7 @@ def test_one_of_several_addresses_and_a_free_range(
     assert f"{command}--advertise-addr ADDRESS" in said, "not the range of the registry either"
     stack.set("REGISTRY", "")
     said = site.refused("DEP10", "deploy", "--yes")
-    assert f"of its addresses the node has {ADDRESSES[0]}" in said
+    assert f"the address of the node is {ADDRESSES[0]}" in said
     found = json.loads(docker("--host", engine, "info", "--format", "{{json .Swarm}}").stdout)
     assert found["LocalNodeState"] == "active" and found["NodeAddr"] == ADDRESSES[0]
     (pool,) = found["Cluster"]["DefaultAddrPool"]

@@ -49,8 +49,8 @@ def log_in(boss: Visitor) -> None:
 @three_nodes
 def test_from_two_to_eight_containers_and_back(site: Site) -> None:
     said = scale(site, 8)
-    assert "beware: there may be 138 connections, the database takes 97" in said
-    assert "beware" not in scale(site, 2)
+    assert "warning: up to 138 connections are possible, the database accepts 97" in said
+    assert "warning:" not in scale(site, 2)
 
 
 @three_nodes

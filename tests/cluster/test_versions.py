@@ -98,11 +98,11 @@ def test_one_whose_page_fails_in_production_alone(site: Site) -> None:
     site.stack.set("DEPLOY_CHECK", "/admin/, /notes/")
     shown = site.inv("deploy", "--plan").stdout
     named = f"{NOTES_PAGE} names the static file dist/bundle.css, which "
-    assert f"beware: {named}git ignores" in shown
+    assert f"warning: {named}git ignores" in shown
     said = held_back(site, "DEP39", "a page that fails in production alone")
-    assert f"beware: {named}the image lacks" in said
+    assert f"warning: {named}the image lacks" in said
     assert "Missing staticfiles manifest entry for 'dist/bundle.css'" in said
-    assert "the new version answers 500 for /notes/, which the release that serves" in said
+    assert "the new version answers 500 for /notes/; the running release answers" in said
     log = (site.stack.root / ".state/deploy-check.log").read_text()
     assert "Missing staticfiles manifest entry" in log and "less .state/deploy-check.log" in said
 
@@ -114,7 +114,10 @@ def test_one_whose_page_fails_behind_the_proxy_alone(site: Site) -> None:
     before, release = site.heading(), site.release()
     site.change(HOME_VIEW, INDEX, PROXIED)
     said = site.refused("DEP40")
-    assert "through the proxy, / answers 500" in said and f"Release {release} serves." in said
+    assert (
+        "through the proxy, / answers 500" in said
+        and f"Release {release} is running again." in said
+    )
     assert site.heading() == before and site.release() == release
 
 
@@ -157,7 +160,9 @@ def test_a_migration_that_fails_after_another_that_the_code_before_could_not_bea
     site.add(MIGRATION.replace("0002_next", "0003_fails"), THEN_FAILS)
     release, heading = site.release(), site.heading()
     said = site.refused("DEP14", "deploy", "--allow-downtime")
-    assert 'column "nothing" does not exist' in said and f"Release {release} serves." in said
+    assert (
+        'column "nothing" does not exist' in said and f"Release {release} is running again." in said
+    )
     assert "Applied before it: notes.0002_next." in said
     assert site.release() == release and site.heading() == heading
     assert site.sql(AS_IT_WAS) == "0"
@@ -218,7 +223,7 @@ def test_a_deploy_that_is_broken_off(site: Site, heard: bool) -> None:
             time.sleep(1)
         said = running.communicate(timeout=300)[1] if heard else ""
         assert running.wait(300) == 130
-    assert f"broken off. Release {release} serves." in said or not heard, said
+    assert f"interrupted. Release {release} is running again." in said or not heard, said
     assert_none_failed(traffic)
     assert site.heading() == before and site.release() == release
 

@@ -159,7 +159,7 @@ def test_a_backup_that_was_damaged(stack: Checkout) -> None:
     for damage in (cut, flip):
         path.write_bytes(damage(whole))
         said = stack.refused("BAK03", "db.restore", path.stem)
-        assert ("bytes in it have changed" in said) == (damage is flip)
+        assert ("its contents have changed" in said) == (damage is flip)
     path.unlink()
 
 

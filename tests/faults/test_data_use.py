@@ -74,7 +74,7 @@ def test_two_backups_at_once(stack: Checkout) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         children = [stack.start("db.backup") for _ in range(2)]
         for child in children:
-            assert child.stderr and "in this checkout to end" in child.stderr.readline()
+            assert child.stderr and "in this checkout to finish" in child.stderr.readline()
     ends = [child.communicate(timeout=60) for child in children]
     assert [child.returncode for child in children] == [0, 0], ends
     assert len(stack.backups()) == before + 2 and ends[0][0] != ends[1][0]
@@ -106,7 +106,7 @@ def test_a_full_disk_for_the_backups(stack: Checkout) -> None:
     try:
         said = stack.refused("SYS02", "db.backup")
         assert "no space left on the disk that was written to" in said
-        assert "then type the same command again" in said
+        assert "then run the same command again" in said
         assert not any(folder.iterdir()) and stack.backups() == []
         assert "no space left on the disk" in stack.refused("BAK16", "nuke", "--yes")
     finally:

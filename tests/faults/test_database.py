@@ -30,7 +30,7 @@ def stack(stack: Checkout) -> Iterator[Checkout]:
 
 def apply_fix(stack: Checkout, said: str) -> str:
     """Type the command that the screen names; what it said."""
-    found = re.search(r"  fix: (?:type: )?inv ([^(\n]+?)(?:  |\n| \()", said)
+    found = re.search(r"  fix: (?:run: )?inv ([^(\n]+?)(?:  |\n| \()", said)
     assert found, said
     done = stack.inv(*found[1].split())
     assert done.stdout == f"{stack.url}\n"
@@ -61,7 +61,7 @@ def test_another_password(stack: Checkout) -> None:
 def test_another_user(stack: Checkout) -> None:
     set_all(stack, "SQL_USER")
     said = stack.refused("DB03")
-    assert "no user somebody" in said and re.search(r"It has: .*\bapp\b", said)
+    assert "no login role somebody" in said and re.search(r"It has: .*\bapp\b", said)
     assert "DB03" in stack.found_by_doctor()
     # A password cannot be given to somebody who is not there.
     stack.refused("DB03", "db.password")

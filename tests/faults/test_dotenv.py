@@ -34,7 +34,7 @@ def test_a_value_without_a_default_is_missing(stack: Checkout) -> None:
         before = stack.values[key]
         remove(stack, key)
         said = stack.refused("ENV05")
-        assert f"add {key}='…' to .env: the value that it had" in said
+        assert f"add {key}='…' to .env, with the previous value" in said
         stack.refused("ENV05", "down")
         assert stack.found_by_doctor() == {"ENV05"}
         stack.set(key, f"'{before}'")
@@ -103,14 +103,14 @@ def test_an_admin_that_cannot_be_made(stack: Checkout) -> None:
     assert "not-to-be-seen" not in stack.refused("TASK07", "db.seed", "--admin")
     assert stack.sql("select count(*) from auth_user where username = 'eve'") == "0"
     stack.set("DEBUG", "1")
-    assert "made the superuser eve" in stack.inv("db.seed", "--admin").stdout
+    assert "created the superuser eve" in stack.inv("db.seed", "--admin").stdout
 
 
 @pytest.mark.fault("ENV11", "docker", "embedded")
 def test_a_key_that_is_mistyped(stack: Checkout) -> None:
     stack.set("ALOWED_HOSTS", "127.0.0.1")
     stack.inv("up")
-    assert "write it as ALLOWED_HOSTS, or take it out of .env" in doctor(stack, "ENV11")
+    assert "rename it to ALLOWED_HOSTS, or remove it from .env" in doctor(stack, "ENV11")
     remove(stack, "ALOWED_HOSTS")
     stack.inv("up")
     doctor(stack)
@@ -120,7 +120,7 @@ def test_a_key_that_is_mistyped(stack: Checkout) -> None:
 def test_a_key_that_can_be_guessed(stack: Checkout) -> None:
     stack.set("SECRET_KEY", "django-insecure-" + LONG)
     stack.inv("up")
-    assert "put a long random text in its place" in doctor(stack, "ENV12")
+    assert "replace it by a long random text" in doctor(stack, "ENV12")
     stack.set("SECRET_KEY", LONG)
     stack.inv("up")
     doctor(stack)
@@ -133,7 +133,7 @@ def test_a_password_that_can_be_guessed(stack: Checkout) -> None:
     stack.inv("db.password")
     try:
         said = doctor(stack, "ENV12")
-        assert "put a long random text in its place" in said and "inv db.password" in said
+        assert "replace it by a long random text" in said and "inv db.password" in said
     finally:
         stack.set("SQL_PASSWORD", long_and_random)
         stack.inv("db.password")

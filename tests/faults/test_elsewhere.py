@@ -18,7 +18,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     if docker("version", check=False).returncode:
         pytest.skip("no Docker engine to run a PostgreSQL elsewhere in")
     if not shutil.which("openssl"):
-        pytest.skip("no openssl; type: sudo apt-get install openssl")
+        pytest.skip("no openssl; run: sudo apt-get install openssl")
     with elsewhere(tmp_path_factory.mktemp("elsewhere")) as running:
         yield running
 
@@ -107,7 +107,7 @@ def test_verified_by_a_url(stack: Checkout, server: Elsewhere, tmp_path: Path) -
     assert (tmp_path / "shop.dump").read_bytes().startswith(b"PGDMP")
     assert not docker("ps", "--all", "--quiet", *clients(stack)).stdout
     stack.set("POSTGRES_IMAGE", "postgres:17-alpine")
-    assert "of PostgreSQL 17 here, and the server is 18" in stack.refused("DB19", "db.backup")
+    assert "of PostgreSQL 17, and the server is 18" in stack.refused("DB19", "db.backup")
     assert "DB19" in stack.found_by_doctor()
     stack.set("DATABASE_URL", url(server, "s3cr3t"))
     said = stack.refused("DB10")
@@ -121,5 +121,5 @@ def test_no_program_for_it(kept: Checkout, tmp_path: Path) -> None:
     kept.set("SQL_HOST", "pg.example.org")
     nothing = {"PATH": str(tmp_path), "DOCKER_HOST": f"unix://{tmp_path}/none"}
     said = kept.start("psql", env=os.environ | nothing).communicate()[1]
-    assert "error EMB06: no Docker engine answers, and there is no psql on PATH" in said
+    assert "error EMB06: the Docker engine does not answer, and psql is not on PATH" in said
     kept.write(".env", before)

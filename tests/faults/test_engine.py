@@ -165,7 +165,7 @@ def test_an_engine_that_the_first_task_may_not_use(
         monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/docker.sock")
         assert "unset DOCKER_HOST" in them.refused("DOCKER10", "status")
         monkeypatch.delenv("DOCKER_HOST")
-    assert ".env would be made" in them.inv("--dry", "up", "--runtime", "embedded").stderr
+    assert ".env would be created" in them.inv("--dry", "up", "--runtime", "embedded").stderr
     without_compose(stack).refused("DOCKER04", "status")
     assert not made.exists()
     as_user(stack, f"--groups={SOCKET.stat().st_gid}").inv("status")
@@ -213,19 +213,19 @@ def test_no_compose_plugin(stack: Checkout) -> None:
             "compose version --short",
             "2.17.3",
             "services.db.healthcheck Additional property start_interval is not allowed",
-            "Docker Compose is version 2.17.3; 2.20 or later is needed.",
+            "Docker Compose is version 2.17.3; 2.20 or later is required.",
         ),
         (
             "{{.Server.Version}}",
             r"28.5.2\n20.10.24\nEngine",
             "can't set healthcheck.start_interval as feature require Docker Engine v25 or later",
-            "Docker Engine is version 20.10.24; 25.0 or later is needed.",
+            "Docker Engine is version 20.10.24; 25.0 or later is required.",
         ),
         (
             "{{.Server.Version}}",
             r"20.10.24+dfsg1\n28.5.2\nEngine",
             "",
-            "The command docker is version 20.10.24+dfsg1; 25.0 or later is needed.",
+            "The command docker is version 20.10.24+dfsg1; 25.0 or later is required.",
         ),
     ],
     ids=["compose", "engine", "client"],
@@ -247,7 +247,7 @@ def test_too_old(
     with monkeypatch.context() as machine:
         machine.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
         said = stack.refused("DOCKER06")
-        assert sentence in said and "install a newer one" in said
+        assert sentence in said and "install a newer version" in said
         assert "DOCKER06" in stack.found_by_doctor()
         if "compose" not in question:
             assert sentence in stack.refused("DOCKER06", "deploy.status", "--local")
@@ -263,7 +263,7 @@ def test_docker_host_where_nothing_answers(
     started = time.monotonic()
     said = stack.refused("DOCKER07")
     assert time.monotonic() - started < LONGEST
-    assert f"{host}, where DOCKER_HOST points, does not answer" in said
+    assert f"{host}, selected by DOCKER_HOST, does not answer" in said
     assert stack.found_by_doctor() == {"DOCKER07"}
     assert "fix: unset DOCKER_HOST  then: " in said and "inv up" in said
     monkeypatch.delenv("DOCKER_HOST")
@@ -291,7 +291,7 @@ def test_a_context_that_points_elsewhere(
     docker("context", "create", "far", "--docker", f"host={UNREACHABLE}")
     docker("context", "use", "far")
     said = stack.refused("DOCKER07")
-    assert f"{UNREACHABLE}, where docker context points, does not answer" in said
+    assert f"{UNREACHABLE}, selected by docker context, does not answer" in said
     assert "fix: docker context use default  then: " in said
     assert stack.found_by_doctor() == {"DOCKER07"}
     docker("context", "use", "default")
@@ -306,7 +306,7 @@ def test_an_engine_elsewhere_that_answers(stack: Checkout, monkeypatch: pytest.M
     with proxied_engine() as host:
         monkeypatch.setenv("DOCKER_HOST", host)
         said = stack.refused("DOCKER07")
-        assert f"{host}, where DOCKER_HOST points, is not on this machine" in said
+        assert f"{host}, selected by DOCKER_HOST, is not on this machine" in said
         assert "DOCKER07" in stack.found_by_doctor()
     assert "fix: unset DOCKER_HOST  then: " in said and "inv up" in said
     monkeypatch.delenv("DOCKER_HOST")
@@ -340,7 +340,7 @@ def test_podman(stack: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/podman.sock")
         for typed in (["up"], ["build"], ["deploy.status", "--local"]):
             said = stack.refused("DOCKER12", *typed)
-            assert "where DOCKER_HOST points, is Podman 4.3.1, not Docker" in said
+            assert "selected by DOCKER_HOST is Podman 4.3.1, not Docker" in said
             assert "unset DOCKER_HOST  then: inv up" in said
             assert "inv up --runtime embedded" in said
         assert stack.found_by_doctor() == {"DOCKER12"}
@@ -405,7 +405,7 @@ def test_a_folder_that_the_engine_does_not_see(
             (stack.root / "project").mkdir(parents=True)
         inside = Elsewhere(stack, *within(tmp_path, stack.root))
         said = inside.refused("DOCKER13")
-        assert f"does not see {stack.root}/project" in said
+        assert f"cannot see {stack.root}/project" in said
         assert "at the path that it has on the host" in said and "--runtime embedded" in said
         assert inside.found_by_doctor() == {"DOCKER13"}
         # On the host nothing was made, and nothing of the stack either.

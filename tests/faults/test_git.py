@@ -120,10 +120,10 @@ def test_a_submodule_that_is_not_checked_out(stack: Checkout, tmp_path: Path) ->
     git(stack.root, "submodule", "--quiet", "add", str(libs), "project/libs")
     git(stack.root, "commit", "--quiet", "--message", "The submodule, without its own")
     said = stack.refused("DEP33", *DEPLOY)
-    assert "submodule project/libs/deep is not here" in said
+    assert "submodule project/libs/deep is not checked out" in said
     git(stack.root, "submodule", "--quiet", "deinit", "--all")  # as a clone is at first
     said = stack.refused("DEP33", *DEPLOY)
-    assert "submodule project/libs is not here" in said
+    assert "submodule project/libs is not checked out" in said
     assert stack.found_by_doctor() == {"DEP33"}
     git(stack.root, *shlex.split(shown(said))[1:])
     assert (stack.root / "project/libs/deep/deep.py").exists()
@@ -146,7 +146,7 @@ def test_files_that_git_lfs_has_not_fetched(
         machine.setenv("PATH", str(path))
         settings.write_text(CONFIG + FILTER)
         said = stack.refused("DEP34", *DEPLOY)
-        assert "git-lfs is not installed" in said and f"git-lfs), then {command}" in said
+        assert "git-lfs, which is not installed" in said and f"git-lfs), then {command}" in said
         assert stack.found_by_doctor() == {"DEP34"}
     settings.write_text(CONFIG)
     if shutil.which("git-lfs"):

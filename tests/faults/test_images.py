@@ -164,10 +164,10 @@ def test_a_build_that_fails_while_the_old_web_serves(stack: Checkout) -> None:
     with edited(stack, DOCKERFILE, "USER web", FAILING):
         said = refused_soon(stack, "IMG04")
         assert_step(stack, said)
-        assert "was not built. The web that runs is still the one of before." in said
+        assert "could not be built. The web still runs from the previous image." in said
         assert Docker().identities(stack.root) == before and stack.get()[0] == 200
         assert stack.found_by_doctor() == {"IMG05"}
-        assert "still the one of before" in stack.refused("IMG04", "build")
+        assert "still runs from the previous image" in stack.refused("IMG04", "build")
     stack.inv("up")
     assert Docker().identities(stack.root) == before
     assert stack.found_by_doctor() == set()

@@ -155,5 +155,5 @@ def test_an_up_within_an_up(stack: Checkout) -> None:
     ends = [child.communicate(timeout=60) for child in (first, second)]
     assert [child.returncode for child in (first, second)] == [0, 0], ends
     assert [out for out, _ in ends] == [f"{stack.url}\n"] * 2
-    assert sum("in this checkout to end" in err for _, err in ends) == 1, ends
+    assert sum("in this checkout to finish" in err for _, err in ends) == 1, ends
     stack.assert_kept()

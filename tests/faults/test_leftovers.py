@@ -101,7 +101,7 @@ def test_containers_that_were_left_behind(stack: Checkout) -> None:
 def leftovers(stack: Checkout) -> list[str]:
     """The names that doctor tells under RUN05."""
     said = stack.inv("doctor", code=1).stdout
-    found = re.search(r"error RUN05: left behind by an interrupted run: (.*)\.\n", said)
+    found = re.search(r"error RUN05: an interrupted run left behind: (.*)\.\n", said)
     assert found and "fix: inv doctor --fix " in said, said
     return found[1].split(", ")
 

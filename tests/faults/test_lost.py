@@ -42,7 +42,7 @@ def assert_ended(processes: list[int]) -> None:
 def assert_told(stack: Checkout) -> None:
     """Each task that would work in vain says so, and doctor as well."""
     assert stack.found_by_doctor() == {"EMB08"}
-    assert "lost sight of" in stack.inv("status").stdout
+    assert "no longer tracked" in stack.inv("status").stdout
 
 
 def renamed(stack: Checkout, name: str) -> Checkout:
@@ -113,7 +113,7 @@ def test_all_that_git_ignores_was_deleted_while_it_is_up(
     monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/socket")  # so that it is embedded again
     before = numbers(up)
     clean(up)
-    assert "lost sight of" in up.inv("status").stdout  # makes .env, as any task does
+    assert "no longer tracked" in up.inv("status").stdout  # makes .env, as any task does
     assert "EMB08" in up.found_by_doctor()
     (up.root / ".env").unlink()
     up.inv("up")

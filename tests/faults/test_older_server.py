@@ -17,7 +17,7 @@ ROWS = "select string_agg(t, ',' order by t) from rows"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     if not PROGRAMS or not shutil.which("openssl"):
-        pytest.skip("no PostgreSQL before 17; type: sudo apt-get install postgresql-15 openssl")
+        pytest.skip("no PostgreSQL before 17; run: sudo apt-get install postgresql-15 openssl")
     with older(tmp_path_factory.mktemp("older")) as running:
         password = PASSWORD.replace("'", "''")
         running.sql(f"create role {OWNER} login createdb password '{password}'")

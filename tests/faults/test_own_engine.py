@@ -94,7 +94,7 @@ def test_no_subnet_is_left(stack: Checkout) -> None:
     assert 0 < len(made) < len(fill)
     assert stack.found_by_doctor() == {"NET02"}
     said = stack.refused("NET02")
-    assert f"{len(made)} networks have taken all of them" in said and "fill0, fill1" in said
+    assert f"{len(made)} networks use all of them" in said and "fill0, fill1" in said
     assert stack.found_by_doctor() == {"NET02"}
     docker("network", "rm", *made)  # as it says
     assert stack.inv("up").stdout == f"{stack.url}\n"
@@ -110,6 +110,6 @@ def test_the_engine_leaves_its_swarm(stack: Checkout) -> None:
     subprocess.run([*inside, "docker", "swarm", "leave", "--force"], check=True)
     assert stack.found_by_doctor() == {"DOCKER11"}
     done = stack.inv("up")
-    assert done.stdout == f"{stack.url}\n" and "no longer finds db by its name" in done.stderr
+    assert done.stdout == f"{stack.url}\n" and "cannot resolve the name db" in done.stderr
     assert stack.found_by_doctor() == set()
     assert stack.sql("select text from kept") == "kept"

@@ -69,7 +69,7 @@ def test_a_mirror_that_does_not_let_the_build_in(stack: Checkout, bridge: Mirror
     wrong = bridge.url.replace("://", "://ann:wrong@")
     cases = [
         (wrong, str(bridge.certificate), "correct the user and the password"),
-        (bridge.url_with_password, "", "the authority's certificate as PIP_CERT"),
+        (bridge.url_with_password, "", "set PIP_CERT in .env to the certificate file of"),
     ]
     with edited(stack, LOCK, "uv==", other_layer()):
         for url, certificate, fix in cases:

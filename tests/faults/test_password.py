@@ -41,7 +41,7 @@ def test_killed_before_anything(kept: Checkout) -> None:
     with (kept.root / ".state" / "lock").open() as held:  # as another task does
         fcntl.flock(held, fcntl.LOCK_EX)
         changing = kept.start("db.password", "--new")
-        assert changing.stderr and "in this checkout to end" in changing.stderr.readline()
+        assert changing.stderr and "in this checkout to finish" in changing.stderr.readline()
         changing.send_signal(signal.SIGKILL)
         changing.communicate()
     assert kept.values["SQL_PASSWORD"] == before

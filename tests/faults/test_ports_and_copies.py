@@ -51,7 +51,7 @@ def program(port: int) -> Iterator[str]:
 def container(port: int) -> Iterator[str]:
     """A container of somebody else's that publishes the port, and how it is called."""
     if not has_engine():
-        pytest.skip("no Docker engine answers")
+        pytest.skip("the Docker engine does not answer")
     name = f"somebody-else-on-{port}"
     flags = ["--detach", "--init", "--name", name, "--publish", f"127.0.0.1:{port}:80"]
     docker("run", *flags, "--entrypoint", "sleep", "postgres:18-alpine", "600")
@@ -87,7 +87,7 @@ def test_a_port_that_is_taken(
     stack.set("WEB_PORT", str(port))
     with hold(port) as holder:
         said = stack.refused("NET01")
-        assert f"port {port} is taken by {holder}" in said
+        assert f"port {port} is in use by {holder}" in said
         apply_fix(stack, said)
 
 
@@ -124,7 +124,7 @@ def test_a_port_of_another_checkout(stack: Checkout, neighbours: list[Checkout])
     for other in neighbours:
         stack.set("WEB_PORT", other.values["WEB_PORT"])
         said = stack.refused("NET01")
-        assert f"is taken by the checkout at {other.root}" in said
+        assert f"is in use by the checkout at {other.root}" in said
     apply_fix(stack, said)
     # Each of them works, with a URL and rows of its own.
     assert len({stack.url, *(other.url for other in neighbours)}) == 1 + len(neighbours)
@@ -210,7 +210,7 @@ def test_a_folder_that_was_moved_is_no_copy(stack: Checkout) -> None:
     before, project = stack.root, stack.project
     moved = Checkout(before.rename(before.with_name("moved")), stack.runtime)
     try:
-        assert f"this folder was {before} before" in moved.inv("up").stderr
+        assert f"this folder was moved from {before}" in moved.inv("up").stderr
         moved.assert_kept()
         assert (moved.values["CHECKOUT"], moved.project) == (str(moved.root), project)
         assert moved.found_by_doctor() == set()

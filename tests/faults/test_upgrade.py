@@ -87,7 +87,7 @@ def test_there_and_back_and_there_again(old: Checkout) -> None:
     assert "nothing to upgrade" in old.inv("db.upgrade").stderr
     old.refused("DB15", "db.upgrade", "--to", "17")
 
-    assert "another inv undo goes to it again" in old.inv("undo").stderr
+    assert "another inv undo goes back to it" in old.inv("undo").stderr
     assert old.values["POSTGRES_IMAGE"] == OLD
     assert_on(old, 17)
     assert old.sql("select to_regclass('later') is null") == "t"
@@ -124,7 +124,7 @@ def test_an_extension_that_the_new_image_lacks(old: Checkout) -> None:
     old.sql("create extension theirs")
     said = old.refused("DB17", "db.upgrade", "--to", "18")
     assert 'extension "theirs" is not available' in said
-    assert f"The database is as it was, on {OLD}" in said
+    assert f"The database is unchanged, on {OLD}" in said
     assert old.runtime.identities(old.root) == before and old.values["POSTGRES_IMAGE"] == OLD
     assert clusters(old) == {"17"}
     old.sql("drop extension theirs")

@@ -17,7 +17,7 @@ NO_VOLUME = "services:\n  db:\n    volumes: !reset []\n"
 
 def apply_fix(stack: Checkout, said: str) -> None:
     """Set what the screen says in .env, and type what it says."""
-    found = re.search(r"\bset (\w+)=(\S+) in \.env, then type: inv (\w+)", said)
+    found = re.search(r"\bset (\w+)=(\S+) in \.env, then run: inv (\w+)", said)
     assert found, said
     stack.set(found[1], found[2])
     stack.inv(found[3])
@@ -44,7 +44,7 @@ def test_another_major_version(older: Checkout) -> None:
     assert (
         at - datetime.fromisoformat(docker(*ended).stdout.strip())
     ).total_seconds() < 20  # not the 180 s that a start may take
-    assert "the volume holds PostgreSQL 17; postgres:18-alpine is another" in said
+    assert "the volume holds data of PostgreSQL 17; postgres:18-alpine is another" in said
     assert "DB05" in older.found_by_doctor()
     apply_fix(older, said)
     assert older.values["POSTGRES_IMAGE"] == "postgres:17-alpine"
@@ -124,7 +124,7 @@ def test_another_system(stack: Checkout, elsewhere: tuple[str, str]) -> None:
     stack.set("POSTGRES_IMAGE", image)
     said = stack.refused("DB06")
     assert f"was written on {ours}, and {image} is another system" in said
-    assert f"set POSTGRES_IMAGE in .env back to the one on {ours}, then type: inv up" in said
+    assert f"set POSTGRES_IMAGE in .env back to the one on {ours}, then run: inv up" in said
     assert "DB06" in stack.found_by_doctor()
     stack.set("POSTGRES_IMAGE", "postgres:18-alpine")
     stack.inv("up")

@@ -70,7 +70,7 @@ def test_a_restore_is_undone_and_that_as_well(stack: Checkout) -> None:
     assert password.encode() not in path.read_bytes() + path.with_suffix(".json").read_bytes()
     change(stack)
     said = stack.inv("--echo", "db.restore", path.stem).stderr
-    assert "inv undo brings it back" in said and password not in said
+    assert "inv undo restores it" in said and password not in said
     assert text(stack) == "kept"
     for expected in ("changed", "kept"):  # an undo can be undone
         assert "undone: " in stack.inv("undo").stderr
@@ -82,7 +82,7 @@ def test_a_file_of_any_name(stack: Checkout, tmp_path: Path) -> None:
     assert backup(stack, "--to", str(target)) == target and mode(target) == 0o600
     assert target.with_suffix(".json").exists() and stack.backups()[0]["dump"] != target.name
     before = target.read_bytes()
-    assert "is there already" in stack.refused("BAK10", "db.backup", "--to", str(target))
+    assert "already exists" in stack.refused("BAK10", "db.backup", "--to", str(target))
     assert target.read_bytes() == before
     change(stack)
     stack.inv("db.restore", str(target))
@@ -142,7 +142,7 @@ def test_nuke_and_undo_bring_back_all_of_the_server(stack: Checkout) -> None:
     assert "old" in stack.snapshots()
     assert stack.runtime.identities(stack.root) == set(), "what was down is left so"
     said = stack.inv("nuke", "--yes").stderr
-    assert "inv undo brings them back" in said and "12 tables, " in said
+    assert "inv undo restores them" in said and "12 tables, " in said
     assert stack.runtime.leftovers(stack.root) == {}
     needed = {one["database"] for one in stack.backups()[:4]}
     assert needed == {"app", ODD, "app@old", "hollow"}

@@ -168,7 +168,7 @@ def test_tests_that_fail_are_not_found_or_are_passed_over(stack: Checkout, shop:
     said = {
         FAILING: "AssertionError: 1 != 2",
         SILENT: "test_shop is written for pytest",
-        "": "No test was found",
+        "": "No tests were found",
     }
     for text, words in said.items():
         (shop / "tests.py").write_text(text)
@@ -249,13 +249,13 @@ def test_an_admin_for_development(stack: Checkout) -> None:
     for key, value in {"USER": "ann", "PASSWORD": r"'it\'s $5'", "EMAIL": "ann@x.org"}.items():
         stack.set(f"ADMIN_{key}", value)
     made = stack.inv("db.seed", "--admin")
-    assert made.stdout.endswith("made the superuser ann, who can log in at /admin/\n")
+    assert made.stdout.endswith("created the superuser ann, who can log in at /admin/\n")
     code = "from django.contrib.auth import *; print(authenticate(username='ann', password={}))"
     log_in = ("manage", "--", "shell", "--verbosity", "0", "-c", code.format('"it\'s $5"'))
     assert stack.inv(*log_in).stdout == "ann\n"
     stack.set("ADMIN_PASSWORD", "another")
     again = stack.inv("db.seed", "--admin")
-    assert "the user ann is there already" in again.stdout
+    assert "the user ann already exists" in again.stdout
     assert stack.inv(*log_in).stdout == "ann\n"
     assert "it's" not in made.stdout + made.stderr and "another" not in again.stderr
 

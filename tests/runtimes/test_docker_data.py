@@ -29,7 +29,7 @@ def test_postgres_versions(make: Make, docker_runtime: Docker, version: str, oth
     started = time.monotonic()
     refused = stack.inv("up", code=1)
     assert time.monotonic() - started < 30
-    assert f"error DB05: the volume holds PostgreSQL {version};" in refused.stderr
+    assert f"error DB05: the volume holds data of PostgreSQL {version};" in refused.stderr
     assert f"set POSTGRES_IMAGE=postgres:{version}-alpine in .env" in refused.stderr
 
     stack.set("POSTGRES_IMAGE", f"postgres:{version}-alpine")
@@ -90,7 +90,7 @@ def test_two_at_once(idle: Checkout) -> None:
     first, second = idle.start("up"), idle.start("up")
     ends = [child.communicate(timeout=120) for child in (first, second)]
     assert [child.returncode for child in (first, second)] == [0, 0], ends
-    assert sum("in this checkout to end" in err for _, err in ends) == 1
+    assert sum("in this checkout to finish" in err for _, err in ends) == 1
     assert [out for out, _ in ends] == [f"{idle.url}\n"] * 2
 
 
@@ -108,7 +108,7 @@ def test_what_a_killed_task_has_begun_is_waited_for(idle: Checkout) -> None:
     try:
         down.kill()
         again = idle.start("up")
-        assert again.stderr and "in this checkout to end" in again.stderr.readline()
+        assert again.stderr and "in this checkout to finish" in again.stderr.readline()
     finally:
         compose.resume()
     again.communicate(timeout=120)

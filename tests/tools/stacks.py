@@ -41,7 +41,7 @@ class Docker:
     def require(self) -> None:
         """Fail, rather than skip: `inv test` has decided that this suite can run."""
         answer = docker("version", check=False)
-        assert answer.returncode == 0, f"no Docker engine answers: {answer.stderr}"
+        assert answer.returncode == 0, f"the Docker engine does not answer: {answer.stderr}"
 
     def identities(self, root: Path) -> set[str]:
         """What changes when a service is made anew."""

@@ -157,16 +157,16 @@ BLOCKING: dict[str, tuple[str, str]] = {
     ),
     "a value once": (
         'M.AlterField("Note", "number", models.IntegerField(unique=True))',
-        "the old code may write a value twice, or count on there being one",
+        "the old code may write a value twice, or rely on a single one",
     ),
     "a value no longer once": (
         'M.AlterField("Note", "once", models.IntegerField())',
-        "the old code may write a value twice, or count on there being one",
+        "the old code may write a value twice, or rely on a single one",
     ),
     "one to one": (
         'M.AlterField("Note", "tag", models.OneToOneField("made_up.Tag", models.CASCADE, '
         "null=True))",
-        "the old code may write a value twice, or count on there being one",
+        "the old code may write a value twice, or rely on a single one",
     ),
     "a check": (f'M.AddConstraint("Note", {CHECK})', BROKEN_BY),
     "a check for new rows": (f'operations.AddConstraintNotValid("Note", {CHECK})', BROKEN_BY),

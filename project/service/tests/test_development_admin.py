@@ -33,12 +33,12 @@ class AdminTests(TestCase):
         return printed.getvalue().splitlines()[-1]
 
     def assert_refused(self, sentence: str, **values: str) -> None:
-        with self.assertRaisesMessage(CommandError, f"No superuser was made: {sentence}"):
+        with self.assertRaisesMessage(CommandError, f"No superuser was created: {sentence}"):
             self.seed(**values)
         self.assertEqual(User.objects.count(), 0)
 
     def test_logs_in_to_the_admin(self) -> None:
-        self.assertEqual(self.seed(), "made the superuser ann, who can log in at /admin/")
+        self.assertEqual(self.seed(), "created the superuser ann, who can log in at /admin/")
         self.assertTrue(self.client.login(username="ann", password=PASSWORD))
         self.assertEqual(self.client.get("/admin/").status_code, 200)
         self.assertEqual(User.objects.get().email, "ann@example.org")
@@ -46,7 +46,7 @@ class AdminTests(TestCase):
     def test_a_user_who_is_there_stays(self) -> None:
         User.objects.create_user("ann", password="of before", email="ann@example.net")
         before = list(User.objects.values())
-        self.assertIn("the user ann is there already", self.seed())
+        self.assertIn("the user ann already exists", self.seed())
         self.assertEqual(list(User.objects.values()), before)
 
     def test_what_is_missing_is_named(self) -> None:

@@ -82,7 +82,7 @@ class FailedMigrationTests(SimpleTestCase):
     def test_an_atomic_one_leaves_nothing(self) -> None:
         bad = migration("0001_first", operations=FAILS)
         status, printed = self.start({**FIRST, "0002_bad": bad})
-        sentence = "Migration made_up.0002_bad failed; the database is as it was before it."
+        sentence = "Migration made_up.0002_bad failed; the database is unchanged."
         self.assertIn("OperationalError: no such column: no_such_column\n" + sentence, printed)
         self.assertEqual((status, printed.splitlines()[-1]), (exits.NOT_MIGRATED, sentence))
         self.assertEqual(printed.count("Applying made_up.0001_first... OK"), 1)
@@ -104,7 +104,7 @@ class FailedMigrationTests(SimpleTestCase):
     def test_an_error_after_the_last_one(self) -> None:
         status, printed = self.start(FIRST, AFTER_MIGRATING)
         self.assertIn("ZeroDivisionError", printed)
-        sentence = "Every migration is applied, but what follows them failed."
+        sentence = "All migrations are applied, but a later step failed."
         self.assertEqual((status, printed.splitlines()[-1]), (exits.NOT_MIGRATED, sentence))
 
     def test_two_last_ones_in_djangos_words(self) -> None:
@@ -120,13 +120,15 @@ class FailedMigrationTests(SimpleTestCase):
     def test_a_history_that_does_not_fit_is_one_sentence(self) -> None:
         self.start({**FIRST, "0002_bad": migration("0001_first", operations=FAILS)})
         self.query("UPDATE django_migrations SET name = '0002_bad' WHERE app = 'made_up'")
-        sentence = "migration made_up.0002_bad is applied, and made_up.0001_first, which it needs, "
-        sentence += "not.\n"
+        sentence = "migration made_up.0002_bad is applied, but made_up.0001_first, "
+        sentence += "which it depends on, is not.\n"
         self.assertEqual(self.start_again(), (exits.HISTORY, sentence))
 
     def test_a_parent_that_is_gone_is_one_sentence(self) -> None:
         status, printed = self.start(NO_PARENT)
-        sentence = "migration made_up.0003_third needs made_up.0002_gone, which is no file.\n"
+        sentence = (
+            "migration made_up.0003_third depends on made_up.0002_gone, which is not a file.\n"
+        )
         self.assertEqual((status, printed), (exits.MIGRATION_MISSING, sentence))
 
     def test_a_file_that_is_no_python_keeps_its_traceback(self) -> None:
@@ -141,12 +143,12 @@ class FailedMigrationTests(SimpleTestCase):
         status, printed = self.by_hand(log)
         self.assertEqual(status, exits.NOT_MIGRATED)
         self.assertNotIn("Traceback", printed)
-        sentence = "Migration made_up.0002_bad failed; the database is as it was before it.\n"
+        sentence = "Migration made_up.0002_bad failed; the database is unchanged.\n"
         self.assertTrue(printed.endswith(f"no such column: no_such_column\n{sentence}"), printed)
         self.assertIn("Traceback (most recent call last):", log.read_text())
         status, printed = self.by_hand(log, "made_up")
         self.assertEqual(status, exits.NOT_MIGRATED)
-        self.assertTrue(printed.endswith("named last above failed.\n"), printed)
+        self.assertTrue(printed.endswith("migration named above failed.\n"), printed)
         for no_file in ("-", self.folder):
             status, printed = self.by_hand(no_file)
             self.assertIn("Traceback (most recent call last):", printed)
@@ -190,7 +192,7 @@ class OneAtATimeTests(TransactionTestCase):
         with alone(self.first, self.told.append):
             threading.Timer(0.5, self.first.close).start()  # as its process is killed
             self.assertFalse(self.is_free())
-        waiting = r"^Waiting for another migrate on this database to end \(server process \d+\)$"
+        waiting = r"^Waiting for another migrate on this database to finish \(server process \d+\)$"
         self.assertEqual(len(self.told), 1)
         self.assertRegex(self.told[0], waiting)
 

@@ -76,12 +76,13 @@ class MigrationsStateTests(TestCase):
 
     def test_a_history_that_does_not_fit(self) -> None:
         state = self.state({**FIRST, "0002_a": migration("0001_first")}, "0002_a")
-        wanted = "migration made_up.0002_a is applied, and made_up.0001_first, which it needs, not"
+        wanted = "migration made_up.0002_a is applied, but made_up.0001_first, "
+        wanted += "which it depends on, is not"
         self.assertEqual((state.refusal, state.status), (wanted, exits.HISTORY))
 
     def test_a_parent_that_is_gone(self) -> None:
         state = self.state(NO_PARENT)
-        wanted = "migration made_up.0003_third needs made_up.0002_gone, which is no file"
+        wanted = "migration made_up.0003_third depends on made_up.0002_gone, which is not a file"
         self.assertEqual((state.refusal, state.status), (wanted, exits.MIGRATION_MISSING))
 
     def test_a_file_that_is_no_python(self) -> None:

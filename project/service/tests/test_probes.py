@@ -86,7 +86,7 @@ class ReadyzTests(Unready):
 
     def test_migrations_that_cannot_be_read_are_a_reason(self) -> None:
         found = self.with_app(NO_PARENT)
-        self.assertIn("made_up.0002_gone, which is no file", found.pop("reason"))
+        self.assertIn("made_up.0002_gone, which is not a file", found.pop("reason"))
         self.assertEqual(found, {**NOTHING_KNOWN, "status": exits.MIGRATION_MISSING})
 
     def test_without_the_database_and_with_it_again(self) -> None:

@@ -91,7 +91,7 @@ class SeedingTests(TestCase):
         Group.objects.create(pk=KEY, name="mine")
         known = Group.objects.create(name="bakers")
         said = self.load_groups(group("theirs", KEY), group("bakers"), group("millers"))
-        self.assertEqual(str(said), "a: 1 object loaded; 2 there already, not touched")
+        self.assertEqual(str(said), "a: 1 object loaded; 2 exist already, not changed")
         self.assertEqual(Group.objects.get(pk=KEY).name, "mine")
         self.assertEqual(Group.objects.get(name="bakers"), known)
 
@@ -119,12 +119,12 @@ class SeedingTests(TestCase):
         user = User.objects.create(username="ann")
         fields = {"user": user.pk, "object_repr": "x", "action_flag": 1, "change_message": ""}
         said = self.assert_refused(json.dumps([{"model": "admin.logentry", "fields": fields}]))
-        self.assertIn("would add the objects of admin.logentry anew", said)
+        self.assertIn("would add the objects of admin.logentry again", said)
 
     def test_waits_for_the_migrations(self) -> None:
         MigrationRecorder(connection).record_unapplied("sessions", "0001_initial")
         said = self.assert_refused()
-        self.assertIn("not applied yet: sessions.0001_initial. Type `inv migrate`.", said)
+        self.assertIn("not applied yet: sessions.0001_initial. Run `inv migrate`.", said)
 
     def test_a_database_out_of_reach_is_no_error_of_the_fixtures(self) -> None:
         with database_down(), self.assertRaises(OperationalError):

@@ -118,4 +118,4 @@ def test_a_plan_for_the_server_and_then_a_stack_here(toolkit: Toolkit) -> None:
     questions = [call["argv"][0] in ("info", "version") for call in toolkit.log]
     assert hosts == [SERVER if of_the_plan else None for of_the_plan in questions]
     lost = toolkit.inv(*shlex.split(f"deploy --context {SERVER} --plan psql"))
-    assert lost.code == 1 and "type: ./inv up" in lost.err
+    assert lost.code == 1 and "run: ./inv up" in lost.err

@@ -196,7 +196,7 @@ def test_the_admin_where_the_web_is_dead(toolkit: Toolkit) -> None:
 @pytest.mark.parametrize(
     ("lines", "code", "told"),
     [
-        ("", "ENV16", "set ADMIN_USER, ADMIN_PASSWORD, ADMIN_EMAIL in .env, then type: "),
+        ("", "ENV16", "set ADMIN_USER, ADMIN_PASSWORD, ADMIN_EMAIL in .env, then run: "),
         (ADMIN + "ADMIN_EMAIL=\n", "ENV16", "ADMIN_EMAIL has no value in .env."),
         (ADMIN + "DEBUG=Off\n", "TASK07", "manage -- createsuperuser"),
     ],
@@ -373,13 +373,13 @@ def test_open_uses_the_browser_of_the_user(toolkit: Toolkit) -> None:
     [
         ("", 0, "The stack"),
         ("--list", 0, "makemigrations"),
-        ("--help up", 0, "Build what is stale"),
+        ("--help up", 0, "Build, start, migrate"),
         ("--help nuke", 0, "--yes"),
         ("--version", 0, "3."),
         ("nosuch", 1, "inv --help TASK"),
         ("manage createsuperuser", 1, "inv manage -- createsuperuser"),
-        ("manage migrate", 1, "would be two tasks"),
-        ("compose down", 1, "would be two tasks"),
+        ("manage migrate", 1, "would be two separate tasks"),
+        ("compose down", 1, "would be two separate tasks"),
         ("up --nosuch", 1, "nosuch"),
         ("migrat", 1, "Did you mean migrate?"),
         ("deploy --lokal", 1, "Did you mean --local?"),

@@ -84,7 +84,7 @@ def test_a_disk_that_cannot_be_written(fresh: Toolkit, option: str, code: str) -
         done = fresh.inv("--version")
     finally:
         subprocess.run(["umount", venv], check=True)
-    assert done.code == 1 and (f"error {code}" in done.err or "make room" in done.err), done
+    assert done.code == 1 and (f"error {code}" in done.err or "free space" in done.err), done
     assert "check the network" not in done.err
 
 

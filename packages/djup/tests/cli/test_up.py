@@ -50,7 +50,7 @@ def test_fresh_clone(fresh: Toolkit) -> None:
     assert pulls == [["pull", "postgres:18-alpine"], ["pull", "python:3.14-alpine"]]
     assert volume[:2] == ["volume", "create"] and f"checkout={fresh.root}" in volume
     assert [build, up] == [BUILD, [*UP, "db", "web"]]
-    assert ".env made from .env.example" in done.err
+    assert ".env created from .env.example" in done.err
     assert (fresh.root / ".env").stat().st_mode & 0o777 == 0o600
 
 
@@ -239,7 +239,7 @@ def test_a_service_that_dies(toolkit: Toolkit, service: str) -> None:
 def test_a_fresh_clone_for_another_port_and_runtime(fresh: Toolkit) -> None:
     """Its `.env` is right at once: nothing switches, and nothing moves."""
     done = fresh.inv("--dry", "up", "--runtime", "docker", "--port", str(fresh.port))
-    assert ".env would be made" in done.err and "would have" not in done.err
+    assert ".env would be created" in done.err and "would have" not in done.err
     with socket.create_server(("127.0.0.1", fresh.port)):
         refused = fresh.inv("up", "--runtime", "docker", "--port", str(fresh.port))
     assert "error NET01" in refused.err
@@ -281,7 +281,7 @@ def test_two_at_once_the_second_waits_and_says_so(toolkit: Toolkit, ready: Ready
     assert first.poll() is not None, "the second came through before the first had ended"
     assert toolkit.finish(first).code == 0
     assert second.code == 0
-    assert f"waiting for ./inv up, process {first.pid}, or what" in second.err
+    assert f"waiting for ./inv up, process {first.pid}, or a process" in second.err
 
 
 @pytest.mark.parametrize("words", [("compose", "build"), ("compose", "up")])
@@ -305,7 +305,7 @@ def test_an_end_in_the_middle(
     (os.killpg if to_all else os.kill)(child.pid, number)
     done = toolkit.finish(child)
     assert (done.code, done.out) == (code, ""), done.err
-    assert done.err.endswith("\ninterrupted; the same command works again\n")
+    assert done.err.endswith("\ninterrupted; you can run the same command again\n")
     assert time.monotonic() - started < 5
     (toolkit.home / "slept").touch()
     again = toolkit.inv("up")
@@ -321,7 +321,7 @@ def test_a_down_that_is_interrupted_says_so_and_a_log_that_is_followed_does_not(
         toolkit.wait_for("compose", typed.split()[0])
         os.killpg(child.pid, signal.SIGINT)
         done = toolkit.finish(child)
-        assert (done.code, "interrupted; the same" in done.err) == (130, said)
+        assert (done.code, "interrupted; you can" in done.err) == (130, said)
 
 
 def test_the_lock_of_a_killed_inv_is_free(toolkit: Toolkit, ready: Ready) -> None:

@@ -30,7 +30,10 @@ def upgradable(toolkit: Toolkit) -> Toolkit:
 
 def test_an_image_that_cannot_be_fetched(upgradable: Toolkit) -> None:
     done = upgradable.inv("db.upgrade", "--to", "19")
-    assert done.code == 1 and "error IMG02: postgres:19-alpine, which --to 19 asks for" in done.err
+    assert (
+        done.code == 1
+        and "error IMG02: the image postgres:19-alpine (--to 19 asks for it)" in done.err
+    )
     assert "fix: ./inv db.upgrade --to NUMBER, if --to 19 is mistyped" in done.err
     assert "POSTGRES_IMAGE" not in done.err
 
@@ -38,7 +41,9 @@ def test_an_image_that_cannot_be_fetched(upgradable: Toolkit) -> None:
 def test_an_image_that_is_not_there(upgradable: Toolkit) -> None:
     upgradable.answers({"words": ["pull"], "code": 1, "err": "manifest unknown\n"})
     done = upgradable.inv("db.upgrade", "--to", "19")
-    assert "error IMG01: there is no image postgres:19-alpine, which --to 19 asks for" in done.err
+    assert (
+        "error IMG01: the image postgres:19-alpine does not exist (--to 19 asks for it)" in done.err
+    )
 
 
 def test_a_dry_run_says_what_it_would_fetch(upgradable: Toolkit) -> None:
@@ -46,7 +51,7 @@ def test_a_dry_run_says_what_it_would_fetch(upgradable: Toolkit) -> None:
     assert (done.code, upgradable.acts[-1][0]) == (0, "exec")
     assert done.err.splitlines()[-2:] == [
         "docker pull postgres:19-alpine",
-        "would fetch postgres:19-alpine, and move the data from PostgreSQL 18 to it",
+        "would pull postgres:19-alpine, and migrate the data from PostgreSQL 18 to it",
     ]
 
 

@@ -14,7 +14,7 @@ SENTENCES = [
     ("SSL error: certificate verify failed", "SQL_SSLROOTCERT"),
     (
         'server certificate for "other.example" does not match host name "pg.example"',
-        "SQL_HOST, which has to be the name in its certificate",
+        "SQL_HOST, which must be the name in its certificate",
     ),
     (
         'no pg_hba.conf entry for host "192.0.2.1", user "ann", database "shop", no encryption',
@@ -41,7 +41,7 @@ def test_the_mend_names_the_keys(sentence: str, keys: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "keys"),
-    [("docker", "SQL_HOST, since localhost is the container"), ("embedded", "SQL_HOST and")],
+    [("docker", "SQL_HOST, because localhost is the container"), ("embedded", "SQL_HOST and")],
 )
 def test_a_container_has_another_localhost(name: str, keys: str) -> None:
     settings = env.settings_from(f"{NEEDED}SQL_HOST=localhost\nRUNTIME={name}\n")
@@ -52,4 +52,4 @@ def test_a_container_has_another_localhost(name: str, keys: str) -> None:
 def test_and_where_they_stand() -> None:
     settings = env.settings_from(f"{NEEDED}DATABASE_URL=postgres://ann:x@pg.example/shop\n")
     problem = remote.refused(settings, f"{FAILED}: Connection refused.")
-    assert "correct SQL_HOST and SQL_PORT (DATABASE_URL in .env), or let" in problem.fix
+    assert "correct SQL_HOST and SQL_PORT (DATABASE_URL in .env), or allow" in problem.fix

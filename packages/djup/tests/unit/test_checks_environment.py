@@ -74,7 +74,7 @@ def settings(**values: str) -> Settings:
 
 def test_nothing_is_wrong_with_a_good_one_and_each_check_says_what_it_saw() -> None:
     assert [(it.subject, it.fact, it.problem, it.fix) for it in check()] == [
-        (".env", "for its owner alone (600)", None, None),
+        (".env", "readable by its owner only (600)", None, None),
         (".env", f"{len(dotenv.parse(EXAMPLE))} keys, none of your own", None, None),
         ("SECRET_KEY", "60 characters", None, None),
         ("SQL_PASSWORD", "20 characters", None, None),
@@ -92,7 +92,7 @@ def test_one_that_inv_has_just_made_is_good(here: Path, monkeypatch: pytest.Monk
 def test_one_that_is_not_there_under_dry(here: Path) -> None:
     loaded = env.load()
     (here / ".env").unlink()
-    assert environment.check(runtimes.of(loaded)) == [Finding(".env", "not made yet")]
+    assert environment.check(runtimes.of(loaded)) == [Finding(".env", "does not exist yet")]
 
 
 # Who can read it
@@ -183,7 +183,7 @@ def test_mistyped_beside_the_right_one(here: Path, key: str, meant: str) -> None
     edit(here / ".env", added=f"{key}=s3cr3t")
     [finding] = found("ENV11")
     assert f"{key} in .env" in str(finding.problem)
-    assert f"write it as {meant}," in str(finding.problem)
+    assert f"rename it to {meant}," in str(finding.problem)
     assert finding.fact == key
     assert finding.fix is None
     assert "s3cr3t" not in str(check())
@@ -222,11 +222,11 @@ def test_what_stands_there_mistyped_is_not_added_with_its_default(here: Path) ->
 WEAK = [
     ("SECRET_KEY", "Abc12345", "is 8 characters long"),
     ("SECRET_KEY", KEY[:49], "is 49 characters long"),
-    ("SECRET_KEY", "abcd" * 20, "is made of 4 characters alone"),
+    ("SECRET_KEY", "abcd" * 20, "is made of 4 characters only"),
     ("SECRET_KEY", "django-insecure-" + KEY, "begins with django-insecure-"),
     ("SQL_PASSWORD", "Abc12345", "is 8 characters long"),
     ("SQL_PASSWORD", PASSWORD[:11], "is 11 characters long"),
-    ("SQL_PASSWORD", "abab" * 5, "is made of 2 characters alone"),
+    ("SQL_PASSWORD", "abab" * 5, "is made of 2 characters only"),
     ("SQL_PASSWORD", "the-user-of-the-shop", "is the same as SQL_USER"),
     ("SQL_PASSWORD", "The-Data-Of-The-Shop", "is the same as SQL_DATABASE"),
 ]
@@ -316,7 +316,7 @@ def test_another_owner() -> None:
     ]
     assert finding.problem
     assert finding.problem.code == "ENV15"
-    assert f"is 4321, this folder belongs to user {owner}" in str(finding.problem)
+    assert f"is 4321, but this folder belongs to user {owner}" in str(finding.problem)
 
 
 def test_embedded_asks_for_no_owner() -> None:

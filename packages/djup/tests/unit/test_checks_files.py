@@ -41,7 +41,7 @@ def test_nothing_wrong_and_each_check_says_what_it_saw() -> None:
     assert [it.subject for it in found] == ["files", "tasks", "requirements", "disk"]
     assert not [it for it in found if it.problem or it.fix]
     assert found[0].fact == f"all 3 belong to {pwd.getpwuid(OURS).pw_name}"
-    assert found[2].fact == "the 1 locks have all that is asked for"
+    assert found[2].fact == "the 1 locks are complete"
     assert found[3].fact.endswith(" GB free")
 
 

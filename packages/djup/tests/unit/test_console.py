@@ -17,10 +17,10 @@ from djup.terminal.task import this_task
 
 
 def test_inv_is_spelled_as_it_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    text = "type: inv up  then: inv db.password (see `inv doctor`); an inv. of etc/inv x"
+    text = "run: inv up  then: inv db.password (see `inv doctor`); an inv. of etc/inv x"
     monkeypatch.chdir(console.ROOT)
     monkeypatch.setenv("PATH", str(tmp_path))
-    typed = "type: ./inv up  then: ./inv db.password (see `inv doctor`); an inv. of etc/inv x"
+    typed = "run: ./inv up  then: ./inv db.password (see `inv doctor`); an inv. of etc/inv x"
     assert console.as_typed(text) == typed.replace("`inv", "`./inv")
     monkeypatch.chdir(console.ROOT / "project")
     assert console.as_typed("inv up") == "../inv up"
@@ -84,13 +84,13 @@ DOWN = Status(
 
 
 def test_status_as_text_says_what_to_type() -> None:
-    assert "type: inv up" in status.as_text(DOWN)
+    assert "run: inv up" in status.as_text(DOWN)
     assert "not ready: the web is not running" in status.as_text(DOWN)
     running = ServiceStatus("db", "running", "Up", "fresh")
     ahead = replace(DOWN, unknown=["notes.0002_x"], fitting="main")
     assert "inv db.restore main" in status.as_text(ahead)
     half = replace(DOWN, services=[running, *DOWN.services])
-    assert "inv doctor says why" in status.as_text(half)
+    assert "inv doctor reports why" in status.as_text(half)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_status_as_text_says_what_to_type() -> None:
         ({"unapplied": ["notes.0002_b"]}, "inv migrate): notes.0002_b"),
         ({"unknown": ["notes.0003_c"]}, "inv doctor): notes.0003_c"),
         ({"env_missing": ["SQL_PORT"]}, "inv doctor --fix): SQL_PORT"),
-        ({"edited": True}, "edited after the start; type: inv up"),
+        ({"edited": True}, "edited after the start; run: inv up"),
     ],
 )
 def test_status_remarks(remark: dict[str, Any], expected: str) -> None:
@@ -120,8 +120,11 @@ def test_status_as_text_has_the_volume_and_no_empty_column() -> None:
     [
         ("or: inv deploy --allow-downtime", "or: inv deploy --local --allow-downtime"),
         ("inv deploy.manage -- check", "inv deploy.manage --local -- check"),
-        ("try it here: inv deploy --local", "try it here: inv deploy --local"),
-        ("correct it, then type: inv up", "correct it, then type: inv deploy --local"),
+        (
+            "try it on this machine: inv deploy --local",
+            "try it on this machine: inv deploy --local",
+        ),
+        ("correct it, then run: inv up", "correct it, then run: inv deploy --local"),
     ],
 )
 def test_a_mend_of_a_trial_never_leads_to_production(

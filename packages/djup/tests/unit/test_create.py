@@ -128,7 +128,7 @@ def test_one_that_was_asked_for_has_no_other_reason(
     here: Here, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert dotenv.parse(create.make("embedded"))["RUNTIME"] == "embedded"
-    assert "No Docker engine" not in capsys.readouterr().err
+    assert "The Docker engine does not answer" not in capsys.readouterr().err
 
 
 # One key of it

@@ -34,7 +34,7 @@ def test_no_subnet(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
     monkeypatch.setattr(process, "run", listed)
     problem = refusals.named(words)
     assert problem and problem.code == "NET02"
-    assert "3 networks have taken all of them; old_default, older_default have no" in problem.what
+    assert "3 networks use all of them; old_default, older_default have no" in problem.what
 
 
 def listed(argv: list[str]) -> process.Result:
@@ -44,7 +44,7 @@ def listed(argv: list[str]) -> process.Result:
 
 def test_a_mount_that_is_not_there_is_a_folder_that_is_not_seen() -> None:
     problem = refusals.named(UNSEEN)
-    assert problem and problem.code == "DOCKER13" and "see /srv/a shop/project as" in problem.what
+    assert problem and problem.code == "DOCKER13" and "see /srv/a shop/project, so" in problem.what
     assert refusals.named("Error response from daemon: something new") is None
 
 

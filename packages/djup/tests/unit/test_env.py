@@ -60,7 +60,7 @@ def test_accepted(text: str, expected: dict[str, str]) -> None:
 
 REFUSED = [
     # (line, code, what the sentence contains)
-    (SECRET, "ENV03", "begin it with #"),
+    (SECRET, "ENV03", "begin the line with #"),
     (f"KEY {SECRET}", "ENV03", "KEY='value'"),
     (f"KEY: {SECRET}", "ENV03", "KEY='value'"),
     (f"KEY ={SECRET}", "ENV03", "KEY='value'"),
@@ -122,7 +122,7 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQ+/a=\n-----END PRIVATE KEY-----\n"
 
 @pytest.mark.parametrize("quote", ["", "'", '"'])
 def test_a_value_of_several_lines_is_advised_the_spelling_that_keeps_it(quote: str) -> None:
-    with pytest.raises(Problem, match="of several lines") as caught:
+    with pytest.raises(Problem, match=r"(of|for) several lines") as caught:
         dotenv.parse(f"KEY={quote}{PEM}{quote}\n")
     assert r"\n" in caught.value.fix and "in double quotes" in caught.value.fix
     assert "MIIE" not in str(caught.value)
@@ -158,12 +158,12 @@ BAD_SETTINGS = [
         "SYSTEM_PACKAGES in .env must be names",
     ),
     ("SYSTEM_PACKAGES=--s3cr3t", "ENV06", "SYSTEM_PACKAGES in .env must be names"),
-    ("SQL_DATABASE=template1", "ENV06", "SQL_DATABASE in .env must be none of template0"),
-    ("SQL_DATABASE=template0", "ENV06", "SQL_DATABASE in .env must be none of template0"),
+    ("SQL_DATABASE=template1", "ENV06", "SQL_DATABASE in .env must be a name other than template0"),
+    ("SQL_DATABASE=template0", "ENV06", "SQL_DATABASE in .env must be a name other than template0"),
     (f"SQL_DATABASE={'s3cr3t' * 11}", "ENV06", "SQL_DATABASE in .env must be at most 63 bytes"),
     (f"SQL_USER={'£' * 32}", "ENV06", "SQL_USER in .env must be at most 63 bytes"),
-    ("SQL_USER=pg_s3cr3t", "ENV06", "SQL_USER in .env must be no name that PostgreSQL keeps"),
-    ("SQL_USER=none", "ENV06", "SQL_USER in .env must be no name that PostgreSQL keeps"),
+    ("SQL_USER=pg_s3cr3t", "ENV06", "SQL_USER in .env must be a name that PostgreSQL does not"),
+    ("SQL_USER=none", "ENV06", "SQL_USER in .env must be a name that PostgreSQL does not"),
     ("SQL_PORT=postgres", "ENV06", "SQL_PORT in .env must be a number"),
     ("APP_UID=root", "ENV06", "APP_UID in .env must be a number from 0"),
     ("APP_GID=-1", "ENV06", "APP_GID in .env must be a number from 0"),
@@ -182,15 +182,15 @@ BAD_SETTINGS = [
     ("DATABASE_URL=s3cr3t", "ENV06", "DATABASE_URL in .env must be postgresql://USER:PASSWORD@"),
     ("DATABASE_URL=mysql://ann:s3cr3t@pg.example/shop", "ENV06", "must be postgresql://"),
     ("DATABASE_URL=sqlite:///s3cr3t", "ENV06", "must be postgresql://"),
-    ("DATABASE_URL=postgres://ann:s3cr3t/x@pg.example/shop", "ENV06", "written as %XX"),
-    ("DATABASE_URL=postgres://ann:1#s3cr3t@pg.example/shop", "ENV06", "written as %XX"),
-    ("DATABASE_URL=postgres://ann:s3cr3t%ff@pg.example/shop", "ENV06", "written as %XX"),
-    ("DATABASE_URL=postgres://ann:s3cr3t@pg.example:s3cr3t/shop", "ENV06", "written as %XX"),
-    ("DATABASE_URL=postgres://ann:s3cr3t@[pg.example/shop", "ENV06", "written as %XX"),
+    ("DATABASE_URL=postgres://ann:s3cr3t/x@pg.example/shop", "ENV06", "encoded as %XX"),
+    ("DATABASE_URL=postgres://ann:1#s3cr3t@pg.example/shop", "ENV06", "encoded as %XX"),
+    ("DATABASE_URL=postgres://ann:s3cr3t%ff@pg.example/shop", "ENV06", "encoded as %XX"),
+    ("DATABASE_URL=postgres://ann:s3cr3t@pg.example:s3cr3t/shop", "ENV06", "encoded as %XX"),
+    ("DATABASE_URL=postgres://ann:s3cr3t@[pg.example/shop", "ENV06", "encoded as %XX"),
     ("DATABASE_URL=postgres://s3cr3t@pg.example/shop", "ENV06", "postgresql://"),
     ("DATABASE_URL=postgres://ann:s3cr3t@/shop", "ENV06", "postgresql://"),
     ("DATABASE_URL=postgres://ann:s3cr3t@pg.example", "ENV06", "postgresql://"),
-    ("RUNTIME=podman", "ENV08", "there is no runtime 'podman'"),
+    ("RUNTIME=podman", "ENV08", "unknown runtime 'podman'"),
 ]
 
 

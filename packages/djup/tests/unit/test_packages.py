@@ -59,11 +59,15 @@ def test_an_interpreter_that_has_gone(venv: Path, installed: list[str]) -> None:
 @pytest.mark.parametrize(
     ("said", "reason", "fix"),
     [
-        ("downloading\nERROR: no such thing\nhint: try", "ERROR: no such thing", "correct what it"),
-        ("ERROR: no hash of these:\n    lib @ git+x", "these: lib @ git+x", "correct what it"),
-        ("one\ntwo", "two", "correct what it"),
+        (
+            "downloading\nERROR: no such thing\nhint: try",
+            "ERROR: no such thing",
+            "correct what the",
+        ),
+        ("ERROR: no hash of these:\n    lib @ git+x", "these: lib @ git+x", "correct what the"),
+        ("one\ntwo", "two", "correct what the"),
         ("python3: No module named ensurepip", "ensurepip", "apt install python3-venv"),
-        ("error: [Errno 28] No space left on device: 'x'", "No space", "make room"),
+        ("error: [Errno 28] No space left on device: 'x'", "No space", "free space"),
         ("error: failed to open file `x`: Permission denied (os error 13)", "x", "sudo chown"),
         ("Caused by: dns error: failed to lookup address", "dns error", "check the network"),
     ],

@@ -108,7 +108,7 @@ def test_one_that_failed_before_is_named(
     before: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     judged(before, monkeypatch)
-    assert "beware: / answers 500, and did not answer well before" in capsys.readouterr().err
+    assert "warning: / answers 500, and already failed before" in capsys.readouterr().err
 
 
 def test_what_is_shown_of_a_log() -> None:

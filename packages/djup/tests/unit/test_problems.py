@@ -136,12 +136,16 @@ def test_a_problem_reads_as_the_page_has_it() -> None:
         "  | one",
         "  |",
         "  | two",
-        "error DB10: the database refuses: no {user} here",
-        "  fix: correct what it names, then type: inv up",
+        "error DB10: the database rejects the connection: no {user} here",
+        "  fix: correct what the answer names, then run: inv up",
         "  docs: docs/problems.md#db10",
     ]
     other = problem("DB10.remote", reason="so", fix="do this")
-    assert (other.code, other.what, other.fix) == ("DB10", "the database refuses: so", "do this")
+    assert (other.code, other.what, other.fix) == (
+        "DB10",
+        "the database rejects the connection: so",
+        "do this",
+    )
     log = problem("WEB10", service="web", container="x", code=1).log
     assert log == "docker inspect --format '{{json .State.Health.Log}}' x"
 
@@ -203,7 +207,7 @@ def test_explain_prints_a_section_for_a_terminal() -> None:
 
 
 def test_explain_names_codes_that_are_near() -> None:
-    assert "error TASK08: docs/problems.md has no 'DB2'; near it: DB02" in explained("DB2")
+    assert "error TASK08: docs/problems.md has no 'DB2'. Similar: DB02" in explained("DB2")
     assert "error TASK08: docs/problems.md has no 'x'.\n" in explained("x")
 
 

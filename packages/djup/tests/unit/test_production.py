@@ -195,7 +195,7 @@ def test_more_connections_than_the_database_takes(
     connections: int, values: dict[str, str], warned_of: int
 ) -> None:
     found = plan.Plan(release(1), release(2, **values), connections=connections)
-    warning = re.search(r"beware: there may be (\d+) connections", plan.as_text(found, "there", 3))
+    warning = re.search(r"warning: up to (\d+) connections", plan.as_text(found, "there", 3))
     assert int(warning[1] if warning else 0) == warned_of
 
 

@@ -52,7 +52,7 @@ def test_what_failed_runs_once_more_and_is_named(
     with pytest.raises(ChildFailed):
         suites.run("", strict=True, arguments=(), retry=True)
     assert outcomes(capfd.readouterr().err) == {
-        "unsteady": "passed, some tests only when run again",
+        "unsteady": "passed, some tests only on the second run",
         "broken": "FAILED (exit code 1)",
         "nothing": "FAILED (exit code 5)",
     }

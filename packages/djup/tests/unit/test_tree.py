@@ -97,7 +97,7 @@ def test_a_submodule_that_is_not_checked_out(
         monkeypatch.setattr(module, "ROOT", clone)
     assert not source.commit().changes, "git itself finds nothing to say"
     [problem] = source.lacks()
-    assert problem.code == "DEP33" and "submodule project/libs is not here" in problem.what
+    assert problem.code == "DEP33" and "submodule project/libs is not checked out" in problem.what
     assert "theme" not in problem.what, "the image has no use for it"
     run(clone, "submodule", "--quiet", "update", "--init")
     assert tree.absent() == ["project/libs/deep"]

@@ -8,18 +8,18 @@ from service import development_admin
 from service.seeding import fixtures, load
 
 NONE_FOUND = """\
-There is no example data. An app's own are in its folder, such as project/shop/fixtures/seed.json;
-`inv manage -- dumpdata shop --indent 2` prints what such a file holds."""
+No example data. An app has its own in its folder, such as project/shop/fixtures/seed.json;
+`inv manage -- dumpdata shop --indent 2` prints such a file."""
 
 
 class Command(BaseCommand):
-    help = "Loads fixtures/seed.json of each app in project/; rows that are there stay as they are."
+    help = "Loads fixtures/seed.json of each app in project/; existing rows are not changed."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--admin",
             action="store_true",
-            help="Make the superuser that the variables DJANGO_SUPERUSER_ name (DEBUG alone).",
+            help="Create the superuser that the variables DJANGO_SUPERUSER_ name (requires DEBUG).",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

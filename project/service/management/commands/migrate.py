@@ -48,7 +48,7 @@ class Command(migrate.Command):
             with at_work:
                 super().handle(*args, **options)
         except KeyboardInterrupt:
-            raise CommandError("broken off", returncode=128 + signal.SIGINT) from None
+            raise CommandError("interrupted", returncode=128 + signal.SIGINT) from None
         except Exception as error:  # migrations are code: they may fail in any way
             if named := failures.named(error, db):
                 raise named from error
@@ -59,7 +59,7 @@ class Command(migrate.Command):
             # With a target, the first that is not applied need not be the one that failed.
             if options["app_label"] or options["database"] != DEFAULT_DB_ALIAS:
                 show(error)
-                exits.end(exits.NOT_MIGRATED, "The migration that is named last above failed.")
+                exits.end(exits.NOT_MIGRATED, "The last migration named above failed.")
             migrating.explain(error, show)
 
     def tell(self, line: str) -> None:
@@ -100,7 +100,9 @@ def wait_for_lock(db: BaseDatabaseWrapper, tell: Callable[[str], object]) -> Non
     # that waits for its end.
     while not ask(db, "SELECT pg_try_advisory_lock(%s)"):
         if (holder := ask(db, HOLDER)) not in (None, told):
-            tell(f"Waiting for another migrate on this database to end (server process {holder})")
+            tell(
+                f"Waiting for another migrate on this database to finish (server process {holder})"
+            )
             told = holder
         time.sleep(POLL_SECONDS)
 

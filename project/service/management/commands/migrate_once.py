@@ -15,7 +15,7 @@ from service.wait import NoDatabase, wait_for
 
 
 class Command(BaseCommand):
-    help = "Waits for the database and migrates it; what fails is said in a sentence."
+    help = "Waits for the database and migrates it; reports a failure in one sentence."
 
     def handle(self, *args: Any, **options: Any) -> None:
         seconds = integer(os.environ, "DB_WAIT_SECONDS", 60, low=0, high=86400)

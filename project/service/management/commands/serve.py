@@ -35,13 +35,13 @@ class Command(Runserver):
             "--reload",
             action="store_true",
             dest="use_reloader",
-            help="End with status 3 when the code changes; supervise.py starts it again.",
+            help="Exit with status 3 when the code changes; supervise.py starts it again.",
         )
         parser.add_argument(
             "--no-migrate",
             action="store_false",
             dest="migrate",
-            help="Serve at once: neither wait for the database nor migrate it.",
+            help="Serve at once, without waiting for the database or migrating it.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -82,7 +82,7 @@ class Command(Runserver):
         if state.refusal:
             self.tell(f"Cannot migrate: {state.refusal}.")
         elif state.unapplied:
-            self.tell(f"Not applied yet: {', '.join(state.unapplied)}. Type `inv migrate`.")
+            self.tell(f"Not applied yet: {', '.join(state.unapplied)}. Run `inv migrate`.")
 
     def on_bind(self, server_port: int) -> None:
         host = f"[{self.addr}]" if ":" in self.addr else self.addr

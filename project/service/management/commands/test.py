@@ -14,7 +14,7 @@ from django.test.utils import get_runner
 from service.unrun import PATTERN, PROJECT, unrun
 
 NONE_FOUND = (
-    "No test was found, which is no success: a test is a method test_… of a django.test.TestCase, "
+    "No tests were found, so this run fails: a test is a method test_… of a django.test.TestCase, "
     "in tests.py or test_….py of an app; check labels, tags and -k as well."
 )
 

@@ -30,7 +30,7 @@ def make(runtime: str = "", port: str = "") -> str:
     example = env_file.EXAMPLE.read_text(encoding="utf-8")
     text = _fill(example, _own_values(chosen, port or _free_port(example)))
     if this_task.dry:
-        console.say(".env would be made from .env.example")
+        console.say(".env would be created from .env.example")
         return text
     try:
         return _write(text, asked=bool(runtime))
@@ -106,13 +106,13 @@ def _write(text: str, *, asked: bool) -> str:
 def _say_what_was_chosen(text: str, *, asked: bool) -> None:
     chosen = dict(line.split("=", 1) for line in text.splitlines() if re.match("[A-Z]", line))
     console.say(
-        f".env made from .env.example: project {chosen['COMPOSE_PROJECT_NAME']}, "
+        f".env created from .env.example: project {chosen['COMPOSE_PROJECT_NAME']}, "
         f"runtime {chosen['RUNTIME']}, port {chosen['WEB_PORT']}, own random secrets"
     )
     if chosen["RUNTIME"] == "embedded" and not asked:
         console.say(
-            "No Docker engine answers, so PostgreSQL runs embedded, from a wheel. "
-            "Once one does, this switches: inv up --runtime docker"
+            "The Docker engine does not answer, so PostgreSQL runs embedded, from a wheel. "
+            "To switch once it does: inv up --runtime docker"
         )
     elif chosen["APP_UID"] == "0":
         console.say("this folder belongs to root, so the web container runs as root as well")

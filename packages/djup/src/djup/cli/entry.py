@@ -25,7 +25,7 @@ def main() -> None:
 
         for lock in LOCKS.glob("*.txt"):  # the launcher then installs anew
             lock.unlink()
-        sys.exit(".venv was made by another Python; type the same command again to renew it")
+        sys.exit(".venv was made by another Python; run the same command again to renew it")
 
 
 def _end(signum: int, frame: FrameType | None) -> None:

@@ -67,11 +67,11 @@ def _end_with(cause: Problem) -> Exit:
     return Exit(console.as_typed(str(cause)), code=1)
 
 
-INTERRUPTED = "interrupted; the same command works again"
+INTERRUPTED = "interrupted; you can run the same command again"
 ESCAPES = ("manage", "compose")  # nobody means these without a command of their own
 HINT = """\
-What belongs to the command itself stands after --, as in: inv manage -- createsuperuser
-All tasks: inv --list    One of them: inv --help TASK"""
+Arguments for the command itself go after --, as in: inv manage -- createsuperuser
+All tasks: inv --list    One task: inv --help TASK"""
 task = partial(invoke_task, klass=Command)
 
 
@@ -101,7 +101,7 @@ class Tasks(Program):
             raise ParseError(console.as_typed(said), error.context) from error
         first, *others = [context.name for context in self.tasks] or [""]
         if first in ESCAPES and others:
-            said = f"{first} and {others[0]} would be two tasks here.\n{HINT}"
+            said = f"{first} and {others[0]} would be two separate tasks here.\n{HINT}"
             raise ParseError(console.as_typed(said))
 
     def _meant(self, error: ParseError) -> str:
@@ -127,7 +127,7 @@ class Tasks(Program):
         for group, pairs in groups.items():
             print(f"{group}\n")
             self.print_columns(pairs)
-        print("inv --help TASK explains one; inv --dry TASK shows its commands and runs none.")
+        print("inv --help TASK explains a task; inv --dry TASK only shows its commands.")
 
 
 def _of_arguments(error: ParseError) -> str:
@@ -141,7 +141,7 @@ def _of_arguments(error: ParseError) -> str:
         said = f"{task} needs a {typed}"
     else:
         return ""
-    return f"{said}. Type: inv {task} {typed}\nAll that it takes: inv --help {task}"
+    return f"{said}. Run: inv {task} {typed}\nAll its flags: inv --help {task}"
 
 
 def run(namespace: Collection) -> None:

@@ -63,7 +63,7 @@ class Course:
             for name, reason in self.obstacles.items()
         ]
         console.say(console.table(("SUITE", "ON TWO PROCESSORS"), rows))
-        console.say(f"in all about {_minutes(self._seconds())}\n")
+        console.say(f"about {_minutes(self._seconds())}\n")
 
     def run(self) -> dict[str, str]:
         """Run them all; the outcome of each in words."""
@@ -80,12 +80,12 @@ class Course:
             for name in (*others, longest):
                 self._one(name)
             return
-        self._say_where(longest, ", beside the next ones; what it prints comes at its end")
+        self._say_where(longest, ", alongside the next ones; its output is printed at its end")
         argv = [*self._runner(longest), *self.arguments]
         with process.beside(argv, env={**os.environ, "FIRST_PORT": BESIDE_PORT}) as finish:
             for name in others:
                 self._one(name)
-            self._say_where(longest, ", to its end")
+            self._say_where(longest, ", until it ends")
             self.outcomes[longest] = _worded(finish())
 
     def _one(self, name: str) -> None:
@@ -99,9 +99,9 @@ class Course:
         """Run the tests that failed once more, with nothing beside them: a machine that was too
         busy is no fault of the code. The outcome still names the suite as unsteady."""
         if self.outcomes[name].startswith("FAILED") and _is_pytest(name):
-            self._say_where(name, ", what failed, once more")
+            self._say_where(name, ", its failed tests again")
             if self._code(name, "--last-failed", "--last-failed-no-failures=none") == 0:
-                self.outcomes[name] = "passed, some tests only when run again"
+                self.outcomes[name] = "passed, some tests only on the second run"
 
     def _code(self, name: str, *options: str) -> int:
         """Run a suite, and give its exit code."""
@@ -184,7 +184,7 @@ def _lacks_engine() -> str:
 
 
 def _lacks_browser() -> str:
-    return "" if shutil.which("chromium") else "no Chromium; type: sudo apt-get install chromium"
+    return "" if shutil.which("chromium") else "no Chromium; run: sudo apt-get install chromium"
 
 
 def _pytest(*options: str) -> Sequence[str]:

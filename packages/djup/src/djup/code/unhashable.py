@@ -22,7 +22,7 @@ ARCHIVES = {
 }
 BRANCHES = ("HEAD", "main", "master", "develop")
 LOCAL = (
-    "move the folder that is imported into project/, where Python finds it, and remove the line; "
+    "move the imported folder into project/, where Python finds it, and remove the line; "
     "or build a wheel of it and publish that"
 )
 

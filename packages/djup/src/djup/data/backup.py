@@ -68,7 +68,7 @@ def check(client: Client, backup: Backup) -> None:
     if found:
         raise problem("BAK08", "\n".join(found[:8]), name=backup.name)
     backups.mark_verified(backup)
-    console.say(f"verified: {words(backup.contents)} came back")
+    console.say(f"verified: {words(backup.contents)} restored")
 
 
 def words(held: Contents) -> str:
@@ -168,5 +168,5 @@ def _target(to: str) -> Path | None:
     manifest = backups.manifest_of(path)
     for taken in (path, manifest):
         if taken.exists() and not (taken == manifest != path and backups.read(path)):
-            raise problem("BAK10", path=str(taken), why="is there already")
+            raise problem("BAK10", path=str(taken), why="already exists")
     return path

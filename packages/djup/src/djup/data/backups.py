@@ -134,7 +134,7 @@ def as_json(backups: Sequence[Backup]) -> str:
 def as_text(backups: Sequence[Backup]) -> str:
     """For the person at the terminal."""
     if not backups:
-        return "no backups; inv db.backup makes one"
+        return "no backups; inv db.backup creates one"
     heads = ("BACKUP", "AGE", "SIZE", "ROWS", "VERIFIED", "WHY")
     return console.table(heads, [_row(backup) for backup in backups])
 

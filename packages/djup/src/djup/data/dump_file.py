@@ -83,7 +83,7 @@ def recognise(path: Path) -> Dump:
             raise problem("BAK04", path=str(path), why="its end is missing")
         return Dump(path, archive=True, packed=packed, parallel=False)
     if b"\0" in start or not start.strip():
-        raise problem("BAK02", path=str(path), why="holds neither SQL nor an archive of pg_dump")
+        raise problem("BAK02", path=str(path), why="is neither SQL nor an archive of pg_dump")
     return dump
 
 

@@ -20,7 +20,9 @@ def run(stack: Stack, yes: bool, with_backup: bool) -> None:
     with one_at_a_time("nuke"):
         doomed: Rows = stack.inventory()
         if not doomed:
-            console.say(f"nothing of {settings.project} is here")
+            console.say(
+                f"nothing to remove: {settings.project} has no containers, volumes or images"
+            )
             _say_what_stays(stack, [])
             return
         refuse_unasked(yes)
@@ -40,7 +42,7 @@ def _save(stack: Stack, with_backup: bool) -> list[Backup]:
     if this_task.dry:
         return []
     if not with_backup:
-        console.say("no backup is made: nothing will bring the data back")
+        console.say("no backup: the data will be lost permanently")
         return []
     try:
         with stack.client() as client:
@@ -67,7 +69,7 @@ def confirm(project: str, doomed: Rows, yes: bool, task: str = "nuke") -> None:
     console.say(console.table(("WILL BE REMOVED", "NAME", "SIZE"), doomed))
     if yes or this_task.dry:
         return
-    question = "All data listed here will be removed. To go on, type the name"
+    question = "All data listed here will be removed. To continue, type the name"
     if (typed := consent.typed(question, project)) != project:
         raise problem("TASK03", typed=repr(typed), task=task)
 
@@ -76,13 +78,15 @@ def check(project: str, left: Sequence[str]) -> None:
     """Say that all is gone, or raise with what is `left`."""
     if left:
         raise problem("TASK04", left=", ".join(left))
-    console.say(f"{project} is gone; .env and the files of this folder stay")
+    console.say(f"removed {project}; .env and the files of this folder stay")
 
 
 def _say_what_stays(stack: Stack, saved: Sequence[Backup]) -> None:
     if saved:
-        console.say("the data are in backups/; inv undo brings them back")
+        console.say("the data are in backups/; inv undo restores them")
     if not stack.settings.has_own_database:
-        console.say(f"the database on {stack.settings.values['SQL_HOST']} was not touched")
+        console.say(f"the database on {stack.settings.values['SQL_HOST']} was not changed")
     if unused := stack.data_that_stay():
-        console.say(f"Data that this stack does not use now stay as well: {', '.join(unused)}")
+        console.say(
+            f"Data that this stack does not use at the moment also stay: {', '.join(unused)}"
+        )

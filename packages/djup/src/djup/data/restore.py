@@ -23,11 +23,11 @@ def run(stack: Stack, which: str) -> None:
     """Restore a backup, a snapshot or a dump; the database as it was is kept for undo."""
     with one_at_a_time("db.restore"), stack.client() as client:
         if this_task.dry:
-            console.say(f"would restore {which} beside {client.database}, and swap the two")
+            console.say(f"would restore {which} next to {client.database}, and swap the two")
             return
         _confirm_elsewhere(stack.settings)
         if _restore(client, which):
-            console.say("the database as it was is kept; inv undo brings it back")
+            console.say("the previous database is kept; inv undo restores it")
         served = stack.web_log() is not None
     if served:  # it reconnects by itself; the migrations that it needs may be missing
         stack.up()
@@ -97,7 +97,7 @@ def _confirm_elsewhere(settings: Settings) -> None:
     host = settings.values["SQL_HOST"]
     if not consent.can_be_asked():
         raise problem("BAK14", host=host)
-    question = f"This replaces the database on {host}. To go on, type the host's name"
+    question = f"This replaces the database on {host}. To continue, type the name of the host"
     if (typed := consent.typed(question, host)) != host:
         raise problem("BAK15", typed=repr(typed))
 

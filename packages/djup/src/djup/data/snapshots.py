@@ -31,7 +31,7 @@ def make(stack: Stack, name: str) -> None:
             console.say(f"would copy {client.database} to {databases.named(client, name)}")
             return
         databases.snapshot(client, databases.note_of(name, "snapshot"))
-    console.say(f"snapshot {name}; this brings it back: inv db.restore {shlex.quote(name)}")
+    console.say(f"snapshot {name}; to restore it: inv db.restore {shlex.quote(name)}")
 
 
 def run(stack: Stack, gone: str, as_json: bool) -> None:
@@ -44,7 +44,7 @@ def _listed(stack: Stack, gone: str) -> list[Beside]:
     with one_at_a_time("db.snapshots"), stack.client() as client:
         if gone and not this_task.dry:
             databases.drop(client, find(client, gone).database)
-            console.say(f"{gone} is gone")
+            console.say(f"removed {gone}")
         return databases.beside(client)
 
 
@@ -52,7 +52,7 @@ def branch() -> str:
     """The git branch that is checked out; `snapshot` where there is none."""
     found = git.ask("symbolic-ref", "--quiet", "--short", "HEAD")
     if cause := git.refusal(found):
-        console.say(f"the snapshot does not get the branch's name: {cause.what}")
+        console.say(f"the snapshot is not named after the branch: {cause.what}")
         console.say(f"fix: {cause.fix}; or give the snapshot a --name")
     return found.out.strip()[:LONGEST] or "snapshot"
 
@@ -79,7 +79,7 @@ def with_fitting(stack: Stack, status: Status) -> Status:
 def as_text(snapshots: Sequence[Beside]) -> str:
     """For the person at the terminal."""
     if not snapshots:
-        return "no snapshots; inv db.snapshot makes one"
+        return "no snapshots; inv db.snapshot creates one"
     rows = [
         (one.name, age(one.note.at), console.size(one.bytes), one.note.why) for one in snapshots
     ]

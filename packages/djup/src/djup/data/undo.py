@@ -112,8 +112,8 @@ def _to_cluster(settings: Settings, act: Act) -> Settings:
     settings = volume_clusters.switch(settings, act.cluster, act.image)
     forget(act)
     console.say(
-        f"what was written since stays in the cluster {held.active.name} of the volume, until "
-        "inv db.upgrade --finish; another inv undo goes to it again"
+        f"changes since then stay in the cluster {held.active.name} of the volume, until "
+        "inv db.upgrade --finish; another inv undo goes back to it"
     )
     return settings
 

@@ -83,7 +83,7 @@ def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
     with one_at_a_time("db.upgrade"):
         before, settings = settings, volume_clusters.finish_switch(settings)
         if not volume_clusters.is_there(settings):
-            console.say("nothing to upgrade: there is no volume yet; inv up makes it")
+            console.say("nothing to upgrade: the volume does not exist yet; inv up creates it")
             return
         if finish:
             _finish(settings, yes)
@@ -103,7 +103,7 @@ def _say_what_the_wheel_has(settings: Settings) -> None:
     server = our_server()
     local_server.check_folder(server)
     version = local_server.major(server.binaries)
-    console.say(f"nothing to upgrade: the wheel brings PostgreSQL {version}, as the data have it")
+    console.say(f"nothing to upgrade: the wheel and the data are both of PostgreSQL {version}")
 
 
 def _finish(settings: Settings, yes: bool) -> None:
@@ -116,7 +116,7 @@ def _finish(settings: Settings, yes: bool) -> None:
         ("cluster", f"{one.name} (PostgreSQL {one.version}, {one.image})", one.size)
         for one in held.others
     ]
-    nuke.refuse_unasked(yes, FINISH, "what inv undo needs")
+    nuke.refuse_unasked(yes, FINISH, "the data that inv undo needs")
     nuke.confirm(settings.project, rows, yes, FINISH)
     if this_task.dry:
         return
@@ -141,14 +141,14 @@ def _plan(settings: Settings, to: str) -> Upgrade | None:
     image, by_name = target.values[KEY], target.values[KEY] != settings.values[KEY]
     major = _major(target, f"--to {to}" if by_name else "")
     if not major:
-        console.say(f"would fetch {image}, and move the data from PostgreSQL {found} to it")
+        console.say(f"would pull {image}, and migrate the data from PostgreSQL {found} to it")
         return None
     _refuse_older(settings, held, image, major, asked=False)
     old = replace(held.active, image=_image_of(settings, held.active, image, major))
     if major == old.version and (not old.system or _system(image) == old.system):
         newer = f"inv db.upgrade --to {int(major) + 1}"
-        console.say(f"nothing to upgrade: the data are of PostgreSQL {major}, as {image} is")
-        console.say(f"a newer one, once there is its image: {newer}")
+        console.say(f"nothing to upgrade: the data and {image} are both of PostgreSQL {major}")
+        console.say(f"a newer version, once it has an image: {newer}")
         return None
     left = [one.name for one in held.others if not one.finished]
     plan = Upgrade(old, image, major, held.free_name(major), left)
@@ -282,7 +282,7 @@ def _fill(old: Client, new: NewServer, facts: ServerFacts) -> None:
     if _roles(new) != roles:
         raise _failed(new, "the roles differ.")
     if found := _compared(old, new.client, facts.databases):
-        raise _failed(new, "what came out differs from what went in.", "\n".join(found[:8]))
+        raise _failed(new, "the new data differ from the old data.", "\n".join(found[:8]))
 
 
 def _roles(new: NewServer, *where: str) -> list[str]:

@@ -44,7 +44,7 @@ def fill(release: Release, nodes: Swarm, saved: Backup, empty: Note) -> None:
     """Put a backup in the place of a database that has no table, which is kept as `empty` says."""
     with toolbox.client(release, nodes) as client:
         _from_dump(client, saved.dump, empty)
-    console.say(f"the other database had no table: it has the rows of {saved.name} now")
+    console.say(f"the other database was empty; it now has the rows of {saved.name}")
 
 
 def empty_again(release: Release, nodes: Swarm, empty: Note) -> str:
@@ -98,7 +98,7 @@ def hand_password_over(old: Release, new: Release, nodes: Swarm) -> None:
         if not _lets_in(theirs):
             with toolbox.client(old, nodes) as ours:
                 ours.ask(SET_PASSWORD, NEW_PASSWORD=theirs.variables["PGPASSWORD"])
-            console.say("the database has the other password now")
+            console.say("the database now has the other password")
 
 
 def with_its_password(release: Release, other: Release, nodes: Swarm) -> Release:

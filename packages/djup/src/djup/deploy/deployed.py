@@ -21,7 +21,7 @@ from djup.terminal import consent, console
 from djup.terminal.console import few
 from djup.terminal.task import this_task
 
-UNFINISHED = "the deploy after it was killed: inv deploy goes on, inv deploy.rollback comes back"
+UNFINISHED = "the next deploy was killed: inv deploy finishes it, inv deploy.rollback goes back"
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
     release = found.release()
     if this_task.dry:
         console.say(
-            f"would restore {which} beside the database of {release.stack}, and swap the two"
+            f"would restore {which} next to the database of {release.stack}, and swap the two"
         )
         return
     if not yes:
@@ -129,11 +129,11 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
         database.restore(found.release(), found.nodes, which)
         waiting = plan.unapplied(found.release(), found.nodes)
     if waiting:
-        console.say(f"it lacks {console.few(waiting)}, which the code needs: type inv deploy")
+        console.say(f"it lacks {console.few(waiting)}, which the code needs: run inv deploy")
 
 
 def _confirm(name: str, what: str) -> None:
-    if consent.can_be_asked() and consent.typed(f"This {what}. To go on, type", name) == name:
+    if consent.can_be_asked() and consent.typed(f"This {what}. To continue, type", name) == name:
         return
     raise problem("DEP27", stack=name, what=what)
 
@@ -145,7 +145,9 @@ def down(settings: Settings, context: str, *, local: bool, yes: bool) -> None:
     if strangers := swarm_stack.strangers(found.stack):
         raise problem("DEP30", stack=found.stack, services=few(strangers))
     if not (local or yes or this_task.dry):
-        _confirm(found.stack, f"ends {found.stack} on {found.where}, and forgets its releases")
+        _confirm(
+            found.stack, f"removes {found.stack} on {found.where}, and the history of its releases"
+        )
     with one_at_a_time("deploy.down"), one_deploy(found.stack):
         jobs.remove_left(found.stack)
         swarm_stack.remove(found.stack)

@@ -74,7 +74,7 @@ class Check:
                 if first:
                     raise problem("DEP39.first", readable(said), path=path, answer=answer, log=log)
                 raise problem("DEP39", readable(said), path=path, answer=answer, log=log)
-            console.say(f"beware: {path} answers {answer}, and did not answer well before either")
+            console.say(f"warning: {path} answers {answer}, and already failed before")
 
     def refuse_failing_by_proxy(self, container: str, release: Release) -> None:
         """Raise if a page fails by way of the proxy that the new version itself answers well."""

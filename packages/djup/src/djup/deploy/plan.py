@@ -20,11 +20,11 @@ THREADS = ("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS")
 DATABASE = ("DATABASE_HOST", "DATABASE_PORT", "SQL_DATABASE")
 OTHERS = 10  # connections of migrations, backups, psql and health checks
 OTHER = {
-    True: ", which has no table: the rows of this one are put into it",
-    False: ", with the rows that it has: those of this one stay behind, and in a backup",
+    True: ", which is empty: the rows of this one are copied into it",
+    False: ", which has rows of its own: those of this one stay here, and in a backup",
     None: " (docs/growth.md#a-managed-database)",
 }
-UNSERVED = "the image lacks: pages with it answer 500"
+UNSERVED = "the image lacks: pages that use it answer 500"
 QUESTION = ["python", "manage.py", "migration_plan"]
 
 
@@ -66,11 +66,11 @@ class Plan:
         if ahead := self.migrations.ahead:
             found.append(f"the database has {few(ahead)}, which this code lacks and cannot run on")
         if self.moves:
-            found.append(f"the database is another one{OTHER[self.other_is_empty]}")
+            found.append(f"the database changes{OTHER[self.other_is_empty]}")
         if "db" in self.anew:
-            found.append("the database gets another container")
+            found.append("the container of the database is replaced")
         if "proxy" in self.anew and self.proxies < 2:
-            found.append("the one proxy gets another container")
+            found.append("the container of the only proxy is replaced")
         return found
 
     @property
@@ -197,11 +197,11 @@ def as_text(plan: Plan, where: str, nodes: int, notes: Sequence[str] = ()) -> st
     if plan.migrations.unapplied:
         lines.append(f"  migrations to apply: {few(plan.migrations.unapplied)}")
     lines += [f"  interrupts: {reason}" for reason in plan.interruptions]
-    lines += [f"  beware: {note}" for note in notes]
+    lines += [f"  warning: {note}" for note in notes]
     if 0 < plan.connections < plan.most_connections:
         lines.append(
-            f"  beware: there may be {plan.most_connections} connections, the database takes "
-            f"{plan.connections}: docs/growth.md#the-arithmetic"
+            f"  warning: up to {plan.most_connections} connections are possible, the database "
+            f"accepts {plan.connections}: docs/growth.md#the-arithmetic"
         )
     lines += unserved(plan.lacking, UNSERVED)
     return "\n".join(lines)
@@ -210,7 +210,7 @@ def as_text(plan: Plan, where: str, nodes: int, notes: Sequence[str] = ()) -> st
 def unserved(lacking: Mapping[str, str], by: str) -> list[str]:
     """What there is to say of static files that are named and not there, one line each."""
     return [
-        f"  beware: {template} names the static file {name}, which {by} "
+        f"  warning: {template} names the static file {name}, which {by} "
         "(docs/production.md#a-bundler)"
         for name, template in lacking.items()
     ]

@@ -132,7 +132,9 @@ def with_secrets(settings: Settings, *, keep: bool) -> Settings:
     values = {key: random_word(64) for key in missing}
     if missing and keep:
         env_file.write_values(values)
-        console.say(f"made {' and '.join(missing)} at random, and wrote them into .env: keep it")
+        console.say(
+            f"created {' and '.join(missing)} at random, and wrote them to .env: keep this file"
+        )
     return settings.with_values(values)
 
 
@@ -312,10 +314,10 @@ def _check_contents(contents: Mapping[str, str], limit: int) -> None:
 def _check_names_and_sizes(chosen: Mapping[str, str]) -> None:
     """What Caddy and Swarm would find to be wrong only when the proxy has stopped for it."""
     if wrong := [name for name in names_of(chosen["DOMAIN"]) if not NAME.fullmatch(name)]:
-        allowed = f"names such as shop.example.org, with commas between, and {wrong[0]} is none"
+        allowed = f"names such as shop.example.org, separated by commas; {wrong[0]} is not one"
         raise problem("ENV06", key="DOMAIN", allowed=allowed)
     if wrong := [path for path in _words(chosen["DEPLOY_CHECK"]) if not PATH.fullmatch(path)]:
-        allowed = f"paths such as /shop/, with commas between, and {wrong[0]} is not one"
+        allowed = f"paths such as /shop/, separated by commas; {wrong[0]} is not one"
         raise problem("ENV06", key="DEPLOY_CHECK", allowed=allowed)
     for key in ("MAX_BODY", "WEB_MEMORY"):
         if not SIZE.fullmatch(chosen[key]):
@@ -324,7 +326,7 @@ def _check_names_and_sizes(chosen: Mapping[str, str]) -> None:
 
 def _check(stack: str, chosen: Mapping[str, str], prefix: str) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", stack):
-        allowed = "at most 40 of a-z, 0-9, _ and -, first no _ or -"
+        allowed = "at most 40 of a-z, 0-9, _ and -, not starting with _ or -"
         raise problem("ENV06", key="STACK", allowed=allowed)
     check_tls(chosen, prefix)
     if not chosen["SECRET_KEY"] or not chosen["SQL_PASSWORD"]:

@@ -27,7 +27,7 @@ def refuse_hidden(wanted: Production) -> None:
         _, name, range = ranges.hidden(ranges.written_in(value), known)
         if name:
             console.say(
-                f"beware: {key} in .env has an address within {range}, the network {name} of the "
+                f"warning: {key} in .env has an address within {range}, the network {name} of the "
                 "containers, which cannot reach it (docs/production.md#ranges-of-addresses)"
             )
 

@@ -28,7 +28,7 @@ def main(name: str, port: int) -> None:
     try:
         found = socket.getaddrinfo("tasks.proxy", port, socket.AF_INET, socket.SOCK_STREAM)
     except OSError as error:
-        sys.exit(f"no proxy runs: {error}")
+        sys.exit(f"the proxy does not run: {error}")
     answers = {str(entry[4][0]): ask(str(entry[4][0]), name, port) for entry in found}
     print("; ".join(sorted(set(answers.values()))))
 

@@ -74,7 +74,7 @@ def run(settings: Settings, asked: Asked) -> None:
         settings = _with_secrets(settings, where, only_shown)
     wanted = production.local(settings) if asked.local else production.of(settings)
     if only_shown and not swarm.is_one():
-        fact = f"{where} is in no Swarm: inv deploy makes it one, for a first release"
+        fact = f"{where} is not in a Swarm: inv deploy creates one, for the first release"
         console.answer(console.as_typed(fact))
         return
     hosts = tuple(reach.hosts(wanted))
@@ -97,7 +97,9 @@ def _notes(missing: Sequence[Problem]) -> tuple[str, ...]:
     """What the image will not be as its files ask for."""
     files = [REQUIREMENTS / name for name in ("base.in", "prod.in")]
     absent = dict.fromkeys(name for file in files for name in requirements.unlocked(file))
-    unlocked = f"the locks lack {few([*absent])}, which requirements/ asks for: inv lock, commit"
+    unlocked = (
+        f"the locks lack {few([*absent])}, which requirements/ requires: run inv lock, then commit"
+    )
     return (*(cause.what for cause in missing), *([unlocked] if absent else []))
 
 
@@ -154,7 +156,7 @@ def _show(deploy: Deploy) -> None:
     for path in source.new_migrations(found.before.commit if found.before else ""):
         console.answer(f"  new migration: {path}")
     if not deploy.commit.changes:  # with changes, all that lies in the folder gets into the image
-        by = "git ignores: pages with it answer 500, unless the build of the image makes it"
+        by = "git ignores: pages that use it answer 500, unless the build of the image creates it"
         for line in plan.unserved(static_files.left_out(), by):
             console.answer(line)
 
@@ -238,7 +240,7 @@ def _tidy(release: Release) -> None:
         kept = [one.image for one in history.all_of(release.stack)]
         source.drop_old(release.stack, kept)
     except Problem as error:
-        console.say(f"not all that is old could be removed: {error.what}")
+        console.say(f"some old objects could not be removed: {error.what}")
 
 
 def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool) -> None:

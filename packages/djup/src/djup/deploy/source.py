@@ -160,7 +160,7 @@ def _tag_content(building: str) -> str:
 
 
 def _build_failed(production: Production, said: str) -> Problem:
-    log = f"less {images.BUILD_LOG.relative_to(ROOT)}" if said else "it stands above"
+    log = f"less {images.BUILD_LOG.relative_to(ROOT)}" if said else "see above"
     step = images.failing_step(said)
     known = images.cause_of_step(production.values, step, log)
     return known or problem("DEP10", step, log=log)

@@ -49,7 +49,7 @@ def make_first(release: Release, check: Check, *, backup: bool, bears: bool) -> 
         history.keep(release)
         _roll(release, check)
     except BaseException as cause:
-        _tell(cause, "It is the first release: there is none to go back to.")
+        _tell(cause, "This was the first release: no previous release to go back to.")
         raise
     return found
 
@@ -131,7 +131,7 @@ class Transition:
             return
         if not database.is_empty(self.found.release, self.nodes):
             console.say(
-                "the other database has tables, and is left as it is; the rows of before: "
+                "the other database has tables, and is not changed; the rows of the previous one: "
                 f"inv deploy.restore {self.saved.name}"
             )
             return
@@ -152,9 +152,9 @@ class Transition:
         try:
             return swarm.patiently(self._put_back)
         except Problem as another:
-            return f"Going back failed as well: {another.what}"
+            return f"Going back failed, too: {another.what}"
         except (OSError, ChildFailed) as another:
-            return f"Going back failed as well: {another}"
+            return f"Going back failed, too: {another}"
 
     def _put_back(self) -> str:
         if self.found.moves and self.rolls and swarm_stack.serves(self.before.stack):
@@ -167,7 +167,7 @@ class Transition:
         swarm_stack.roll(self.before)
         aside = self._empty_again()
         swarm_stack.end_others(self.before)
-        return f"Release {self.before.number} serves.{aside}"
+        return f"Release {self.before.number} is running again.{aside}"
 
     def _empty_again(self) -> str:
         """Have the other database as it was, for the next deploy; what it holds is kept."""
@@ -177,7 +177,7 @@ class Transition:
             name = database.empty_again(self.found.release, self.nodes, self.empty)
         except Problem as another:
             return f" The rows are still in the other database: {another.what}"
-        return f" What the other database held is kept there as {name}." if name else ""
+        return f" The contents of the other database are kept there as {name}." if name else ""
 
     def _saved_before(self, ahead: Sequence[str]) -> str:
         """The backup from before these migrations; '' if there is none, or they are older."""
@@ -188,10 +188,10 @@ class Transition:
         """What there is to do where only the user can tell which rows are to live on."""
         said = (
             f"The database has {few(ahead)}, which release {self.before.number} cannot run on, so "
-            "it was not put back; inv deploy.status shows what runs."
+            "it was not restored; inv deploy.status shows what runs."
         )
         if name := self._saved_before(ahead):
-            said += f" The data of before: inv deploy.restore {name}"
+            said += f" To restore the previous data: inv deploy.restore {name}"
         return said
 
 
@@ -200,7 +200,7 @@ def _tell(cause: BaseException, outcome: str) -> None:
     if isinstance(cause, Problem):
         cause.what = f"{cause.what.rstrip('.')}. {outcome}"
     else:
-        console.say(f"broken off. {outcome}")
+        console.say(f"interrupted. {outcome}")
 
 
 def _begin(release: Release) -> None:

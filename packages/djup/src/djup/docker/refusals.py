@@ -30,7 +30,7 @@ def no_subnet() -> Problem:
     """Who has the engine's networks, and which of them no container uses."""
     everything, unused = _networks(), _networks("--filter", "dangling=true")
     unused = [name for name in unused if name != SWARMS]
-    spare = "each has a running container"
+    spare = "each is used by a running container"
     if unused:
         spare = f"{few(unused[:SHOWN])} have no running container"
     if len(unused) > SHOWN:

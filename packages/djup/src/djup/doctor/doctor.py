@@ -68,7 +68,7 @@ def _findings(check: Callable[..., list[Finding]], *stack: Stack) -> list[Findin
         found = problem
     except OSError as error:
         found = ownership.of(error)
-    return [Finding(check.__module__.rpartition(".")[2], "cannot be asked", found)]
+    return [Finding(check.__module__.rpartition(".")[2], "cannot be reached", found)]
 
 
 def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
@@ -130,7 +130,7 @@ def _summary(found: Sequence[Finding]) -> str:
         return f"nothing is wrong ({len(found)} checks)"
     fixable = [_code(f) for f in wrong if f.fix]
     by_itself = f"; inv doctor --fix fixes {', '.join(fixable)} without losing anything"
-    return f"{len(wrong)} of {len(found)} checks found something{by_itself if fixable else ''}"
+    return f"{len(wrong)} of {len(found)} checks found a problem{by_itself if fixable else ''}"
 
 
 def _record(finding: Finding) -> dict[str, object]:

@@ -35,6 +35,6 @@ def _acquire(handle: int, holder: str) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        whom = f"{holder}, or what it has started," if holder else "another task"
-        console.say(f"waiting for {whom} in this checkout to end ...")
+        whom = f"{holder}, or a process that it started," if holder else "another task"
+        console.say(f"waiting for {whom} in this checkout to finish ...")
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -28,7 +28,7 @@ folder=$PWD
 until [ -x "$folder/inv" ] && [ -f "$folder/tasks.py" ]; do
   if [ -z "$folder" ]; then
     case " $* " in *" --complete "*) exit 0 ;; esac
-    echo "inv: there is no checkout here. Type: cd $home" >&2
+    echo "inv: not in a checkout. Run: cd $home" >&2
     exit 1
   fi
   folder=${folder%%/*}
@@ -52,17 +52,17 @@ CAUSES = {
     r"[Nn]o module named '?ensurepip|ensurepip is not": (
         f"on Debian or Ubuntu: sudo apt install python3-venv, {AGAIN}"
     ),
-    r"No space left on device|Disk quota exceeded": f"make room on that disk, {AGAIN}",
+    r"No space left on device|Disk quota exceeded": f"free space on that disk, {AGAIN}",
     r"Read-only file system": f"make the disk of .venv writable, {AGAIN}",
     r"Permission denied": f'if it is not yours: sudo chown -R "$(id -u):$(id -g)" .venv, {AGAIN}',
     r"(?i)NewConnectionError|ConnectTimeout|ProxyError|SSLError|name resolution|resolve host|"
     r"dns error|error sending request|tcp connect|failed to (?:fetch|connect)|timed out|"
     r"unreachable|connection (?:refused|reset)|certificate": (
-        f"check the network, or the proxy or mirror that pip is told of (pip config list), {AGAIN}"
+        f"check the network, or the proxy or mirror of pip (pip config list), {AGAIN}"
     ),
     r"(?i)do not match the hashes|hash mismatch": (
-        "the index served another file than the one that was locked. If somebody edited the lock: "
-        "git checkout requirements/. Else ask who runs the index; inv lock takes what it serves now"
+        "the index serves another file than the locked one. If somebody edited the lock: "
+        "git checkout requirements/. Otherwise ask the operator of the index; inv lock accepts it"
     ),
     r"(?i)version control|editable requirement|point to directories|hashes are required|"
     r"don't have a way to hash|in `?--require-hashes`? mode|must have a hash": (
@@ -70,8 +70,8 @@ CAUSES = {
         "then: inv lock"
     ),
     r"(?i)requires? a different python|does not satisfy python|requires-python|python>=": (
-        "run it with a newer Python (remove .venv, and have that python3 first on PATH), or ask "
-        "for an older version of the package in requirements/*.in, then: inv lock"
+        "use a newer Python (put that python3 first on PATH, and remove .venv), or require "
+        "an older version of the package in requirements/*.in, then: inv lock"
     ),
     r"from versions: none": (
         f"check the network, and the name and the version in requirements/*.in, {AGAIN}"
@@ -81,7 +81,7 @@ CAUSES = {
         "correct the name or the version in requirements/*.in, then: inv lock"
     ),
 }
-OTHER = "correct what it names, " + AGAIN
+OTHER = "correct what the lines above name, " + AGAIN
 LONGEST = 40  # lines of what they said that are shown
 
 

@@ -19,9 +19,9 @@ class Volume:
 def as_text(volumes: list[Volume], elsewhere: str = "") -> str:
     """For the person at the terminal; `elsewhere` is the address of a database that needs none."""
     if not volumes and elsewhere:
-        return f"no volumes: the database is elsewhere, at {elsewhere}"
+        return f"no volumes: the database is remote, at {elsewhere}"
     if not volumes:
-        return "no volumes; inv up makes them"
+        return "no volumes; inv up creates them"
     rows = [(v.name, v.size, age(v.created), ", ".join(v.mounted_by) or "-") for v in volumes]
     return console.table(("VOLUME", "SIZE", "AGE", "MOUNTED BY"), rows)
 

@@ -67,7 +67,7 @@ def psql(settings: Settings, arguments: Sequence[str]) -> None:
     argv = [*_run(settings), *words, settings.values["POSTGRES_IMAGE"], "psql"]
     code = process.attach([*argv, *arguments], env=os.environ | given)
     if code == DOCKER_FAILED:
-        raise engine.diagnose("docker run", "the reason stands above")
+        raise engine.diagnose("docker run", "the reason is above")
     if code:
         raise ChildFailed(code)
 
@@ -115,7 +115,7 @@ def _start(settings: Settings, name: str) -> None:
         code = process.attach(argv, out=nowhere)
     process.stop_if_interrupted(code)
     if code:
-        raise engine.diagnose("docker run", "the reason stands above")
+        raise engine.diagnose("docker run", "the reason is above")
 
 
 def _in_container(settings: Settings) -> bool:

@@ -48,4 +48,4 @@ def end_session(pids: Sequence[str], psql: str) -> str:
     ends = "; ".join(f"{psql} -- -c 'select pg_terminate_backend({pid})'" for pid in pids)
     # Nobody is named where the holder is a prepared transaction, or has ended.
     named = f"{ends}  (rolls back what that session has not committed)"
-    return f"let that session end, or {named if ends else 'end what the sentence names'}"
+    return f"let that session end, or {named if ends else 'end the session that the error names'}"

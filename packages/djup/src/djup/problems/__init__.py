@@ -1,13 +1,13 @@
-"""Every problem with a name: docs/problems.md has its code, what happened, and what to type.
+"""Every problem with a name: docs/problems.md has its code, what happened, and how to fix it.
 
     ### DB05
 
-    **The data are of another major version of PostgreSQL**
+    **The data belong to another major version of PostgreSQL**
 
-        what: the volume holds PostgreSQL {found}; {image} is another major version.
-        fix: set POSTGRES_IMAGE={back} in .env, then type: inv up
-        fix.older: inv db.upgrade  (takes the data along; inv undo goes back). Or set
-          POSTGRES_IMAGE={back} in .env, then type: inv up
+        what: the volume holds data of PostgreSQL {found}; {image} is another major version.
+        fix: set POSTGRES_IMAGE={back} in .env, then run: inv up
+        fix.older: inv db.upgrade  (migrates the data; inv undo goes back). Or set
+          POSTGRES_IMAGE={back} in .env, then run: inv up
 
 `problem("DB05", …)` fills `what`, `fix` and, where there is one, `log`; `problem("DB05.older", …)`
 the lines with that name instead, as far as there are any. A code stays what it is: people look it
@@ -93,10 +93,10 @@ def _section(code: str) -> Section | None:
 
 def _without_words(code: str, evidence: str, fields: dict[str, str | int]) -> Problem:
     facts = ", ".join(f"{key} {value}" for key, value in fields.items())
-    what = f"{PAGE}, which has the words for it, cannot be read{f' ({facts})' if facts else ''}."
-    return Problem(
-        code, what, f"git checkout -- {PAGE}, then type the same command again", evidence
+    what = (
+        f"{PAGE}, which has the text of this error, cannot be read{f' ({facts})' if facts else ''}."
     )
+    return Problem(code, what, f"git checkout -- {PAGE}, then run the same command again", evidence)
 
 
 @cache

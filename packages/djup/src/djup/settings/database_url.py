@@ -4,10 +4,7 @@ from djup.problems import problem
 
 TLS = {"SQL_SSLMODE": "sslmode", "SQL_SSLROOTCERT": "sslrootcert"}
 SCHEMES = ("postgres", "postgresql")
-ALLOWED = (
-    "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with what is no letter or digit in a part "
-    "written as %XX"
-)
+ALLOWED = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with special characters encoded as %XX"
 
 
 def values(url: str) -> dict[str, str]:

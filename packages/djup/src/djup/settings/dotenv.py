@@ -60,8 +60,8 @@ def _advice(key: str, raw: str) -> str:
     body = raw.strip("'\"")
     if raw[0] in "'\"" and raw[0] not in raw[1:] and not body.endswith("\\"):  # never closed
         return (
-            f'of several lines, as a PEM key: write {key}="…\\n…\\n" on one line in double quotes, '
-            f"with \\n where a line ends; of one line: write {key}='…' in single quotes."
+            f'for several lines, such as a PEM key: write {key}="…\\n…\\n" on one line in double '
+            f"quotes, with \\n for each line break; for one line: write {key}='…' in single quotes."
         )
     if "\\\\" in body or body.endswith("\\"):
         return (

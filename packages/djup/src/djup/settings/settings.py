@@ -131,7 +131,7 @@ def check(settings: Settings) -> None:
             raise problem("ENV05", key=key)
     check_runtime(settings.runtime)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", settings.project):
-        allowed = "a-z, 0-9, _ and -, first no _ or -"
+        allowed = "a-z, 0-9, _ and -, not starting with _ or -"
         raise problem("ENV06", key="COMPOSE_PROJECT_NAME", allowed=allowed)
     for key in ("WEB_PORT", "SQL_PORT"):
         check_number(settings.values, key, 1, 65535)
@@ -145,7 +145,7 @@ def check(settings: Settings) -> None:
         check_number(settings.values, key, 0, 2**31)
     for name in settings.values["SYSTEM_PACKAGES"].split():
         if not SYSTEM_PACKAGE.fullmatch(name):
-            allowed = "names of packages, spaces between"
+            allowed = "names of packages, separated by spaces"
             raise problem("ENV06", key="SYSTEM_PACKAGES", allowed=allowed)
     check_hosts(settings.values)
     check_tls(settings.values)
@@ -165,10 +165,12 @@ def _check_names(settings: Settings) -> None:
         if len(settings.values[key].encode()) > LONGEST_NAME:
             raise problem("ENV06", key=key, allowed=f"at most {LONGEST_NAME} bytes long")
     if settings.values["SQL_DATABASE"] in TEMPLATES:
-        raise problem("ENV06", key="SQL_DATABASE", allowed=f"none of {', '.join(TEMPLATES)}")
+        raise problem(
+            "ENV06", key="SQL_DATABASE", allowed=f"a name other than {', '.join(TEMPLATES)}"
+        )
     user = settings.values["SQL_USER"]
     if settings.has_own_database and (user.startswith("pg_") or user in NO_USERS):
-        raise problem("ENV06", key="SQL_USER", allowed="no name that PostgreSQL keeps for itself")
+        raise problem("ENV06", key="SQL_USER", allowed="a name that PostgreSQL does not reserve")
 
 
 def check_tls(values: Mapping[str, str], prefix: str = "") -> None:
@@ -197,11 +199,13 @@ def check_hosts(values: Mapping[str, str], prefix: str = "") -> None:
     """Django refuses some of these, and takes others for what no browser ever sends."""
     for origin in _words(values["CSRF_TRUSTED_ORIGINS"]):
         if not ORIGIN.fullmatch(origin.lower()):
-            allowed = "origins such as https://shop.example.org, without a path, commas between"
+            allowed = (
+                "origins such as https://shop.example.org, without a path, separated by commas"
+            )
             raise problem("ENV06", key=f"{prefix}CSRF_TRUSTED_ORIGINS", allowed=allowed)
     for host in _words(values["ALLOWED_HOSTS"]):
         if "/" in host or (":" in host and not host.startswith("[")) or "]:" in host:
-            allowed = "names of hosts, without https:// and without a port, commas between"
+            allowed = "names of hosts, without https:// and without a port, separated by commas"
             raise problem("ENV06", key="ALLOWED_HOSTS", allowed=allowed)
 
 

@@ -150,7 +150,7 @@ def set_password(stack: Stack) -> None:
     """Give the database's user the password that `.env` has; nothing else changes."""
     _change(stack, "db.password", SET_PASSWORD)
     if not this_task.dry:
-        console.say(f"{stack.settings.values['SQL_USER']} has the password from .env now")
+        console.say(f"{stack.settings.values['SQL_USER']} now has the password from .env")
 
 
 def new_password(stack: Stack) -> Stack:
@@ -178,7 +178,7 @@ def settle(stack: Stack) -> None:
         with one_at_a_time("db.password"):
             stack.start_database()
             _finish_password(stack)
-        console.say("finished the change of the password that was cut off")
+        console.say("finished the interrupted change of the password")
 
 
 def _finish_password(stack: Stack) -> None:
@@ -195,10 +195,10 @@ def create(stack: Stack) -> None:
         return
     user, name = (stack.settings.values[key] for key in ("SQL_USER", "SQL_DATABASE"))
     if user not in before.roles:
-        console.say(f"made the user {user}")
+        console.say(f"created the user {user}")
     if not before.has_database:
         rows = f"; your rows stay in {', '.join(before.databases)}" if before.databases else ""
-        console.say(f"made the database {name}, which is new and empty{rows}")
+        console.say(f"created the database {name}, which is empty{rows}")
 
 
 def make(stack: Stack) -> None:

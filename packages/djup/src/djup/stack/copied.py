@@ -25,7 +25,7 @@ def settle(settings: Settings) -> Settings:
             settings, f".env was copied from {folder}, which keeps its own data", values
         )
     _carry_data(Path(made_for))
-    return env.write(settings, f"this folder was {made_for} before", here)
+    return env.write(settings, f"this folder was moved from {made_for}", here)
 
 
 def _carry_data(before: Path) -> None:

@@ -305,7 +305,7 @@ def _in_service(
         named = compose.inside(container, argv, list(variables))
         process.attach_or_fail(named, env={**os.environ, **variables})
     elif service == "web" and engine.containers(settings):
-        console.say("the web is not running: this runs in a container of its own")
+        console.say("the web is not running: using a separate container")
         terminal = [] if process.on_a_terminal() else ["--no-TTY"]
         flags = ["--rm", "--no-deps", *terminal, *engine.env_words(variables)]
         compose.run(settings, "run", *flags, "web", *argv, variables=variables)

@@ -51,7 +51,7 @@ def _migrate(stack: Stack) -> None:
     settings = stack.settings
     answer = _answer(stack)
     if not answer.ready and (lost := web_cause.lost_names(settings, answer)):
-        console.say(f"{lost.what} They are started again.")
+        console.say(f"{lost.what} They will be restarted.")
         again = ["--detach", "--no-build", "--force-recreate"]
         argv = ["docker", "compose", "up", *again, *settings.services]
         process.attach(argv, env=web_env.compose_environment(settings), progress=True)
@@ -124,7 +124,7 @@ def _start(stack: Stack, found: Sequence[Container], inputs: str) -> None:
         return
     healthy = _wait_until_healthy(stack)
     if "db" in running and not settings.has_own_database:
-        console.say("the stack's own database is not used now: it stops, and its volume stays")
+        console.say("the stack's own database is not in use: it stops, and its volume stays")
         argv = ["docker", "compose", "rm", "--stop", "--force", "db"]
         process.attach(argv, env=web_env.compose_environment(settings), progress=True)
     fingerprint.remember(inputs, {service: c.config for service, c in healthy.items()})
@@ -192,10 +192,10 @@ def _not_started(settings: Settings) -> Problem:
     own = settings.has_own_database
     if own and (cause := images.of_architecture("POSTGRES_IMAGE", settings)):
         return cause
-    # The reason stands above, for a person to read; again for us, up to where nothing is started.
+    # The reason is above, for a person to read; again for us, up to where nothing is started.
     argv = ["docker", "compose", "create", "--no-build", *settings.services]
     said = process.run(argv, env=web_env.compose_environment(settings)).err
-    return engine.diagnose("docker compose up", said.strip() or "the reason stands above")
+    return engine.diagnose("docker compose up", said.strip() or "the reason is above")
 
 
 def _wait_until_healthy(stack: Stack) -> dict[str, Container]:

@@ -238,7 +238,7 @@ def _need_database(settings: Settings) -> None:
 def _service_status(name: str, lost: Mapping[str, str]) -> ServiceStatus:
     pid = process_of(name).pid()
     if name in lost:
-        return ServiceStatus(name, "lost", f"{lost[name]} was lost sight of", "")
+        return ServiceStatus(name, "lost", f"{lost[name]} is no longer tracked", "")
     if pid is None:
         return ServiceStatus(name, "absent", "not running", "")
     return ServiceStatus(name, "running", f"process {pid}", "")

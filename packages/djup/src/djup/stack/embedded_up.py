@@ -74,7 +74,7 @@ def _start(stack: Stack, inputs: str) -> None:
         _launch_web(settings)
     _wait_for_web(stack)
     if DB.pid() and not settings.has_own_database:
-        console.say("the stack's own database is not used now: it stops, and its data stay")
+        console.say("the stack's own database is not in use: it stops, and its data stay")
         local_server.stop(DB)
 
 

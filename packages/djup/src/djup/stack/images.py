@@ -24,7 +24,7 @@ NO_IMAGE = ("not found", "manifest unknown", "pull access denied", "invalid refe
 # Why packages could not be fetched, as pip and uv word it, and how to fix it.
 OF_INDEX = {
     r"(?i)certificate.verify.failed|invalid peer certificate|UnknownIssuer": (
-        "name the file with the authority's certificate as PIP_CERT in .env"
+        "set PIP_CERT in .env to the certificate file of the authority"
     ),
     r"\b40[137]\b|Unauthorized|Forbidden|User for |EOFError": (
         "correct the user and the password in PIP_INDEX_URL in .env"
@@ -124,7 +124,7 @@ def _of_build(settings: Settings, said: str, old_serves: bool) -> Problem:
         return cause
     if full := [line for line in said.splitlines() if NO_SPACE in line]:
         return problem("SYS02", full[-1], where="for the build")
-    log = f"less {BUILD_LOG.relative_to(ROOT)}" if said else "it stands above"
+    log = f"less {BUILD_LOG.relative_to(ROOT)}" if said else "see above"
     step = failing_step(said)
     if known := cause_of_step(settings.values, step, log):
         return known

@@ -17,7 +17,7 @@ from djup.terminal.task import this_task
 LOG = STATE / "migrate.log"
 LOG_KEY, ON_STDERR = "MIGRATE_LOG", "-"
 WAITING = "Waiting for "
-ABOVE = "the migrate failed, for the reason that it gives above."
+ABOVE = "the migrations failed for the reason above."
 
 
 def by_hand(stack: Stack, arguments: Sequence[str]) -> None:
@@ -61,7 +61,7 @@ def keep(whole: str) -> None:
 
 def whole_log() -> str:
     """How all that was said of a failure can be read."""
-    return f"less {LOG.relative_to(ROOT)}" if LOG.exists() else "it stands above"
+    return f"less {LOG.relative_to(ROOT)}" if LOG.exists() else "see above"
 
 
 class Relay:

@@ -42,7 +42,7 @@ class Readiness:
 
 
 NOT_RUNNING = Readiness(False, "the web is not running")
-ON_ANOTHER_PORT = Readiness(False, "the web is still on the port of before")
+ON_ANOTHER_PORT = Readiness(False, "the web still uses the previous port")
 
 
 def ask(settings: Settings, timeout: float = 10.0) -> Readiness:

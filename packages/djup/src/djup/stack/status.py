@@ -9,7 +9,7 @@ from djup.settings.settings import Settings
 from djup.stack.readiness import Readiness
 from djup.terminal import console
 
-NOT_ALLOWED = "the page answers 400, since ALLOWED_HOSTS of the web that runs lacks 127.0.0.1"
+NOT_ALLOWED = "the page answers 400, because ALLOWED_HOSTS of the running web lacks 127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,11 @@ def as_text(status: Status) -> str:
 
 
 def _data(status: Status) -> str:
-    elsewhere = [f"the database is elsewhere, at {status.database}"] if status.database else []
+    elsewhere = [f"the database is remote, at {status.database}"] if status.database else []
     if status.volumes:
         rows = [(v.name, v.size) for v in status.volumes]
         return "\n\n".join((*elsewhere, console.table(("VOLUME", "SIZE"), rows)))
-    return "".join(elsewhere) or "no volume yet; inv up makes it"
+    return "".join(elsewhere) or "no volume yet; inv up creates it"
 
 
 def _services(services: list[ServiceStatus]) -> str:
@@ -110,19 +110,19 @@ def _remarks(status: Status) -> list[str]:
         "to apply (inv migrate)": status.unapplied,
         "applied, but not in this branch (inv doctor)": status.unknown,
         "models without a migration (inv makemigrations -- APP)": status.unmade,
-        "missing in .env, so the default holds (inv doctor --fix)": status.env_missing,
+        "missing in .env, so the default applies (inv doctor --fix)": status.env_missing,
     }
     sick = [one.service for one in status.services if "(unhealthy)" in one.detail]
-    remarks["unhealthy by its own check (inv doctor shows what that printed)"] = sick
+    remarks["unhealthy (inv doctor shows the output of its health check)"] = sick
     found = [f"{what}: {', '.join(names)}" for what, names in remarks.items() if names]
     if status.fitting:
         found.append(f"a snapshot that fits this branch: inv db.restore {status.fitting}")
     if status.edited:
-        found.append("edited after the start; type: inv up")
+        found.append("edited after the start; run: inv up")
     return found if status.ready else [*found, _what_to_type(status)]
 
 
 def _what_to_type(status: Status) -> str:
     if any(service.state == "running" for service in status.services):
-        return "inv doctor says why, and what to type"
-    return "type: inv up"
+        return "inv doctor reports why, and how to fix it"
+    return "run: inv up"

@@ -77,7 +77,7 @@ def _end(stray: Stray) -> None:
             stray.process.wait(SECONDS)
         except psutil.TimeoutExpired:
             if stray.signum == signal.SIGINT:
-                raise problem("EMB08", processes=f"{stray.words}, which does not end") from None
+                raise problem("EMB08", processes=f"{stray.words}, which does not stop") from None
             stray.process.kill()
             stray.process.wait(SECONDS)
 

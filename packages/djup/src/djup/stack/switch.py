@@ -26,6 +26,6 @@ def switch(settings: Settings, name: str) -> Settings:
     env_file.write_values({"RUNTIME": name})
     console.say(
         f"RUNTIME in .env is now {name}. The data of {settings.runtime} stay where they are, "
-        f"unseen from {name}; this goes back to them: inv up --runtime {settings.runtime}"
+        f"which {name} cannot see. To go back to them: inv up --runtime {settings.runtime}"
     )
     return env.load()

@@ -138,7 +138,7 @@ def _follow(settings: Settings, image: str) -> Settings:
         process.attach_or_fail(["docker", "stop", db.name], progress=True)
     if settings.values[KEY] != image:
         env_file.write_values({KEY: image})
-        console.say(f"{KEY}={image} is in .env now")
+        console.say(f"{KEY}={image} is now in .env")
     PENDING.unlink(missing_ok=True)
     return settings.with_values({KEY: image})
 

@@ -30,7 +30,7 @@ def as_typed(text: str) -> str:
     """`inv up` as it can be typed here: ./inv up, where no inv is on PATH, and with the target of a
     deploy."""
     if this_task.deploys:
-        text = text.replace("then type: inv up", "then type: inv deploy")
+        text = text.replace("then run: inv up", "then run: inv deploy")
     if this_task.target:
         text = DEPLOY.sub(rf"\g<0> {this_task.target}", text)
     if "inv " not in text or shutil.which("inv"):

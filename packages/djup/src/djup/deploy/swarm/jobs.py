@@ -56,7 +56,7 @@ def finish_left(stack: str) -> None:
     of who looks at the database now."""
     for service in names(stack, JOB):
         if not service.endswith(FETCH):
-            console.say(f"waiting for {service}, which a killed deploy has begun ...")
+            console.say(f"waiting for {service}, which a killed deploy started ...")
             _wait(service)
         _remove(service)
 
@@ -141,9 +141,9 @@ def _wait(service: str) -> list[str]:
         tasks = swarm.patiently(lambda: _tasks(service))
         if tasks and all(state in ENDED for state, _ in tasks):
             return [error or state for state, error in tasks if state != "complete"]
-        waits = [error or "no node takes it" for state, error in tasks if state in WAITING]
+        waits = [error or "no node accepts it" for state, error in tasks if state in WAITING]
         if len(waits) == len(tasks) and time.monotonic() - begun > WAIT_SECONDS:
-            return waits or ["no node takes it"]
+            return waits or ["no node accepts it"]
         time.sleep(0.3)
 
 

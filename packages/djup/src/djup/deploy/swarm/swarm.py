@@ -102,7 +102,7 @@ def is_one() -> bool:
 
 def _make(where: str, yes: bool, purpose: Purpose) -> None:
     if not yes:
-        question = f"The engine ({where}) is in no Swarm. Make it one of a single node? [y/N] "
+        question = f"The engine ({where}) is not in a Swarm. Make it a Swarm of one node? [y/N] "
         if not process.on_a_terminal() or input(question).strip().lower() not in ("y", "yes"):
             raise problem("DEP03", where=where)
     pool = ["--default-addr-pool", ranges.free_pool(purpose.image, purpose.hosts)]
@@ -136,7 +136,7 @@ def _address(refusal: str, purpose: Purpose, pool: Sequence[str]) -> str:
         words = f"swarm init {' '.join(pool)} {ADVERTISE} ADDRESS"
         raise problem("DEP43", addresses=", ".join(found), command=engine.as_typed(words))
     chosen = ranges.best(found)
-    console.say(f"of its addresses the node has {chosen} (docs/growth.md#three-nodes)")
+    console.say(f"the address of the node is {chosen} (docs/growth.md#three-nodes)")
     return chosen
 
 

@@ -125,7 +125,7 @@ def _no_tools(obstacle: str, image: str, release: Release) -> Problem:
     again = engine.as_typed(f"pull {image}")
     if image == release.image:
         again = f"build it again, from commit {release.commit}: inv deploy"
-    again += "; then type the same command again"
+    again += "; then run the same command again"
     return problem("DEP45", image=image, error=obstacle, again=again)
 
 

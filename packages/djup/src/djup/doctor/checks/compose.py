@@ -96,7 +96,7 @@ def _folder(settings: Settings) -> list[Finding]:
         if image:
             shared_folder.refuse_unseen(settings, image)
     except Problem as error:
-        return [Finding("folder", "the engine does not see it", error)]
+        return [Finding("folder", "the engine cannot see it", error)]
     return []
 
 
@@ -111,7 +111,7 @@ def _network(settings: Settings) -> list[Finding]:
     if not done.code:
         process.clean_up(["docker", "network", "rm", name])
     cause = refusals.named(done.err) if done.code else None
-    return [Finding("network", "none can be made", cause)] if cause else []
+    return [Finding("network", "none can be created", cause)] if cause else []
 
 
 def _cause(stack: Stack, found: Container) -> Problem | None:
@@ -139,7 +139,7 @@ def _stack(stack: Stack, services: dict[str, Container]) -> list[Finding]:
         if cause:
             return [Finding("stack", fact, cause, restarts=True)]
         return [Finding("stack", fact, problem("RUN04"), edited=True)]
-    return [Finding("stack", "as .env and the compose files say")]
+    return [Finding("stack", "matches .env and the compose files")]
 
 
 def _why_not_up(stack: Stack, services: dict[str, Container]) -> Problem | None:
@@ -168,17 +168,21 @@ def _leftovers(settings: Settings, found: list[Container]) -> Finding:
         if not declared.code:  # files that cannot be read declare nothing, and disown nothing
             left += [c.name for c in others if c.service not in declared.out.split()]
     if not left:
-        return Finding("containers", "none is left behind")
+        return Finding("containers", "none left behind")
     fix = Fix(f"docker rm --force {' '.join(left)}", partial(engine.remove_containers, left))
     return Finding(
-        "containers", "some are left behind", problem("RUN05", names=", ".join(left)), fix
+        "containers", "some were left behind", problem("RUN05", names=", ".join(left)), fix
     )
 
 
 def _forgotten() -> list[Finding]:
     """What still runs of an embedded stack whose `.env` and notes were deleted."""
     found = [] if STATE.exists() else strays.find(())
-    return [Finding("processes", "lost sight of", strays.problem_of(found))] if found else []
+    return (
+        [Finding("processes", "running, but no longer tracked", strays.problem_of(found))]
+        if found
+        else []
+    )
 
 
 def _data(stack: Stack, volume: dict[str, Any] | None, db: Container | None) -> list[Finding]:
@@ -190,7 +194,7 @@ def _data(stack: Stack, volume: dict[str, Any] | None, db: Container | None) -> 
 def _volume(settings: Settings, volume: dict[str, Any] | None) -> Finding:
     name = data_volume.name_of(settings)
     if volume is None:
-        return Finding("volume", "inv up will make it", known=False)
+        return Finding("volume", "inv up will create it", known=False)
     if owner := data_volume.owner_of(settings, volume):
         return Finding("volume", f"of {owner}", problem("DB08", volume=name, owner=owner))
     return Finding("volume", name)

@@ -29,7 +29,7 @@ def check(development: Stack) -> list[Finding]:
     if not _is_deployed(name):
         return []
     if by := deploy_lock.holder(name):
-        return [Finding(SUBJECT, f"a deploy is at work ({by})", known=False)]
+        return [Finding(SUBJECT, f"a deploy is running ({by})", known=False)]
     services, release = swarm_stack.services(name), history.current(name)
     found = [_service(name, service) for service in services]
     if release is None or history.is_unfinished(name):
@@ -121,7 +121,7 @@ def _images(release: Release) -> list[Finding]:
         for image in wanted
         if image not in there
     ]
-    return gone or [Finding(f"{SUBJECT}: images", "all are here")]
+    return gone or [Finding(f"{SUBJECT}: images", "all present")]
 
 
 def _gone(image: str, key: str, release: Release) -> Problem:

@@ -27,7 +27,13 @@ def check(stack: Stack) -> list[Finding]:
     running = embedded_services.processes(settings)
     if lost := embedded_services.lost(settings):
         words = ", ".join(lost.values())
-        return [Finding("processes", f"{words} lost sight of", problem("EMB08", processes=words))]
+        return [
+            Finding(
+                "processes",
+                f"{words} running, but no longer tracked",
+                problem("EMB08", processes=words),
+            )
+        ]
     strays.refuse_moved_away(embedded_services.data_home(), embedded_services.DB)
     return [
         *(_folder() if settings.has_own_database else ()),
@@ -41,21 +47,21 @@ def check(stack: Stack) -> list[Finding]:
 def _folder() -> list[Finding]:
     home = embedded_services.data_home()
     if os.geteuid() == 0 and home.exists() and home.stat().st_uid == ROOT.stat().st_uid != 0:
-        return [Finding("data", f"in {home}, and not root's to judge")]
+        return [Finding("data", f"in {home}, which root cannot check")]
     local_server.check_folder(embedded_services.our_server())
     if not home.exists():
-        return [Finding("data", "inv up will make them", known=False)]
+        return [Finding("data", "inv up will create them", known=False)]
     return [Finding("data", f"in {home}"), _leftovers(home)]
 
 
 def _leftovers(home: Path) -> Finding:
     left = sorted(home.glob("*/main.part*"))
     if not left:
-        return Finding("leftovers", "no half-made cluster")
+        return Finding("leftovers", "no incomplete cluster")
     names = [str(path) for path in left]
     fix = Fix(f"rm -r {' '.join(names)}", partial(_remove, left))
     half_made = problem("RUN05", names=", ".join(names))
-    return Finding("leftovers", "a half-made cluster", half_made, fix)
+    return Finding("leftovers", "an incomplete cluster", half_made, fix)
 
 
 def _remove(folders: list[Path]) -> None:
@@ -90,5 +96,5 @@ def _stack(running: dict[str, int | None]) -> list[Finding]:
     if not all(running.values()):
         return []
     if fingerprint.is_current(fingerprint.embedded_inputs(), {}):
-        return [Finding("stack", "as .env and the packages say")]
+        return [Finding("stack", "matches .env and the packages")]
     return [Finding("stack", "older than its files", problem("RUN04"), edited=True)]

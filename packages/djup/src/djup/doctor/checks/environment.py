@@ -23,7 +23,7 @@ FEWEST_CHARACTERS = 5
 def check(stack: Stack) -> list[Finding]:
     """What can be told of `.env` without asking Docker or the database."""
     if not env_file.ENV.exists():  # under --dry, in a fresh clone
-        return [Finding(FILE, "not made yet")]
+        return [Finding(FILE, "does not exist yet")]
     return [
         _mode(),
         *_keys(),
@@ -40,10 +40,12 @@ def _mode() -> Finding:
     found = env_file.ENV.stat()
     mode = stat.S_IMODE(found.st_mode)
     if not mode & (stat.S_IRGRP | stat.S_IROTH):
-        return Finding(FILE, f"for its owner alone ({mode:o})")
+        return Finding(FILE, f"readable by its owner only ({mode:o})")
     ours = os.geteuid() in (0, found.st_uid)
     fix = Fix("chmod 600 .env", partial(env_file.ENV.chmod, 0o600)) if ours else None
-    return Finding(FILE, f"others can read it ({mode:o})", problem("ENV14", mode=f"{mode:o}"), fix)
+    return Finding(
+        FILE, f"readable by other users ({mode:o})", problem("ENV14", mode=f"{mode:o}"), fix
+    )
 
 
 def _keys() -> list[Finding]:
@@ -105,9 +107,11 @@ def _weak_key(settings: Settings) -> str:
     """Why Django's own check (security.W009) refuses the key, or nothing."""
     key = settings.values["SECRET_KEY"]
     if key.startswith("django-insecure-"):
-        return "begins with django-insecure-, as those that startproject makes for a first try"
+        return "begins with django-insecure-, as startproject creates it for development"
     if len(key) < SHORTEST_KEY:
-        return f"is {len(key)} characters long, Django asks for {SHORTEST_KEY}: it can be guessed"
+        return (
+            f"is {len(key)} characters long, but Django requires {SHORTEST_KEY}: it can be guessed"
+        )
     return _monotonous(key)
 
 
@@ -125,13 +129,13 @@ def _monotonous(secret: str) -> str:
     count = len(set(secret))
     if count >= FEWEST_CHARACTERS:
         return ""
-    return f"is made of {count} character{'s' * (count > 1)} alone: it can be guessed"
+    return f"is made of {count} character{'s' * (count > 1)} only: it can be guessed"
 
 
 def _git() -> list[Finding]:
     tracked = git.ask("ls-files", "--error-unmatch", "--", FILE)
     if cause := git.refusal(tracked):
-        return [Finding(FILE, "git does not say whether it is committed", cause)]
+        return [Finding(FILE, "unknown whether it is committed", cause)]
     if tracked.code == 0:
         return [Finding(FILE, "in git", problem("ENV13"))]
     if tracked.code != 1:  # no git, or no repository

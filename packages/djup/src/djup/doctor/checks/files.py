@@ -77,7 +77,7 @@ def _locks() -> Finding:
     if absent:
         fact = f"{len(absent)} not in the lock yet"
         return Finding("requirements", fact, problem("PKG02", names=", ".join(absent)))
-    return Finding("requirements", f"the {len(named)} locks have all that is asked for")
+    return Finding("requirements", f"the {len(named)} locks are complete")
 
 
 def _space() -> Finding:

@@ -14,7 +14,5 @@ def check(settings: Settings) -> Finding:
     if ports.port_is_free(port):
         return Finding("port", f"{port} is free")
     free = str(ports.free_port(port))
-    fix = Fix(
-        f"writes WEB_PORT={free} into .env", partial(env_file.write_values, {"WEB_PORT": free})
-    )
-    return Finding("port", f"{port} is taken", ports.taken(port), fix, restarts=True)
+    fix = Fix(f"writes WEB_PORT={free} to .env", partial(env_file.write_values, {"WEB_PORT": free}))
+    return Finding("port", f"{port} is in use", ports.taken(port), fix, restarts=True)

@@ -22,7 +22,7 @@ def check(stack: Stack) -> list[Finding]:
     except Problem as problem:
         if problem.code == "DB19":
             return [Finding(SUBJECT, "older than the server", problem)]
-        return [Finding(SUBJECT, "cannot be asked", known=False)]  # the web's check says why
+        return [Finding(SUBJECT, "cannot be reached", known=False)]  # the web's check says why
 
 
 def _is_here(settings: Settings) -> bool:

@@ -12,12 +12,12 @@ def check(stack: Stack) -> list[Finding]:
     """What is not here of the commit; a project without git, or a commit, is told of and fine."""
     head = git.ask("rev-parse", "--short", "--verify", "HEAD")
     if head.code in git.MISSING:
-        return [Finding(SUBJECT, "git is not installed: inv deploy needs it", known=False)]
+        return [Finding(SUBJECT, "git is not installed; inv deploy requires it", known=False)]
     if problem := git.refusal(head):
-        return [Finding(SUBJECT, "git does not read it", problem)]
+        return [Finding(SUBJECT, "git refuses to read it", problem)]
     if head.code:
         return [Finding(SUBJECT, "no commit yet", known=False)]
     commit = f"commit {head.out.strip()}"
-    return [Finding(SUBJECT, f"{commit} is not all here", one) for one in source.lacks()] or [
-        Finding(SUBJECT, f"{commit} is all here")
+    return [Finding(SUBJECT, f"{commit} is incomplete", one) for one in source.lacks()] or [
+        Finding(SUBJECT, f"{commit} is complete")
     ]

@@ -24,7 +24,7 @@ def check(stack: Stack) -> list[Finding]:
             Fix("inv db.password", partial(_set_password, stack)) if cause.code == "DB02" else None
         )
         return [Finding("database", "does not fit .env", cause, fix, restarts=True)]
-    return [Finding("database", "lets in who .env names"), *_facts(stack)]
+    return [Finding("database", "accepts the login in .env"), *_facts(stack)]
 
 
 def _set_password(stack: Stack) -> None:
@@ -46,11 +46,11 @@ def open_transactions(
 ) -> Finding:
     """Whether a session keeps a migration, or a `nuke`, waiting."""
     if not found:
-        return Finding(subject, "none holds a table and does nothing")
+        return Finding(subject, "none is idle with locks on a table")
     pids = [str(session.pid) for session in found]
     told = "; ".join(str(session) for session in found)
     is_open = problem("DB21", sessions=told, end_session=end_session(pids, psql))
-    return Finding(subject, "one is open, and does nothing", is_open)
+    return Finding(subject, "one is idle with locks on a table", is_open)
 
 
 def _indexes(told: Inside) -> list[Finding]:
@@ -63,14 +63,14 @@ def _indexes(told: Inside) -> list[Finding]:
 
 
 def _invalid(index: str, table: str) -> str:
-    return f"the index {index} on {table} is invalid: its making was broken off, or failed."
+    return f"the index {index} on {table} is invalid: its creation was interrupted, or failed."
 
 
 def _clock(settings: Settings, told: Inside) -> list[Finding]:
     ahead = round(told.clock - time.time())
     if abs(ahead) > CLOCK_SECONDS:
         clock = problem("SYS03", service="db", seconds=abs(ahead))
-        return [Finding("clock", "the database's differs", clock)]
+        return [Finding("clock", "the clock of the database differs", clock)]
     if told.offset:
         user, database = settings.values["SQL_USER"], settings.values["SQL_DATABASE"]
         sql = f'alter role "{user}" in database "{database}" set timezone = \'UTC\''

@@ -46,7 +46,7 @@ def _migrations(answer: Readiness) -> list[Finding]:
         found.append(readiness.unmade(answer))
     if not found:
         if not answer.ready:
-            return [Finding("migrations", "not known", known=False)]
+            return [Finding("migrations", "unknown", known=False)]
         return [Finding("migrations", "all applied")]
     return [Finding("migrations", "models, files and database differ", cause) for cause in found]
 
@@ -70,4 +70,4 @@ def _clock(answer: Readiness) -> Finding:
     if abs(answer.clock) > CLOCK_SECONDS:
         cause = problem("SYS03", service="web", seconds=abs(answer.clock))
         return Finding("clock", "differs", cause)
-    return Finding("clock", "the web's is this machine's")
+    return Finding("clock", "the clock of the web matches this machine's")

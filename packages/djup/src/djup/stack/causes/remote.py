@@ -10,22 +10,22 @@ from djup.settings.settings import Settings
 CAUSES = {
     r"authentication failed|no password supplied": ("SQL_USER and SQL_PASSWORD", ""),
     r'role ".*" (does not exist|is not permitted)': ("SQL_USER", ""),
-    r'database ".*" does not exist': ("SQL_DATABASE", "make that database there"),
+    r'database ".*" does not exist': ("SQL_DATABASE", "create that database there"),
     r"could not translate host name|failed to resolve host": ("SQL_HOST", ""),
-    r"does not match host name": ("SQL_HOST, which has to be the name in its certificate", ""),
+    r"does not match host name": ("SQL_HOST, which must be the name in its certificate", ""),
     r"certificate verify failed": (
-        "SQL_SSLROOTCERT, which has to hold the certificate of whoever signed the server's",
+        "SQL_SSLROOTCERT, which must hold the certificate that signed the server's",
         "",
     ),
     r"no encryption$": ("SQL_SSLMODE, to require or, with SQL_SSLROOTCERT, to verify-full", ""),
-    r"does not support SSL": ("SQL_SSLMODE", "have it take encrypted connections"),
+    r"does not support SSL": ("SQL_SSLMODE", "enable encrypted connections there"),
     r"no pg_hba.conf entry": (
         "SQL_USER and SQL_DATABASE",
-        "let this machine's address in there",
+        "allow the address of this machine there",
     ),
     r"refused|timeout|timed out|unreachable|No route|did not respond": (
         "SQL_HOST and SQL_PORT",
-        "let this machine's address in there (on Amazon: in its security group)",
+        "allow the address of this machine there (on Amazon: in its security group)",
     ),
 }
 ALL = "SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD and SQL_DATABASE"
@@ -35,13 +35,13 @@ def refused(settings: Settings, sentence: str) -> Problem:
     """Return the problem with its fix, as far as the sentence tells."""
     keys, instead = _cause(settings, sentence.rstrip("."))
     where = "DATABASE_URL in .env" if settings.values["DATABASE_URL"] else ".env"
-    fix = f"correct {keys} ({where}){f', or {instead}' if instead else ''}, then type: inv up"
+    fix = f"correct {keys} ({where}){f', or {instead}' if instead else ''}, then run: inv up"
     return problem("DB10.remote", reason=sentence, fix=fix)
 
 
 def _cause(settings: Settings, text: str) -> tuple[str, str]:
     host = settings.values["SQL_HOST"]
     if settings.in_containers and host in LOOPBACK:
-        return f"SQL_HOST, since {host} is the container itself there", "use --runtime embedded"
+        return f"SQL_HOST, because {host} is the container itself", "use --runtime embedded"
     found = (told for pattern, told in CAUSES.items() if re.search(pattern, text))
     return next(found, (ALL, ""))
