@@ -25,7 +25,8 @@ def load() -> Settings:
 
 
 def load_any(runtime: str = "", port: str = "") -> Settings:
-    """The same, whosoever it is; where it is not there, made for this `runtime` and `port`."""
+    """Give the settings of `.env`, even of another checkout's; without one, create it for this
+    `runtime` and `port`."""
     ownership.refuse_closed()
     if runtime:
         check_runtime(runtime)
@@ -51,7 +52,7 @@ def known_keys() -> list[str]:
 
 
 def missing_keys() -> list[str]:
-    """Those that `.env` lacks."""
+    """List the keys of `.env.example` that `.env` lacks."""
     there = dotenv.parse(env_file.read(env_file.ENV)) if env_file.ENV.exists() else {}
     return [key for key in known_keys() if there and key not in there]
 

@@ -203,6 +203,8 @@ def _on_a_server(runner: Sequence[str], arguments: Sequence[str]) -> int:
 
 
 def django_variables(server: Mapping[str, str]) -> dict[str, str]:
+    """Give the variables that lead Django's tests to this server, and to no database of the
+    user's."""
     # Each key, so that nothing that is exported leads the tests to a database of worth.
     return {
         "DEBUG": "1",

@@ -41,6 +41,7 @@ class Backup:
 
     @property
     def name(self) -> str:
+        """Its file's name without `.dump`."""
         return self.dump.name.removesuffix(".dump")
 
 
@@ -96,7 +97,7 @@ def next_number() -> int:
 
 
 def remove_parts() -> None:
-    """Those that a killed task has left; for who holds the lock."""
+    """Remove the unfinished files that a killed task has left; the caller holds the lock."""
     for part in FOLDER.glob("*.part"):
         part.unlink(missing_ok=True)
 

@@ -145,6 +145,7 @@ class Beside:
 
     @property
     def name(self) -> str:
+        """The name that its note has."""
         return self.note.name
 
 
@@ -160,7 +161,7 @@ def refuse_without_data(stack: Stack) -> None:
 
 
 def beside(client: Client) -> list[Beside]:
-    """Those that are finished, the newest first."""
+    """List the finished databases beside the project's own, the newest first."""
     live = client.database
     lines = client.ask(LIST, STEM=_stem(live)).splitlines()
     found = [_beside(json.loads(line)) for line in lines]
@@ -168,7 +169,7 @@ def beside(client: Client) -> list[Beside]:
 
 
 def besides(client: Client) -> list[Beside]:
-    """Those, and whatever else is in the server: without a note, the name is the database's."""
+    """List them and whatever else the server holds; one without a note is named by its database."""
     known = beside(client)
     mine = {one.database for one in known}
     part = part_of(client)

@@ -46,7 +46,7 @@ def into(client: Client, dump: Dump, part: str, expected: int = 0) -> None:
 
 
 def archive(client: Client, path: Path, part: str, expected: int) -> None:
-    """The same, of a dump of our own."""
+    """Load a dump of our own into the database `part`."""
     _archive(client, recognise(path), part, expected)
 
 

@@ -58,7 +58,7 @@ def branch() -> str:
 
 
 def find(client: Client, name: str) -> Beside:
-    """The one of this name, or a problem."""
+    """Give the snapshot of this name, or raise with the names that exist."""
     there = {one.name: one for one in databases.beside(client)}
     if name not in there:
         raise problem("BAK17", name=repr(name), known=few(list(there)))

@@ -42,7 +42,7 @@ class Act:
 
 
 def acts(project: str) -> list[Act]:
-    """Those of this project that are noted, the last one last."""
+    """List what was noted of this project, the latest last."""
     return [act for act in _noted() if act.project in ("", project)]
 
 

@@ -169,7 +169,7 @@ def _refuse_older(settings: Settings, held: Held, image: str, major: str, *, ask
 
 
 def _undo_goes_back(settings: Settings, held: Held) -> bool:
-    """Whether it is an upgrade that inv undo would undo."""
+    """Whether `inv undo` would undo an upgrade."""
     older = {one.name for one in held.others if int(one.version) < int(held.active.version)}
     return any(act.cluster in older for act in undo.acts(settings.project)[-1:])
 

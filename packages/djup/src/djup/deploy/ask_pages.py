@@ -38,7 +38,7 @@ def headers(asked: dict[str, Any]) -> dict[str, str]:
 
 
 def status(asked: dict[str, Any], path: str) -> tuple[int, str]:
-    """Of one request, and where it leads to."""
+    """Ask for one page: the status, and where a redirect leads to."""
     link = connection(asked)
     try:
         link.request("GET", path, headers=headers(asked))
@@ -65,6 +65,7 @@ def visit(asked: dict[str, Any], path: str) -> str:
 
 
 def is_well(answer: str) -> bool:
+    """Whether an answer is a page, a refusal, or that there is none."""
     return answer[:3].isdigit() and int(answer[:3]) < ANSWERED
 
 
@@ -78,6 +79,7 @@ def patiently(asked: dict[str, Any], path: str) -> str:
 
 
 def main(asked: dict[str, Any]) -> None:
+    """Ask for every page that argv names, and print the answers as JSON."""
     print(json.dumps({path: patiently(asked, path) for path in asked["paths"]}))
 
 

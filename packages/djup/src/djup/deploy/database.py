@@ -25,7 +25,7 @@ def save(release: Release, nodes: Swarm, reason: str) -> Backup:
 
 
 def save_used(release: Release, nodes: Swarm, reason: str) -> Backup | None:
-    """The same of a database that was used before; None of a new one."""
+    """Dump the stack's database if it was used before; None for a new one."""
     return None if is_empty(release, nodes) else save(release, nodes, reason)
 
 

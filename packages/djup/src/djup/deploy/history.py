@@ -16,12 +16,12 @@ KEPT = 10
 
 
 def all_of(stack: str) -> list[Release]:
-    """Those that the Swarm has, the newest first."""
+    """List the releases that the Swarm keeps of a stack, the newest first."""
     return sorted(_kept(stack).values(), key=lambda one: one.number, reverse=True)
 
 
 def _kept(stack: str) -> dict[str, Release]:
-    """The same by the names of their configs."""
+    """Give the releases of a stack by the names of their configs."""
     entries = objects.read("config", objects.names("config", stack, ROLE))
     found = ((entry["Spec"]["Name"], _decoded(entry)) for entry in entries)
     return {name: release for name, release in found if release}

@@ -95,6 +95,7 @@ class Plan:
 
     @property
     def changes_something(self) -> bool:
+        """Whether anything of the stack would be another one."""
         return self.before is None or bool(
             changes(self.before, self.release) or self.migrations.unapplied
         )

@@ -81,6 +81,7 @@ class Production:
 
     @property
     def has_own_database(self) -> bool:
+        """Whether the stack runs PostgreSQL itself."""
         return "prod/db.yaml" in self.files
 
     @property
@@ -102,7 +103,7 @@ def of(settings: Settings) -> Production:
 
 
 def local(settings: Settings) -> Production:
-    """The same on this machine, for a trial: on localhost, with a database of its own."""
+    """Give the production of a trial on this machine: on localhost, with a database of its own."""
     chosen = dict(settings.values) | dict.fromkeys(ELSEWHERE_KEYS, "")
     chosen |= {"DOMAIN": "localhost", "TLS": "internal", "REGISTRY": ""}
     return _checked(settings, stack_name(settings, local=True), chosen, "")
@@ -300,6 +301,7 @@ def object_names(
 
 
 def digest(text: str) -> str:
+    """Give a short hash of a text, for the name of what holds it."""
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 

@@ -25,6 +25,7 @@ def ask(address: str, name: str, port: int) -> str:
 
 
 def main(name: str, port: int) -> None:
+    """Ask every replica for /readyz, and print the answers as JSON."""
     try:
         found = socket.getaddrinfo("tasks.proxy", port, socket.AF_INET, socket.SOCK_STREAM)
     except OSError as error:

@@ -48,18 +48,22 @@ class Release:
 
     @property
     def stack(self) -> str:
+        """The stack's name."""
         return self.values["STACK"]
 
     @property
     def image(self) -> str:
+        """The web's image."""
         return self.values["WEB_IMAGE"]
 
     @property
     def replicas(self) -> int:
+        """How many replicas of the web there are to be."""
         return int(self.values["WEB_REPLICAS"])
 
     @property
     def has_own_database(self) -> bool:
+        """Whether the stack runs PostgreSQL itself."""
         return "prod/db.yaml" in self.files
 
     @property
@@ -69,6 +73,7 @@ class Release:
 
     @property
     def url(self) -> str:
+        """Where the site is served."""
         return f"https://{self.names[0]}{self.values['HTTPS_SUFFIX']}/"
 
     def filled_in(self) -> dict[str, str]:
@@ -76,7 +81,7 @@ class Release:
         return {**self.values, "RELEASE": str(self.number), "BEFORE": str(self.before)}
 
     def with_values(self, **values: str) -> "Release":
-        """The same with other values."""
+        """Give the same release with other values."""
         return Release(**{**asdict(self), "values": {**self.values, **values}})
 
     def is_like(self, other: "Release") -> bool:

@@ -210,7 +210,7 @@ def _asked(found: Plan, deploy: Deploy) -> Plan:
 
 
 def _label(deploy: Deploy) -> Swarm:
-    """Of a Swarm in which no node is the database's or the proxy's yet, it is this one."""
+    """Label this node for the database and the proxy in a Swarm that has no such node yet."""
     labels = [swarm.proxy_label(deploy.wanted.stack)]
     if deploy.wanted.has_own_database:
         labels.append(swarm.db_label(deploy.wanted.stack))

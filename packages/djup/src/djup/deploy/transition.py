@@ -75,6 +75,7 @@ class Transition:
 
     @property
     def nodes(self) -> Swarm:
+        """The Swarm that the stack runs on."""
         return self.check.nodes
 
     @property

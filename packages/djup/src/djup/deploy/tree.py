@@ -24,6 +24,7 @@ class Part:
 
     @property
     def folder(self) -> Path:
+        """Its folder in this checkout."""
         return ROOT / self.path
 
     @property

@@ -96,7 +96,7 @@ class Container:
 
     @property
     def exit_code(self) -> int:
-        """Of one that has ended, from its status `Exited (71) 2 seconds ago`; else 0."""
+        """The exit code in a status such as `Exited (71) 2 seconds ago`; else 0."""
         found = re.match(r"Exited \((\d+)\)", self.status)
         return int(found[1]) if found else 0
 
@@ -164,7 +164,8 @@ def unfit(told: str, compose: str = "") -> Problem | None:
 
 
 def refuse_unfit() -> None:
-    """Raise it; an engine that does not answer is told of by the next command."""
+    """Raise if the engine is not Docker's, or a part is too old; one that is silent is left to the
+    next command."""
     told = _version()
     cause = _unfit_client(told.err) if told.code else unfit(told.out)
     if cause:
@@ -172,7 +173,7 @@ def refuse_unfit() -> None:
 
 
 def _unfit_client(error: str) -> Problem | None:
-    """Of a command docker that the engine turns away for its age, or that is Podman's."""
+    """Give the problem of a command docker that is Podman's, or too old for the engine."""
     if refusals.CLIENT_REFUSED in error:
         client = process.run(["docker", "version", "--format", "{{.Client.Version}}"]).out.strip()
         part = "The command docker"
@@ -305,7 +306,8 @@ def containers(settings: Settings) -> list[Container]:
 
 
 def all_containers(settings: Settings) -> list[Container]:
-    """Those of `compose run` as well. A problem if they are another's of the same name."""
+    """List the containers of this project, those of `compose run` as well; raise if they are
+    another checkout's."""
     if _listed is None:
         return _list(settings)
     if settings.project not in _listed:
@@ -345,7 +347,7 @@ def running(settings: Settings, service: str) -> Container | None:
 
 
 def volumes(settings: Settings) -> list[Volume]:
-    """This project's volumes, with the size that the engine's own accounting gives."""
+    """List this project's volumes, with the sizes that the engine counts."""
     names = names_of("volume", settings)
     if not names:
         return []

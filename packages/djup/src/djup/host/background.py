@@ -62,10 +62,12 @@ class Background:
 
     @property
     def log(self) -> Path:
+        """The file of its output."""
         return self.folder / f"{self.name}.log"
 
     @property
     def lock(self) -> Path:
+        """The file whose lock it holds as long as it runs."""
         return self.folder / f"{self.name}.lock"
 
     def pid(self) -> int | None:

@@ -154,7 +154,7 @@ def _with_login(url: str) -> str:
 
 
 def _files() -> Iterator[Path]:
-    """Those that pip reads, the stronger ones later (`pip config debug` lists them)."""
+    """List the configuration files that pip reads, the stronger ones later (`pip config debug`)."""
     chosen = os.environ.get("PIP_CONFIG_FILE", "")
     if chosen == os.devnull:
         return

@@ -48,7 +48,7 @@ class ChildFailed(Exception):
 
 
 class Interrupted(ChildFailed):
-    """It ended, as we do, because it was told to."""
+    """A command ended because it was told to, as we do."""
 
 
 def environment(given: Mapping[str, str] | None = None) -> Mapping[str, str]:

@@ -103,7 +103,7 @@ class Client:
         return process.send(argv, feed, env=env)
 
     def load(self, feed: Feed, program: str, *arguments: str, database: str) -> Result:
-        """The same, where the program fills a new `database`."""
+        """Send to a program that fills a new `database`; its result."""
         values = {"PGDATABASE": database}
         if self.data:  # a pooler before a server elsewhere may take no options
             values["PGOPTIONS"] = LOADING
@@ -197,7 +197,7 @@ class PsqlSession:
         raise problem("DB10", reason=last_error(self.ended().err))
 
     def ask(self, script: str) -> list[str]:
-        """Both."""
+        """Run a script in the session, and give the lines that it prints."""
         self.begin(script)
         return self.answer()
 

@@ -60,6 +60,7 @@ class Contents:
 
     @property
     def rows(self) -> int:
+        """How many rows all tables have together."""
         return sum(self.tables.values())
 
 

@@ -17,5 +17,5 @@ NAMES = {
 
 
 def variables(**wanted: str) -> dict[str, str]:
-    """Those of the names above that are given, and not empty."""
+    """Give the variables of the names that are given and not empty."""
     return {NAMES[name]: value for name, value in wanted.items() if value}

@@ -64,6 +64,7 @@ class Server:
 
     @property
     def data(self) -> Path:
+        """The folder of its cluster."""
         return self.home / major(self.binaries) / "main"
 
 

@@ -50,7 +50,7 @@ def missing_certificates(settings: Settings) -> Problem | None:
 
 
 def refuse_missing_certificates(settings: Settings) -> None:
-    """Raise it."""
+    """Raise if SQL_SSLROOTCERT does not name a file of certificates."""
     if cause := missing_certificates(settings):
         raise cause
 
@@ -100,7 +100,7 @@ def _of_its_version(client: Client) -> Client:
 
 
 def killed(containers: Iterable[Container]) -> list[str]:
-    """Those of tasks that were killed: each is named by the process that it was for."""
+    """List the client containers of tasks that were killed: each is named by its task's process."""
     import psutil  # slow to import
 
     names = [container.name for container in containers if container.service == CLIENT]

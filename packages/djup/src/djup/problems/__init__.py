@@ -70,7 +70,7 @@ class Section:
     text: str
 
     def template(self, key: str, variant: str) -> str:
-        """That of a variant, else the one for all; '' where there is none."""
+        """Give the text for a variant, else the one for all; '' without one."""
         return self.words.get(f"{key}.{variant}", self.words.get(key, ""))
 
 

@@ -40,6 +40,7 @@ class Settings:
 
     @property
     def runtime(self) -> str:
+        """`docker` or `embedded`."""
         return self.values["RUNTIME"]
 
     @property
@@ -49,18 +50,22 @@ class Settings:
 
     @property
     def project(self) -> str:
+        """The name of the stack's containers and volumes."""
         return self.values["COMPOSE_PROJECT_NAME"]
 
     @property
     def web_port(self) -> int:
+        """The port of the page on 127.0.0.1."""
         return int(self.values["WEB_PORT"])
 
     @property
     def url(self) -> str:
+        """Where the page is served in development."""
         return f"http://127.0.0.1:{self.web_port}/"
 
     @property
     def debug(self) -> bool:
+        """Whether Django shows its debug pages."""
         return self.values["DEBUG"].strip().lower() in TRUE
 
     def allows(self, host: str) -> bool:
@@ -88,6 +93,7 @@ class Settings:
 
     @property
     def services(self) -> tuple[str, ...]:
+        """The services of the stack, in the order of their names."""
         return ("db", "web") if self.has_own_database else ("web",)
 
     def service(self, name: str) -> str:

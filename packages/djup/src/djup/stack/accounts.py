@@ -202,7 +202,7 @@ def create(stack: Stack) -> None:
 
 
 def make(stack: Stack) -> None:
-    """The same for a server that a runtime has just made."""
+    """Create the user and the database in a server that a runtime has just created."""
     _as_superuser(stack, CREATE)
 
 

@@ -127,7 +127,8 @@ class DockerStack:
 
     @contextmanager
     def _beside_db(self) -> Iterator[Client]:
-        """Those in the db's container: where it does not run, it is started, and stopped after."""
+        """Lend the programs in the db's container; a db that does not run is started, and stopped
+        after."""
         found = db = engine.running(self.settings, "db")
         if db is None or "(healthy)" not in db.status:
             self.start_database()
@@ -206,7 +207,7 @@ class DockerStack:
         return [*([str(folder)] if folder.exists() else []), *unused]
 
     def is_served(self) -> bool:
-        """Whether it is our web that has WEB_PORT."""
+        """Whether WEB_PORT is this stack's web's."""
         web = engine.running(self.settings, "web")
         return web is not None and web.publishes(self.settings.web_port)
 

@@ -125,7 +125,8 @@ class EmbeddedStack:
 
     @contextmanager
     def _beside_db(self) -> Iterator[Client]:
-        """Those beside the server: where it does not run, it is started, and stopped after."""
+        """Lend the programs beside the server; one that does not run is started, and stopped
+        after."""
         running = DB.pid()
         self.start_database()
         accounts.settle(self)
@@ -212,7 +213,7 @@ class EmbeddedStack:
         return [*volumes, *unused]
 
     def is_served(self) -> bool:
-        """Whether it is our web that has WEB_PORT: its command ends with the address."""
+        """Whether WEB_PORT is this stack's web's: its command ends with the address."""
         import psutil  # slow to import
 
         with suppress(psutil.Error):
@@ -245,12 +246,12 @@ def _service_status(name: str, lost: Mapping[str, str]) -> ServiceStatus:
 
 
 def _folders(settings: Settings) -> list[Path]:
-    """Those that a nuke removes: of a database that is not used now there is no backup."""
+    """List what a nuke removes: a database that is not used now has no backup, and stays."""
     return _homes() if settings.has_own_database else []
 
 
 def _homes() -> list[Path]:
-    """That of the data, and of the socket where that is not within: its path would be too long."""
+    """List the folders of the data and, where its path would be too long within, of the socket."""
     home = data_home()
     folders = dict.fromkeys((home, socket_of(home)))
     return [path for path in folders if path.exists() and path.parent not in folders]

@@ -84,6 +84,7 @@ def _is_starting(inputs: str) -> bool:
 
 
 def fit_database(stack: Stack) -> None:
+    """Have the database let in who `.env` names, or raise with what does not fit."""
     if stack.logs_in():
         if cause := accounts.left_behind(stack):
             raise cause

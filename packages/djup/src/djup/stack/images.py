@@ -109,6 +109,7 @@ def of_architecture(key: str, settings: Settings) -> Problem | None:
 
 
 def run_build(argv: list[str], env: dict[str, str]) -> tuple[int, str]:
+    """Run a build; its exit code, and what it has said."""
     if sys.stderr.isatty() or this_task.dry:
         return process.attach(argv, env=env, progress=True), ""
     STATE.mkdir(mode=0o700, exist_ok=True)

@@ -77,7 +77,7 @@ def _read(answer: dict[str, Any], date: str | None) -> Readiness:
 
 
 def _seconds(date: str) -> float:
-    """Of an HTTP date, since 1970; email.utils reads it as well, and is slow to load."""
+    """Read an HTTP date as seconds since 1970; email.utils does so too, and is slow to load."""
     return datetime.strptime(date, HTTP_DATE).replace(tzinfo=UTC).timestamp()
 
 
@@ -127,7 +127,7 @@ def settled(settings: Settings, has_ended: Callable[[], bool]) -> Readiness:
 
 
 def unmade(answer: Readiness) -> Problem:
-    """That of models without a migration."""
+    """Give the problem of models without a migration."""
     return problem("MIG11", apps=", ".join(answer.unmade), labels=" ".join(answer.unmade))
 
 

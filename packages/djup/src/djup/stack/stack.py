@@ -21,7 +21,7 @@ class Stack(Protocol):
 
     @property
     def settings(self) -> Settings:
-        """Those that it was made of; a changed `.env` is another stack."""
+        """The settings that it was made of; a changed `.env` is another stack."""
 
     def with_values(self, values: Mapping[str, str]) -> Stack:
         """The stack as it would be with these values in `.env`, checked."""
@@ -74,7 +74,7 @@ class Stack(Protocol):
         """Whether the database lets in who `.env` names, with the password from there."""
 
     def is_served(self) -> bool:
-        """Whether it is this stack's web that has WEB_PORT."""
+        """Whether WEB_PORT is this stack's web's."""
 
     def web_log(self) -> str | None:
         """The end of a running web's log; None where none runs."""

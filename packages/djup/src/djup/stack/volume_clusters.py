@@ -50,6 +50,7 @@ class Cluster:
 
     @property
     def size(self) -> str:
+        """Its size in words."""
         return console.size(self.kilobytes * 1024)
 
 

@@ -100,7 +100,7 @@ def environment(release: Release) -> dict[str, str]:
 
 
 def names(stack: str, role: str = "") -> list[str]:
-    """Those of a stack, or of them those in one role."""
+    """List the one-off services of a stack, all of them or those in one role."""
     labels = [f"label={STACK}={stack}", *([f"label={KIND}={role}"] if role else [])]
     flags = [word for label in labels for word in ("--filter", label)]
     return engine.ask("service", "ls", *flags, "--format", "{{.Name}}").split()

@@ -53,7 +53,8 @@ def _address(word: str) -> str:
 
 
 def docker_ranges(*narrowed: str) -> list[IPv4Network]:
-    """Those of the engine's networks, or of some that the arguments narrow them to."""
+    """List the address ranges of the engine's networks, or of those that the arguments narrow them
+    to."""
     return [one for ranges in networks(*narrowed).values() for one in ranges]
 
 
@@ -70,7 +71,7 @@ def _ranges(network: Mapping[str, object]) -> list[IPv4Network]:
 
 
 def addresses(hosts: Iterable[str]) -> set[str]:
-    """Those of the hosts, as this machine knows them."""
+    """List the addresses of the hosts, as this machine resolves them."""
     return {address for host in hosts if host for address in _addresses(host)}
 
 
@@ -99,6 +100,6 @@ def written_in(text: str) -> list[str]:
 
 
 def best(found: Collection[str]) -> str:
-    """Of a machine's addresses the one for other nodes: a private one, if there is one."""
+    """Pick the address that other nodes should use: a private one, if there is one."""
     private = [one for one in found if _overlaps(one, PRIVATE)]
     return [*private, *found, "127.0.0.1"][0]

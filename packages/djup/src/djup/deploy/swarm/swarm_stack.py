@@ -58,6 +58,7 @@ class Task:
 
     @property
     def runs(self) -> bool:
+        """Whether it runs, and is to."""
         return self.state == "running" and self.wanted == "running"
 
     @property
@@ -85,7 +86,7 @@ class Service:
 
     @property
     def settled(self) -> bool:
-        """Whether it has what it is to have, and nothing of before is left."""
+        """Whether every replica is of the present version, and none of another is left."""
         olds = [task for task in self.tasks if task.ends or (task.runs and not task.current)]
         return self.running == self.replicas and not olds and self.update in ("", *GOOD)
 
@@ -327,7 +328,7 @@ def _tasks(stack: str) -> list[dict[str, Any]]:
 
 
 def _asked(unless: Sequence[str], *arguments: str) -> str:
-    """As `docker.ask`, for a command that also fails where there is nothing, and then says so."""
+    """Ask docker; '' where it fails because there is nothing, as the words in `unless` say."""
     done = process.run(["docker", *arguments], timeout=engine.patience())
     if done.code and not any(word in done.err.lower() for word in unless):
         raise engine.diagnose(" ".join(("docker", *arguments[:2])), done.err)

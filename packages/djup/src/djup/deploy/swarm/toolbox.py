@@ -140,7 +140,7 @@ def _obstacle(service: str, seconds: float) -> str:
 
 
 def _remove_ended(stack: str) -> None:
-    """Those that a killed task has left."""
+    """Remove the toolboxes that killed tasks have left."""
     for name in jobs.names(stack, ROLE):
         if not engine.ask("service", "ps", "--filter", "desired-state=running", "-q", name).strip():
             process.run(["docker", "service", "rm", name])

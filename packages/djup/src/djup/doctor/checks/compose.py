@@ -82,7 +82,7 @@ def _service(stack: Stack, name: str, services: dict[str, Container]) -> Finding
 
 
 def _own_services(stack: Stack, services: dict[str, Container]) -> list[Finding]:
-    """Those services of a compose file of the user's own that docker calls unhealthy."""
+    """Report the services of the user's own compose files that docker calls unhealthy."""
     sick = [c for c in services.values() if c.running and "(unhealthy)" in c.status]
     own = [c for c in sick if c.service not in stack.settings.services]
     return [Finding(c.service, c.status, container_cause.of(stack, c)) for c in own]

@@ -79,7 +79,8 @@ def _pages(settings: Settings, release: Release) -> list[Finding]:
 
 
 def _transactions(release: Release) -> list[Finding]:
-    """Those that keep the next migration waiting; nothing where the server does not run."""
+    """Report open transactions that hold up the next migration; nothing where the server is not
+    running."""
     label = f"label=com.docker.swarm.service.name={release.stack}_db"
     containers = engine.ask("ps", "--quiet", "--filter", label).split()
     if not containers:

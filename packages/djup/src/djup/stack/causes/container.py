@@ -32,7 +32,8 @@ def of(stack: Stack, container: Container) -> Problem | None:
 
 
 def failing_check(stack: Stack, late: Sequence[Container]) -> Problem | None:
-    """Of a web that answers, and yet does not get healthy."""
+    """Why the check of a web that answers does not pass; None if it does, or the web does not
+    answer."""
     web = next((one for one in late if one.service == "web" and one.running), None)
     if web is None or not readiness.ask(stack.settings).ready:
         return None
