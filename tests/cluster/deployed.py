@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from machine import git
 from nodes import Cluster, Engines
 from stacks import Checkout, docker, eventually
 from traffic import Place, Traffic, Visitor, visitors
@@ -91,10 +92,7 @@ class Site:
         return Visitor(self.place, "one").get()[0].heading
 
     def git(self, *arguments: str) -> str:
-        who = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
-        argv = ["git", *who, *arguments]
-        done = subprocess.run(argv, cwd=self.stack.root, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
+        return git(self.stack.root, *arguments)
 
     def commit(self) -> None:
         self.git("add", ".")

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stacks import cut_off, docker, eventually, needs_root
+from machine import needs_root
+from stacks import cut_off, docker, eventually
 from tls import Authority
 
 from djup import ROOT

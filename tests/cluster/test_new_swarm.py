@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from deployed import Site
+from machine import needs_root
 from nodes import ThisMachine
-from stacks import Docker, Make, docker, eventually, needs_root
+from stacks import Docker, Make, docker, eventually
 
 from djup.deploy.swarm import ranges
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from sessions import DROP_ASIDE
 from stacks import Checkout, Make, Runtime
 
 
@@ -29,3 +30,19 @@ def stack(kept: Checkout) -> Iterator[Checkout]:
     kept.write(".env", before)
     kept.inv("up")
     kept.assert_kept()
+
+
+@pytest.fixture(scope="module")
+def shared(kept: Checkout) -> Checkout:
+    """The same for tests that leave it up: it is started once for all of a module."""
+    kept.inv("up")
+    return kept
+
+
+@pytest.fixture
+def nothing_aside(shared: Checkout) -> Iterator[Checkout]:
+    """It, with the row of before; nothing half-made is shown, and nothing lent stays."""
+    yield shared
+    shared.inv("psql", stdin=DROP_ASIDE)
+    shared.assert_kept()
+    assert shared.sql("select count(*) from pg_roles where rolname = 'gate'") == "0"

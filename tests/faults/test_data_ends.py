@@ -3,18 +3,13 @@
 The moments are made, not guessed: a lock is held that the task has to wait for.
 """
 
-import os
-import signal
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from stacks import Checkout, eventually
-from test_database import kill_database
-from test_interrupts import Child, ctrl_c, terminate
+from ends import Child, End, ctrl_c, kill, terminate
+from sessions import session
+from stacks import Checkout
 
 # A database of another name is being filled as long as this role is not there.
 GATE = r"""
@@ -32,64 +27,11 @@ LOCKS = {
 }
 WAITING = "select count(*) from pg_locks where not granted;"
 LOADING = "select count(*) from pg_stat_activity where datname ~ '@part-' and query ~ '^COPY';"
-DROP_ASIDE = r"""
-select format('drop database %I with (force)', datname) from pg_database where datname ~ '@' \gexec
-"""
-
-
-def kill(child: Child) -> None:
-    """What nobody can catch."""
-    os.kill(child.pid, signal.SIGKILL)
-
-
-class Session:
-    """A psql of a person who is in the way."""
-
-    def __init__(self, stack: Checkout) -> None:
-        flags = ("--no-align", "--tuples-only", "--quiet")
-        self.child = stack.start("psql", "--", *flags, stdin=subprocess.PIPE)
-
-    def ask(self, script: str) -> str:
-        """What a script prints."""
-        assert self.child.stdin and self.child.stdout
-        self.child.stdin.write(f"{script}\n\\echo over\n")
-        self.child.stdin.flush()
-        said = ""
-        while (line := self.child.stdout.readline()) != "over\n":
-            assert line, f"psql has ended: {self.child.communicate()[1]}"
-            said += line
-        return said.strip()
-
-    def until(self, question: str) -> None:
-        eventually(lambda: int(self.ask(question)) > 0, 20, question)
-
-    def end(self) -> None:
-        with suppress(BrokenPipeError):
-            self.child.communicate("", timeout=10)
-
-
-@contextmanager
-def session(stack: Checkout) -> Iterator[Session]:
-    opened = Session(stack)
-    try:
-        yield opened
-    finally:
-        opened.end()
-
-
-@pytest.fixture(scope="module")
-def shared(kept: Checkout) -> Checkout:
-    kept.inv("up")
-    return kept
 
 
 @pytest.fixture
-def stack(shared: Checkout) -> Iterator[Checkout]:
-    """The stack, up, with the row of before; nothing half-made is shown, and nothing lent stays."""
-    yield shared
-    shared.inv("psql", stdin=DROP_ASIDE)
-    shared.assert_kept()
-    assert shared.sql("select count(*) from pg_roles where rolname = 'gate'") == "0"
+def stack(nothing_aside: Checkout) -> Checkout:
+    return nothing_aside
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +50,7 @@ def state(stack: Checkout) -> dict[str, Any]:
     return {"text": stack.sql("select text from kept"), "backups": names}
 
 
-def ended(child: Child, end: Callable[[Child], None]) -> None:
+def ended(child: Child, end: End) -> None:
     end(child)
     err = child.communicate(timeout=30)[1]
     assert child.returncode in (130, 143, -9) and "Traceback" not in err, (child.returncode, err)
@@ -123,9 +65,7 @@ def ended(child: Child, end: Callable[[Child], None]) -> None:
         ("rows", "nuke --yes", terminate),
     ],
 )
-def test_a_task_that_is_ended(
-    stack: Checkout, lock: str, typed: str, end: Callable[[Child], None]
-) -> None:
+def test_a_task_that_is_ended(stack: Checkout, lock: str, typed: str, end: End) -> None:
     if typed == "undo":
         stack.inv("db.snapshot", "--name", "kept")
         stack.inv("db.restore", "kept")
@@ -185,7 +125,7 @@ def test_a_server_that_is_killed_in_a_backup(stack: Checkout) -> None:
         other.ask(LOCKS["rows"])
         child = stack.start("db.backup")
         other.until(WAITING)
-        kill_database(stack)
+        stack.kill_database()
         assert_ends_with("BAK06", child)
     stack.inv("up")
     assert state(stack) == before
@@ -198,7 +138,7 @@ def test_a_server_that_is_killed_in_a_restore(stack: Checkout, gated: str) -> No
     with session(stack) as other:
         child = stack.start("db.restore", gated)
         other.until(LOADING)
-        kill_database(stack)
+        stack.kill_database()
         assert_ends_with("BAK07", child)
     stack.inv("up")
     assert state(stack) == before
@@ -211,7 +151,7 @@ def test_a_server_that_is_killed_in_a_snapshot(stack: Checkout) -> None:
         other.ask(LOCKS["databases"])
         child = stack.start("db.snapshot")
         other.until(WAITING)
-        kill_database(stack)
+        stack.kill_database()
         assert_ends_with("DB", child)
     stack.inv("up")
     assert state(stack) == before

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sessions import DROP_ASIDE
 from stacks import Checkout, Docker, docker
-from test_data_ends import DROP_ASIDE
 
 from djup.data import dump_file
 

@@ -10,12 +10,16 @@ from pathlib import Path
 from urllib.error import URLError
 
 import pytest
+from machine import FAKETIME, needs_faketime, needs_root
+from sessions import session
 from stacks import Checkout, needs_notes
-from test_data_ends import session, shared, stack
-from test_machine import FAKETIME, as_root, with_faketime
 
-__all__ = ["shared", "stack"]  # fixtures
 NOTES = "select string_agg(text, ',' order by id) from notes_note where text ~ '^note'"
+
+
+@pytest.fixture
+def stack(nothing_aside: Checkout) -> Checkout:
+    return nothing_aside
 
 
 @contextmanager
@@ -80,7 +84,7 @@ def test_two_backups_at_once(stack: Checkout) -> None:
     assert len(stack.backups()) == before + 2 and ends[0][0] != ends[1][0]
 
 
-@with_faketime
+@needs_faketime
 def test_a_clock_that_was_set_back(stack: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest backup is the one that was made last, whatever its time says."""
     stack.inv("db.backup")
@@ -94,7 +98,7 @@ def test_a_clock_that_was_set_back(stack: Checkout, monkeypatch: pytest.MonkeyPa
     assert [one["dump"] for one in stack.backups()] == [made]
 
 
-@as_root
+@needs_root
 @pytest.mark.fault("SYS02", "docker", "embedded")
 @pytest.mark.fault("BAK16", "docker", "embedded")
 def test_a_full_disk_for_the_backups(stack: Checkout) -> None:

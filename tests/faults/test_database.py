@@ -185,13 +185,6 @@ def test_no_secret_is_shown_logged_or_listed(stack: Checkout) -> None:
         assert not [argv for argv in seen if secret in argv]
 
 
-def kill_database(stack: Checkout) -> None:
-    if stack.runtime.name == "docker":
-        docker("kill", f"{stack.project}-db-1")
-    else:
-        os.kill(int((stack.root / ".state" / "db.lock").read_text()), signal.SIGKILL)
-
-
 def web_identity(stack: Checkout) -> str:
     """What changes when the web is made anew or started anew."""
     if stack.runtime.name == "docker":
@@ -219,7 +212,7 @@ CODE_OF_DEAD = {"docker": "DB13", "embedded": "RUN01"}
 @pytest.mark.fault("DB13", "docker")
 @pytest.mark.fault("RUN01", "embedded")
 def test_a_database_that_is_killed_under_the_web(stack: Checkout) -> None:
-    kill_database(stack)
+    stack.kill_database()
     assert_out_of_reach(stack)
     assert CODE_OF_DEAD[stack.runtime.name] in stack.found_by_doctor()
     said = stack.inv("doctor", code=1).stdout
@@ -233,7 +226,7 @@ def test_a_database_that_is_killed_under_the_web(stack: Checkout) -> None:
 @pytest.mark.fault("DB13", "docker")
 def test_a_page_that_recovers_by_itself(stack: Checkout) -> None:
     web = web_identity(stack)
-    kill_database(stack)
+    stack.kill_database()
     assert_out_of_reach(stack)
     docker("start", f"{stack.project}-db-1")
     eventually(lambda: stack.get()[0] == 200, 20, "the page is back")

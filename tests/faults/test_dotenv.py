@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from machine import git
 from stacks import Checkout, Docker, docker
 
 LONG = "b2f84xQm7tPzK0cVw1RyNs6hLgJ3dUaE9oXi5TvMkZqCpBnHfWeYrAuG8lSjD"
@@ -147,11 +148,6 @@ def repository(root: Path) -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(root / ".git")
-
-
-def git(root: Path, *words: str) -> None:
-    me = ("-c", "user.name=me", "-c", "user.email=me@example.org")
-    subprocess.run(["git", *me, *words], cwd=root, check=True, capture_output=True)
 
 
 @pytest.mark.fault("ENV13", "docker", "embedded")

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import tempfile
 import threading
 import time
@@ -14,7 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from stacks import Checkout, Docker, Embedded, Make, docker
+from machine import needs_root, path_without
+from stacks import Checkout, Docker, Embedded, Make, Prefixed, docker
 
 SOCKET = Path("/var/run/docker.sock")
 UNREACHABLE = "tcp://10.255.255.1:2375"
@@ -45,34 +45,10 @@ PODMAN = {
     "Arch": "amd64",
 }
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take a socket away")
 
-
-class Elsewhere(Checkout):
-    """The same checkout, for someone whose commands begin with a prefix."""
-
-    def __init__(self, stack: Checkout, *prefix: str) -> None:
-        super().__init__(stack.root, stack.runtime)
-        self.prefix = prefix
-
-    def inv(
-        self, *arguments: str, stdin: str = "", code: int | None = 0
-    ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*self.prefix, self.root / "inv", *arguments],
-            cwd=self.root if self.root.exists() else "/",
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-        assert code is None or done.returncode == code, done
-        return done
-
-
-def without(stack: Checkout, folder: Path) -> Elsewhere:
+def without(stack: Checkout, folder: Path) -> Prefixed:
     """Where this folder is empty."""
-    return Elsewhere(stack, "unshare", "--mount", "sh", "-c", HIDDEN, str(folder))
+    return Prefixed(stack, "unshare", "--mount", "sh", "-c", HIDDEN, str(folder))
 
 
 def assert_said_at_once(stack: Checkout, code: str, *parts: str) -> None:
@@ -104,20 +80,7 @@ def test_no_docker(stack: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     stack.assert_kept()
 
 
-@contextmanager
-def path_without(missing: str) -> Iterator[Path]:
-    """Every command of this machine but one."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder)
-        path.chmod(0o755)  # the server's account looks into it as well
-        for entry in os.environ["PATH"].split(os.pathsep):
-            for command in Path(entry).iterdir() if Path(entry).is_dir() else ():
-                if command.name != missing and not (path / command.name).is_symlink():
-                    (path / command.name).symlink_to(command)
-        yield path
-
-
-@as_root
+@needs_root
 @pytest.mark.fault("DOCKER02", "docker")
 def test_an_engine_that_is_down(stack: Checkout) -> None:
     parts = ("Cannot connect", "systemctl start docker", "inv up --runtime embedded")
@@ -126,7 +89,7 @@ def test_an_engine_that_is_down(stack: Checkout) -> None:
     stack.inv("up")
 
 
-@as_root
+@needs_root
 @pytest.mark.fault("DOCKER03", "docker")
 def test_no_permission_on_the_socket(stack: Checkout) -> None:
     owner = stack.root.stat()
@@ -140,7 +103,7 @@ def test_no_permission_on_the_socket(stack: Checkout) -> None:
         give_state(stack, owner.st_uid, owner.st_gid)
 
 
-@as_root
+@needs_root
 @pytest.mark.fault("DOCKER03", "docker")
 @pytest.mark.fault("DOCKER04", "docker")
 @pytest.mark.fault("DOCKER10", "docker")
@@ -179,20 +142,20 @@ def give_state(stack: Checkout, uid: int, gid: int) -> None:
         os.chown(path, uid, gid)
 
 
-def as_user(stack: Checkout, groups: str) -> Elsewhere:
+def as_user(stack: Checkout, groups: str) -> Prefixed:
     """Someone who may read this checkout, wherever it lies, and write nothing but `.state`."""
     may_read = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
-    return Elsewhere(stack, *NOBODY, groups, *may_read)
+    return Prefixed(stack, *NOBODY, groups, *may_read)
 
 
-def without_compose(stack: Checkout) -> Elsewhere:
+def without_compose(stack: Checkout) -> Prefixed:
     """Where docker has no plugins."""
     plugins = json.loads(docker("info", "--format", "{{json .ClientInfo.Plugins}}").stdout)
     path = next(Path(plugin["Path"]) for plugin in plugins if plugin["Name"] == "compose")
     return without(stack, path.parent)
 
 
-@as_root
+@needs_root
 @pytest.mark.fault("DOCKER04", "docker")
 def test_no_compose_plugin(stack: Checkout) -> None:
     there = without_compose(stack)
@@ -391,7 +354,7 @@ def podman(path: Path) -> Iterator[list[str]]:
         server.shutdown()
 
 
-@as_root
+@needs_root
 @pytest.mark.fault("DOCKER13", "docker")
 @pytest.mark.parametrize("there", ["nothing", "an empty folder"])
 def test_a_folder_that_the_engine_does_not_see(
@@ -403,7 +366,7 @@ def test_a_folder_that_the_engine_does_not_see(
     try:
         if there != "nothing":
             (stack.root / "project").mkdir(parents=True)
-        inside = Elsewhere(stack, *within(tmp_path, stack.root))
+        inside = Prefixed(stack, *within(tmp_path, stack.root))
         said = inside.refused("DOCKER13")
         assert f"cannot see {stack.root}/project" in said
         assert "at the path that it has on the host" in said and "--runtime embedded" in said

@@ -13,8 +13,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from machine import git, needs_root, path_without
 from stacks import Checkout, Make, Runtime
-from test_engine import path_without
 
 DEPLOY = ("deploy", "--local", "--plan")
 CONTENT = b"a picture"
@@ -35,10 +35,6 @@ required = true
 clean = git-lfs clean -- %f
 smudge = git-lfs smudge -- %f
 """
-
-
-def git(folder: Path, *words: str) -> None:
-    subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True)
 
 
 def commit(folder: Path, **files: str) -> None:
@@ -85,7 +81,7 @@ def assert_well(stack: Checkout) -> None:
     stack.inv(*DEPLOY)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@needs_root
 @pytest.mark.fault("ENV17", "docker", "embedded")
 def test_a_repository_of_another_user(stack: Checkout) -> None:
     subprocess.run(["chown", "-R", "4321", stack.root / ".git"], check=True)

@@ -7,7 +7,6 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from stacks import Checkout, Docker, Make, Runtime, docker, eventually
@@ -38,14 +37,14 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         argv = [program, "serve", folder / "config.yml"]
         child = subprocess.Popen(argv, stdout=log, stderr=log)
     try:
-        eventually(lambda: answers(address), 10, "the registry listens")
+        eventually(lambda: listens(address), 10, "the registry listens")
         yield address
     finally:
         child.kill()
         child.wait()
 
 
-def answers(address: str) -> bool:
+def listens(address: str) -> bool:
     host, port = address.split(":")
     with socket.socket() as probe:
         return probe.connect_ex((host, int(port))) == 0
@@ -63,18 +62,6 @@ def arm_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     docker("build", "--quiet", "--platform", "linux/arm64", "--tag", name, str(folder))
     yield name
     docker("image", "rm", "--force", name)
-
-
-@contextmanager
-def edited(stack: Checkout, path: str, before: str, after: str) -> Iterator[None]:
-    """A file of the checkout with other words in it."""
-    text = (stack.root / path).read_text()
-    assert before in text
-    stack.write(path, text.replace(before, after))
-    try:
-        yield
-    finally:
-        stack.write(path, text)
 
 
 def refused_soon(stack: Checkout, code: str) -> str:
@@ -161,7 +148,7 @@ def publish_list(registry: str, name: str, tag: str, as_tag: str) -> None:
 @pytest.mark.fault("IMG04", "docker")
 def test_a_build_that_fails_while_the_old_web_serves(stack: Checkout) -> None:
     before = Docker().identities(stack.root)
-    with edited(stack, DOCKERFILE, "USER web", FAILING):
+    with stack.edited(DOCKERFILE, "USER web", FAILING):
         said = refused_soon(stack, "IMG04")
         assert_step(stack, said)
         assert "could not be built. The web still runs from the previous image." in said
@@ -187,11 +174,11 @@ def assert_step(stack: Checkout, said: str) -> None:
 @pytest.mark.fault("IMG04", "docker")
 def test_a_first_build_that_fails(make: Make, runtime: Runtime) -> None:
     stack = make(runtime, name="first")
-    with edited(stack, DOCKERFILE, "USER web", FAILING):
+    with stack.edited(DOCKERFILE, "USER web", FAILING):
         said = refused_soon(stack, "IMG04")
         assert_step(stack, said)
         assert "of before" not in said
-    with edited(stack, DOCKERFILE, "USER web", "NO SUCH INSTRUCTION"):
+    with stack.edited(DOCKERFILE, "USER web", "NO SUCH INSTRUCTION"):
         assert "unknown instruction: NO" in refused_soon(stack, "IMG04")
     stack.inv("up")
     assert stack.get()[0] == 200
@@ -217,7 +204,7 @@ def test_system_packages_that_no_package_manager_has(stack: Checkout) -> None:
     ("path", "words"), [(DOCKERFILE, "USER web"), ("requirements/base.txt", "django==")]
 )
 def test_an_image_that_is_stale(stack: Checkout, path: str, words: str) -> None:
-    with edited(stack, path, words, f"# edited\n{words}"):
+    with stack.edited(path, words, f"# edited\n{words}"):
         assert stack.found_by_doctor() == {"IMG05"}
         services = json.loads(stack.inv("status", "--json").stdout)["services"]
         assert {it["service"]: it["image"] for it in services}["web"] == "stale"

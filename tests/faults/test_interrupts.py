@@ -4,25 +4,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from ends import Child, End, ctrl_c, terminate
 from stacks import Checkout, Make, Runtime
-
-Child = subprocess.Popen[str]
-End = Callable[[Child], None]
-
-
-def ctrl_c(child: Child) -> None:
-    """As a terminal does it: all of its processes."""
-    os.killpg(child.pid, signal.SIGINT)
-
-
-def terminate(child: Child) -> None:
-    """As a supervisor, or `kill`, does it: inv alone."""
-    os.kill(child.pid, signal.SIGTERM)
-
 
 # When, as a share of the time that the command takes.
 MOMENTS = [(0.15, terminate), (0.45, ctrl_c), (0.75, terminate)]

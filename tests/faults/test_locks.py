@@ -1,10 +1,10 @@
 """Requirements that cannot be locked, by the real uv: no lock changes, and doctor knows."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from machine import git
 from stacks import Checkout, Embedded, Make
 from wheels import wheel
 
@@ -33,9 +33,8 @@ def repository(folder: Path, name: str) -> str:
     """A package in a git repository, as a requirement; nobody has a hash of it."""
     folder.mkdir()
     (folder / "pyproject.toml").write_text(PROJECT.format(name=name))
-    me = ("-c", "user.name=me", "-c", "user.email=me@example.org")
-    for words in (["init", "--quiet"], ["add", "."], [*me, "commit", "-qm", "1"], ["tag", "v1"]):
-        subprocess.run(["git", *words], cwd=folder, check=True)
+    for words in (["init", "--quiet"], ["add", "."], ["commit", "-qm", "1"], ["tag", "v1"]):
+        git(folder, *words)
     return f"{name} @ git+{folder.as_uri()}@v1"
 
 
@@ -55,7 +54,7 @@ def test_what_has_no_hash(stack: Checkout, tmp_path: Path) -> None:
     assert "git+file" in stack.refused("PKG03", "lock")
     assert locks(stack) == before
     words = ("archive", "--format=tar.gz", "--prefix=lib-1/", "--output=../lib-1.tar.gz", "v1")
-    subprocess.run(["git", *words], cwd=tmp_path / "lib", check=True)
+    git(tmp_path / "lib", *words)
     stack.write("requirements/base.in", f"lib @ {(tmp_path / 'lib-1.tar.gz').as_uri()}\n")
     assert_locked(stack, "lib")
 

@@ -11,21 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from machine import FAKETIME, needs_faketime, needs_root
 from stacks import PROJECT_LABEL, Checkout, Docker, Make, Runtime, docker
 
 from djup.postgres.local_server import FULL
 
 SMALL, ENOUGH, MORE = "20m", "100m", "400m"  # for no cluster, for one, for what is put into it
-FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 CLOCK = """\
 services:
   {service}:
     environment: {{LD_PRELOAD: /libfaketime.so.1, FAKETIME: "-3h"}}
     volumes: ["{library}:/libfaketime.so.1:ro"]
 """
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can do it")
-with_faketime = pytest.mark.skipif(not FAKETIME, reason="apt install libfaketime")
 
 
 @contextmanager
@@ -66,7 +63,7 @@ def make_room(disk: Path, size: str) -> None:
     subprocess.run(["mount", "-o", f"remount,size={size}", disk], check=True)
 
 
-@as_root
+@needs_root
 @pytest.mark.fault("SYS02", "docker", "embedded")
 @pytest.mark.fault("BAK07", "docker", "embedded")
 def test_a_disk_that_is_full(make: Make, runtime: Runtime, tmp_path: Path) -> None:
@@ -95,7 +92,7 @@ def test_a_disk_that_is_full(make: Make, runtime: Runtime, tmp_path: Path) -> No
         stack.assert_kept()
 
 
-@as_root
+@needs_root
 @pytest.mark.fault("SYS07", "embedded")
 def test_a_disk_that_can_only_be_read(stack: Checkout) -> None:
     for options in (["--bind", stack.root], ["-o", "remount,bind,ro"]):
@@ -109,7 +106,7 @@ def test_a_disk_that_can_only_be_read(stack: Checkout) -> None:
     assert stack.found_by_doctor() == set()
 
 
-@as_root
+@needs_root
 @pytest.mark.fault("SYS05", "docker", "embedded")
 def test_files_of_another_owner(stack: Checkout) -> None:
     owner = stack.root.stat()
@@ -140,7 +137,7 @@ def test_a_time_zone_that_is_not_utc(stack: Checkout) -> None:
     assert stack.found_by_doctor() == set()
 
 
-@with_faketime
+@needs_faketime
 @pytest.mark.fault("SYS03", "docker")
 @pytest.mark.parametrize("service", ["db", "web"])
 def test_a_container_whose_clock_is_off(stack: Checkout, service: str) -> None:
@@ -159,7 +156,7 @@ def test_a_container_whose_clock_is_off(stack: Checkout, service: str) -> None:
         local.unlink()
 
 
-@with_faketime
+@needs_faketime
 @pytest.mark.fault("SYS03", "embedded")
 def test_a_web_whose_clock_is_off(stack: Checkout) -> None:
     stack.set("LD_PRELOAD", str(FAKETIME))

@@ -15,15 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from stacks import Checkout, Embedded, Make
-from test_engine import Elsewhere
+from machine import needs_root
+from stacks import Checkout, Embedded, Make, Prefixed
 
 from djup import ROOT
 
 USER = "daemon"  # has a name, for which PostgreSQL asks, and is not whom root's servers run as
 IDS = '"$(id -u):$(id -g)"'
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become somebody else")
+pytestmark = needs_root
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def theirs(roots: Checkout, python: Path) -> Checkout:
     for path in roots.root.iterdir():
         if path.name != ".data":
             give(str(path))
-    return Elsewhere(roots, "setpriv", *who, "env", "HOME=/nonexistent", libraries)
+    return Prefixed(roots, "setpriv", *who, "env", "HOME=/nonexistent", libraries)
 
 
 def give(*paths: str) -> None:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import checkout
 import pytest
-from stacks import Checkout, Docker, docker, eventually
-from test_engine import Elsewhere
+from stacks import Checkout, Docker, Prefixed, docker, eventually
 
 IMAGES = ("python:3.14-alpine", "postgres:18-alpine")
 SUBNETS = "base=10.210.0.0/22,size=24"  # four
@@ -79,7 +78,7 @@ def stack(docker_runtime: Docker) -> Iterator[Checkout]:
                 os.environ["DOCKER_HOST"] = f"unix://{folder}/docker.sock"
                 docker("load", "--quiet", stdin=images.stdout, timeout=300)
             try:
-                yield Elsewhere(built, *inside)
+                yield Prefixed(built, *inside)
                 docker_runtime.remove(root)
             finally:
                 os.environ.clear()
@@ -105,7 +104,7 @@ def test_no_subnet_is_left(stack: Checkout) -> None:
 def test_the_engine_leaves_its_swarm(stack: Checkout) -> None:
     stack.inv("up")
     stack.keep()
-    inside = stack.prefix if isinstance(stack, Elsewhere) else ()
+    inside = stack.prefix if isinstance(stack, Prefixed) else ()
     subprocess.run([*inside, "docker", "swarm", "init", "--advertise-addr=127.0.0.1"], check=True)
     subprocess.run([*inside, "docker", "swarm", "leave", "--force"], check=True)
     assert stack.found_by_doctor() == {"DOCKER11"}

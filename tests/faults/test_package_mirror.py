@@ -12,7 +12,6 @@ import mirror
 import pytest
 from mirror import PASSWORD, Mirror
 from stacks import Checkout, docker
-from test_images import edited
 
 from djup import ROOT
 
@@ -44,7 +43,7 @@ def asked_for(found: Mirror, *names: str) -> bool:
 def test_a_docker_build_takes_it_and_keeps_it_secret(stack: Checkout, bridge: Mirror) -> None:
     stack.set("PIP_INDEX_URL", bridge.url_with_password)
     stack.set("PIP_CERT", str(bridge.certificate))
-    with edited(stack, LOCK, "uv==", other_layer()):
+    with stack.edited(LOCK, "uv==", other_layer()):
         done = stack.inv("up")
         assert asked_for(bridge, "uv", "django"), bridge.asked
         web, image = f"{stack.project}-web-1", f"{stack.project}-web"
@@ -71,7 +70,7 @@ def test_a_mirror_that_does_not_let_the_build_in(stack: Checkout, bridge: Mirror
         (wrong, str(bridge.certificate), "correct the user and the password"),
         (bridge.url_with_password, "", "set PIP_CERT in .env to the certificate file of"),
     ]
-    with edited(stack, LOCK, "uv==", other_layer()):
+    with stack.edited(LOCK, "uv==", other_layer()):
         for url, certificate, fix in cases:
             stack.set("PIP_INDEX_URL", url)
             stack.set("PIP_CERT", certificate)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import checkout
 import pytest
+from machine import git
 from stacks import Checkout, Docker, Embedded, Make, Runtime, docker
 
 from djup.host import packages
@@ -147,11 +148,6 @@ def adopt(runtime: Runtime) -> Iterator[Callable[[Path], Checkout]]:
         if (stack.root / ".env").exists() and stack.values["CHECKOUT"] == str(stack.root):
             stack.runtime.remove(stack.root)
         shutil.rmtree(stack.root)
-
-
-def git(root: Path, *arguments: str) -> None:
-    who = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
-    subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from machine import needs_root
 from stacks import Checkout, Docker, Make, docker
 
 from djup.checkout import env
@@ -114,7 +115,7 @@ def test_the_password_opens_the_database(stack: Checkout) -> None:
 # Files
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+@needs_root
 def test_files_that_django_writes_belong_to_the_owner_of_the_checkout(stack: Checkout) -> None:
     assert f"uid={OWNER} gid={OWNER}" in stack.inv("shell", "--", "-c", "id").stdout
     stack.inv("manage", "--", "startapp", "shelf")

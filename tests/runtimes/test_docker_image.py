@@ -15,7 +15,8 @@ from pathlib import Path
 
 import checkout
 import pytest
-from stacks import Docker, cut_off, docker, eventually, needs_root
+from machine import needs_root
+from stacks import Docker, cut_off, docker, eventually
 
 from djup import ROOT
 from djup.stack.causes.web import NO_DATABASE, NOT_MIGRATED, SETTINGS

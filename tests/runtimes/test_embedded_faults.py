@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from machine import needs_root
 from stacks import OUTSIDE, Checkout, Embedded, Make, eventually, is_alive, maker
 
 AS_ROOT = os.geteuid() == 0
@@ -181,7 +182,7 @@ def test_a_copied_folder_has_the_rows_and_its_own_server(stack: Checkout, make: 
     assert stack.sql("select text from kept") == "kept"
 
 
-@pytest.mark.skipif(not AS_ROOT, reason="only root can mount a small file system")
+@needs_root
 def test_a_full_disk_at_the_first_start(make: Make, embedded_runtime: Embedded) -> None:
     stack = make(embedded_runtime, name="full")
     data = stack.root / ".data"
@@ -236,7 +237,7 @@ def test_a_long_path_has_its_socket_elsewhere(make: Make, embedded_runtime: Embe
     assert stack.runtime.leftovers(stack.root) == {}
 
 
-@pytest.mark.skipif(not AS_ROOT, reason="only root's server runs as somebody else")
+@needs_root
 def test_a_closed_checkout_of_root_and_what_a_nuke_leaves_of_it(
     embedded_runtime: Embedded, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

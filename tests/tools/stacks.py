@@ -70,6 +70,9 @@ class Docker:
         """Those of the whole engine."""
         return set(docker("volume", "ls", "--quiet").stdout.split())
 
+    def kill_database(self, root: Path) -> None:
+        docker("kill", f"{project(root)}-db-1")
+
     def remove(self, root: Path) -> None:
         """All of it, whether the tasks work or not."""
         for kind, names in self.leftovers(root).items():
@@ -105,6 +108,9 @@ class Embedded:
     def all_volumes(self) -> set[str]:
         """Folders that are not there are in no list."""
         return set()
+
+    def kill_database(self, root: Path) -> None:
+        os.kill(int((root / ".state" / "db.lock").read_text()), signal.SIGKILL)
 
     def remove(self, root: Path) -> None:
         """All of it, whether the tasks work or not."""
@@ -225,6 +231,21 @@ class Checkout:
         assert answer[0] == 200, answer
         assert self.sql("select text from kept") == "kept"
 
+    @contextmanager
+    def edited(self, path: str, before: str, after: str) -> Iterator[None]:
+        """A file of the checkout with other words in it."""
+        text = (self.root / path).read_text()
+        assert before in text
+        self.write(path, text.replace(before, after))
+        try:
+            yield
+        finally:
+            self.write(path, text)
+
+    def kill_database(self) -> None:
+        """Its server ends without having heard of it."""
+        self.runtime.kill_database(self.root)
+
     def set(self, key: str, value: str) -> None:
         checkout.set_value(self.root / ".env", key, value)
 
@@ -269,6 +290,28 @@ class Checkout:
         return before
 
 
+class Prefixed(Checkout):
+    """The same checkout, for someone whose commands begin with a prefix."""
+
+    def __init__(self, stack: Checkout, *prefix: str) -> None:
+        super().__init__(stack.root, stack.runtime)
+        self.prefix = prefix
+
+    def inv(
+        self, *arguments: str, stdin: str = "", code: int | None = 0
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*self.prefix, self.root / "inv", *arguments],
+            cwd=self.root if self.root.exists() else "/",
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert code is None or done.returncode == code, done
+        return done
+
+
 PATIENCE = 3  # of what a quiet machine needs: two suites run at once
 
 
@@ -294,7 +337,6 @@ def cut_off(container: str) -> Iterator[None]:
         subprocess.run(["ip", "link", "set", name, "up"], check=True)
 
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may take a link down")
 Make = Callable[..., Checkout]
 
 

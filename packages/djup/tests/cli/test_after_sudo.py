@@ -8,9 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from machine import needs_root
 from toolkit import Done, Toolkit
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become somebody else")
+pytestmark = needs_root
 NOBODY = pwd.getpwnam("nobody")
 
 

@@ -1,12 +1,12 @@
 """Why packages cannot be installed or locked: by the real pip and uv, on files made here."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from machine import needs_root
 from toolkit import SYSTEM_PATH, Toolkit
 from wheels import wheel
 
@@ -14,7 +14,6 @@ from djup import ROOT
 from djup.code import locks
 from djup.host import packages
 
-AS_ROOT = os.geteuid() == 0
 WRONG = "sha256:" + "0" * 64
 NO_INDEX = "http://127.0.0.1:9/simple"
 LOCKS = {path.name: path.read_bytes() for path in (ROOT / "requirements").glob("*.txt")}
@@ -71,7 +70,7 @@ def packages_hash(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-@pytest.mark.skipif(not AS_ROOT, reason="only root mounts")
+@needs_root
 @pytest.mark.parametrize(
     ("option", "code"), [("ro", "SYS07"), ("size=40k", "SYS02")], ids=["read-only", "full"]
 )

@@ -2,11 +2,11 @@
 
 import os
 import stat
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from machine import git, needs_root
 
 from djup.checkout import create, env, env_file
 from djup.doctor.checks import environment
@@ -19,7 +19,6 @@ from djup.stack import runtimes
 
 EXAMPLE = env_file.EXAMPLE.read_text()
 KEY, PASSWORD = "abcdefghij" * 6, "abcdefghij" * 2
-ROOT_ALONE = pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files away")
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +127,7 @@ def test_of_a_link_the_file_counts_that_it_leads_to(here: Path, tmp_path: Path) 
     assert (here / ".env").is_symlink()
 
 
-@ROOT_ALONE
+@needs_root
 def test_somebody_elses_has_no_fix(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / ".env").chmod(0o644)
     os.chown(here / ".env", 1234, 1234)
@@ -260,10 +259,6 @@ def test_django_finds_the_same_keys_weak(key: str) -> None:
 
 
 # git
-
-
-def git(folder: Path, *arguments: str) -> None:
-    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
 
 
 def facts_of_git() -> set[str]:

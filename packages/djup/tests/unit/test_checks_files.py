@@ -7,11 +7,11 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from machine import needs_root
 
 from djup.doctor.checks import files
 from djup.doctor.finding import Finding
 
-ROOT_ALONE = pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files away")
 OURS = os.geteuid()
 
 
@@ -70,7 +70,7 @@ def foreign(path: Path, uid: int = 4321) -> Path:
     return path
 
 
-@ROOT_ALONE
+@needs_root
 def test_files_of_another_are_counted_and_given_back(here: Path) -> None:
     paths = [foreign(here / "project" / name) for name in "hgfedcba"]
     found = finding("files")
@@ -86,20 +86,20 @@ def test_files_of_another_are_counted_and_given_back(here: Path) -> None:
     assert finding("files").problem is None
 
 
-@ROOT_ALONE
+@needs_root
 def test_by_name_where_there_is_one(here: Path) -> None:
     foreign(here / "a", pwd.getpwnam("nobody").pw_uid)
     assert "belong to nobody (a)" in str(finding("files").problem)
 
 
-@ROOT_ALONE
+@needs_root
 def test_a_folder_counts_like_a_file(here: Path) -> None:
     (here / "media").mkdir()
     os.chown(here / "media", 4321, 4321)
     assert "(media)" in str(finding("files").problem)
 
 
-@ROOT_ALONE
+@needs_root
 @pytest.mark.parametrize(
     "folder", [".git", ".venv", ".data", ".state", "node_modules", "__pycache__"]
 )
@@ -109,14 +109,14 @@ def test_folders_that_nobody_edits_are_not_looked_into(here: Path, folder: str) 
     assert finding("files").problem is None
 
 
-@ROOT_ALONE
+@needs_root
 def test_the_owner_is_who_owns_the_folder_not_who_looks(here: Path) -> None:
     for path in (here, *here.rglob("*")):
         os.chown(path, 4321, 4321)
     assert finding("files").fact == "all 3 belong to user 4321"
 
 
-@ROOT_ALONE
+@needs_root
 def test_a_link_is_given_back_and_not_what_it_leads_to(here: Path, tmp_path: Path) -> None:
     outside = foreign(tmp_path / "outside" / "file")
     for name, target in (("file", outside), ("folder", outside.parent)):
@@ -130,7 +130,7 @@ def test_a_link_is_given_back_and_not_what_it_leads_to(here: Path, tmp_path: Pat
     assert outside.stat().st_uid == 4321
 
 
-@ROOT_ALONE
+@needs_root
 def test_a_file_that_went_meanwhile_does_not_stop_the_fix(here: Path) -> None:
     gone, stays = foreign(here / "a"), foreign(here / "b")
     found = finding("files")
@@ -140,7 +140,7 @@ def test_a_file_that_went_meanwhile_does_not_stop_the_fix(here: Path) -> None:
     assert stays.stat().st_uid == OURS
 
 
-@ROOT_ALONE
+@needs_root
 def test_no_fix_but_for_root(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     foreign(here / "a")
     monkeypatch.setattr(os, "geteuid", lambda: 1235)

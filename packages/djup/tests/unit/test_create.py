@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from machine import needs_root
 
 from djup.checkout import create, env, env_file
 from djup.checkout.create import project_name
@@ -185,7 +186,7 @@ def test_a_failed_write_leaves_all_as_it_was(here: Here, monkeypatch: pytest.Mon
     assert [path.name for path in here.iterdir()] == [".env"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files away")
+@needs_root
 def test_under_sudo_it_stays_its_owners(here: Here) -> None:
     (here / ".env").write_text("WEB_PORT=8000\n")
     os.chown(here / ".env", 1234, 1235)

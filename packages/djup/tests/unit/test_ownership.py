@@ -7,13 +7,13 @@ import stat
 from pathlib import Path
 
 import pytest
+from machine import needs_root
 
 from djup import problems
 from djup.host import background, ownership, packages
 from djup.postgres import local_server
 
 AS_ROOT = os.geteuid() == 0
-as_root = pytest.mark.skipif(not AS_ROOT, reason="root alone gives files away")
 NOBODY = pwd.getpwnam("nobody")
 
 
@@ -55,7 +55,7 @@ def closed_to_us(monkeypatch: pytest.MonkeyPatch, *closed: Path) -> None:
     monkeypatch.setattr(ownership, "_may", lambda path, mode: path not in closed)
 
 
-@as_root
+@needs_root
 @pytest.mark.parametrize("name", [".state", ".state/lock"])
 def test_a_file_of_another_is_said_to_be_that(
     root: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -70,7 +70,7 @@ def test_a_file_of_another_is_said_to_be_that(
     assert f"{root}/.state {root}/.venv " in found.fix, "all of it at once"
 
 
-@as_root
+@needs_root
 def test_where_the_whole_checkout_is_anothers(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.chown(root, NOBODY.pw_uid, NOBODY.pw_gid)
     (root / "requirements").mkdir()
@@ -86,7 +86,7 @@ def test_a_file_of_ones_own_that_is_closed(root: Path, monkeypatch: pytest.Monke
     assert found.code == "SYS01" and f"chmod -R u+rwX {root / '.state'}," in found.fix
 
 
-@as_root
+@needs_root
 def test_under_sudo_all_goes_to_whom_the_checkout_belongs(root: Path) -> None:
     ownership.give_back()
     assert (root / ".state").stat().st_uid == 0, "it is root's own"
@@ -98,7 +98,7 @@ def test_under_sudo_all_goes_to_whom_the_checkout_belongs(root: Path) -> None:
     assert Path("/etc/passwd").stat().st_uid == 0
 
 
-@as_root
+@needs_root
 def test_under_sudo_what_keeps_running_is_the_owners(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

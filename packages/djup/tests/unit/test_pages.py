@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 import pytest
-from test_production import release, settings
+from releases import release, settings
 
 from djup.deploy import ask_pages, pages
 from djup.deploy.pages import Check

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from checkout import SOURCE
+from machine import needs_root
 
 from djup.host import ports
 
@@ -184,7 +185,7 @@ def test_who_is_merely_connected_is_not_blamed(tmp_path: Path, serve: Serve) -> 
         assert f"process {pid} " in ports.holder(port).words
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become somebody else")
+@needs_root
 def test_a_program_of_another_user(listener: socket.socket) -> None:
     code = (
         "import os, sys; sys.path.insert(0, sys.argv[1]);"

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Network
 
 import pytest
-from test_production import release
+from releases import release
 
 from djup.deploy.swarm import ranges, toolbox
 from djup.host.process import Result

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from machine import git as run
 
 from djup import ROOT
 from djup.checkout import env
@@ -31,10 +32,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "gitconfig").write_text('[protocol "file"]\nallow = always\n')
     repository(folder, **{"project/page.py": "page", ".dockerignore": "*\n!project\n"})
     return folder
-
-
-def run(folder: Path, *words: str) -> None:
-    subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True)
 
 
 def commit(folder: Path, **files: str) -> None:
