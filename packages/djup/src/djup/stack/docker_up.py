@@ -12,9 +12,10 @@ from djup.postgres import remote
 from djup.postgres.client import MAINTENANCE
 from djup.problems import Problem
 from djup.settings.settings import Settings
-from djup.stack import accounts, compose, images, migrate, readiness
+from djup.stack import compose, images, migrate, readiness
 from djup.stack.causes import container as container_cause
 from djup.stack.causes import db as db_cause
+from djup.stack.causes import login
 from djup.stack.causes import web as web_cause
 from djup.stack.readiness import Readiness
 from djup.stack.stack import Stack
@@ -166,7 +167,7 @@ def refuse_misfit(stack: Stack, db: dict[str, Any], image: dict[str, Any] | None
         raise db_cause.other_version(major, wanted, offered["PG_MAJOR"], before)
     given = {name: settings.values[key] for name, key in MADE_WITH.items()}
     changed = any(made_with.get(name) != value for name, value in given.items())
-    if changed and not this_task.dry and (cause := accounts.misfit(stack)):
+    if changed and not this_task.dry and (cause := login.misfit(stack)):
         raise cause
 
 
@@ -182,7 +183,7 @@ def _refuse_left_behind(stack: Stack) -> None:
     named = settings.values["SQL_DATABASE"] == MAINTENANCE
     if named and settings.has_own_database and not this_task.dry:
         stack.start_database()
-        if cause := accounts.left_behind(stack):
+        if cause := login.left_behind(stack):
             raise cause
 
 

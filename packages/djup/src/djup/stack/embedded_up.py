@@ -10,6 +10,7 @@ from djup.host.background import owner
 from djup.postgres import local_server, remote
 from djup.settings.settings import Settings
 from djup.stack import accounts, migrate, readiness, strays
+from djup.stack.causes import login
 from djup.stack.causes import web as web_cause
 from djup.stack.embedded_services import (
     DB,
@@ -86,12 +87,12 @@ def _is_starting(inputs: str) -> bool:
 def fit_database(stack: Stack) -> None:
     """Have the database let in who `.env` names, or raise with what does not fit."""
     if stack.logs_in():
-        if cause := accounts.left_behind(stack):
+        if cause := login.left_behind(stack):
             raise cause
         return
-    if not accounts.facts(stack).databases:  # made a moment ago, or by a task that was ended
+    if not login.facts(stack).databases:  # made a moment ago, or by a task that was ended
         accounts.make(stack)
-    if cause := accounts.misfit(stack):
+    if cause := login.misfit(stack):
         raise cause
 
 

@@ -1,23 +1,52 @@
 """The stack's own database as its superuser sees it, on any runtime."""
 
+import json
 import shlex
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from djup.doctor.finding import CLOCK_SECONDS, Finding, Fix
+from djup.postgres import sessions
 from djup.postgres.sessions import IdleSession, end_session
 from djup.problems import problem
 from djup.settings.settings import Settings
 from djup.stack import accounts
-from djup.stack.accounts import Inside
+from djup.stack.causes import login
+from djup.stack.causes.login import NAMES, as_superuser
 from djup.stack.causes.migrations import invalid_index
 from djup.stack.stack import Stack
+
+INSIDE = rf"""{NAMES}
+\connect :"database" :"user"
+SELECT json_build_object('clock', extract(epoch FROM clock_timestamp()),
+  'zone', current_setting('TimeZone'), 'offset', extract(timezone FROM now()),
+  'invalid', (SELECT coalesce(json_agg(json_build_array(format('%I.%I', n.nspname, i.relname),
+      t.relname) ORDER BY i.relname), '[]')
+    FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid AND i.relkind = 'i'
+    JOIN pg_class t ON t.oid = x.indrelid JOIN pg_namespace n ON n.oid = i.relnamespace
+    WHERE NOT x.indisvalid
+      AND x.indexrelid NOT IN (SELECT index_relid FROM pg_stat_progress_create_index)));
+"""
+
+
+@dataclass(frozen=True)
+class Inside:
+    """The server's clock (seconds since 1970), its time zone and that one's offset in seconds; and
+    the invalid indexes, each with its table, that nobody is about to make; `idle` are the sessions
+    that hold a table, and do nothing."""
+
+    clock: float
+    zone: str
+    offset: int
+    invalid: list[list[str]]
+    idle: list[IdleSession]
 
 
 def check(stack: Stack) -> list[Finding]:
     """Whether a server that runs fits `.env`, and keeps the same time as Django."""
-    cause = accounts.misfit(stack)
+    cause = login.misfit(stack)
     if cause:
         # Only a password can be set without asking what was meant.
         fix = (
@@ -33,7 +62,7 @@ def _set_password(stack: Stack) -> None:
 
 
 def _facts(stack: Stack) -> list[Finding]:
-    told = accounts.inside(stack)
+    told = _inside(stack)
     return [
         *_indexes(told),
         open_transactions(told.idle, "inv psql"),
@@ -51,6 +80,12 @@ def open_transactions(
     told = "; ".join(str(session) for session in found)
     is_open = problem("DB21", sessions=told, end_session=end_session(pids, psql))
     return Finding(subject, "one is idle with locks on a table", is_open)
+
+
+def _inside(stack: Stack) -> Inside:
+    """What the project's database says of itself."""
+    told, idle = as_superuser(stack, INSIDE + sessions.OPEN).splitlines()
+    return Inside(**json.loads(told), idle=sessions.open_ones(idle))
 
 
 def _indexes(told: Inside) -> list[Finding]:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from djup.docker import engine
 from djup.docker.engine import Container
 from djup.problems import Problem, problem
-from djup.stack import accounts, readiness
-from djup.stack.causes import check
+from djup.stack import readiness
+from djup.stack.causes import check, login
 from djup.stack.causes import db as db_cause
 from djup.stack.causes import web as web_cause
 from djup.stack.stack import Stack
@@ -22,7 +22,7 @@ def of(stack: Stack, container: Container) -> Problem | None:
     if "(unhealthy)" not in container.status:
         return None
     if container.service == "db":  # once it fits .env, its next health check will see so
-        return accounts.misfit(stack) or check.of(container)
+        return login.misfit(stack) or check.of(container)
     if container.service != "web":
         return check.of(container)
     answer = readiness.ask(stack.settings)  # its health check may lag behind

@@ -14,8 +14,7 @@ from djup.docker import engine
 from djup.host import process
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
-from djup.stack import accounts
-from djup.stack.causes import migrations, remote
+from djup.stack.causes import login, migrations, remote
 from djup.stack.readiness import Readiness
 from djup.stack.stack import Stack
 
@@ -132,7 +131,7 @@ def _last_run(log: str) -> tuple[int, list[str]]:
 def _misfit(stack: Stack) -> Problem | None:
     """What the stack's own database says, which may be that it does not run."""
     try:
-        return accounts.misfit(stack) if stack.settings.has_own_database else None
+        return login.misfit(stack) if stack.settings.has_own_database else None
     except Problem as error:
         return error
 
