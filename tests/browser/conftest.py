@@ -9,7 +9,7 @@ from stacks import Checkout, Docker, Embedded, maker
 
 from djup.docker import engine
 
-RUNTIMES = [Embedded(), *([Docker()] if engine.engine_answers() else [])]
+RUNTIMES = [Embedded(), *([Docker()] if engine.answers() else [])]
 # What Chromium would ask of hosts of its maker's, which a closed network refuses.
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 

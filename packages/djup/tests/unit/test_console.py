@@ -52,12 +52,12 @@ def test_table_without_rows() -> None:
 )
 def test_age(seconds: int, expected: str) -> None:
     made = datetime.now(UTC) - timedelta(seconds=seconds)
-    assert volumes.age(made.isoformat()) == expected
+    assert console.age(made.isoformat()) == expected
 
 
 @pytest.mark.parametrize("created", ["2020-01-01T00:00:00Z", "2020-01-01T02:00:00+02:00"])
 def test_age_of_what_docker_prints(created: str) -> None:
-    assert volumes.age(created).endswith(" days")
+    assert console.age(created).endswith(" days")
 
 
 def test_volumes_as_text_and_json() -> None:

@@ -27,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
 
 def settle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
-    monkeypatch.setattr(engine, "engine_answers", lambda: True)
+    monkeypatch.setattr(engine, "answers", lambda: True)
     for module in (create, env):
         monkeypatch.setattr(module, "ROOT", folder)
     monkeypatch.setattr(env_file, "ENV", folder / ".env")
@@ -118,7 +118,7 @@ def test_the_runtime_is_what_the_machine_has(
     answers: bool,
     expected: str,
 ) -> None:
-    monkeypatch.setattr(engine, "engine_answers", lambda: answers)
+    monkeypatch.setattr(engine, "answers", lambda: answers)
     assert dotenv.parse(create.make())["RUNTIME"] == expected
     said = capsys.readouterr().err
     assert f"runtime {expected}" in said

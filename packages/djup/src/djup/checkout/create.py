@@ -39,7 +39,7 @@ def make(runtime: str = "", port: str = "") -> str:
 
 
 def _runtime_of_this_machine() -> str:
-    if engine.engine_answers():
+    if engine.answers():
         return "docker"
     if cause := engine.obstacle():
         raise cause

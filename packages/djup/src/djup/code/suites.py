@@ -180,7 +180,7 @@ def _cannot_install(locks: Sequence[str]) -> str:
 
 
 def _lacks_engine() -> str:
-    return "" if engine.engine_answers() else str(engine.diagnose("docker version").what)
+    return "" if engine.answers() else str(engine.diagnose("docker version").what)
 
 
 def _lacks_browser() -> str:

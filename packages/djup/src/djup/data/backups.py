@@ -12,10 +12,10 @@ from typing import Any
 
 from djup import ROOT
 from djup.host.process import PIECE
-from djup.host.volumes import age
 from djup.postgres.contents import Contents
 from djup.problems import problem
 from djup.terminal import console
+from djup.terminal.console import age
 
 FOLDER = ROOT / "backups"
 

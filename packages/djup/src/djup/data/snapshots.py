@@ -8,13 +8,12 @@ from djup.data import databases
 from djup.data.databases import Beside
 from djup.host import git
 from djup.host.checkout_lock import one_at_a_time
-from djup.host.volumes import age
 from djup.postgres.client import Client
 from djup.problems import problem
 from djup.stack.stack import Stack
 from djup.stack.status import Status
 from djup.terminal import console
-from djup.terminal.console import few
+from djup.terminal.console import age, few
 from djup.terminal.task import this_task
 
 LONGEST = 40  # characters of a name

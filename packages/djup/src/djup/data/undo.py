@@ -14,13 +14,13 @@ from djup.data import backups, databases, load
 from djup.data.backups import Backup
 from djup.data.databases import Note
 from djup.host.checkout_lock import one_at_a_time
-from djup.host.volumes import age
 from djup.postgres import contents
 from djup.postgres.client import Client
 from djup.problems import problem
 from djup.settings.settings import Settings
 from djup.stack import runtimes, volume_clusters
 from djup.terminal import console
+from djup.terminal.console import age
 from djup.terminal.task import this_task
 
 NOTES = STATE / "undo.json"

@@ -14,11 +14,10 @@ from djup.deploy.swarm.deploy_lock import one_deploy
 from djup.deploy.swarm.swarm import Swarm
 from djup.deploy.swarm.swarm_stack import Service
 from djup.host.checkout_lock import one_at_a_time
-from djup.host.volumes import age
 from djup.problems import problem
 from djup.settings.settings import Settings
 from djup.terminal import consent, console
-from djup.terminal.console import few
+from djup.terminal.console import age, few
 from djup.terminal.task import this_task
 
 UNFINISHED = "the next deploy was killed: inv deploy finishes it, inv deploy.rollback goes back"

@@ -252,7 +252,7 @@ def _version() -> process.Result:
     return answer
 
 
-def engine_answers(seconds: float = ENGINE_SECONDS) -> bool:
+def answers(seconds: float = ENGINE_SECONDS) -> bool:
     """Whether there is an engine with Compose; one that is silent for `seconds` is none."""
     return not any(
         process.run(["docker", *question], timeout=seconds).code

@@ -1,7 +1,6 @@
 """Volumes, on any runtime: what holds the data, how much of it, and who uses it."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from djup.terminal import console
 
@@ -22,15 +21,7 @@ def as_text(volumes: list[Volume], elsewhere: str = "") -> str:
         return f"no volumes: the database is remote, at {elsewhere}"
     if not volumes:
         return "no volumes; inv up creates them"
-    rows = [(v.name, v.size, age(v.created), ", ".join(v.mounted_by) or "-") for v in volumes]
+    rows = [
+        (v.name, v.size, console.age(v.created), ", ".join(v.mounted_by) or "-") for v in volumes
+    ]
     return console.table(("VOLUME", "SIZE", "AGE", "MOUNTED BY"), rows)
-
-
-def age(created: str) -> str:
-    """The time since `created`, in its largest unit: '3 days'."""
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= length:
-            count = int(seconds // length)
-            return f"{count} {unit}{'s' if count > 1 else ''}"
-    return "less than a minute"

@@ -119,7 +119,7 @@ def _start(settings: Settings, name: str) -> None:
 
 
 def _in_container(settings: Settings) -> bool:
-    return settings.in_containers or engine.engine_answers()
+    return settings.in_containers or engine.answers()
 
 
 def _on_path(program: str) -> str:

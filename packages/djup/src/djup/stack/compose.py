@@ -41,7 +41,7 @@ def run(settings: Settings, *arguments: str, variables: Mapping[str, str] | None
     exit code."""
     argv = ["docker", "compose", *arguments]
     code = process.attach(argv, env=web_env.compose_environment(settings) | dict(variables or {}))
-    if code and not engine.engine_answers():
+    if code and not engine.answers():
         raise engine.diagnose("docker compose")
     if code:
         raise ChildFailed(code)

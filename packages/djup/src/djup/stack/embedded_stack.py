@@ -205,9 +205,7 @@ class EmbeddedStack:
         """What the Docker runtime has of this checkout, and folders that no service uses now."""
         unused = [] if self.settings.has_own_database else [str(home) for home in _homes()]
         try:
-            volumes = (
-                engine.names_of("volume", self.settings) if engine.engine_answers(seconds=2) else []
-            )
+            volumes = engine.names_of("volume", self.settings) if engine.answers(seconds=2) else []
         except Problem:
             volumes = []
         return [*volumes, *unused]

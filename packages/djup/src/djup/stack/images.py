@@ -119,7 +119,7 @@ def run_build(argv: list[str], env: dict[str, str]) -> tuple[int, str]:
 
 
 def _of_build(settings: Settings, said: str, old_serves: bool) -> Problem:
-    if not engine.engine_answers():
+    if not engine.answers():
         return engine.diagnose("docker compose build")
     if cause := of_architecture("PYTHON_IMAGE", settings):
         return cause
@@ -172,7 +172,7 @@ def failing_step(said: str) -> str:
 
 
 def _of_pull(key: str, image: str, said: str, *, asked: bool) -> Problem:
-    if not engine.engine_answers():
+    if not engine.answers():
         return engine.diagnose(f"docker pull {image}", said)
     if NO_SPACE in said:
         return problem("SYS02", said, where="for images")

@@ -13,7 +13,7 @@ def switch(settings: Settings, name: str) -> Settings:
     check_runtime(name)
     if name == settings.runtime:
         return settings
-    answers = engine.engine_answers()
+    answers = engine.answers()
     if name == "docker" and not answers:
         raise engine.diagnose("docker version")
     if name == "docker":

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from djup import ROOT
@@ -55,6 +56,16 @@ def few(names: Sequence[str]) -> str:
 def size(count: int) -> str:
     """A size in words, from bytes."""
     return f"{count / 1e6:,.1f}MB" if count >= 1e6 else f"{count / 1e3:.1f}kB"
+
+
+def age(created: str) -> str:
+    """The time since `created`, in its largest unit: '3 days'."""
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return "less than a minute"
 
 
 def as_json(record: Any) -> str:

@@ -27,7 +27,7 @@ def check(stack: Stack) -> list[Finding]:
 
 def _is_here(settings: Settings) -> bool:
     """Whether the programs can be had without a download."""
-    if settings.in_containers or engine.engine_answers():
+    if settings.in_containers or engine.answers():
         image = settings.values[KEY]
         return image in engine.inspect(image)
     return True
