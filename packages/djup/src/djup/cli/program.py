@@ -67,6 +67,7 @@ def _end_with(cause: Problem) -> Exit:
     return Exit(console.as_typed(str(cause)), code=1)
 
 
+UNKNOWN = r"No idea what '(.+)' is!"
 INTERRUPTED = "interrupted; you can run the same command again"
 ESCAPES = ("manage", "compose")  # nobody means these without a command of their own
 HINT = """\
@@ -97,7 +98,7 @@ class Tasks(Program):
         try:
             super().parse_tasks()
         except ParseError as error:
-            said = _of_arguments(error) or f"{error}{self._meant(error)}\n{HINT}"
+            said = _of_arguments(error) or f"{_of_word(error)}{self._meant(error)}\n{HINT}"
             raise ParseError(console.as_typed(said), error.context) from error
         first, *others = [context.name for context in self.tasks] or [""]
         if first in ESCAPES and others:
@@ -108,7 +109,7 @@ class Tasks(Program):
         """A task or a flag that looks like the one that is not known."""
         from difflib import get_close_matches
 
-        unknown = re.search("No idea what '(.+)' is", str(error))
+        unknown = re.search(UNKNOWN, str(error))
         flags = error.context.flags if error.context else ()
         names = [*flags, *self.scoped_collection.task_names]
         close = get_close_matches(unknown[1], names, n=1) if unknown else []
@@ -128,6 +129,11 @@ class Tasks(Program):
             print(f"{group}\n")
             self.print_columns(pairs)
         print("inv --help TASK explains a task; inv --dry TASK only shows its commands.")
+
+
+def _of_word(error: ParseError) -> str:
+    """Invoke's message for a word that is neither a task nor a flag, as a sentence."""
+    return re.sub(UNKNOWN, r"Unknown task or flag: \1.", str(error))
 
 
 def _of_arguments(error: ParseError) -> str:
