@@ -40,7 +40,8 @@ def put_back(site: Site, which: str) -> str:
     """Under which name the database that was there is kept."""
     done = site.inv("deploy.restore", which, "--yes")
     found = re.search(
-        r"the database is kept: inv deploy.restore (?:--local )?(\S+)", done.stdout + done.stderr
+        r"previous database is kept: inv deploy.restore (?:--local )?(\S+)",
+        done.stdout + done.stderr,
     )
     assert found, done
     eventually(lambda: site.heading() != "", 20, "the site is well")

@@ -196,7 +196,7 @@ def test_one_that_fails_where_the_code_before_cannot_go_on(site: Site) -> None:
     site.add(MIGRATION, CHANGES_ALL)
     site.change(HOME_VIEW, INDEX, PROXIED)
     said = site.refused("DEP40", "deploy", "--allow-downtime")
-    found = re.search(r"notes.0002_next.*not put back.*inv deploy.restore (?:--local )?(\S+)", said)
+    found = re.search(r"notes.0002_next.*not restored.*inv deploy.restore (?:--local )?(\S+)", said)
     assert found, said
     site.inv("deploy.restore", found[1], "--yes")
     site.git("reset", "--quiet", "--hard", "HEAD~2")

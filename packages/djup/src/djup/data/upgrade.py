@@ -233,7 +233,7 @@ def _upgrade(settings: Settings, plan: Upgrade) -> Settings:
             undo.remember(settings.project, "upgrade", cluster=plan.old.name, image=plan.old.image)
             settings = volume_clusters.switch(settings, plan.name, plan.image, new.take_over)
     console.say(
-        f"upgraded; the data as they were stay in the cluster {plan.old.name} of the volume: "
+        f"upgraded; the previous data stay in the cluster {plan.old.name} of the volume: "
         "inv undo goes back to them, inv db.upgrade --finish removes them"
     )
     return settings

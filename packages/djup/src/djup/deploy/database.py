@@ -68,9 +68,7 @@ def restore(release: Release, nodes: Swarm, which: str) -> None:
             databases.swap_copy(client, aside[which], note)
         else:
             _from_dump(client, _dump(which, [*aside]), note)
-    console.say(
-        f"restored {which}; as it was, the database is kept: inv deploy.restore {note.name}"
-    )
+    console.say(f"restored {which}; the previous database is kept: inv deploy.restore {note.name}")
 
 
 def _dump(which: str, aside: list[str]) -> Path:

@@ -170,8 +170,8 @@ def finish(done: Plan, *, local: bool) -> None:
         )
     if ahead := done.migrations.ahead:
         console.say(
-            f"but the database has {console.few(ahead)}: what was changed by that fails until the "
-            "data of before are put back (inv db.backups, then inv deploy.restore NAME)"
+            f"but the database has {console.few(ahead)}: pages that use them fail until the "
+            "previous data are restored (inv db.backups, then inv deploy.restore NAME)"
         )
     console.answer(release.url)
 

@@ -25,8 +25,8 @@ MIGRATE = ("python", "manage.py", "migrate_once")
 APPLIED = re.compile(r"Applying (\S+)\.\.\. OK")
 REASON = "before a deploy"
 STAYS_ELSEWHERE = (
-    "Release {} has answered from the other database, where visitors may have written, so nothing "
-    "was put back; inv deploy.status shows what runs. To go back all the same: inv deploy.rollback"
+    "Release {} has answered from the other database, where visitors may have written, so it was "
+    "not rolled back; inv deploy.status shows what runs. To go back anyway: inv deploy.rollback"
 )
 
 

@@ -25,7 +25,7 @@ def switch(settings: Settings, name: str) -> Settings:
         return settings.with_values({"RUNTIME": name})
     env_file.write_values({"RUNTIME": name})
     console.say(
-        f"RUNTIME in .env is now {name}. The data of {settings.runtime} stay where they are, "
-        f"which {name} cannot see. To go back to them: inv up --runtime {settings.runtime}"
+        f"RUNTIME in .env is now {name}. The data of {settings.runtime} stay, but {name} "
+        f"cannot see them. To go back to them: inv up --runtime {settings.runtime}"
     )
     return env.load()
