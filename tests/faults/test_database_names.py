@@ -41,7 +41,7 @@ def test_from_another_name_to_postgres(stack: Checkout) -> None:
     """That database is there, and empty: the page would be, too."""
     before = stack.values["SQL_DATABASE"]
     stack.set("SQL_DATABASE", "postgres")
-    assert f"the server has {before}" in stack.refused("DB20")
+    assert f"the server also has {before}" in stack.refused("DB20")
     assert "DB20" in stack.found_by_doctor()
     stack.inv("down")
     stack.refused("DB20")

@@ -77,7 +77,7 @@ def test_a_registry_out_of_reach(stack: Checkout) -> None:
         before, image = stack.values[key], f"{host}/nothere:16"
         stack.set(key, image)
         said = refused_soon(stack, "IMG02")
-        assert f"error IMG02: {image} " in said and "is not on this machine" in said
+        assert f"error IMG02: the image {image} " in said and "is not on this machine" in said
         assert "  | Error response from daemon" in said and "check the network" in said
         assert stack.get("readyz")[0] == 200
         stack.set(key, before)
@@ -90,7 +90,7 @@ def test_an_image_that_no_registry_has(stack: Checkout, registry: str) -> None:
         before, image = stack.values[key], f"{registry}/nothere:99"
         stack.set(key, image)
         said = refused_soon(stack, "IMG01")
-        assert f"no image {image} ({key} in .env)" in said
+        assert f"the image {image} does not exist ({key} in .env)" in said
         assert f"correct {key} in .env" in said and "inv up" in said
         assert stack.get("readyz")[0] == 200
         stack.set(key, before)
@@ -109,7 +109,7 @@ def test_an_image_for_another_machine(stack: Checkout, arm_image: str, key: str)
     before = stack.values[key]
     stack.set(key, arm_image)
     said = refused_soon(stack, "IMG03")
-    assert f"{arm_image} ({key} in .env) is built for arm64, the engine runs amd64" in said
+    assert f"{arm_image} ({key} in .env) is built for arm64, but the engine runs amd64" in said
     assert f"set {key} to an image that is built for amd64" in said and "inv up" in said
     stack.set(key, before)
     stack.inv("up")
@@ -177,7 +177,7 @@ def test_a_first_build_that_fails(make: Make, runtime: Runtime) -> None:
     with stack.edited(DOCKERFILE, "USER web", FAILING):
         said = refused_soon(stack, "IMG04")
         assert_step(stack, said)
-        assert "of before" not in said
+        assert "previous image" not in said
     with stack.edited(DOCKERFILE, "USER web", "NO SUCH INSTRUCTION"):
         assert "unknown instruction: NO" in refused_soon(stack, "IMG04")
     stack.inv("up")
