@@ -359,7 +359,7 @@ def test_a_history_that_another_order_contradicts(stack: Checkout) -> None:
 def test_a_parent_that_is_not_a_file(stack: Checkout) -> None:
     add(stack, "0002_orphan", after="0001_renamed")
     notices(stack, "0001_renamed")
-    assert "notes.0002_orphan needs notes.0001_renamed" in stack.refused("MIG09")
+    assert "notes.0002_orphan depends on notes.0001_renamed" in stack.refused("MIG09")
     assert stack.found_by_doctor() == {"MIG09"} and stack.get("notes/")[0] == 200
     add(stack, "0002_orphan")
     notices(stack, '"unapplied": ["notes.0002_orphan"]')

@@ -239,7 +239,7 @@ def test_example_data(stack: Checkout) -> None:
     assert stack.inv("db.seed").stdout == "notes: 5 objects loaded\n"
     stack.sql("update notes_note set text = 'changed' where id = 1001")
     before = stack.sql("select * from notes_note order by id")
-    assert "notes: 0 objects loaded; 5 there already" in stack.inv("db.seed").stdout
+    assert "notes: 0 objects loaded; 5 exist already" in stack.inv("db.seed").stdout
     assert stack.sql("select * from notes_note order by id") == before
     assert stack.post_note("the next one") == 200
     assert stack.sql("select id from notes_note where text = 'the next one'") == "1006"
