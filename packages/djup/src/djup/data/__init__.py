@@ -1,1 +1,1 @@
-"""The data: backups, restores, snapshots, and the way back from each of them."""
+"""What moves rows, or removes them: backups, snapshots, restores, upgrades, nuke, and undo."""

@@ -1,4 +1,4 @@
-"""The data of a stack: backups to this machine, and the password of the database."""
+"""The database of a stack: dumped to this machine, filled, restored, given another password."""
 
 from pathlib import Path
 

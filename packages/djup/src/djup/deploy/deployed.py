@@ -1,4 +1,4 @@
-"""What is deployed: its release, its services, where their tasks run, what they write."""
+"""What tasks do with what is deployed: status, logs, manage, psql, backup, restore, down."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The same tasks on different engines; nothing above this folder knows which one it talks to."""
+"""The one place that chooses between the runtimes: tasks are handed a Stack."""
 
 from djup.settings.settings import Settings
 from djup.stack.stack import Stack
