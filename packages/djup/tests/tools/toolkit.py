@@ -266,9 +266,9 @@ def _take_terminal() -> None:
 
 
 def _containers_format() -> str:
-    from djup.docker import engine
+    from djup.docker import containers
 
-    return "\t".join(engine.FIELDS.values())
+    return "\t".join(containers.FIELDS.values())
 
 
 CONTAINERS = _containers_format()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from djup.docker import engine
+from djup.docker import containers, engine, resources
 
 
 @pytest.mark.parametrize(
@@ -20,9 +20,10 @@ from djup.docker import engine
 def test_the_end_of_a_container_is_known_to_the_fraction(
     monkeypatch: pytest.MonkeyPatch, finished: str, seconds: float
 ) -> None:
-    monkeypatch.setattr(engine, "inspect", lambda name: {name: {"State": {"FinishedAt": finished}}})
-    container = engine.Container("web-1", *[""] * 10)
-    assert engine.ended(container) == pytest.approx(seconds)
+    found = {"State": {"FinishedAt": finished}}
+    monkeypatch.setattr(resources, "inspect", lambda name: {name: found})
+    container = containers.Container("web-1", *[""] * 10)
+    assert containers.ended(container) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from djup import ROOT, problems
-from djup.docker import engine, refusals
+from djup.docker import engine, refusals, resources
 from djup.host import process, temporary
 from djup.postgres import local_server
 from djup.stack.causes import check
@@ -52,7 +52,7 @@ def test_a_mount_that_is_not_there_is_a_folder_that_is_not_seen() -> None:
 def test_a_mount_of_any_path(path: str) -> None:
     import csv
 
-    [fields] = csv.reader([engine.bind(path, "/seen")])
+    [fields] = csv.reader([resources.bind(path, "/seen")])
     assert fields == ["type=bind", f"source={path}", "target=/seen", "readonly"]
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-from djup.docker import data_volume, engine
+from djup.docker import containers, data_volume, engine, resources
 from djup.host import process
 from djup.host.process import Result
 from djup.postgres import local_server
@@ -116,11 +116,11 @@ def started(
     """Have a server of `image` be started for a new cluster `name`, in the network of the old one,
     which needs no password at 127.0.0.1."""
     container = volume_clusters.filler_of(settings)
-    there = engine.inspect(container, old.container)
+    there = resources.inspect(container, old.container)
     if container in there:  # of a killed task
-        engine.remove_containers([container])
+        containers.remove_containers([container])
     found = there[old.container]
-    given = engine.environment(found)
+    given = resources.environment(found)
     values = {
         "CLUSTER": name,
         "BEFORE": before.name,

@@ -13,8 +13,8 @@ from typing import IO
 
 from djup.data import new_server, nuke, restore, undo
 from djup.data.new_server import NewServer
-from djup.docker import engine
-from djup.docker.engine import Container
+from djup.docker import containers, engine, resources
+from djup.docker.containers import Container
 from djup.host import packages, process
 from djup.host.checkout_lock import one_at_a_time
 from djup.host.process import Result
@@ -187,7 +187,7 @@ def _target(settings: Settings, to: str, found: str) -> str:
 
 def _image_of(settings: Settings, old: Cluster, image: str, major: str) -> str:
     """The image that the old cluster was last served by, as far as that can be known."""
-    if db := engine.running(settings, "db"):
+    if db := containers.running(settings, "db"):
         return db.image
     named = settings.values[KEY]
     if old.image and old.image != image:
@@ -202,7 +202,7 @@ def _major(settings: Settings, option: str = "") -> str:
     image = images.ensure(settings, KEY, option)
     if this_task.dry and not image:
         return ""
-    major = engine.environment(image).get("PG_MAJOR", "")
+    major = resources.environment(image).get("PG_MAJOR", "")
     if not major.isdecimal():
         raise problem("DB16.unknown", image=settings.values[KEY])
     return major
@@ -248,7 +248,7 @@ def _superuser(settings: Settings, plan: Upgrade) -> dict[str, str]:
 @contextmanager
 def _as_it_ran(settings: Settings, old: Client) -> Iterator[Container | None]:
     """The web, if it runs; where the block fails, what ran before runs again."""
-    web = engine.running(settings, "web")
+    web = containers.running(settings, "web")
     try:
         yield web
     except BaseException:

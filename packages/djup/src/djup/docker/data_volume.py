@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from djup import ROOT
-from djup.docker import engine
-from djup.docker.engine import Container
+from djup.docker import containers, resources
+from djup.docker.containers import Container
 from djup.host import process
 from djup.problems import problem
 from djup.settings.settings import Settings
@@ -23,9 +23,9 @@ def claim(settings: Settings, found: dict[str, Any] | None) -> None:
     name = name_of(settings)
     if found is None:
         labels = {
-            engine.PROJECT_LABEL: settings.project,
-            engine.VOLUME: "postgres_data",
-            engine.CHECKOUT: str(ROOT),
+            resources.PROJECT_LABEL: settings.project,
+            resources.VOLUME: "postgres_data",
+            resources.CHECKOUT: str(ROOT),
         }
         flags = [word for pair in labels.items() for word in ("--label", "=".join(pair))]
         process.attach_or_fail(["docker", "volume", "create", *flags, name], progress=True)
@@ -42,18 +42,18 @@ def refuse_of_another(settings: Settings, volumes: dict[str, dict[str, Any]]) ->
 
 def owner_of(settings: Settings, found: dict[str, Any]) -> str:
     """Whose an inspected volume is, in words; '' if it is ours, or nobody's."""
-    project = engine.label(found, engine.PROJECT_LABEL)
+    project = resources.label(found, resources.PROJECT_LABEL)
     if project not in ("", settings.project):
         return f"the Compose project {project}"
-    folder = engine.label(found, engine.CHECKOUT)
-    if folder and engine.is_other_checkout(Path(folder)):
+    folder = resources.label(found, resources.CHECKOUT)
+    if folder and containers.is_other_checkout(Path(folder)):
         return f"the checkout at {folder}"
     return ""
 
 
 def refuse_anonymous_data(db: Container | None) -> None:
     """Raise if a database that is starting would write where nobody finds it again."""
-    if db and any(engine.is_anonymous(volume) for volume in db.mounts.split(",")):
-        volume = engine.mounted_at(db, DATA)
-        if engine.is_anonymous(volume):
+    if db and any(resources.is_anonymous(volume) for volume in db.mounts.split(",")):
+        volume = containers.mounted_at(db, DATA)
+        if resources.is_anonymous(volume):
             raise problem("DB07", where=f"the anonymous volume {volume[:12]}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from djup import PROJECT, STATE
-from djup.docker import engine, refusals
+from djup.docker import refusals, resources
 from djup.host import process
 from djup.problems import problem
 from djup.settings.settings import Settings
@@ -26,7 +26,7 @@ def refuse_unseen(settings: Settings, image: str) -> None:
     if this_task.dry or _noted():
         return
     with _file() as (name, text):
-        mount = engine.bind(str(PROJECT), "/seen")
+        mount = resources.bind(str(PROJECT), "/seen")
         user = f"{settings.values['APP_UID']}:{settings.values['APP_GID']}"
         flags = ["--rm", "--network", "none", "--user", user, "--mount", mount]
         done = process.run(["docker", "run", *flags, "--entrypoint", "cat", image, f"/seen/{name}"])

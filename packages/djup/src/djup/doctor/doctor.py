@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from djup.checkout import env
-from djup.docker import engine
+from djup.docker import containers
 from djup.doctor.checks import deployed, environment, files, remote, repository, web
 from djup.doctor.finding import Finding, Fix
 from djup.host import ownership
@@ -41,7 +41,7 @@ def examine() -> list[Finding]:
         *(remote.check, web.check, deployed.check),
     )
     found: list[Finding] = []
-    with engine.listed_once():
+    with containers.listed_once():
         for check in checks:
             found += _findings(check, stack)
             if any(_code(finding).startswith("DOCKER") for finding in found):

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from djup.docker import engine
-from djup.docker.engine import Container
+from djup.docker import containers, engine, resources
+from djup.docker.containers import Container
 from djup.host import process
 from djup.host.process import ChildFailed
 from djup.postgres import libpq, local_server
@@ -82,7 +82,7 @@ def client(settings: Settings) -> Iterator[Client]:
             Client(settings.project, "", "", variables(settings), data="", compression="gzip")
         )
         return
-    for name in killed(engine.all_containers(settings)):
+    for name in killed(containers.all_containers(settings)):
         process.clean_up([*REMOVE, name])
     name = f"{settings.project}-{CLIENT}-{os.getpid()}"
     try:
@@ -108,7 +108,7 @@ def killed(containers: Iterable[Container]) -> list[str]:
 
 
 def _start(settings: Settings, name: str) -> None:
-    service = ["--label", f"{engine.SERVICE}={CLIENT}", "--name", name]
+    service = ["--label", f"{resources.SERVICE}={CLIENT}", "--name", name]
     sleep = [settings.values["POSTGRES_IMAGE"], "sleep", "infinity"]
     argv = [*_run(settings), *service, "--detach", "--init", *sleep]
     with Path(os.devnull).open("w") as nowhere:  # for the container's number
@@ -130,10 +130,10 @@ def _on_path(program: str) -> str:
 
 def _run(settings: Settings) -> list[str]:
     """`docker run` as a one-off container of this project, which reaches what the web reaches."""
-    labels = (f"{engine.PROJECT_LABEL}={settings.project}", f"{engine.ONE_OFF}=True")
+    labels = (f"{resources.PROJECT_LABEL}={settings.project}", f"{containers.ONE_OFF}=True")
     flags = [word for label in labels for word in ("--label", label)]
     if not settings.in_containers:  # there the web is a process of this machine
         flags += ["--network", "host"]
     if settings.ca_file:
-        flags += ["--mount", engine.bind(str(settings.ca_file), CA)]
+        flags += ["--mount", resources.bind(str(settings.ca_file), CA)]
     return ["docker", "run", "--rm", *flags]

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from djup.checkout import web_env
-from djup.docker import engine
-from djup.docker.engine import Container
+from djup.docker import containers, engine
+from djup.docker.containers import Container
 from djup.host import process
 from djup.host.process import ChildFailed
 from djup.problems import problem
@@ -13,7 +13,7 @@ from djup.settings.settings import Settings
 
 def running(settings: Settings, service: str) -> Container:
     """The running container of a service, or the problem that none runs."""
-    container = engine.running(settings, service)
+    container = containers.running(settings, service)
     if container is None:
         raise problem("RUN01", service=service)
     return container
@@ -21,7 +21,7 @@ def running(settings: Settings, service: str) -> Container:
 
 def find(settings: Settings, service: str) -> Container | None:
     """The container of a service, running or not; None if it has none."""
-    return next((c for c in engine.containers(settings) if c.service == service), None)
+    return next((c for c in containers.containers(settings) if c.service == service), None)
 
 
 def inside(

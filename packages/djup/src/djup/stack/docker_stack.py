@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from djup import ROOT
 from djup.checkout import fingerprint, web_env
-from djup.docker import data_volume, engine
-from djup.docker.engine import Container
+from djup.docker import containers, data_volume, engine, resources
+from djup.docker.containers import Container
 from djup.host import process
 from djup.host.checkout_lock import one_at_a_time
 from djup.host.process import ChildFailed, Result
@@ -58,7 +58,7 @@ class DockerStack:
     def down(self) -> None:
         """Stop and remove the containers; the volumes, and with them all data, stay."""
         with one_at_a_time("down"):
-            engine.containers(self.settings)  # refuses those of another checkout
+            containers.containers(self.settings)  # refuses those of another checkout
             compose.step(self.settings, "down", "--remove-orphans")
 
     def build(self, use_cache: bool) -> None:
@@ -68,7 +68,7 @@ class DockerStack:
             images.build(
                 self.settings,
                 use_cache,
-                old_serves=engine.running(self.settings, "web") is not None,
+                old_serves=containers.running(self.settings, "web") is not None,
             )
             images.drop_replaced(self.settings)
 
@@ -78,7 +78,7 @@ class DockerStack:
 
     def migrate(self, arguments: Sequence[str]) -> None:
         """Run `manage.py migrate`, and fetch the whole traceback of one that fails."""
-        web = engine.running(self.settings, "web")  # a container of its own is gone by then
+        web = containers.running(self.settings, "web")  # a container of its own is gone by then
         where = MIGRATE_LOG if web else migrate.ON_STDERR
         try:
             self.manage(["migrate", *arguments], {migrate.LOG_KEY: where})
@@ -103,9 +103,9 @@ class DockerStack:
 
     def start_database(self) -> None:
         """Have the database run, without the web, and wait until its superuser gets in."""
-        if engine.running(self.settings, "db") is None:
+        if containers.running(self.settings, "db") is None:
             volume = data_volume.name_of(self.settings)
-            data_volume.claim(self.settings, engine.inspect(volume).get(volume))
+            data_volume.claim(self.settings, resources.inspect(volume).get(volume))
             compose.step(self.settings, "up", "--detach", "db")
         deadline = time.monotonic() + DATABASE_SECONDS
         while not this_task.dry and not _lets_superuser_in(self.settings):
@@ -129,7 +129,7 @@ class DockerStack:
     def _beside_db(self) -> Iterator[Client]:
         """Lend the programs in the db's container; a db that does not run is started, and stopped
         after."""
-        found = db = engine.running(self.settings, "db")
+        found = db = containers.running(self.settings, "db")
         if db is None or "(healthy)" not in db.status:
             self.start_database()
             db = None if this_task.dry else compose.running(self.settings, "db")
@@ -162,11 +162,11 @@ class DockerStack:
 
     def volumes(self) -> list[Volume]:
         """This project's volumes."""
-        return engine.volumes(self.settings)
+        return resources.volumes(self.settings)
 
     def status(self) -> Status:
         """What runs, in which state, from which image; whether it is ready, by asking the web."""
-        found = {c.service: c for c in engine.containers(self.settings)}
+        found = {c.service: c for c in containers.containers(self.settings)}
         services = [
             _service_status(self.settings, name, found.get(name)) for name in self.settings.services
         ]
@@ -175,17 +175,17 @@ class DockerStack:
         if web and web.running:
             served = web.publishes(self.settings.web_port)
             answer = readiness.ask(self.settings) if served else readiness.ON_ANOTHER_PORT
-        held = _volume_in_use(self.settings, found.get("db")) or engine.volumes(self.settings)
+        held = _volume_in_use(self.settings, found.get("db")) or resources.volumes(self.settings)
         return Status.of(self.settings, answer, is_edited(self.settings, found), services, held)
 
     def inventory(self) -> list[tuple[str, str, str]]:
         """All that is this project's alone: kind, name, and of volumes the size."""
-        engine.containers(self.settings)  # refuses those of another checkout
+        containers.containers(self.settings)  # refuses those of another checkout
         found = _inventory(self.settings)
         names = found.get("volume", [])
-        volumes_there = engine.inspect(*names) if names else {}
+        volumes_there = resources.inspect(*names) if names else {}
         data_volume.refuse_of_another(self.settings, volumes_there)
-        sizes = {v.name: v.size for v in engine.volumes(self.settings)}
+        sizes = {v.name: v.size for v in resources.volumes(self.settings)}
         return [
             (kind, name, sizes.get(name, "")) for kind, names in found.items() for name in names
         ]
@@ -193,7 +193,7 @@ class DockerStack:
     def has_data(self) -> bool:
         """Whether there is a volume for a database to be in."""
         return self.settings.has_own_database and bool(
-            engine.inspect(data_volume.name_of(self.settings))
+            resources.inspect(data_volume.name_of(self.settings))
         )
 
     def remove_all(self) -> None:
@@ -203,24 +203,26 @@ class DockerStack:
     def data_that_stay(self) -> list[str]:
         """What the embedded runtime has of this checkout, and a volume that no service uses now."""
         folder = ROOT / ".data"
-        unused = [] if self.settings.has_own_database else engine.names_of("volume", self.settings)
+        unused = (
+            [] if self.settings.has_own_database else resources.names_of("volume", self.settings)
+        )
         return [*([str(folder)] if folder.exists() else []), *unused]
 
     def is_served(self) -> bool:
         """Whether WEB_PORT is this stack's web's."""
-        web = engine.running(self.settings, "web")
+        web = containers.running(self.settings, "web")
         return web is not None and web.publishes(self.settings.web_port)
 
     def web_log(self) -> str | None:
         """The end of a running web's log; None where none runs."""
-        web = engine.running(self.settings, "web")
-        return engine.last_lines(web, web_cause.LINES) if web else None
+        web = containers.running(self.settings, "web")
+        return containers.last_lines(web, web_cause.LINES) if web else None
 
 
 def _lets_superuser_in(settings: Settings) -> bool:
     # Over TCP: the server that initialises a volume listens on its socket alone, and then ends.
     over = ["PGHOST=127.0.0.1"]
-    return bool(engine.running(settings, "db")) and not _ask(settings, "select 1", over).code
+    return bool(containers.running(settings, "db")) and not _ask(settings, "select 1", over).code
 
 
 def _ask(settings: Settings, script: str, variables: Sequence[str] = ()) -> Result:
@@ -266,7 +268,7 @@ def _volume_in_use(settings: Settings, db: Container | None) -> list[Volume]:
     if db is None or not db.running:
         return []
     name = data_volume.name_of(settings)
-    found = engine.inspect(name).get(name)
+    found = resources.inspect(name).get(name)
     counted = process.run(
         compose.inside(db, ["du", "-sk", data_volume.DATA], terminal=[])
     ).out.split()
@@ -281,7 +283,7 @@ def _volume_in_use(settings: Settings, db: Container | None) -> list[Volume]:
 def _inventory(settings: Settings) -> dict[str, list[str]]:
     # A volume that no service uses now was not backed up: it stays.
     kinds = [kind for kind in KINDS if kind != "volume" or settings.has_own_database]
-    return {kind: engine.names_of(kind, settings) for kind in kinds}
+    return {kind: resources.names_of(kind, settings) for kind in kinds}
 
 
 def _remove(doomed: dict[str, list[str]]) -> None:
@@ -298,14 +300,14 @@ def _in_service(
 ) -> None:
     """In the running container; where the web has died, in a new one that is removed after."""
     settings.service(service)
-    container = engine.running(settings, service)
+    container = containers.running(settings, service)
     if container:
         accounts.settle(DockerStack(settings))
         if service == "web":  # what it was made with may be the password before
             variables = {**variables, "SQL_PASSWORD": settings.values["SQL_PASSWORD"]}
         named = compose.inside(container, argv, list(variables))
         process.attach_or_fail(named, env={**os.environ, **variables})
-    elif service == "web" and engine.containers(settings):
+    elif service == "web" and containers.containers(settings):
         console.say("the web is not running: using a separate container")
         terminal = [] if process.on_a_terminal() else ["--no-TTY"]
         flags = ["--rm", "--no-deps", *terminal, *engine.env_words(variables)]

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from djup.checkout import fingerprint, web_env
-from djup.docker import data_volume, engine, shared_folder
-from djup.docker.engine import Container
+from djup.docker import containers, data_volume, engine, resources, shared_folder
+from djup.docker.containers import Container
 from djup.host import ports, process
 from djup.postgres import remote
 from djup.postgres.client import MAINTENANCE
@@ -89,7 +89,7 @@ def _after_removals(settings: Settings) -> list[Container]:
     engine."""
     deadline = time.monotonic() + REMOVAL_SECONDS
     while True:
-        found = engine.containers(settings)
+        found = containers.containers(settings)
         if time.monotonic() > deadline or not any(c.state == "removing" for c in found):
             return found
         time.sleep(POLL_SECONDS)
@@ -141,7 +141,7 @@ def _prepare(stack: Stack, running: Mapping[str, Container]) -> bool:
     web, base, postgres = images.web_image(settings), "PYTHON_IMAGE", "POSTGRES_IMAGE"
     volume = data_volume.name_of(settings)
     names = (web, settings.values[postgres], settings.values[base], volume, *([db] if db else []))
-    there = engine.inspect(*names)
+    there = resources.inspect(*names)
     stale = not images.is_fresh(settings, there.get(web))
     for key, needed in ((postgres, settings.has_own_database), (base, stale)):
         if needed and settings.values[key] not in there:
@@ -160,7 +160,7 @@ def _prepare(stack: Stack, running: Mapping[str, Container]) -> bool:
 def refuse_misfit(stack: Stack, db: dict[str, Any], image: dict[str, Any] | None) -> None:
     """While the database still runs as it was: what it would not come up with, or not let in."""
     settings = stack.settings
-    made_with, offered = engine.environment(db), engine.environment(image)
+    made_with, offered = resources.environment(db), resources.environment(image)
     major = made_with.get("PG_MAJOR", "")
     if offered.get("PG_MAJOR", major) != major:
         wanted, before = settings.values["POSTGRES_IMAGE"], db["Config"]["Image"]
@@ -188,7 +188,7 @@ def _refuse_left_behind(stack: Stack) -> None:
 
 
 def _not_started(settings: Settings) -> Problem:
-    if not engine.running(settings, "web") and not ports.port_is_free(settings.web_port):
+    if not containers.running(settings, "web") and not ports.port_is_free(settings.web_port):
         return ports.taken(settings.web_port)
     own = settings.has_own_database
     if own and (cause := images.of_architecture("POSTGRES_IMAGE", settings)):
@@ -206,7 +206,7 @@ def _wait_until_healthy(stack: Stack) -> dict[str, Container]:
     told = False
     while True:
         found = {
-            c.service: c for c in engine.containers(settings) if c.service in settings.services
+            c.service: c for c in containers.containers(settings) if c.service in settings.services
         }
         data_volume.refuse_anonymous_data(found.get("db"))
         late = [c for c in found.values() if "(healthy)" not in c.status]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from djup import PROJECT
 from djup.checkout import fingerprint
-from djup.docker import engine
+from djup.docker import engine, resources
 from djup.host import packages, process
 from djup.host.checkout_lock import one_at_a_time
 from djup.host.process import Result
@@ -205,7 +205,9 @@ class EmbeddedStack:
         """What the Docker runtime has of this checkout, and folders that no service uses now."""
         unused = [] if self.settings.has_own_database else [str(home) for home in _homes()]
         try:
-            volumes = engine.names_of("volume", self.settings) if engine.answers(seconds=2) else []
+            volumes = (
+                resources.names_of("volume", self.settings) if engine.answers(seconds=2) else []
+            )
         except Problem:
             volumes = []
         return [*volumes, *unused]

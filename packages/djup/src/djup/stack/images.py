@@ -12,7 +12,7 @@ from typing import Any
 
 from djup import ROOT, STATE
 from djup.checkout import fingerprint, web_env
-from djup.docker import engine
+from djup.docker import engine, resources
 from djup.host import package_index, process
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
@@ -54,15 +54,15 @@ def ensure(settings: Settings, key: str, option: str = "") -> dict[str, Any]:
     """The image of `key`, inspected; fetched where it is not there. `option` is what asked for it,
     where that was not `.env`."""
     image = settings.values[key]
-    if image not in engine.inspect(image):
+    if image not in resources.inspect(image):
         pull(settings, key, option)
-    found: dict[str, Any] = engine.inspect(image).get(image, {})
+    found: dict[str, Any] = resources.inspect(image).get(image, {})
     return found
 
 
 def is_fresh(settings: Settings, image: dict[str, Any] | None) -> bool:
     """Whether an inspected web image was built from the files as they are."""
-    return engine.label(image, "build.inputs") == fingerprint.image_inputs(settings)
+    return resources.label(image, "build.inputs") == fingerprint.image_inputs(settings)
 
 
 def build(settings: Settings, use_cache: bool, old_serves: bool) -> None:
@@ -80,7 +80,7 @@ def build(settings: Settings, use_cache: bool, old_serves: bool) -> None:
 
 def drop_replaced(settings: Settings) -> None:
     """Remove the images that newer ones have taken the place of."""
-    replaced = ["--filter", "dangling=true", *engine.label_filter(settings)]
+    replaced = ["--filter", "dangling=true", *resources.label_filter(settings)]
     for image in engine.ask("image", "ls", *replaced, "--quiet").split():
         if not this_task.dry:
             process.run(["docker", "image", "rm", image])  # one that a container uses stays
@@ -101,7 +101,7 @@ def pull(settings: Settings, key: str, option: str = "") -> None:
 def of_architecture(key: str, settings: Settings) -> Problem | None:
     """Whether the image of `key` is built for another machine than the engine's."""
     image = settings.values[key]
-    built_for = engine.inspect(image).get(image, {}).get("Architecture", "")
+    built_for = resources.inspect(image).get(image, {}).get("Architecture", "")
     machine = engine.ask("version", "--format", "{{.Server.Arch}}").strip()
     if built_for in ("", machine):
         return None

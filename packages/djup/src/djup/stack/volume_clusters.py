@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from djup import STATE
 from djup.checkout import env_file
-from djup.docker import data_volume, engine
+from djup.docker import containers, data_volume, engine, resources
 from djup.host import process
 from djup.problems import problem
 from djup.settings.settings import Settings
@@ -75,7 +75,7 @@ def filler_of(settings: Settings) -> str:
 
 def is_there(settings: Settings) -> bool:
     """Whether there is a volume for clusters to be in."""
-    return settings.in_containers and bool(engine.inspect(data_volume.name_of(settings)))
+    return settings.in_containers and bool(resources.inspect(data_volume.name_of(settings)))
 
 
 def survey(settings: Settings) -> Held:
@@ -125,8 +125,8 @@ def finish_switch(settings: Settings) -> Settings:
         cluster, image = json.loads(PENDING.read_text())
     except (OSError, ValueError):
         return settings
-    if engine.inspect(filler_of(settings)):  # before it can switch behind our back
-        engine.remove_containers([filler_of(settings)])
+    if resources.inspect(filler_of(settings)):  # before it can switch behind our back
+        containers.remove_containers([filler_of(settings)])
     if is_there(settings) and survey(settings).active.name == cluster:
         return _follow(settings, image)
     PENDING.unlink(missing_ok=True)
@@ -135,7 +135,7 @@ def finish_switch(settings: Settings) -> Settings:
 
 def _follow(settings: Settings, image: str) -> Settings:
     """To the cluster that is in use now."""
-    if db := engine.running(settings, "db"):
+    if db := containers.running(settings, "db"):
         process.attach_or_fail(["docker", "stop", db.name], progress=True)
     if settings.values[KEY] != image:
         env_file.write_values({KEY: image})
@@ -148,13 +148,13 @@ def mounted(settings: Settings) -> list[str]:
     """Flags of a container beside the services that works on the volume."""
     mount = f"{data_volume.name_of(settings)}:{data_volume.DATA}"
     # As in compose/db.yaml: the image of version 17 declares a volume there.
-    return [*engine.one_off(settings), "--volume", mount, "--tmpfs", f"{data_volume.DATA}/data"]
+    return [*containers.one_off(settings), "--volume", mount, "--tmpfs", f"{data_volume.DATA}/data"]
 
 
 def _in_volume(settings: Settings, script: str, *arguments: str) -> str:
     """Run a shell script in the volume's folder: in the database's container, else in a new one."""
     command = [f"set -eu; cd {data_volume.DATA}; {script}", "sh", *arguments]
-    if db := engine.running(settings, "db"):
+    if db := containers.running(settings, "db"):
         argv = ["docker", "exec", db.name, "sh", "-c", *command]
     else:
         images.ensure(settings, KEY)

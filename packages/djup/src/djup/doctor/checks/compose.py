@@ -5,8 +5,8 @@ from typing import Any
 
 from djup import STATE
 from djup.checkout import fingerprint, web_env
-from djup.docker import data_volume, engine, refusals, shared_folder
-from djup.docker.engine import Container
+from djup.docker import containers, data_volume, engine, refusals, resources, shared_folder
+from djup.docker.containers import Container
 from djup.doctor.checks import port, server
 from djup.doctor.finding import Finding, Fix
 from djup.host import process
@@ -28,11 +28,11 @@ def check(stack: Stack) -> list[Finding]:
     asked = _engine()
     if asked.problem:  # what such a one says further is not to be relied on
         return [asked]
-    found = engine.all_containers(settings)
+    found = containers.all_containers(settings)
     services = {c.service: c for c in found if c.one_off != "True"}
     web = services.get("web")
     volume = data_volume.name_of(settings)
-    there = engine.inspect(images.web_image(settings), volume)
+    there = resources.inspect(images.web_image(settings), volume)
     if not any(container.running for container in found):
         before = [asked, *_folder(settings), *_network(settings)]
         if any(finding.problem for finding in before):
@@ -91,7 +91,7 @@ def _own_services(stack: Stack, services: dict[str, Container]) -> list[Finding]
 def _folder(settings: Settings) -> list[Finding]:
     """Whether the engine sees project/, asked before it serves it; [] where it does."""
     names = (images.web_image(settings), settings.values["PYTHON_IMAGE"])
-    image = next((name for name in names if name in engine.inspect(*names)), "")
+    image = next((name for name in names if name in resources.inspect(*names)), "")
     try:
         if image:
             shared_folder.refuse_unseen(settings, image)
@@ -103,10 +103,10 @@ def _folder(settings: Settings) -> list[Finding]:
 def _network(settings: Settings) -> list[Finding]:
     """Whether the engine has a subnet for the stack's network: it is asked for one, and has it
     back at once. [] where it has."""
-    if engine.names_of("network", settings):
+    if resources.names_of("network", settings):
         return []
     name = f"{settings.project}_doctor"
-    label = f"{engine.PROJECT_LABEL}={settings.project}"
+    label = f"{resources.PROJECT_LABEL}={settings.project}"
     done = process.run(["docker", "network", "create", "--label", label, name])
     if not done.code:
         process.clean_up(["docker", "network", "rm", name])
@@ -117,8 +117,8 @@ def _network(settings: Settings) -> list[Finding]:
 def _cause(stack: Stack, found: Container) -> Problem | None:
     if found.running or found.service == "db":
         return container_cause.of(stack, found)
-    log = engine.last_lines(found, web_cause.LINES)
-    return web_cause.still_holds(stack, log, found.status, engine.ended(found))
+    log = containers.last_lines(found, web_cause.LINES)
+    return web_cause.still_holds(stack, log, found.status, containers.ended(found))
 
 
 def _image(settings: Settings, web: Container | None, image: dict[str, Any] | None) -> Finding:
@@ -148,7 +148,7 @@ def _why_not_up(stack: Stack, services: dict[str, Container]) -> Problem | None:
     if not settings.has_own_database:
         return None
     db, image = services["db"].name, settings.values["POSTGRES_IMAGE"]
-    there = engine.inspect(db, image)
+    there = resources.inspect(db, image)
     if db not in there:  # removed a moment ago
         return None
     try:
@@ -169,7 +169,7 @@ def _leftovers(settings: Settings, found: list[Container]) -> Finding:
             left += [c.name for c in others if c.service not in declared.out.split()]
     if not left:
         return Finding("containers", "none left behind")
-    fix = Fix(f"docker rm --force {' '.join(left)}", partial(engine.remove_containers, left))
+    fix = Fix(f"docker rm --force {' '.join(left)}", partial(containers.remove_containers, left))
     return Finding(
         "containers", "some were left behind", problem("RUN05", names=", ".join(left)), fix
     )
@@ -201,8 +201,8 @@ def _volume(settings: Settings, volume: dict[str, Any] | None) -> Finding:
 
 
 def _inside(stack: Stack, db: Container) -> list[Finding]:
-    mounted = engine.mounted_at(db, data_volume.DATA)
-    if not mounted or engine.is_anonymous(mounted):
+    mounted = containers.mounted_at(db, data_volume.DATA)
+    if not mounted or resources.is_anonymous(mounted):
         where = f"the anonymous volume {mounted[:12]}" if mounted else "the container itself"
         return [Finding("data", where, problem("DB07", where=where))]
     return [Finding("data", f"in {mounted}"), *server.check(stack)]

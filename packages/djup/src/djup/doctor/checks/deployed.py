@@ -9,7 +9,7 @@ from djup.deploy import ask_pages, history, kept_images, pages, production
 from djup.deploy.release import Release
 from djup.deploy.swarm import deploy_lock, swarm_stack
 from djup.deploy.swarm.swarm_stack import Service, label_filter
-from djup.docker import engine
+from djup.docker import engine, resources
 from djup.doctor.checks import server
 from djup.doctor.finding import Finding
 from djup.host import process
@@ -116,7 +116,7 @@ def _images(release: Release) -> list[Finding]:
         for key in kept_images.KEYS
         if one.values.get(key)
     }
-    there = engine.inspect(*wanted)
+    there = resources.inspect(*wanted)
     gone = [
         Finding(f"{SUBJECT}: image", image, _gone(image, *wanted[image]))
         for image in wanted

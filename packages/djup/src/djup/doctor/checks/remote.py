@@ -1,6 +1,6 @@
 """A database that is not the stack's own: whether the programs here can back it up."""
 
-from djup.docker import engine
+from djup.docker import engine, resources
 from djup.doctor.finding import Finding
 from djup.problems import Problem
 from djup.settings.settings import Settings
@@ -29,5 +29,5 @@ def _is_here(settings: Settings) -> bool:
     """Whether the programs can be had without a download."""
     if settings.in_containers or engine.answers():
         image = settings.values[KEY]
-        return image in engine.inspect(image)
+        return image in resources.inspect(image)
     return True

@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from djup.docker import engine
-from djup.docker.engine import Container
+from djup.docker import resources
+from djup.docker.containers import Container
 from djup.host import process
 from djup.problems import Problem, problem
 
@@ -15,7 +15,7 @@ SHOWN = 6
 def of(container: Container, patience: float = 2.0) -> Problem | None:
     """The problem, if the check of a running container fails now, and still after some seconds of
     patience: what docker tells of it may lag behind."""
-    found = engine.inspect(container.name).get(container.name, {})
+    found = resources.inspect(container.name).get(container.name, {})
     argv = _argv(found)
     if not argv:
         return None

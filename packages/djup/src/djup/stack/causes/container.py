@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from djup.docker import engine
-from djup.docker.engine import Container
+from djup.docker import containers, resources
+from djup.docker.containers import Container
 from djup.problems import Problem, problem
 from djup.stack import readiness
 from djup.stack.causes import check, login
@@ -44,7 +44,7 @@ def of_death(stack: Stack, container: Container, said: str = "") -> Problem:
     """Why the container of a service has ended, from its log; `said` is what its check printed."""
     if container.service == "db":
         return db_cause.of(stack.settings, container)
-    log = engine.last_lines(container, web_cause.LINES)
+    log = containers.last_lines(container, web_cause.LINES)
     return web_cause.of(stack, log, container.status, said)
 
 
@@ -53,5 +53,5 @@ def of_late(stack: Stack, found: Mapping[str, Container], late: Sequence[Contain
     if not late:  # removed meanwhile, by somebody else
         return problem("RUN01", service=next(n for n in stack.settings.services if n not in found))
     first = min(late, key=lambda container: container.service)
-    said = check.last_said(engine.inspect(first.name).get(first.name, {}))
+    said = check.last_said(resources.inspect(first.name).get(first.name, {}))
     return of_death(stack, first, said)

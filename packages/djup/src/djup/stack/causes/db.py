@@ -2,8 +2,8 @@
 
 import re
 
-from djup.docker import engine
-from djup.docker.engine import Container
+from djup.docker import containers, resources
+from djup.docker.containers import Container
 from djup.postgres import local_server
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
@@ -18,7 +18,7 @@ KILLED = 137
 def of(settings: Settings, container: Container) -> Problem:
     """The problem that the database's container ended with."""
     image = settings.values["POSTGRES_IMAGE"]
-    lines = engine.last_lines(container).splitlines()
+    lines = containers.last_lines(container).splitlines()
     last = lines[-1] if lines else ""
     code = container.exit_code
     if code == OTHER_VERSION:
@@ -45,7 +45,7 @@ def other_version(found: str, image: str, ours: str, back: str) -> Problem:
 def _of_failed_server(settings: Settings, container: Container, lines: list[str]) -> Problem:
     if cause := images.of_architecture("POSTGRES_IMAGE", settings):
         return cause
-    state = engine.inspect(container.name).get(container.name, {}).get("State", {})
+    state = resources.inspect(container.name).get(container.name, {}).get("State", {})
     if state.get("OOMKilled"):
         return problem("DB11")
     if container.exit_code == KILLED:

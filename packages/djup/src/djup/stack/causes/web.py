@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from djup import ROOT
-from djup.docker import engine
+from djup.docker import containers
 from djup.host import process
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
@@ -111,7 +111,7 @@ def lost_names(settings: Settings, answer: Readiness) -> Problem | None:
     own = settings.in_containers and settings.has_own_database
     if not own or NO_NAME not in answer.reason:
         return None
-    web, db = engine.running(settings, "web"), engine.running(settings, "db")
+    web, db = containers.running(settings, "web"), containers.running(settings, "db")
     if web is None or db is None:
         return None
     found = process.run(["docker", "exec", web.name, "python", "-c", RESOLVE, db.service])
