@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from djup.data import backup, databases, undo
+from djup.data import acts, backup, databases
 from djup.data.backups import Backup
 from djup.host import ownership
 from djup.host.checkout_lock import one_at_a_time
@@ -31,7 +31,7 @@ def run(stack: Stack, yes: bool, with_backup: bool) -> None:
         if this_task.dry:
             return
         if saved:
-            undo.remember(settings.project, "nuke", backups=[made.name for made in saved])
+            acts.remember(settings.project, "nuke", backups=[made.name for made in saved])
         stack.remove_all()
         check(settings.project, [name for _, name, _ in stack.inventory()])
         _say_what_stays(stack, saved)

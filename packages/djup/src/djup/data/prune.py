@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from djup.data import backups, undo
+from djup.data import acts, backups
 from djup.data.backups import Backup
 from djup.host.checkout_lock import one_at_a_time
 from djup.settings.settings import Settings
@@ -24,7 +24,7 @@ def run(settings: Settings, keep: str, as_json: bool) -> None:
 def _prune(settings: Settings, keep: int) -> None:
     """Remove what no reason keeps, and say what went and why the others stay."""
     there = backups.all_of()
-    kept = reasons(there, keep, undo.needed(settings.project))
+    kept = reasons(there, keep, acts.needed(settings.project))
     for backup in there:
         if backup.name not in kept:
             backup.dump.unlink(missing_ok=True)  # first: a manifest alone is no backup

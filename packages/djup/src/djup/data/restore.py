@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
+from djup.data import acts, aside, backups, databases, dump_file, load
 from djup.data import backup as making
-from djup.data import backups, databases, dump_file, load, undo
 from djup.data.databases import Beside
 from djup.host.checkout_lock import one_at_a_time
 from djup.postgres.client import Client
@@ -50,12 +50,12 @@ def _restore(client: Client, which: str) -> bool:
 
 def _from_snapshot(client: Client, source: Beside) -> bool:
     _refuse_without_room(client, source.bytes)
-    note = undo.kept_note("restore")
-    aside = databases.named(client, note.name)
-    undo.remember(client.project, "restore", database=aside)
+    note = aside.kept_note("restore")
+    kept = databases.named(client, note.name)
+    acts.remember(client.project, "restore", database=kept)
     databases.swap_copy(client, source.database, note)
     console.say(f"restored the snapshot {source.name}")
-    return undo.keeps(client, aside)
+    return aside.keeps(client, kept)
 
 
 def _from_dump(client: Client, path: Path) -> bool:
@@ -67,7 +67,7 @@ def _from_dump(client: Client, path: Path) -> bool:
     _refuse_without_room(client, backup.contents.bytes if backup else _size(path) * growth)
     with databases.new_part(client) as part:
         load.into(client, dump, part, backup.contents.bytes if backup else 0)
-        kept = undo.put_in_place(client, part, "restore")
+        kept = aside.put_in_place(client, part, "restore")
     held = f": {making.words(backup.contents)}" if backup else ""
     console.say(f"restored {path.name}{held}")
     return kept

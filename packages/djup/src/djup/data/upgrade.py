@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import IO
 
-from djup.data import new_server, nuke, restore, undo
+from djup.data import acts, new_server, nuke, restore
 from djup.data.new_server import NewServer
 from djup.docker import containers, engine, resources
 from djup.docker.containers import Container
@@ -121,9 +121,9 @@ def _finish(settings: Settings, yes: bool) -> None:
     if this_task.dry:
         return
     gone = [one.name for one in held.others]
-    for act in undo.acts(settings.project):
+    for act in acts.of(settings.project):
         if act.cluster in gone:
-            undo.forget(act)
+            acts.forget(act)
     volume_clusters.remove(settings, gone)
     console.say(f"the cluster {held.active.name} (PostgreSQL {held.active.version}) stays")
 
@@ -171,7 +171,7 @@ def _refuse_older(settings: Settings, held: Held, image: str, major: str, *, ask
 def _undo_goes_back(settings: Settings, held: Held) -> bool:
     """Whether `inv undo` would undo an upgrade."""
     older = {one.name for one in held.others if int(one.version) < int(held.active.version)}
-    return any(act.cluster in older for act in undo.acts(settings.project)[-1:])
+    return any(act.cluster in older for act in acts.of(settings.project)[-1:])
 
 
 def _target(settings: Settings, to: str, found: str) -> str:
@@ -230,7 +230,7 @@ def _upgrade(settings: Settings, plan: Upgrade) -> Settings:
             facts = _facts(old, plan)
             new.wait()
             _fill(old, new, facts)
-            undo.remember(settings.project, "upgrade", cluster=plan.old.name, image=plan.old.image)
+            acts.remember(settings.project, "upgrade", cluster=plan.old.name, image=plan.old.image)
             settings = volume_clusters.switch(settings, plan.name, plan.image, new.take_over)
     console.say(
         f"upgraded; the previous data stay in the cluster {plan.old.name} of the volume: "

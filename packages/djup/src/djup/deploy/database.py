@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from djup.data import backup, backups, databases, dump_file, load, undo
+from djup.data import aside, backup, backups, databases, dump_file, load
 from djup.data.backups import Backup
 from djup.data.databases import Note
 from djup.deploy.release import Release
@@ -37,7 +37,7 @@ def is_empty(release: Release, nodes: Swarm) -> bool:
 
 def note_of_aside() -> Note:
     """The note of a database that is about to be put aside for another."""
-    return undo.kept_note("deploy")
+    return aside.kept_note("deploy")
 
 
 def fill(release: Release, nodes: Swarm, saved: Backup, empty: Note) -> None:
@@ -50,33 +50,33 @@ def fill(release: Release, nodes: Swarm, saved: Backup, empty: Note) -> None:
 def empty_again(release: Release, nodes: Swarm, empty: Note) -> str:
     """Have that one in its place again; under which name the filled one is kept, '' if it never was
     filled."""
-    aside = note_of_aside()
+    note = note_of_aside()
     with toolbox.client(release, nodes) as client:
         if empty.name not in {one.name for one in databases.beside(client)}:
             return ""
-        databases.swap(client, databases.named(client, empty.name), aside)
-    return aside.name
+        databases.swap(client, databases.named(client, empty.name), note)
+    return note.name
 
 
 def restore(release: Release, nodes: Swarm, which: str) -> None:
     """Put a backup, a dump, or a database that was put aside there in the place of the stack's; the
     one that was stays beside it, under a name that is said. The caller holds the lock."""
-    note = undo.kept_note("restore")
+    note = aside.kept_note("restore")
     with toolbox.client(release, nodes) as client:
-        aside = {one.name: one.database for one in databases.beside(client)}
-        if which in aside:
-            databases.swap_copy(client, aside[which], note)
+        beside = {one.name: one.database for one in databases.beside(client)}
+        if which in beside:
+            databases.swap_copy(client, beside[which], note)
         else:
-            _from_dump(client, _dump(which, [*aside]), note)
+            _from_dump(client, _dump(which, [*beside]), note)
     console.say(f"restored {which}; the previous database is kept: inv deploy.restore {note.name}")
 
 
-def _dump(which: str, aside: list[str]) -> Path:
+def _dump(which: str, beside: list[str]) -> Path:
     """The file of a backup, by its name, or a dump made elsewhere, by its path."""
     known = {one.name: one.dump for one in backups.all_of()}
     path = known.get(which.removesuffix(".dump"), Path(which).expanduser().absolute())
     if not which or not path.exists():
-        raise problem("BAK01", which=repr(which), known=few([*known, *aside]))
+        raise problem("BAK01", which=repr(which), known=few([*known, *beside]))
     return path
 
 
