@@ -1,4 +1,7 @@
-"""`inv db.backups`: the list, and on request all but the newest of each database removed."""
+"""`inv db.backups`: the list; `--keep` removes all but the newest of each database.
+
+Nothing else removes a backup.
+"""
 
 from collections import Counter
 
