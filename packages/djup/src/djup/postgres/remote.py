@@ -58,7 +58,7 @@ def refuse_missing_certificates(settings: Settings) -> None:
 def psql(settings: Settings, arguments: Sequence[str]) -> None:
     """psql there, on our own terminal."""
     refuse_missing_certificates(settings)
-    if not _in_container(settings):
+    if not in_container(settings):
         argv = [_on_path("psql"), *arguments]
         process.attach_or_fail(argv, env=local_server.clean_environment() | variables(settings))
         return
@@ -76,7 +76,7 @@ def psql(settings: Settings, arguments: Sequence[str]) -> None:
 def client(settings: Settings) -> Iterator[Client]:
     """PostgreSQL's programs in a container that lives as long as this does."""
     refuse_missing_certificates(settings)
-    if not _in_container(settings):
+    if not in_container(settings):
         _on_path("pg_dump")
         yield _of_its_version(
             Client(settings.project, "", "", variables(settings), data="", compression="gzip")
@@ -118,7 +118,8 @@ def _start(settings: Settings, name: str) -> None:
         raise engine.diagnose("docker run", "the reason is above")
 
 
-def _in_container(settings: Settings) -> bool:
+def in_container(settings: Settings) -> bool:
+    """Whether the programs run in a container of POSTGRES_IMAGE, or on this machine."""
     return settings.in_containers or engine.answers()
 
 
@@ -130,8 +131,7 @@ def _on_path(program: str) -> str:
 
 def _run(settings: Settings) -> list[str]:
     """`docker run` as a one-off container of this project, which reaches what the web reaches."""
-    labels = (f"{resources.PROJECT_LABEL}={settings.project}", f"{containers.ONE_OFF}=True")
-    flags = [word for label in labels for word in ("--label", label)]
+    flags = containers.one_off(settings)
     if not settings.in_containers:  # there the web is a process of this machine
         flags += ["--network", "host"]
     if settings.ca_file:

@@ -1,7 +1,8 @@
 """A database that is not the stack's own: whether the programs here can back it up."""
 
-from djup.docker import engine, resources
+from djup.docker import resources
 from djup.doctor.finding import Finding
+from djup.postgres import remote
 from djup.problems import Problem
 from djup.settings.settings import Settings
 from djup.stack.stack import Stack
@@ -27,7 +28,7 @@ def check(stack: Stack) -> list[Finding]:
 
 def _is_here(settings: Settings) -> bool:
     """Whether the programs can be had without a download."""
-    if settings.in_containers or engine.answers():
+    if remote.in_container(settings):
         image = settings.values[KEY]
         return image in resources.inspect(image)
     return True
