@@ -49,7 +49,7 @@ def test_a_syntax_error_before_and_after(make: Make, docker_runtime: Docker) -> 
         assert part in failed.stderr
     assert failed.stdout == ""
     # Commands still run, beside the dead web, so that one can look around.
-    assert "of its own" in stack.inv("manage", "--", "version", code=None).stderr
+    assert "a separate container" in stack.inv("manage", "--", "version", code=None).stderr
 
     stack.write(settings, good)
     stack.inv("up")
