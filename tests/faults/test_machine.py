@@ -150,7 +150,9 @@ def test_a_container_whose_clock_is_off(stack: Checkout, service: str) -> None:
         stack.set("COMPOSE_FILE", f"{stack.values['COMPOSE_FILE']}:compose/local.yaml")
         stack.inv("up")
         done = stack.inv("doctor", code=1)
-        assert f"error SYS03: the clock of {service} differs from this machine's by 10" in done.stdout
+        assert (
+            f"error SYS03: the clock of {service} differs from this machine's by 10" in done.stdout
+        )
         assert done.stdout.count("\nerror ") == 1 and "restart Docker" in done.stdout
     finally:
         local.unlink()
