@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from djup import ROOT
-from djup.checkout import create, env_file
+from djup.checkout import env_file
 from djup.host import ownership
 from djup.problems import Problem, problem
 from djup.settings import database_url, dotenv
@@ -30,8 +30,11 @@ def load_any(runtime: str = "", port: str = "") -> Settings:
     ownership.refuse_closed()
     if runtime:
         check_runtime(runtime)
-    there = env_file.ENV.exists()
-    return settings_from(env_file.read(env_file.ENV) if there else create.make(runtime, port))
+    if env_file.ENV.exists():
+        return settings_from(env_file.read(env_file.ENV))
+    from djup.checkout import create  # a tenth of each task's start, and needed once
+
+    return settings_from(create.make(runtime, port))
 
 
 def original(settings: Settings) -> Path | None:
