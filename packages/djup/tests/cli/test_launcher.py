@@ -188,17 +188,30 @@ def test_a_real_uv_makes_the_environment(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "Invoke 3.0.3\n"), done.stderr
 
 
+LOADED = ("entry", "docker_stack")  # at the start, and by the task
+
+
+def test_bytecode_is_kept(toolkit: Toolkit) -> None:
+    """Also of what a task loads: Invoke would have nothing written from its own start on."""
+    toolkit.environment["PYTHONDONTWRITEBYTECODE"] = ""
+    remove_bytecode(toolkit)
+    toolkit.inv("compose", "--", "ps")
+    for name in LOADED:
+        assert list(toolkit.root.rglob(f"packages/**/__pycache__/{name}.*.pyc")), name
+    assert not (toolkit.root / ".venv" / "bytecode").exists()
+
+
 def test_bytecode_is_kept_where_python_is_told_to_keep_none(toolkit: Toolkit) -> None:
     """In .venv, where it is in nobody's way; what a task starts is told the same as we are."""
-    bytecode = toolkit.root / ".venv" / "bytecode"
-    for kept in toolkit.root.rglob("packages/**/__pycache__"):
-        shutil.rmtree(kept)
-    toolkit.inv("compose", "--", "ps")
-    assert not bytecode.exists()
-    for kept in toolkit.root.rglob("packages/**/__pycache__"):
-        shutil.rmtree(kept)
     toolkit.environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    remove_bytecode(toolkit)
     toolkit.inv("compose", "--", "ps")
-    assert list(bytecode.rglob("entry.*.pyc"))
+    for name in LOADED:
+        assert list((toolkit.root / ".venv" / "bytecode").rglob(f"{name}.*.pyc")), name
     assert not list(toolkit.root.rglob("packages/**/__pycache__"))
     assert toolkit.log[-1]["env"]["PYTHONDONTWRITEBYTECODE"] == "1"
+
+
+def remove_bytecode(toolkit: Toolkit) -> None:
+    for kept in list(toolkit.root.rglob("packages/**/__pycache__")):
+        shutil.rmtree(kept)

@@ -94,6 +94,12 @@ class Tasks(Program):
 
         print(f"Invoke {version('invoke')}")
 
+    def parse_core(self, argv: list[str] | None) -> None:
+        before = sys.dont_write_bytecode
+        super().parse_core(argv)
+        # Invoke turns bytecode off: what a task loads would be compiled anew each time.
+        sys.dont_write_bytecode = before
+
     def parse_tasks(self) -> None:
         try:
             super().parse_tasks()

@@ -21,7 +21,9 @@ class Answer:
 def get(port: int, path: str, timeout: float, *, head: bool = False) -> Answer:
     """What 127.0.0.1:`port` answers; with `head` its body stays unread. `timeout` in seconds is for
     each step. OSError where nothing answers, ValueError where what answers is not HTTP."""
-    with socket.create_connection(("127.0.0.1", port), timeout) as connection:
+    with socket.socket() as connection:  # create_connection would load what IDNA needs
+        connection.settimeout(timeout)
+        connection.connect(("127.0.0.1", port))
         request = f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n"
         connection.sendall(request.encode("ascii"))
         with connection.makefile("rb") as answer:

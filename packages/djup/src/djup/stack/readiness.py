@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from djup.host import http
@@ -14,7 +14,7 @@ from djup.terminal import console
 
 SETTLE_SECONDS = 10
 STALE_SECONDS = 3  # by then a server has seen that its code has changed, and starts anew
-HTTP_DATE = "%a, %d %b %Y %H:%M:%S GMT"
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 PAGE_SECONDS = 10
 LOOK_SECONDS = 1  # how often the log is read meanwhile
 
@@ -78,7 +78,9 @@ def _read(answer: dict[str, Any], date: str | None) -> Readiness:
 
 def _seconds(date: str) -> float:
     """Read an HTTP date as seconds since 1970; email.utils does so too, and is slow to load."""
-    return datetime.strptime(date, HTTP_DATE).replace(tzinfo=UTC).timestamp()
+    _, day, month, year, time_of_day, _ = date.split()
+    number = MONTHS.index(month) + 1
+    return datetime.fromisoformat(f"{year}-{number:02}-{day}T{time_of_day}+00:00").timestamp()
 
 
 def wait(settings: Settings, seconds: float) -> None:
