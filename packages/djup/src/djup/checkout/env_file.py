@@ -64,7 +64,7 @@ def _current() -> str:
 
 
 def _replace(text: str) -> None:
-    """Write `.env` anew, at once, with the mode and the owner that it has."""
+    """Replace the text of `.env` at once; its mode and its owner stay."""
     target = ENV.resolve()  # a link stays one
     part = target.with_name(f".env.part{os.getpid()}")
     part.touch(0o600, exist_ok=False)

@@ -23,7 +23,7 @@ def main() -> None:
             raise
         from djup.host.packages import LOCKS
 
-        for lock in LOCKS.glob("*.txt"):  # the launcher then installs anew
+        for lock in LOCKS.glob("*.txt"):  # the launcher then installs again
             lock.unlink()
         sys.exit(".venv was made by another Python; run the same command again to renew it")
 

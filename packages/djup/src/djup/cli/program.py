@@ -49,7 +49,7 @@ class Command(Task[Callable[..., None]]):
                 problem("PKG01", failed.evidence, what=failed.what, fix=failed.fix)
             ) from failed
         except BrokenPipeError:
-            raise  # is no problem: see djup.cli.entry
+            raise  # djup.cli.entry ends quietly
         except OSError as error:
             raise _end_with(ownership.of(error)) from error
         except Interrupted as ended:
@@ -97,7 +97,7 @@ class Tasks(Program):
     def parse_core(self, argv: list[str] | None) -> None:
         before = sys.dont_write_bytecode
         super().parse_core(argv)
-        # Invoke turns bytecode off: what a task loads would be compiled anew each time.
+        # Invoke turns bytecode off: what a task loads would be compiled again each time.
         sys.dont_write_bytecode = before
 
     def parse_tasks(self) -> None:

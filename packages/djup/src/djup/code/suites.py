@@ -97,7 +97,7 @@ class Course:
 
     def _retry(self, name: str) -> None:
         """Run the tests that failed once more, with nothing beside them: a machine that was too
-        busy is no fault of the code. The outcome still names the suite as unsteady."""
+        busy says nothing about the code. The outcome still names the suite as unsteady."""
         if self.outcomes[name].startswith("FAILED") and _is_pytest(name):
             self._say_where(name, ", its failed tests again")
             if self._code(name, "--last-failed", "--last-failed-no-failures=none") == 0:

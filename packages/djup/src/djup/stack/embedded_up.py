@@ -68,7 +68,7 @@ def _start(stack: Stack, inputs: str) -> None:
     if WEB.pid() and not stack.is_served():  # it moves: not before the new port is free
         ports.refuse_taken(settings.web_port)
     if not _is_starting(inputs):
-        # One with other settings, or without its database, starts anew: it takes half a second.
+        # One with other settings, or without its database, starts again: it takes half a second.
         _stop_web()
         _refuse_taken_port(settings)
         fingerprint.remember(inputs, {})

@@ -13,7 +13,7 @@ from djup.settings.settings import Settings
 from djup.terminal import console
 
 SETTLE_SECONDS = 10
-STALE_SECONDS = 3  # by then a server has seen that its code has changed, and starts anew
+STALE_SECONDS = 3  # by then a server has seen that its code has changed, and starts again
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 PAGE_SECONDS = 10
 LOOK_SECONDS = 1  # how often the log is read meanwhile

@@ -80,7 +80,7 @@ class Service:
 
     @property
     def running(self) -> int:
-        """For how many of its places a task of the present version runs: one that is started anew
+        """For how many of its places a task of the present version runs: one that is started again
         while it is updated may get two for good (moby/swarmkit 2242)."""
         return len({task.name for task in self.tasks if task.runs and task.current})
 

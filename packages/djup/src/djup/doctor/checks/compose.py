@@ -143,7 +143,7 @@ def _stack(stack: Stack, services: dict[str, Container]) -> list[Finding]:
 
 
 def _why_not_up(stack: Stack, services: dict[str, Container]) -> Problem | None:
-    """What `up` would not start anew with."""
+    """What would keep `up` from starting the services again."""
     settings = stack.settings
     if not settings.has_own_database:
         return None
