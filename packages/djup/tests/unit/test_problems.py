@@ -219,3 +219,38 @@ def test_a_section_can_be_shown(code: str) -> None:
     told = re.sub(r"\s\((?:docs/|README|https:)[^)]+\)", "", shown)
     assert told.split()[-len(plain.split()) :] == plain.split(), "no word is lost"
     assert isinstance(problem(code), Problem)
+
+
+def sources() -> Iterator[tuple[str, ast.AST]]:
+    """Every module of the toolkit that is not problems/, with its name."""
+    for file in (ROOT / "tasks.py", *sorted((ROOT / "packages/djup/src").rglob("*.py"))):
+        if file.parent.name != "problems":
+            yield str(file.relative_to(ROOT)), ast.parse(file.read_text())
+
+
+def constants(tree: ast.AST) -> set[ast.Constant]:
+    return {node for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+
+
+def test_nothing_branches_on_the_code_of_a_problem() -> None:
+    """A code, or the letters of its kind, is a word for people: programs ask for the class."""
+    kinds = "|".join({code.rstrip("0123456789") for code in SECTIONS})
+    spelled = re.compile(rf"(?:{kinds})(?:\d\d(?:\.\w+)?)?")
+    found = []
+    for name, tree in sources():
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+        raised = [c.args[0] for c in calls if ast.unparse(c.func) == "problem"]
+        others = constants(tree).difference(*map(constants, raised))
+        found += [
+            f"{name} line {node.lineno}: {node.value}"
+            for node in others
+            if isinstance(node.value, str) and spelled.fullmatch(node.value)
+        ]
+    assert found == []
+
+
+@pytest.mark.parametrize(("code", "class_"), problems.CLASSES.items())
+def test_a_class_is_that_of_its_code(code: str, class_: type[Problem]) -> None:
+    for named in SECTIONS:
+        own = code in (named, named.rstrip("0123456789"))
+        assert isinstance(problem(named), class_) == own

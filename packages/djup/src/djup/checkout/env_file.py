@@ -8,7 +8,7 @@ from pathlib import Path
 
 from djup import ROOT
 from djup.host import ownership
-from djup.problems import problem
+from djup.problems import BelongsToAnother, problem
 
 ENV = ROOT / ".env"
 EXAMPLE = ROOT / ".env.example"
@@ -23,7 +23,8 @@ def read(path: Path) -> str:
         raise problem("ENV02", name=path.name, line=line) from error
     except OSError as error:
         found = ownership.of(error)
-        reason = found.what.rstrip(".") if found.code == "SYS06" else error.strerror or str(error)
+        closed = isinstance(found, BelongsToAnother)
+        reason = found.what.rstrip(".") if closed else error.strerror or str(error)
         raise problem("ENV01", name=path.name, reason=reason, fix=found.fix) from error
 
 

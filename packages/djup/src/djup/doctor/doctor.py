@@ -8,7 +8,7 @@ from djup.doctor.checks import deployed, environment, files, remote, repository,
 from djup.doctor.finding import Finding, Fix
 from djup.host import ownership
 from djup.host.process import ChildFailed
-from djup.problems import Problem
+from djup.problems import EngineProblem, Problem
 from djup.settings.settings import Settings
 from djup.stack import runtimes
 from djup.stack.stack import Stack
@@ -44,7 +44,7 @@ def examine() -> list[Finding]:
     with containers.listed_once():
         for check in checks:
             found += _findings(check, stack)
-            if any(_code(finding).startswith("DOCKER") for finding in found):
+            if any(isinstance(finding.problem, EngineProblem) for finding in found):
                 break  # an engine that does not answer is not asked again
     return _without_repeats(found)
 

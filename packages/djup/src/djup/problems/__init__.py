@@ -11,10 +11,11 @@
 
 `problem("DB05", …)` fills `what`, `fix` and, where there is one, `log`; `problem("DB05.older", …)`
 the lines with that name instead, as far as there are any. A code stays what it is: people look it
-up.
+up. Nothing branches on it: a problem that a caller handles has a class of its own, in `CLASSES`.
 """
 
 import re
+import string
 from dataclasses import dataclass
 from functools import cache
 
@@ -60,6 +61,37 @@ class Problem(Exception):
         )
 
 
+class EngineProblem(Problem):
+    """Docker or Compose is missing, does not answer, or cannot be used."""
+
+
+class WrongPassword(Problem):
+    """SQL_PASSWORD is not the password that the database's user has."""
+
+
+class ProgramsTooOld(Problem):
+    """PostgreSQL's programs are older than the server, or than the tasks need."""
+
+
+class NotRunning(Problem):
+    """A service that is needed does not run."""
+
+
+class BelongsToAnother(Problem):
+    """A file belongs to another user, and is closed to us."""
+
+
+# By the code, or by its letters where all of a kind are one class. As OSError has FileNotFoundError
+# for ENOENT, so callers catch a class and never compare codes.
+CLASSES: dict[str, type[Problem]] = {
+    "DOCKER": EngineProblem,
+    "DB02": WrongPassword,
+    "DB19": ProgramsTooOld,
+    "RUN01": NotRunning,
+    "SYS06": BelongsToAnother,
+}
+
+
 @dataclass(frozen=True)
 class Section:
     """What the page has of a code; `words` are the templates by their names, as `fix.older`."""
@@ -81,7 +113,11 @@ def problem(name: str, evidence: str = "", /, **fields: str | int) -> Problem:
     if section is None:
         return _without_words(code, evidence, fields)
     what, fix, log = (_filled(section.template(k, variant), fields) for k in KEYS)
-    return Problem(code, what, fix, evidence, log)
+    return _class_of(code)(code, what, fix, evidence, log)
+
+
+def _class_of(code: str) -> type[Problem]:
+    return CLASSES.get(code) or CLASSES.get(code.rstrip(string.digits), Problem)
 
 
 def _section(code: str) -> Section | None:
@@ -96,7 +132,8 @@ def _without_words(code: str, evidence: str, fields: dict[str, str | int]) -> Pr
     what = (
         f"{PAGE}, which has the text of this error, cannot be read{f' ({facts})' if facts else ''}."
     )
-    return Problem(code, what, f"git checkout -- {PAGE}, then run the same command again", evidence)
+    fix = f"git checkout -- {PAGE}, then run the same command again"
+    return _class_of(code)(code, what, fix, evidence)
 
 
 @cache

@@ -3,7 +3,7 @@
 from djup.docker import resources
 from djup.doctor.finding import Finding
 from djup.postgres import remote
-from djup.problems import Problem
+from djup.problems import Problem, ProgramsTooOld
 from djup.settings.settings import Settings
 from djup.stack.stack import Stack
 from djup.stack.volume_clusters import KEY
@@ -20,9 +20,9 @@ def check(stack: Stack) -> list[Finding]:
         with stack.client() as client:
             client.refuse_newer_server()
             return [Finding(SUBJECT, f"version {client.version}, not older than the server")]
-    except Problem as problem:
-        if problem.code == "DB19":
-            return [Finding(SUBJECT, "older than the server", problem)]
+    except ProgramsTooOld as problem:
+        return [Finding(SUBJECT, "older than the server", problem)]
+    except Problem:
         return [Finding(SUBJECT, "cannot be reached", known=False)]  # the web's check says why
 
 

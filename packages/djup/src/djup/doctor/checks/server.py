@@ -10,7 +10,7 @@ from functools import partial
 from djup.doctor.finding import CLOCK_SECONDS, Finding, Fix
 from djup.postgres import sessions
 from djup.postgres.sessions import IdleSession, end_session
-from djup.problems import problem
+from djup.problems import WrongPassword, problem
 from djup.settings.settings import Settings
 from djup.stack import accounts
 from djup.stack.causes import login
@@ -48,11 +48,10 @@ def check(stack: Stack) -> list[Finding]:
     """Whether a server that runs fits `.env`, and keeps the same time as Django."""
     cause = login.misfit(stack)
     if cause:
+        fix = Fix("inv db.password", partial(_set_password, stack))
         # Only a password can be set without asking what was meant.
-        fix = (
-            Fix("inv db.password", partial(_set_password, stack)) if cause.code == "DB02" else None
-        )
-        return [Finding("database", "does not fit .env", cause, fix, restarts=True)]
+        safe = fix if isinstance(cause, WrongPassword) else None
+        return [Finding("database", "does not fit .env", cause, safe, restarts=True)]
     return [Finding("database", "accepts the login in .env"), *_facts(stack)]
 
 

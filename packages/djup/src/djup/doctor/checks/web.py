@@ -1,7 +1,7 @@
 """The web as it answers: ready, at its URL, in time, with the migrations of this branch."""
 
 from djup.doctor.finding import CLOCK_SECONDS, Finding
-from djup.problems import Problem, problem
+from djup.problems import NotRunning, Problem, problem
 from djup.stack import readiness
 from djup.stack.causes import web as web_cause
 from djup.stack.readiness import Readiness
@@ -29,7 +29,7 @@ def _ready(stack: Stack, answer: Readiness, log: str) -> Finding:
     if readiness.talks(answer) and not answer.status:  # what is not applied has its own line
         return Finding("web", "answers")
     cause = web_cause.of_running(stack, answer, log)
-    if cause.code == "RUN01":  # the db's, which has a line of its own
+    if isinstance(cause, NotRunning):  # the db's, which has a line of its own
         return Finding("web", "waits for its database", known=False)
     return Finding("web", "not ready", cause)
 
