@@ -1,18 +1,19 @@
 """The toolkit: what the tasks are made of. Each folder imports from those above it alone.
 
-problems   what can fail: docs/problems.md, filled in
-terminal   what a person reads and answers
-host       this machine: processes, ports, files, the .venv
-settings   `.env` as data
-docker     an engine: what it holds of this project, why it does not answer
-checkout   this folder: its `.env`, made and read; hashes of its files
-postgres   servers and clients
-code       linters, suites, locks
-stack      the services, on every runtime
-data       backups, snapshots, restores, and what else moves rows
-deploy     Docker Swarm
-doctor     what is wrong here
-cli        the command line
+problems      what can fail: docs/problems.md, filled in
+terminal      what a person reads and answers
+host          this machine: processes, ports, files, the .venv
+settings      `.env` as data
+docker        an engine: what it holds of this project, why it does not answer
+checkout      this folder: its `.env`, made and read; hashes of its files
+postgres      servers and clients
+code          linters, suites, locks
+stack         the services, on every runtime
+data          backups, snapshots, restores, and what else moves rows
+deploy/swarm  what a Swarm holds: nodes, services, secrets, configs
+deploy        releases of a stack on a Swarm
+doctor        what is wrong here
+cli           the command line
 """
 
 import os

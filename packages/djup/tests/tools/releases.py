@@ -2,7 +2,7 @@
 
 from djup.checkout import env
 from djup.deploy import production
-from djup.deploy.release import Release
+from djup.deploy.swarm.release import Release
 from djup.settings.settings import Settings
 
 LONG = "0123456789-" * 4
@@ -25,4 +25,4 @@ def made(**values: str) -> production.Production:
 
 
 def release(number: int = 1, **values: str) -> Release:
-    return Release.of(made(**values), "shop-web:abc", "abc", "0f0f", number)
+    return made(**values).as_release("shop-web:abc", "abc", "0f0f", number)

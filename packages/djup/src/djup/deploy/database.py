@@ -5,8 +5,8 @@ from pathlib import Path
 from djup.data import aside, backup, backups, databases, dump_file, load
 from djup.data.backups import Backup
 from djup.data.databases import Note
-from djup.deploy.release import Release
-from djup.deploy.swarm import toolbox
+from djup.deploy import database_client
+from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
 from djup.postgres import contents
 from djup.postgres.client import Client
@@ -20,7 +20,7 @@ SECRET = "SQL_PASSWORD_SECRET"
 
 def save(release: Release, nodes: Swarm, reason: str) -> Backup:
     """Dump the stack's database into backups/ of this checkout; the caller holds the lock."""
-    with toolbox.client(release, nodes) as client:
+    with database_client.client(release, nodes) as client:
         return backup.make(client, reason)
 
 
@@ -31,7 +31,7 @@ def save_used(release: Release, nodes: Swarm, reason: str) -> Backup | None:
 
 def is_empty(release: Release, nodes: Swarm) -> bool:
     """Whether the database of a release has no table yet."""
-    with toolbox.client(release, nodes) as client:
+    with database_client.client(release, nodes) as client:
         return contents.is_empty(client)
 
 
@@ -42,7 +42,7 @@ def note_of_aside() -> Note:
 
 def fill(release: Release, nodes: Swarm, saved: Backup, empty: Note) -> None:
     """Put a backup in the place of a database that has no table, which is kept as `empty` says."""
-    with toolbox.client(release, nodes) as client:
+    with database_client.client(release, nodes) as client:
         _from_dump(client, saved.dump, empty)
     console.say(f"the other database was empty; it now has the rows of {saved.name}")
 
@@ -51,7 +51,7 @@ def empty_again(release: Release, nodes: Swarm, empty: Note) -> str:
     """Have that one in its place again; under which name the filled one is kept, '' if it never was
     filled."""
     note = note_of_aside()
-    with toolbox.client(release, nodes) as client:
+    with database_client.client(release, nodes) as client:
         if empty.name not in {one.name for one in databases.beside(client)}:
             return ""
         databases.swap(client, databases.named(client, empty.name), note)
@@ -62,7 +62,7 @@ def restore(release: Release, nodes: Swarm, which: str) -> None:
     """Put a backup, a dump, or a database that was put aside there in the place of the stack's; the
     one that was stays beside it, under a name that is said. The caller holds the lock."""
     note = aside.kept_note("restore")
-    with toolbox.client(release, nodes) as client:
+    with database_client.client(release, nodes) as client:
         beside = {one.name: one.database for one in databases.beside(client)}
         if which in beside:
             databases.swap_copy(client, beside[which], note)
@@ -92,9 +92,9 @@ def hand_password_over(old: Release, new: Release, nodes: Swarm) -> None:
     """Give the stack's own database the password of another release, where that has another."""
     if not _differ(old, new):
         return
-    with toolbox.client(new, nodes) as theirs:
+    with database_client.client(new, nodes) as theirs:
         if not _lets_in(theirs):
-            with toolbox.client(old, nodes) as ours:
+            with database_client.client(old, nodes) as ours:
                 ours.ask(SET_PASSWORD, NEW_PASSWORD=theirs.variables["PGPASSWORD"])
             console.say("the database now has the other password")
 
@@ -104,7 +104,7 @@ def with_its_password(release: Release, other: Release, nodes: Swarm) -> Release
     other. A deploy that was killed may have handed over the new one."""
     if not _differ(release, other):
         return release
-    with toolbox.client(release, nodes) as client:
+    with database_client.client(release, nodes) as client:
         if _lets_in(client):
             return release
     return release.with_values(**{SECRET: other.values[SECRET]})

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from djup.deploy import database, history, plan, production, proxy
+from djup.deploy import database, database_client, history, plan, production, proxy
 from djup.deploy import logs as service_logs
 from djup.deploy.plan import Plan
-from djup.deploy.release import Release
 from djup.deploy.swarm import jobs, swarm, swarm_stack, toolbox
 from djup.deploy.swarm.deploy_lock import one_deploy
+from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
 from djup.deploy.swarm.swarm_stack import Service
 from djup.host.checkout_lock import one_at_a_time
@@ -97,7 +97,7 @@ def manage(settings: Settings, context: str, *, local: bool, arguments: list[str
 def psql(settings: Settings, context: str, *, local: bool, arguments: list[str]) -> None:
     """psql on the stack's database, on our own terminal."""
     found = target(settings, context, local=local)
-    with toolbox.client(found.release(), found.nodes) as client:
+    with database_client.client(found.release(), found.nodes) as client:
         kept = {"PSQL_HISTORY": "/tmp/history"}  # nothing else in there can be written to
         toolbox.attach(client.container, ["psql", *arguments], {**client.variables, **kept})
 

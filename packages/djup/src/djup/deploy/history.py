@@ -7,8 +7,8 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from djup.deploy.production import digest
-from djup.deploy.release import Release
 from djup.deploy.swarm import objects, swarm_stack
+from djup.deploy.swarm.release import Release
 from djup.docker import engine
 
 ROLE, BREAKING = "release", "breaking"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from djup.deploy.release import Release
 from djup.deploy.swarm import jobs
+from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
 from djup.docker import engine
 from djup.host import process

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from djup import ROOT, STATE
-from djup.deploy.release import WAY, Release
 from djup.deploy.swarm import swarm_stack, toolbox
+from djup.deploy.swarm.release import WAY, Release
 from djup.deploy.swarm.swarm import Swarm
 from djup.host import process
 from djup.problems import Problem, problem

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from djup.deploy import database, history, reach
-from djup.deploy.release import SCALE, Release
 from djup.deploy.swarm import swarm_stack, toolbox
+from djup.deploy.swarm.release import SCALE, Release
 from djup.deploy.swarm.swarm import Swarm, proxy_label
 from djup.problems import problem
 from djup.terminal import console

@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+import os
 import re
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from djup import ROOT
 from djup.checkout import env, env_file
 from djup.checkout.create import random_word
+from djup.deploy.swarm.release import CA, Release, split_list
 from djup.host import ports
 from djup.problems import problem
 from djup.settings import database_url
@@ -24,6 +28,7 @@ from djup.settings.settings import (
 )
 from djup.terminal import console
 
+COMPOSE = ROOT / "compose"
 PREFIX = "PROD_"
 # Those of a developer's machine; production has its own, under PROD_, or none.
 OWN_KEYS = ("SECRET_KEY", "SQL_PASSWORD")
@@ -43,7 +48,7 @@ SIZE = re.compile(r"\d+(\.\d+)?([kmgt]i?)?b?", re.IGNORECASE)
 PATH = re.compile(r"/[!-~]*")  # as it is sent: what is not ASCII is written as %XX
 NO_FILE = "# none\n"
 SHORTEST_KEY = 50  # as project/config/env.py has it
-CA, SYSTEM_CA = "/etc/ca.pem", "/etc/ssl/certs/ca-certificates.crt"  # in the containers
+SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"  # in the containers
 OWN_DATABASE = ("db", "5432")
 POOLER = {
     "SQL_HOST": "pooler",
@@ -89,6 +94,30 @@ class Production:
         """The web image's, without its tag."""
         name = f"{self.stack}-web"
         return f"{self.registry}/{name}" if self.registry else name
+
+    @property
+    def objects(self) -> dict[str, dict[str, str]]:
+        """The secrets and configs by kind, each content by the full name that Swarm knows it by."""
+        kinds = (("secret", self.secrets), ("config", self.configs))
+        return {
+            kind: {self._full_name(name, kind): text for name, text in contents.items()}
+            for kind, contents in kinds
+        }
+
+    def _full_name(self, name: str, kind: str) -> str:
+        return self.values[f"{name.upper()}_{kind.upper()}"]
+
+    def as_release(self, image: str, commit: str, repository: str, number: int) -> Release:
+        """The release that would deploy this, of an image that was built from a commit."""
+        return Release(
+            number=number,
+            before=0,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            by=f"{os.environ.get('USER', 'somebody')}@{socket.gethostname()}",
+            commit=commit,
+            files={name: (COMPOSE / name).read_text() for name in self.files},
+            values={**self.values, "WEB_IMAGE": image, "REPOSITORY": repository},
+        )
 
 
 def of(settings: Settings) -> Production:
@@ -168,11 +197,6 @@ def folder_name() -> str:
     return re.sub(r"[^a-z0-9]+", "-", ROOT.name.lower()).strip("-")[:32] or "project"
 
 
-def names_of(domains: str) -> list[str]:
-    """The names in DOMAIN."""
-    return _words(domains)
-
-
 def _checked(settings: Settings, stack: str, chosen: Mapping[str, str], prefix: str) -> Production:
     _check(stack, chosen, prefix)
     secrets = {
@@ -194,17 +218,13 @@ def _checked(settings: Settings, stack: str, chosen: Mapping[str, str], prefix: 
 
 def _pages(chosen: Mapping[str, str]) -> list[str]:
     """The paths that are asked for, each once."""
-    return list(dict.fromkeys(["/", *_words(chosen["DEPLOY_CHECK"])]))
-
-
-def _words(listed: str) -> list[str]:
-    return [word for word in re.split(r"[,\s]+", listed) if word]
+    return list(dict.fromkeys(["/", *split_list(chosen["DEPLOY_CHECK"])]))
 
 
 def _values(stack: str, chosen: Mapping[str, str]) -> dict[str, str]:
     values = {key: chosen[key] for key in PLAIN_KEYS}
-    values |= {"STACK": stack, "DOMAIN": " ".join(names_of(chosen["DOMAIN"]))}
-    values["ALLOWED_HOSTS"] = ",".join(_allowed(name) for name in names_of(chosen["DOMAIN"]))
+    values |= {"STACK": stack, "DOMAIN": " ".join(split_list(chosen["DOMAIN"]))}
+    values["ALLOWED_HOSTS"] = ",".join(_allowed(name) for name in split_list(chosen["DOMAIN"]))
     values["ACME_ACCOUNT"] = f"email {chosen['EMAIL']}" if chosen["EMAIL"] else ""
     values |= port_values(chosen["HTTP_PORT"], chosen["HTTPS_PORT"])
     return values | _way_to_database(chosen)
@@ -315,10 +335,10 @@ def _check_contents(contents: Mapping[str, str], limit: int) -> None:
 
 def _check_names_and_sizes(chosen: Mapping[str, str]) -> None:
     """What Caddy and Swarm would find to be wrong only when the proxy has stopped for it."""
-    if wrong := [name for name in names_of(chosen["DOMAIN"]) if not NAME.fullmatch(name)]:
+    if wrong := [name for name in split_list(chosen["DOMAIN"]) if not NAME.fullmatch(name)]:
         allowed = f"names such as shop.example.org, separated by commas; {wrong[0]} is not one"
         raise problem("ENV06", key="DOMAIN", allowed=allowed)
-    if wrong := [path for path in _words(chosen["DEPLOY_CHECK"]) if not PATH.fullmatch(path)]:
+    if wrong := [path for path in split_list(chosen["DEPLOY_CHECK"]) if not PATH.fullmatch(path)]:
         allowed = f"paths such as /shop/, separated by commas; {wrong[0]} is not one"
         raise problem("ENV06", key="DEPLOY_CHECK", allowed=allowed)
     for key in ("MAX_BODY", "WEB_MEMORY"):

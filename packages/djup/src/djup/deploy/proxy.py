@@ -5,8 +5,8 @@ from pathlib import Path
 
 from djup import STATE
 from djup.deploy.pages import Check
-from djup.deploy.release import Release
 from djup.deploy.swarm import toolbox
+from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
 from djup.docker import engine
 from djup.host import process

@@ -3,8 +3,8 @@
 import json
 
 from djup.deploy.production import Production
-from djup.deploy.release import Release
 from djup.deploy.swarm import ranges
+from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm_stack import label_filter
 from djup.problems import problem
 from djup.terminal import console

@@ -19,10 +19,10 @@ from djup.deploy import (
 )
 from djup.deploy.plan import Migrations, Plan
 from djup.deploy.production import Production
-from djup.deploy.release import Release
 from djup.deploy.source import Commit
 from djup.deploy.swarm import jobs, objects, swarm, swarm_stack
 from djup.deploy.swarm.deploy_lock import one_deploy
+from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
 from djup.deploy.transition import Transition
 from djup.docker import engine
@@ -141,7 +141,7 @@ def _planned(deploy: Deploy, image: str) -> Plan:
     commit, last = deploy.commit, history.last_number(deploy.wanted.stack)
     # A shallow clone does not know its repository: it is taken for the one that is there.
     repository = commit.repository or (before.values["REPOSITORY"] if before else "")
-    release = Release.of(deploy.wanted, image, commit.id, repository, last + 1)
+    release = deploy.wanted.as_release(image, commit.id, repository, last + 1)
     swarm_stack.refuse_unlabelled(release)
     if before and release.is_like(before):  # another scale is no other version
         release = before.with_values(WEB_REPLICAS=release.values["WEB_REPLICAS"])
@@ -173,7 +173,8 @@ def _deploy(deploy: Deploy) -> None:
     image = source.build(deploy.wanted, deploy.commit)
     if deploy.wanted.registry:
         source.push(image)
-    objects.make(deploy.wanted)
+    for kind, contents in deploy.wanted.objects.items():
+        objects.make_missing(kind, deploy.wanted.stack, contents)
     deploy = replace(deploy, nodes=_label(deploy))
     found = _planned(deploy, image)
     _fetch(found, deploy)

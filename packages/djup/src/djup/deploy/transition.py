@@ -9,8 +9,8 @@ from djup.data.databases import Note
 from djup.deploy import database, history, plan, proxy
 from djup.deploy.pages import Check
 from djup.deploy.plan import Plan
-from djup.deploy.release import Release
 from djup.deploy.swarm import jobs, swarm, swarm_stack
+from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
 from djup.host import process
 from djup.host.process import ChildFailed

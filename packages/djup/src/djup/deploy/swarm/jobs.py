@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from djup.deploy.production import CA
-from djup.deploy.release import WAY, Release
 from djup.deploy.swarm import swarm, swarm_stack
 from djup.deploy.swarm.objects import KIND, STACK
+from djup.deploy.swarm.release import CA, WAY, Release
 from djup.docker import engine
 from djup.host import process
 from djup.problems import problem

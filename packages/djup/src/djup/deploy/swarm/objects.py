@@ -4,7 +4,6 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from djup.deploy.production import Production
 from djup.docker import engine
 from djup.host import process
 from djup.problems import problem
@@ -15,15 +14,12 @@ KIND = "deploy.kind"
 CONTENT = "content"  # the kind of those that a release refers to
 
 
-def make(production: Production) -> None:
-    """Make those of a stack that are not there; their contents go by stdin."""
-    kinds = (("secret", "SECRET", production.secrets), ("config", "CONFIG", production.configs))
-    for kind, suffix, contents in kinds:
-        there = set(names(kind, production.stack, CONTENT))
-        for name, text in contents.items():
-            full = production.values[f"{name.upper()}_{suffix}"]
-            if full not in there:
-                create(kind, production.stack, full, CONTENT, text)
+def make_missing(kind: str, stack: str, contents: Mapping[str, str]) -> None:
+    """Create the secrets or configs that the stack lacks; their contents go by stdin."""
+    existing = set(names(kind, stack, CONTENT))
+    for name, text in contents.items():
+        if name not in existing:
+            create(kind, stack, name, CONTENT, text)
 
 
 def create(

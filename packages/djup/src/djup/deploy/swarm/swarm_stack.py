@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from djup.checkout import env
-from djup.deploy.release import Release
 from djup.deploy.swarm import swarm
 from djup.deploy.swarm.objects import NAMESPACE
+from djup.deploy.swarm.release import Release
 from djup.docker import engine
 from djup.host import process, temporary
 from djup.problems import Problem, problem

@@ -11,26 +11,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from djup.deploy import reach
-from djup.deploy.production import CA
-from djup.deploy.release import Release
 from djup.deploy.swarm import jobs
+from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
 from djup.docker import engine
 from djup.host import process
-from djup.postgres import libpq
-from djup.postgres.client import Client
 from djup.problems import Problem, problem
-from djup.settings.settings import SYSTEM
 from djup.terminal.task import this_task
 
 ROLE = "tools"
 WAIT_SECONDS = 120  # for an image to be fetched
 NODE_SECONDS = 20  # for a node: a Swarm with a new leader has none to give at first
-NAMES_SECONDS = 8
 HOURS_12 = "43200"  # if its task is killed, it ends by itself
 GONE = "no such image"
-PASSWORD = "/run/secrets/sql_password"
 
 
 @contextmanager
@@ -50,48 +43,6 @@ def toolbox(
         yield _container(name, image or release.image, release)
     finally:
         process.clean_up(["docker", "service", "rm", name])
-
-
-@contextmanager
-def client(release: Release, swarm: Swarm) -> Iterator[Client]:
-    """PostgreSQL's programs, which find the stack's database past any pooler."""
-    image = release.values["POSTGRES_IMAGE"]
-    # A dump that is put back waits in there, and may be larger than the memory.
-    with toolbox(release, swarm, image, temporary="volume") as container:
-        secret = run(container, ["cat", PASSWORD])
-        if secret.code and not this_task.dry:
-            raise problem("DEP24", command="docker exec", reason=secret.err.strip())
-        variables = way_to_database(release) | libpq.variables(password=secret.out)
-        found = Client(release.stack, container, "", variables, data="", compression="zstd:2")
-        reach.refuse_hidden_by(release, _wait_until_let_in(found))
-        yield found if this_task.dry else found.of_its_version()
-
-
-def _wait_until_let_in(client: Client) -> str:
-    """Why it is not, in the end. A network that a container has just joined may know no names yet;
-    who is not let in for another reason is told so by what comes next."""
-    deadline = time.monotonic() + NAMES_SECONDS
-    while not this_task.dry and (done := client.script("select 1", client.database)).code:
-        if time.monotonic() > deadline:
-            return done.err
-        time.sleep(0.3)
-    return ""
-
-
-def way_to_database(release: Release) -> dict[str, str]:
-    """libpq's variables, without the password."""
-    values = release.values
-    root = values["DATABASE_SSLROOTCERT"]
-    return libpq.variables(
-        host=values["DATABASE_HOST"],
-        port=values["DATABASE_PORT"],
-        user=values["SQL_USER"],
-        database=values["SQL_DATABASE"],
-        program=f"inv {release.stack}",
-        connect_timeout="10",
-        sslmode=values["DATABASE_SSLMODE"],
-        root_certificate=root if root in ("", SYSTEM) else CA,
-    )
 
 
 def run(container: str, argv: Sequence[str]) -> process.Result:

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from djup.deploy import ask_pages, history, kept_images, pages, production
-from djup.deploy.release import Release
 from djup.deploy.swarm import deploy_lock, swarm_stack
+from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm_stack import Service, label_filter
 from djup.docker import engine, resources
 from djup.doctor.checks import server

@@ -1,20 +1,16 @@
 """A release: one version of the stack, as data."""
 
-import os
-import socket
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from djup import ROOT
-from djup.deploy.production import Production, names_of
 from djup.host import temporary
 
-COMPOSE = ROOT / "compose"
 WAY = ("HOST", "PORT", "SSLMODE", "SSLROOTCERT")  # to a database: SQL_HOST, DATABASE_HOST, ...
 SCALE = ("WEB_REPLICAS",)  # what may change without another version
+CA = "/etc/ca.pem"  # in the containers: the certificates that a managed database is checked by
 
 
 @dataclass(frozen=True)
@@ -30,21 +26,6 @@ class Release:
     commit: str
     files: Mapping[str, str]
     values: Mapping[str, str]
-
-    @classmethod
-    def of(
-        cls, production: Production, image: str, commit: str, repository: str, number: int
-    ) -> "Release":
-        """The release that production as it is asked for would be."""
-        return cls(
-            number=number,
-            before=0,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            by=f"{os.environ.get('USER', 'somebody')}@{socket.gethostname()}",
-            commit=commit,
-            files={name: (COMPOSE / name).read_text() for name in production.files},
-            values={**production.values, "WEB_IMAGE": image, "REPOSITORY": repository},
-        )
 
     @property
     def stack(self) -> str:
@@ -69,7 +50,7 @@ class Release:
     @property
     def names(self) -> list[str]:
         """Of the site, as they are typed: `*.example.org` too."""
-        return names_of(self.values["DOMAIN"])
+        return split_list(self.values["DOMAIN"])
 
     @property
     def url(self) -> str:
@@ -96,6 +77,11 @@ class Release:
             for path, text in zip(paths, self.files.values(), strict=True):
                 path.write_text(text)
             yield [str(path) for path in paths]
+
+
+def split_list(text: str) -> list[str]:
+    """The words of a value of `.env` that holds several, separated by commas or spaces."""
+    return [word for word in re.split(r"[,\s]+", text) if word]
 
 
 def _version(values: Mapping[str, str]) -> dict[str, str]:

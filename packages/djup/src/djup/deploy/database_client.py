@@ -1,0 +1,60 @@
+"""PostgreSQL's programs for the database of a stack, in a toolbox on the node that we speak to."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from djup.deploy import reach
+from djup.deploy.swarm import toolbox
+from djup.deploy.swarm.release import CA, Release
+from djup.deploy.swarm.swarm import Swarm
+from djup.postgres import libpq
+from djup.postgres.client import Client
+from djup.problems import problem
+from djup.settings.settings import SYSTEM
+from djup.terminal.task import this_task
+
+NAMES_SECONDS = 8
+PASSWORD = "/run/secrets/sql_password"
+
+
+@contextmanager
+def client(release: Release, swarm: Swarm) -> Iterator[Client]:
+    """PostgreSQL's programs, which find the stack's database past any pooler."""
+    image = release.values["POSTGRES_IMAGE"]
+    # A dump that is put back waits in there, and may be larger than the memory.
+    with toolbox.toolbox(release, swarm, image, temporary="volume") as container:
+        secret = toolbox.run(container, ["cat", PASSWORD])
+        if secret.code and not this_task.dry:
+            raise problem("DEP24", command="docker exec", reason=secret.err.strip())
+        variables = way_to_database(release) | libpq.variables(password=secret.out)
+        found = Client(release.stack, container, "", variables, data="", compression="zstd:2")
+        reach.refuse_hidden_by(release, _wait_until_let_in(found))
+        yield found if this_task.dry else found.of_its_version()
+
+
+def _wait_until_let_in(client: Client) -> str:
+    """Why it is not, in the end. A network that a container has just joined may know no names yet;
+    who is not let in for another reason is told so by what comes next."""
+    deadline = time.monotonic() + NAMES_SECONDS
+    while not this_task.dry and (done := client.script("select 1", client.database)).code:
+        if time.monotonic() > deadline:
+            return done.err
+        time.sleep(0.3)
+    return ""
+
+
+def way_to_database(release: Release) -> dict[str, str]:
+    """libpq's variables, without the password."""
+    values = release.values
+    root = values["DATABASE_SSLROOTCERT"]
+    return libpq.variables(
+        host=values["DATABASE_HOST"],
+        port=values["DATABASE_PORT"],
+        user=values["SQL_USER"],
+        database=values["SQL_DATABASE"],
+        program=f"inv {release.stack}",
+        connect_timeout="10",
+        sslmode=values["DATABASE_SSLMODE"],
+        root_certificate=root if root in ("", SYSTEM) else CA,
+    )
