@@ -72,6 +72,17 @@ def test_nothing_imports_in_a_circle() -> None:
     TopologicalSorter(IMPORTS).prepare()  # CycleError names the circle
 
 
+def test_the_runtime_is_asked_for_where_one_is_chosen_alone() -> None:
+    """Whatever differs between the runtimes is a method of their stacks."""
+    asking = {
+        name
+        for name, file in MODULES.items()
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "in_containers"
+    }
+    assert asking == {"djup.stack.runtimes", "djup.doctor.doctor"}  # the latter: its checks
+
+
 def test_no_import_of_djup_is_hidden() -> None:
     """None of these tests would see what is imported by a name that a program makes."""
     called = {

@@ -47,7 +47,7 @@ def _undo(settings: Settings) -> Settings:
 def _to_cluster(settings: Settings, act: Act) -> Settings:
     """Have the cluster that was kept be the one in use; the one that was stays in its place."""
     settings = volume_clusters.finish_switch(settings)
-    held = volume_clusters.survey(settings) if volume_clusters.is_there(settings) else None
+    held = runtimes.of(settings).clusters()
     if not held or act.cluster not in {one.name for one in held.others if one.finished}:
         acts.forget(act)
         raise problem("BAK13", task=act.task, missing=f"the cluster {act.cluster}")

@@ -15,10 +15,10 @@ from djup.data import acts, new_server, nuke, restore
 from djup.data.new_server import NewServer
 from djup.docker import containers, engine, resources
 from djup.docker.containers import Container
-from djup.host import packages, process
+from djup.host import process
 from djup.host.checkout_lock import one_at_a_time
 from djup.host.process import Result
-from djup.postgres import contents, local_server
+from djup.postgres import contents
 from djup.postgres.client import MAINTENANCE, Client, last_error
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
@@ -77,8 +77,9 @@ def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
     """Upgrade, or remove what upgrades have left; then the stack is up."""
     if not settings.has_own_database:
         raise problem("DB12", host=settings.values["SQL_HOST"])
-    if not settings.in_containers:
-        _say_what_the_wheel_has(settings)
+    if version := runtimes.of(settings).fixed_version():
+        what = f"the wheel and the data are both of PostgreSQL {version}"
+        console.say(f"nothing to upgrade: {what}")
         return
     with one_at_a_time("db.upgrade"):
         before, settings = settings, volume_clusters.finish_switch(settings)
@@ -94,16 +95,6 @@ def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
     if settings is not before:
         runtimes.of(settings).up()
         console.answer(settings.url)
-
-
-def _say_what_the_wheel_has(settings: Settings) -> None:
-    from djup.stack.embedded_services import our_server
-
-    packages.ensure("embedded")
-    server = our_server()
-    local_server.check_folder(server)
-    version = local_server.major(server.binaries)
-    console.say(f"nothing to upgrade: the wheel and the data are both of PostgreSQL {version}")
 
 
 def _finish(settings: Settings, yes: bool) -> None:

@@ -1,13 +1,14 @@
 """A database elsewhere, such as a managed one: what leads libpq there, and the programs that do.
 
-They run in a container of POSTGRES_IMAGE; on the embedded runtime, where no engine answers, they
-are those on PATH. The server from the wheel has some as well, but they know no TLS.
+A Stack chooses where they run: in a container of POSTGRES_IMAGE or, where no engine answers, from
+PATH. The server from the wheel has some as well, but they know no TLS.
 """
 
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from djup.docker import containers, engine, resources
@@ -55,44 +56,97 @@ def refuse_missing_certificates(settings: Settings) -> None:
         raise cause
 
 
-def psql(settings: Settings, arguments: Sequence[str]) -> None:
-    """psql there, on our own terminal."""
-    refuse_missing_certificates(settings)
-    if not in_container(settings):
+@dataclass(frozen=True)
+class InContainer:
+    """The programs in a container of POSTGRES_IMAGE; `network` are the flags that have it reach
+    what the web reaches, where that is not on the stack's own network."""
+
+    settings: Settings
+    network: tuple[str, ...] = ()
+
+    def are_here(self) -> bool:
+        """Whether they can be had without a download."""
+        return self._image in resources.inspect(self._image)
+
+    def psql(self, arguments: Sequence[str]) -> None:
+        """psql there, on our own terminal."""
+        refuse_missing_certificates(self.settings)
+        given = variables(self.settings, CA)
+        words = [*engine.terminal_words(), *engine.env_words(given)]
+        argv = [*self._run(), *words, self._image, "psql"]
+        code = process.attach([*argv, *arguments], env=os.environ | given)
+        if code == DOCKER_FAILED:
+            raise engine.diagnose("docker run", "the reason is above")
+        if code:
+            raise ChildFailed(code)
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """PostgreSQL's programs in a container that lives as long as this does."""
+        settings = self.settings
+        refuse_missing_certificates(settings)
+        for name in killed(containers.all_containers(settings)):
+            process.clean_up([*REMOVE, name])
+        name = f"{settings.project}-{CLIENT}-{os.getpid()}"
+        try:
+            self._start(name)
+            given = variables(settings, CA)
+            client = Client(settings.project, name, "", given, data="", compression="zstd:2")
+            yield _of_its_version(client)
+        finally:
+            process.clean_up([*REMOVE, name])
+
+    @property
+    def _image(self) -> str:
+        return self.settings.values["POSTGRES_IMAGE"]
+
+    def _start(self, name: str) -> None:
+        service = ["--label", f"{resources.SERVICE}={CLIENT}", "--name", name]
+        argv = [*self._run(), *service, "--detach", "--init", self._image, "sleep", "infinity"]
+        with Path(os.devnull).open("w") as nowhere:  # for the container's number
+            code = process.attach(argv, out=nowhere)
+        process.stop_if_interrupted(code)
+        if code:
+            raise engine.diagnose("docker run", "the reason is above")
+
+    def _run(self) -> list[str]:
+        """`docker run` as a one-off container of this project, which reaches what the web does."""
+        flags = [*containers.one_off(self.settings), *self.network]
+        if self.settings.ca_file:
+            flags += ["--mount", resources.bind(str(self.settings.ca_file), CA)]
+        return ["docker", "run", "--rm", *flags]
+
+
+@dataclass(frozen=True)
+class OnPath:
+    """The programs of this machine that PATH finds."""
+
+    settings: Settings
+
+    def are_here(self) -> bool:
+        """Whether they can be had without a download: one that is missing is a problem of its
+        own."""
+        return True
+
+    def psql(self, arguments: Sequence[str]) -> None:
+        """psql there, on our own terminal."""
+        refuse_missing_certificates(self.settings)
         argv = [_on_path("psql"), *arguments]
-        process.attach_or_fail(argv, env=local_server.clean_environment() | variables(settings))
-        return
-    given = variables(settings, CA)
-    words = [*engine.terminal_words(), *engine.env_words(given)]
-    argv = [*_run(settings), *words, settings.values["POSTGRES_IMAGE"], "psql"]
-    code = process.attach([*argv, *arguments], env=os.environ | given)
-    if code == DOCKER_FAILED:
-        raise engine.diagnose("docker run", "the reason is above")
-    if code:
-        raise ChildFailed(code)
+        environment = local_server.clean_environment() | variables(self.settings)
+        process.attach_or_fail(argv, env=environment)
 
-
-@contextmanager
-def client(settings: Settings) -> Iterator[Client]:
-    """PostgreSQL's programs in a container that lives as long as this does."""
-    refuse_missing_certificates(settings)
-    if not in_container(settings):
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """PostgreSQL's programs, as they are found."""
+        refuse_missing_certificates(self.settings)
         _on_path("pg_dump")
+        given = variables(self.settings)
         yield _of_its_version(
-            Client(settings.project, "", "", variables(settings), data="", compression="gzip")
+            Client(self.settings.project, "", "", given, data="", compression="gzip")
         )
-        return
-    for name in killed(containers.all_containers(settings)):
-        process.clean_up([*REMOVE, name])
-    name = f"{settings.project}-{CLIENT}-{os.getpid()}"
-    try:
-        _start(settings, name)
-        found = Client(
-            settings.project, name, "", variables(settings, CA), data="", compression="zstd:2"
-        )
-        yield _of_its_version(found)
-    finally:
-        process.clean_up([*REMOVE, name])
+
+
+Programs = InContainer | OnPath
 
 
 def _of_its_version(client: Client) -> Client:
@@ -107,33 +161,7 @@ def killed(containers: Iterable[Container]) -> list[str]:
     return [name for name in names if not psutil.pid_exists(int(name.rpartition("-")[2]))]
 
 
-def _start(settings: Settings, name: str) -> None:
-    service = ["--label", f"{resources.SERVICE}={CLIENT}", "--name", name]
-    sleep = [settings.values["POSTGRES_IMAGE"], "sleep", "infinity"]
-    argv = [*_run(settings), *service, "--detach", "--init", *sleep]
-    with Path(os.devnull).open("w") as nowhere:  # for the container's number
-        code = process.attach(argv, out=nowhere)
-    process.stop_if_interrupted(code)
-    if code:
-        raise engine.diagnose("docker run", "the reason is above")
-
-
-def in_container(settings: Settings) -> bool:
-    """Whether the programs run in a container of POSTGRES_IMAGE, or on this machine."""
-    return settings.in_containers or engine.answers()
-
-
 def _on_path(program: str) -> str:
     if shutil.which(program):
         return program
     raise problem("EMB06", program=program)
-
-
-def _run(settings: Settings) -> list[str]:
-    """`docker run` as a one-off container of this project, which reaches what the web reaches."""
-    flags = containers.one_off(settings)
-    if not settings.in_containers:  # there the web is a process of this machine
-        flags += ["--network", "host"]
-    if settings.ca_file:
-        flags += ["--mount", resources.bind(str(settings.ca_file), CA)]
-    return ["docker", "run", "--rm", *flags]

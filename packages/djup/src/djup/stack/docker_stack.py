@@ -10,7 +10,7 @@ from djup import ROOT
 from djup.checkout import fingerprint, web_env
 from djup.docker import containers, data_volume, engine, resources
 from djup.docker.containers import Container
-from djup.host import process
+from djup.host import ports, process
 from djup.host.checkout_lock import one_at_a_time
 from djup.host.process import ChildFailed, Result
 from djup.host.volumes import Volume
@@ -36,6 +36,7 @@ cluster=$(cat {data_volume.DATA}/active 2>/dev/null || echo "$PG_MAJOR")
 exec psql --no-psqlrc --quiet --no-align --tuples-only -v ON_ERROR_STOP=1 --dbname postgres \\
   --username "$(cat "{data_volume.DATA}/$cluster/superuser" 2>/dev/null || echo "$POSTGRES_USER")"
 """
+RESOLVE = "import socket, sys; socket.getaddrinfo(sys.argv[1], None)"
 # By the container's own address: on 127.0.0.1 the image asks for no password.
 LOG_IN = 'exec psql --no-psqlrc --quiet --host "$(hostname)" --command "select 1"'
 
@@ -94,7 +95,7 @@ class DockerStack:
     def psql(self, arguments: Sequence[str]) -> None:
         """psql on the project's database as its own user."""
         if not self.settings.has_own_database:
-            remote.psql(self.settings, arguments)
+            self.remote_programs().psql(arguments)
             return
         whom = _whom(self.settings)
         process.attach_or_fail(
@@ -123,7 +124,8 @@ class DockerStack:
 
     def client(self) -> AbstractContextManager[Client]:
         """PostgreSQL's programs, which find the project's database."""
-        return self._beside_db() if self.settings.has_own_database else remote.client(self.settings)
+        own = self.settings.has_own_database
+        return self._beside_db() if own else self.remote_programs().client()
 
     @contextmanager
     def _beside_db(self) -> Iterator[Client]:
@@ -207,6 +209,40 @@ class DockerStack:
             [] if self.settings.has_own_database else resources.names_of("volume", self.settings)
         )
         return [*([str(folder)] if folder.exists() else []), *unused]
+
+    def remote_programs(self) -> remote.InContainer:
+        """PostgreSQL's programs for a database elsewhere, on the network of the services."""
+        return remote.InContainer(self.settings)
+
+    def can_be_stopped(self) -> bool:
+        """Whether the engine answers."""
+        return engine.answers()
+
+    def web_uid(self) -> int | None:
+        """The user that the web's container runs as."""
+        return int(self.settings.values["APP_UID"])
+
+    def is_web_itself(self, host: str) -> bool:
+        """Whether this host is, to the web, its own container."""
+        return host in ports.LOOPBACK
+
+    def finds_database(self) -> bool:
+        """Whether the db's name leads the web to it, asked from within; True where one of them
+        does not run."""
+        web, db = (containers.running(self.settings, name) for name in ("web", "db"))
+        if web is None or db is None:
+            return True
+        argv = ["docker", "exec", web.name, "python", "-c", RESOLVE, db.service]
+        return not process.run(argv).code
+
+    def fixed_version(self) -> str:
+        """None: POSTGRES_IMAGE chooses the version."""
+        return ""
+
+    def clusters(self) -> volume_clusters.Held | None:
+        """The clusters of the volume; None where there is no volume."""
+        there = volume_clusters.is_there(self.settings)
+        return volume_clusters.survey(self.settings) if there else None
 
     def is_served(self) -> bool:
         """Whether WEB_PORT is this stack's web's."""

@@ -51,7 +51,7 @@ def up(stack: Stack) -> None:
 def _migrate(stack: Stack) -> None:
     settings = stack.settings
     answer = _answer(stack)
-    if not answer.ready and (lost := web_cause.lost_names(settings, answer)):
+    if not answer.ready and (lost := web_cause.lost_names(stack, answer)):
         console.say(f"{lost.what} They will be restarted.")
         again = ["--detach", "--no-build", "--force-recreate"]
         argv = ["docker", "compose", "up", *again, *settings.services]

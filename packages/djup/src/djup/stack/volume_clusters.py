@@ -75,7 +75,7 @@ def filler_of(settings: Settings) -> str:
 
 def is_there(settings: Settings) -> bool:
     """Whether there is a volume for clusters to be in."""
-    return settings.in_containers and bool(resources.inspect(data_volume.name_of(settings)))
+    return bool(resources.inspect(data_volume.name_of(settings)))
 
 
 def survey(settings: Settings) -> Held:

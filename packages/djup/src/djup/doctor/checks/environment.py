@@ -31,7 +31,7 @@ def check(stack: Stack) -> list[Finding]:
         *_elsewhere(stack.settings),
         *_packages(stack.settings),
         *_git(),
-        *_owner(stack.settings),
+        *_owner(stack),
     ]
 
 
@@ -144,10 +144,10 @@ def _git() -> list[Finding]:
     return [Finding(FILE, "ignored by git" if ignored else "not in git, but not ignored either")]
 
 
-def _owner(settings: Settings) -> list[Finding]:
-    if not settings.in_containers:  # embedded, the web runs as whoever starts it
+def _owner(stack: Stack) -> list[Finding]:
+    uid, owner = stack.web_uid(), ROOT.stat().st_uid
+    if uid is None:
         return []
-    uid, owner = int(settings.values["APP_UID"]), ROOT.stat().st_uid
     if uid != owner:
         return [Finding("APP_UID", f"{uid}", problem("ENV15", uid=uid, owner=owner))]
     return [Finding("APP_UID", f"{uid}, who owns this folder")]

@@ -2,9 +2,8 @@
 
 import re
 
-from djup.host.ports import LOOPBACK
 from djup.problems import Problem, problem
-from djup.settings.settings import Settings
+from djup.stack.stack import Stack
 
 # The keys at fault, and what else may be done; the first that matches counts.
 CAUSES = {
@@ -31,17 +30,17 @@ CAUSES = {
 ALL = "SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD and SQL_DATABASE"
 
 
-def refused(settings: Settings, sentence: str) -> Problem:
+def refused(stack: Stack, sentence: str) -> Problem:
     """Return the problem with its fix, as far as the sentence tells."""
-    keys, instead = _cause(settings, sentence.rstrip("."))
-    where = "DATABASE_URL in .env" if settings.values["DATABASE_URL"] else ".env"
+    keys, instead = _cause(stack, sentence.rstrip("."))
+    where = "DATABASE_URL in .env" if stack.settings.values["DATABASE_URL"] else ".env"
     fix = f"correct {keys} ({where}){f', or {instead}' if instead else ''}, then run: inv up"
     return problem("DB10.remote", reason=sentence, fix=fix)
 
 
-def _cause(settings: Settings, text: str) -> tuple[str, str]:
-    host = settings.values["SQL_HOST"]
-    if settings.in_containers and host in LOOPBACK:
+def _cause(stack: Stack, text: str) -> tuple[str, str]:
+    host = stack.settings.values["SQL_HOST"]
+    if stack.is_web_itself(host):
         return f"SQL_HOST, because {host} is the container itself", "use --runtime embedded"
     found = (told for pattern, told in CAUSES.items() if re.search(pattern, text))
     return next(found, (ALL, ""))

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from djup import ROOT
-from djup.docker import containers
 from djup.host import process
 from djup.problems import Problem, problem
-from djup.settings.settings import Settings
 from djup.stack.causes import login, migrations, remote
 from djup.stack.readiness import Readiness
 from djup.stack.stack import Stack
@@ -24,7 +22,6 @@ SETTINGS = os.EX_CONFIG
 NO_DRIVER = "Error loading psycopg2 or psycopg module"  # Django's words
 NO_ANSWER = "the database does not answer"  # what /readyz begins with then
 NO_NAME = "could not translate host name"
-RESOLVE = "import socket, sys; socket.getaddrinfo(sys.argv[1], None)"
 NOT_MIGRATED = os.EX_DATAERR
 MIGRATIONS_CONFLICT = os.EX_USAGE
 SYNTAX = ("SyntaxError", "IndentationError", "TabError")
@@ -40,7 +37,7 @@ def of(stack: Stack, log: str, state: str, said: str = "") -> Problem:
     status, lines = _last_run(log)
     sentence = lines[-1] if lines else "it gave no reason"
     if status == NO_DATABASE:
-        return _misfit(stack) or remote.refused(stack.settings, sentence)
+        return _misfit(stack) or remote.refused(stack, sentence)
     if status == SETTINGS and NO_DRIVER in sentence:
         return problem("IMG06")
     if status == SETTINGS:
@@ -100,22 +97,17 @@ def of_running(stack: Stack, answer: Readiness, log: str) -> Problem:
         return problem("MIG02.web", last_exception(log), sentence=f"{answer.reason}.")
     if settings.address and answer.reason.startswith(NO_ANSWER):
         reason = answer.reason.removeprefix(NO_ANSWER)
-        return remote.refused(settings, f"no connection to {settings.address}{reason}.")
+        return remote.refused(stack, f"no connection to {settings.address}{reason}.")
     evidence = "\n".join(log.splitlines()[-SHOWN:])
-    misfit = _misfit(stack) or lost_names(settings, answer)
+    misfit = _misfit(stack) or lost_names(stack, answer)
     return misfit or problem("WEB06", evidence, reason=answer.reason)
 
 
-def lost_names(settings: Settings, answer: Readiness) -> Problem | None:
-    """Whether the web no longer finds its database by name, though it runs: asked from within."""
-    own = settings.in_containers and settings.has_own_database
-    if not own or NO_NAME not in answer.reason:
+def lost_names(stack: Stack, answer: Readiness) -> Problem | None:
+    """Whether the web no longer finds its database by name, though it runs."""
+    if NO_NAME not in answer.reason or not stack.settings.has_own_database:
         return None
-    web, db = containers.running(settings, "web"), containers.running(settings, "db")
-    if web is None or db is None:
-        return None
-    found = process.run(["docker", "exec", web.name, "python", "-c", RESOLVE, db.service])
-    return problem("DOCKER11", web=web.service, db=db.service) if found.code else None
+    return None if stack.finds_database() else problem("DOCKER11", web="web", db="db")
 
 
 def _last_run(log: str) -> tuple[int, list[str]]:
