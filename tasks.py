@@ -387,16 +387,16 @@ def deploy(
     """
     from djup.deploy import rollout
 
-    asked = rollout.Asked(context, local, plan, allow_downtime, dirty, backup, check, yes)
-    rollout.run(env.load(), asked)
+    flags = rollout.Flags(context, local, plan, allow_downtime, dirty, backup, check, yes)
+    rollout.run(env.load(), flags)
 
 
 @task(name="status", group=PRODUCTION, help={**TARGET, "json": "print JSON, for scripts"})
 def deploy_status(c: Context, context: str = "", local: bool = False, json: bool = False) -> None:
     """Show what is deployed, and what runs where."""
-    from djup.deploy import deployed
+    from djup.deploy import status
 
-    deployed.status(env.load(), context, local=local, as_json=json)
+    status.show(env.load(), context, local=local, as_json=json)
 
 
 @task(
@@ -434,11 +434,11 @@ def deploy_logs(
     ended: bool = False,
 ) -> None:
     """Show the logs of a service, from every node."""
-    from djup.deploy import deployed
+    from djup.deploy import operations
     from djup.terminal.options import number
 
     count = number("--lines", lines, "100")
-    deployed.logs(
+    operations.logs(
         env.load(),
         context,
         local=local,
@@ -455,9 +455,9 @@ def deploy_psql(c: Context, context: str = "", local: bool = False) -> None:
 
     inv deploy.psql -- -c 'select 1'
     """
-    from djup.deploy import deployed
+    from djup.deploy import operations
 
-    deployed.psql(env.load(), context, local=local, arguments=remainder())
+    operations.psql(env.load(), context, local=local, arguments=remainder())
 
 
 @task(name="manage", group=PRODUCTION, rest=True, help=TARGET)
@@ -466,17 +466,17 @@ def deploy_manage(c: Context, context: str = "", local: bool = False) -> None:
 
     inv deploy.manage -- createsuperuser
     """
-    from djup.deploy import deployed
+    from djup.deploy import operations
 
-    deployed.manage(env.load(), context, local=local, arguments=remainder())
+    operations.manage(env.load(), context, local=local, arguments=remainder())
 
 
 @task(name="backup", group=PRODUCTION, help=TARGET)
 def deploy_backup(c: Context, context: str = "", local: bool = False) -> None:
     """Dump the deployed database into backups/ of this folder."""
-    from djup.deploy import deployed
+    from djup.deploy import operations
 
-    deployed.backup(env.load(), context, local=local)
+    operations.backup(env.load(), context, local=local)
 
 
 @task(
@@ -496,9 +496,9 @@ def deploy_restore(
 
     It is restored into a new database, which then replaces the previous one; that one is kept.
     """
-    from djup.deploy import deployed
+    from djup.deploy import operations
 
-    deployed.restore(env.load(), context, local=local, which=name, yes=yes)
+    operations.restore(env.load(), context, local=local, which=name, yes=yes)
 
 
 @task(
@@ -511,9 +511,9 @@ def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = 
 
     The history of releases is removed as well, so deploy.rollback cannot go back.
     """
-    from djup.deploy import deployed
+    from djup.deploy import operations
 
-    deployed.down(env.load(), context, local=local, yes=yes)
+    operations.down(env.load(), context, local=local, yes=yes)
 
 
 @task(

@@ -199,7 +199,7 @@ def production_values() -> dict[str, str]:
     given |= dict.fromkeys(("SECRET_KEY", "SQL_PASSWORD"), "x")
     given |= dict.fromkeys(("PROD_SECRET_KEY", "PROD_SQL_PASSWORD"), SECRET)
     text = "".join(f"{key}={value}\n" for key, value in given.items())
-    values = production.of(env.settings_from(text)).values
+    values = production.from_settings(env.settings_from(text)).values
     return {**values, "RELEASE": "2", "BEFORE": "1", "WEB_IMAGE": "shop-web:1"}
 
 

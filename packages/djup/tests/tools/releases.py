@@ -21,7 +21,7 @@ def settings(**values: str) -> Settings:
 
 
 def made(**values: str) -> production.Production:
-    return production.of(settings(**values))
+    return production.from_settings(settings(**values))
 
 
 def release(number: int = 1, **values: str) -> Release:

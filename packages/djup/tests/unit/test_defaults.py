@@ -80,7 +80,13 @@ def test_production_is_filled_in_by_deploy() -> None:
         "COMPOSE_PROJECT_NAME=shop\nSECRET_KEY=x\nSQL_PASSWORD=x\nDOMAIN=a.example\n"
         f"PROD_SECRET_KEY={'x' * 50}\nPROD_SQL_PASSWORD=x\nPOOL_SIZE=20\n"
     )
-    given = {*production.of(settings).values, "RELEASE", "BEFORE", "WEB_IMAGE", "REPOSITORY"}
+    given = {
+        *production.from_settings(settings).values,
+        "RELEASE",
+        "BEFORE",
+        "WEB_IMAGE",
+        "REPOSITORY",
+    }
     found = [found for text in PRODUCTION for found in REFERENCE.findall(text)]
     assert len(found) > 20
     for key, operator, default in found:

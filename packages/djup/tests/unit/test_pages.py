@@ -120,11 +120,13 @@ def test_what_is_shown_of_a_log() -> None:
 def test_the_pages_of_env() -> None:
     from djup.deploy import production
 
-    found = production.of(settings(DEPLOY_CHECK="/a", PROD_DEPLOY_CHECK="/shop/?q=%C3%A9, / /b"))
+    found = production.from_settings(
+        settings(DEPLOY_CHECK="/a", PROD_DEPLOY_CHECK="/shop/?q=%C3%A9, / /b")
+    )
     assert found.pages == ("/", "/shop/?q=%C3%A9", "/b")
     for wrong in ("shop/", "https://shop.example.org/", "/caf\u00e9"):
         with pytest.raises(Problem, match="DEPLOY_CHECK"):
-            production.of(settings(DEPLOY_CHECK=wrong))
+            production.from_settings(settings(DEPLOY_CHECK=wrong))
 
 
 def test_it_is_asked_past_the_pooler() -> None:

@@ -92,7 +92,7 @@ def test_a_submodule_that_is_not_checked_out(
     run(tmp_path, "clone", "--quiet", str(here), str(clone))
     for module in (tree, process):
         monkeypatch.setattr(module, "ROOT", clone)
-    assert not source.commit().changes, "git itself finds nothing to say"
+    assert not source.checked_out().changes, "git itself finds nothing to say"
     [problem] = source.lacks()
     assert problem.code == "DEP33" and "submodule project/libs is not checked out" in problem.what
     assert "theme" not in problem.what, "the image has no use for it"
@@ -106,7 +106,7 @@ def test_a_submodule_in_another_version_than_the_commit_names(here: Path) -> Non
     with_submodules(here)
     commit(here.parent / "libs", **{"new.py": "new"})
     run(here / "project/libs", "pull", "--quiet")
-    assert source.commit().changes == ("project/libs",)
+    assert source.checked_out().changes == ("project/libs",)
     assert codes() == []
 
 
@@ -146,7 +146,7 @@ def give_away(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def refused() -> Problem:
     with pytest.raises(Problem) as raised:
-        source.commit()
+        source.checked_out()
     return raised.value
 
 
@@ -165,7 +165,7 @@ def test_a_repository_of_another_user(
     said = capsys.readouterr().err
     assert "dubious ownership" in said and command in said and "--name" in said
     subprocess.run(command.split(), check=True)
-    assert source.commit().changes == () and snapshots.branch() == "main"
+    assert source.checked_out().changes == () and snapshots.branch() == "main"
     assert environment._git()[0].problem is None
 
 

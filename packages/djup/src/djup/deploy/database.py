@@ -18,20 +18,20 @@ SET_PASSWORD = "\\getenv password NEW_PASSWORD\nALTER ROLE CURRENT_USER PASSWORD
 SECRET = "SQL_PASSWORD_SECRET"
 
 
-def save(release: Release, nodes: Swarm, reason: str) -> Backup:
+def save(release: Release, swarm: Swarm, reason: str) -> Backup:
     """Dump the stack's database into backups/ of this checkout; the caller holds the lock."""
-    with database_client.client(release, nodes) as client:
+    with database_client.client(release, swarm) as client:
         return backup.make(client, reason)
 
 
-def save_used(release: Release, nodes: Swarm, reason: str) -> Backup | None:
+def save_used(release: Release, swarm: Swarm, reason: str) -> Backup | None:
     """Dump the stack's database if it was used before; None for a new one."""
-    return None if is_empty(release, nodes) else save(release, nodes, reason)
+    return None if is_empty(release, swarm) else save(release, swarm, reason)
 
 
-def is_empty(release: Release, nodes: Swarm) -> bool:
+def is_empty(release: Release, swarm: Swarm) -> bool:
     """Whether the database of a release has no table yet."""
-    with database_client.client(release, nodes) as client:
+    with database_client.client(release, swarm) as client:
         return contents.is_empty(client)
 
 
@@ -40,30 +40,30 @@ def note_of_aside() -> Note:
     return aside.kept_note("deploy")
 
 
-def fill(release: Release, nodes: Swarm, saved: Backup, empty: Note) -> None:
+def fill(release: Release, swarm: Swarm, saved: Backup, empty: Note) -> None:
     """Put a backup in the place of a database that has no table, which is kept as `empty` says."""
-    with database_client.client(release, nodes) as client:
+    with database_client.client(release, swarm) as client:
         _from_dump(client, saved.dump, empty)
     console.say(f"the other database was empty; it now has the rows of {saved.name}")
 
 
-def empty_again(release: Release, nodes: Swarm, empty: Note) -> str:
+def empty_again(release: Release, swarm: Swarm, empty: Note) -> str:
     """Have that one in its place again; under which name the filled one is kept, '' if it never was
     filled."""
     note = note_of_aside()
-    with database_client.client(release, nodes) as client:
-        if empty.name not in {one.name for one in databases.beside(client)}:
+    with database_client.client(release, swarm) as client:
+        if empty.name not in {kept.name for kept in databases.beside(client)}:
             return ""
         databases.swap(client, databases.named(client, empty.name), note)
     return note.name
 
 
-def restore(release: Release, nodes: Swarm, which: str) -> None:
+def restore(release: Release, swarm: Swarm, which: str) -> None:
     """Put a backup, a dump, or a database that was put aside there in the place of the stack's; the
     one that was stays beside it, under a name that is said. The caller holds the lock."""
     note = aside.kept_note("restore")
-    with database_client.client(release, nodes) as client:
-        beside = {one.name: one.database for one in databases.beside(client)}
+    with database_client.client(release, swarm) as client:
+        beside = {kept.name: kept.database for kept in databases.beside(client)}
         if which in beside:
             databases.swap_copy(client, beside[which], note)
         else:
@@ -73,7 +73,7 @@ def restore(release: Release, nodes: Swarm, which: str) -> None:
 
 def _dump(which: str, beside: list[str]) -> Path:
     """The file of a backup, by its name, or a dump made elsewhere, by its path."""
-    known = {one.name: one.dump for one in backups.all_of()}
+    known = {saved.name: saved.dump for saved in backups.all_of()}
     path = known.get(which.removesuffix(".dump"), Path(which).expanduser().absolute())
     if not which or not path.exists():
         raise problem("BAK01", which=repr(which), known=few([*known, *beside]))
@@ -81,38 +81,38 @@ def _dump(which: str, beside: list[str]) -> Path:
 
 
 def _from_dump(client: Client, path: Path, note: Note) -> None:
-    if found := backups.read(path):
-        backups.refuse_damaged(found)
+    if saved := backups.read(path):
+        backups.refuse_damaged(saved)
     with databases.new_part(client) as part:
-        load.into(client, dump_file.recognise(path), part, found.contents.bytes if found else 0)
+        load.into(client, dump_file.recognise(path), part, saved.contents.bytes if saved else 0)
         databases.swap(client, part, note)
 
 
-def hand_password_over(old: Release, new: Release, nodes: Swarm) -> None:
+def hand_password_over(old: Release, new: Release, swarm: Swarm) -> None:
     """Give the stack's own database the password of another release, where that has another."""
     if not _differ(old, new):
         return
-    with database_client.client(new, nodes) as theirs:
+    with database_client.client(new, swarm) as theirs:
         if not _lets_in(theirs):
-            with database_client.client(old, nodes) as ours:
+            with database_client.client(old, swarm) as ours:
                 ours.ask(SET_PASSWORD, NEW_PASSWORD=theirs.variables["PGPASSWORD"])
             console.say("the database now has the other password")
 
 
-def with_its_password(release: Release, other: Release, nodes: Swarm) -> Release:
+def with_its_password(release: Release, other: Release, swarm: Swarm) -> Release:
     """The release with the password that the stack's own database has: its own or that of the
     other. A deploy that was killed may have handed over the new one."""
     if not _differ(release, other):
         return release
-    with database_client.client(release, nodes) as client:
+    with database_client.client(release, swarm) as client:
         if _lets_in(client):
             return release
     return release.with_values(**{SECRET: other.values[SECRET]})
 
 
-def _differ(one: Release, other: Release) -> bool:
-    both_own = one.has_own_database and other.has_own_database
-    return both_own and one.values[SECRET] != other.values[SECRET]
+def _differ(release: Release, other: Release) -> bool:
+    both_own = release.has_own_database and other.has_own_database
+    return both_own and release.values[SECRET] != other.values[SECRET]
 
 
 def _lets_in(client: Client) -> bool:

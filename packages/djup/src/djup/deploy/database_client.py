@@ -28,9 +28,9 @@ def client(release: Release, swarm: Swarm) -> Iterator[Client]:
         if secret.code and not this_task.dry:
             raise problem("DEP24", command="docker exec", reason=secret.err.strip())
         variables = way_to_database(release) | libpq.variables(password=secret.out)
-        found = Client(release.stack, container, "", variables, data="", compression="zstd:2")
-        reach.refuse_hidden_by(release, _wait_until_let_in(found))
-        yield found if this_task.dry else found.of_its_version()
+        programs = Client(release.stack, container, "", variables, data="", compression="zstd:2")
+        reach.refuse_hidden_by(release, _wait_until_let_in(programs))
+        yield programs if this_task.dry else programs.of_its_version()
 
 
 def _wait_until_let_in(client: Client) -> str:

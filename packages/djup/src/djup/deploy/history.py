@@ -17,14 +17,14 @@ KEPT = 10
 
 def all_of(stack: str) -> list[Release]:
     """List the releases that the Swarm keeps of a stack, the newest first."""
-    return sorted(_kept(stack).values(), key=lambda one: one.number, reverse=True)
+    return sorted(_kept(stack).values(), key=lambda release: release.number, reverse=True)
 
 
 def _kept(stack: str) -> dict[str, Release]:
     """Give the releases of a stack by the names of their configs."""
     entries = objects.read("config", objects.names("config", stack, ROLE))
-    found = ((entry["Spec"]["Name"], _decoded(entry)) for entry in entries)
-    return {name: release for name, release in found if release}
+    decoded = ((entry["Spec"]["Name"], _decoded(entry)) for entry in entries)
+    return {name: release for name, release in decoded if release}
 
 
 def current(name: str) -> Release | None:
@@ -32,12 +32,12 @@ def current(name: str) -> Release | None:
     web = swarm_stack.find(name, "web")
     if web is None:
         return None
-    found = {str(one.number): one for one in all_of(name)}
+    releases = {str(release.number): release for release in all_of(name)}
     # A deploy that was killed may have left a number that was never kept.
     for label in (swarm_stack.RELEASE, swarm_stack.BEFORE):
-        if at := found.get(web.labels.get(label, "")):
-            return at
-    return next(iter(found.values()), None)
+        if release := releases.get(web.labels.get(label, "")):
+            return release
+    return next(iter(releases.values()), None)
 
 
 def is_unfinished(name: str) -> bool:
@@ -51,13 +51,13 @@ def is_unfinished(name: str) -> bool:
 
 def by_number(name: str, number: int) -> Release | None:
     """One of those that the Swarm has."""
-    return next((one for one in all_of(name) if one.number == number), None)
+    return next((release for release in all_of(name) if release.number == number), None)
 
 
 def breaking(name: str) -> set[str]:
     """The migrations (`app.name`) that the code of this stack, without them, could not bear."""
-    found = objects.read("config", _of_breaking(name))
-    return {word for entry in found for word in _data(entry).split()}
+    notes = objects.read("config", _of_breaking(name))
+    return {word for note in notes for word in _data(note).split()}
 
 
 def note_breaking(name: str, migrations: Iterable[str]) -> None:
@@ -75,29 +75,33 @@ def _of_breaking(name: str) -> list[str]:
 
 def last_number(name: str) -> int:
     """The highest that there was; 0 if there was none."""
-    return max((one.number for one in all_of(name)), default=0)
+    return max((release.number for release in all_of(name)), default=0)
 
 
 def keep(release: Release) -> None:
     """Note it in the Swarm, for good; one of its number is replaced, as after another scale."""
     text = json.dumps(asdict(release))  # in its order: of compose files the last one counts
     name = f"{release.stack}_release_{release.number}_{digest(text)}"
-    there = _kept(release.stack)
-    if name not in there:
+    kept = _kept(release.stack)
+    if name not in kept:
         objects.create("config", release.stack, name, ROLE, text)
-    for other, one in there.items():
-        if one.number == release.number and other != name:
+    for other, previous in kept.items():
+        if previous.number == release.number and other != name:
             engine.ask("config", "rm", other)
 
 
 def prune(current: Release) -> None:
     """Keep the newest, the current one among them, and what they refer to."""
-    there = _kept(current.stack)
-    newest = sorted((one.number for one in there.values()), reverse=True)[:KEPT]
-    kept = {name: r for name, r in there.items() if r.number in (*newest, current.number)}
-    for old in there.keys() - kept.keys():
+    releases = _kept(current.stack)
+    newest = sorted((release.number for release in releases.values()), reverse=True)[:KEPT]
+    kept = {
+        name: release
+        for name, release in releases.items()
+        if release.number in (*newest, current.number)
+    }
+    for old in releases.keys() - kept.keys():
         engine.ask("config", "rm", old)
-    used = {name for one in kept.values() for name in objects.named_in(one.values)}
+    used = {name for release in kept.values() for name in objects.named_in(release.values)}
     objects.prune(current.stack, used)
 
 
@@ -105,8 +109,8 @@ def _decoded(entry: dict[str, Any]) -> Release | None:
     """Kept by whatever version of this toolkit: what it does not know is passed over."""
     known = {field.name for field in fields(Release)}
     try:
-        found = json.loads(_data(entry)).items()
-        return Release(**{key: value for key, value in found if key in known})
+        values = json.loads(_data(entry)).items()
+        return Release(**{key: value for key, value in values if key in known})
     except (AttributeError, ValueError, TypeError, KeyError):
         return None
 

@@ -14,32 +14,32 @@ KEYS = (WEB, "CADDY_IMAGE", "POSTGRES_IMAGE", "PGBOUNCER_IMAGE")
 ABSENT = "the node does not have it"
 
 
-def refuse_gone(target: Release, now: Release, nodes: Swarm) -> None:
+def refuse_gone(previous: Release, now: Release, swarm: Swarm) -> None:
     """Raise if an image that a way back would start containers of cannot be had."""
-    same = {} if target.number == now.number else now.values
-    keys = [key for key in KEYS if key == WEB or target.values.get(key) != same.get(key)]
-    for key, image, why in _gone(target, keys, nodes):
-        way = again(target) if key == WEB else engine.as_typed(f"pull {image}")
-        raise problem("DEP41", number=target.number, image=image, error=why, again=way)
+    same = {} if previous.number == now.number else now.values
+    keys = [key for key in KEYS if key == WEB or previous.values.get(key) != same.get(key)]
+    for key, image, why in _gone(previous, keys, swarm):
+        way = again(previous) if key == WEB else engine.as_typed(f"pull {image}")
+        raise problem("DEP41", number=previous.number, image=image, error=why, again=way)
 
 
-def refuse_no_way_back(before: Release, after: Release, nodes: Swarm) -> None:
+def refuse_no_way_back(before: Release, after: Release, swarm: Swarm) -> None:
     """Raise if a deploy that fails could not put back what serves now."""
     if before.image != after.image:
-        for _, image, why in _gone(before, (WEB,), nodes):
+        for _, image, why in _gone(before, (WEB,), swarm):
             raise problem("DEP42", number=before.number, image=image, error=why)
 
 
-def _gone(release: Release, keys: Iterable[str], nodes: Swarm) -> Iterable[tuple[str, str, str]]:
+def _gone(release: Release, keys: Iterable[str], swarm: Swarm) -> Iterable[tuple[str, str, str]]:
     """Which of them a node neither has nor gets: the key, the image, and why."""
     for key in keys:
         image = release.values.get(key, "")
-        if image and (why := _why_gone(release, image, nodes, local=key == WEB)):
+        if image and (why := _why_gone(release, image, swarm, local=key == WEB)):
             yield key, image, why
 
 
-def _why_gone(release: Release, image: str, nodes: Swarm, *, local: bool) -> str:
-    alone = len(nodes.nodes) == 1
+def _why_gone(release: Release, image: str, swarm: Swarm, *, local: bool) -> str:
+    alone = len(swarm.nodes) == 1
     if alone and not process.run(["docker", "image", "inspect", image]).code:
         return ""
     if local and "/" not in image:

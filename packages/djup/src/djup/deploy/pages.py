@@ -31,14 +31,14 @@ class Check:
     `good` are those that the new one has answered well."""
 
     paths: Sequence[str]
-    nodes: Swarm
+    swarm: Swarm
     before: Mapping[str, str] | None = None
     good: list[str] = field(default_factory=list)
 
     def look_at_before(self, release: Release) -> None:
         """Ask the site as it is: before its web is stopped."""
         if self.paths:
-            with toolbox.toolbox(release, self.nodes) as container:
+            with toolbox.toolbox(release, self.swarm) as container:
                 self.before = by_proxy(container, release, self.paths)
 
     def refuse_failing(self, release: Release, serves: Release | None) -> None:
@@ -48,9 +48,9 @@ class Check:
             return
         try:
             swarm_stack.apply_copy(straight_to_database(release), SERVICE)
-            with toolbox.toolbox(release, self.nodes) as container:  # starts meanwhile
+            with toolbox.toolbox(release, self.swarm) as container:  # starts meanwhile
                 self._wait(release.stack)
-                answers = _asked(container, release, self.paths, SERVICE, PORT)
+                answers = _answers(container, release, self.paths, SERVICE, PORT)
                 self.good = [path for path in self.paths if is_well(answers[path])]
                 bad = [path for path in self.paths if path not in self.good]
                 if bad and serves and self.before is None:
@@ -93,7 +93,7 @@ def straight_to_database(release: Release) -> Release:
 
 def by_proxy(container: str, release: Release, paths: Collection[str]) -> dict[str, str]:
     """What the site answers, asked by way of its proxy."""
-    return _asked(container, release, paths, "tasks.proxy", int(release.values["HTTPS_PORT"]))
+    return _answers(container, release, paths, "tasks.proxy", int(release.values["HTTPS_PORT"]))
 
 
 def is_well(answer: str) -> bool:
@@ -101,11 +101,11 @@ def is_well(answer: str) -> bool:
     return answer[:3].isdigit() and int(answer[:3]) < 500
 
 
-def _asked(
+def _answers(
     container: str, release: Release, paths: Collection[str], address: str, port: int
 ) -> dict[str, str]:
     """What each page answers, as the script has it."""
-    asked = {
+    request = {
         "paths": list(paths),
         "host": release.names[0].replace("*", "www") + release.values["HTTPS_SUFFIX"],
         "address": address,
@@ -113,7 +113,7 @@ def _asked(
         "tls": address != SERVICE,
     }
     script = Path(__file__).with_name("ask_pages.py").read_text()
-    argv = ["docker", "exec", "--interactive", container, "python", "-", json.dumps(asked)]
+    argv = ["docker", "exec", "--interactive", container, "python", "-", json.dumps(request)]
     done = process.run(argv, stdin=script)
     if done.code:
         raise problem("DEP24", command="docker exec", reason=done.err.strip())
@@ -131,8 +131,8 @@ def _keep_log(name: str) -> tuple[str, str]:
 def readable(log: str) -> str:
     """The end of the last traceback in records of JSON; of other lines the last ones."""
     for line in reversed(log.splitlines()):
-        if found := _traceback(line):
-            return "\n".join(found.splitlines()[-SHOWN:])
+        if traceback := _traceback(line):
+            return "\n".join(traceback.splitlines()[-SHOWN:])
     return "\n".join(log.splitlines()[-SHOWN:])
 
 

@@ -62,16 +62,18 @@ class Plan:
         """What would keep requests from being answered, in words; none for a first deploy."""
         if self.before is None:
             return []
-        found = [f"migration {operation}" for operation in self.migrations.operations]
+        reasons = [f"migration {operation}" for operation in self.migrations.operations]
         if ahead := self.migrations.ahead:
-            found.append(f"the database has {few(ahead)}, which this code lacks and cannot run on")
+            reasons.append(
+                f"the database has {few(ahead)}, which this code lacks and cannot run on"
+            )
         if self.moves:
-            found.append(f"the database changes{OTHER[self.other_is_empty]}")
+            reasons.append(f"the database changes{OTHER[self.other_is_empty]}")
         if "db" in self.anew:
-            found.append("the container of the database is replaced")
+            reasons.append("the container of the database is replaced")
         if "proxy" in self.anew and self.proxies < 2:
-            found.append("the container of the only proxy is replaced")
-        return found
+            reasons.append("the container of the only proxy is replaced")
+        return reasons
 
     @property
     def most_connections(self) -> int:
@@ -103,8 +105,8 @@ class Plan:
 
 def make(before: Release | None, release: Release, swarm: Swarm) -> Plan:
     """The plan as far as it is known without the new image."""
-    nodes = len(swarm.labelled(proxy_label(release.stack)))
-    return Plan(before, release, _anew(before, release), proxies=nodes)
+    proxies = len(swarm.labelled(proxy_label(release.stack)))
+    return Plan(before, release, _anew(before, release), proxies=proxies)
 
 
 def _anew(before: Release | None, release: Release) -> tuple[str, ...]:
@@ -117,14 +119,14 @@ def _anew(before: Release | None, release: Release) -> tuple[str, ...]:
 def changes(before: Release, after: Release) -> dict[str, tuple[str, str]]:
     """Each value, and each compose file, that differs: what it was, what it will be."""
     keys = sorted({*before.values, *after.values} - set(QUIET))
-    found = {key: (before.values.get(key, ""), after.values.get(key, "")) for key in keys}
+    pairs = {key: (before.values.get(key, ""), after.values.get(key, "")) for key in keys}
     names = sorted({*before.files, *after.files})
-    found |= {
+    pairs |= {
         f"compose/{name}": (_file(before, name), _file(after, name))
         for name in names
         if before.files.get(name) != after.files.get(name)
     }
-    return {key: pair for key, pair in found.items() if pair[0] != pair[1]}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def look_at_other(plan: Plan, swarm: Swarm) -> Plan:
@@ -134,22 +136,22 @@ def look_at_other(plan: Plan, swarm: Swarm) -> Plan:
     return replace(plan, other_is_empty=database.is_empty(plan.release, swarm))
 
 
-def asked(plan: Plan, swarm: Swarm) -> Plan:
+def ask_new_code(plan: Plan, swarm: Swarm) -> Plan:
     """With what the new code says of the database as it is, with the password that this has."""
-    found = _asked(
+    report = _migration_plan(
         database.with_its_password(plan.release, plan.before or plan.release, swarm), swarm
     )
-    if unmade := found.get("unmade"):
+    if unmade := report.get("unmade"):
         raise problem("DEP28", apps=few(unmade))
-    blocking = found["blocking"]
+    blocking = report["blocking"]
     migrations = Migrations(
-        unapplied=tuple(found["unapplied"]),
+        unapplied=tuple(report["unapplied"]),
         blocking=tuple(dict.fromkeys(one["migration"] for one in blocking)),
         operations=tuple(f"{o['migration']}: {o['operation']} ({o['why']})" for o in blocking),
-        ahead=_ahead(plan.release, found),
+        ahead=_ahead(plan.release, report),
     )
-    known = {"connections": found.get("connections", 0), "lacking": found.get("lacking", {})}
-    return replace(plan, migrations=migrations, **known)
+    figures = {"connections": report.get("connections", 0), "lacking": report.get("lacking", {})}
+    return replace(plan, migrations=migrations, **figures)
 
 
 def ahead(release: Release, swarm: Swarm, now: Release | None = None) -> tuple[str, ...]:
@@ -157,21 +159,21 @@ def ahead(release: Release, swarm: Swarm, now: Release | None = None) -> tuple[s
     `now` is tried too."""
     if not history.breaking(release.stack):
         return ()
-    asking = database.with_its_password(release, now or release, swarm)
-    return _ahead(release, _asked(asking, swarm))
+    reachable = database.with_its_password(release, now or release, swarm)
+    return _ahead(release, _migration_plan(reachable, swarm))
 
 
 def unapplied(release: Release, swarm: Swarm) -> tuple[str, ...]:
     """Which migrations of a release the database lacks."""
-    return tuple(_asked(release, swarm)["unapplied"])
+    return tuple(_migration_plan(release, swarm)["unapplied"])
 
 
-def _ahead(release: Release, found: dict[str, Any]) -> tuple[str, ...]:
-    unknown = found.get("unknown", [])  # code of earlier versions does not say
+def _ahead(release: Release, report: dict[str, Any]) -> tuple[str, ...]:
+    unknown = report.get("unknown", [])  # code of earlier versions does not say
     return tuple(sorted(history.breaking(release.stack).intersection(unknown)))
 
 
-def _asked(release: Release, swarm: Swarm) -> dict[str, Any]:
+def _migration_plan(release: Release, swarm: Swarm) -> dict[str, Any]:
     """What the code of a release says of the database."""
     with toolbox.toolbox(release, swarm) as container:
         done = toolbox.run(container, QUESTION)
@@ -221,8 +223,8 @@ def _rows(plan: Plan) -> list[tuple[str, str, str]]:
     if plan.before is None:
         shown = ("WEB_IMAGE", *SCALE, "DOMAIN", "TLS", "DATABASE_HOST", "POSTGRES_IMAGE")
         return [(f"  {key}", "", plan.release.values.get(key, "")) for key in shown]
-    found = changes(plan.before, plan.release)
-    return [(f"  {_worded(key)}", _short(was), _short(now)) for key, (was, now) in found.items()]
+    changed = changes(plan.before, plan.release)
+    return [(f"  {_worded(key)}", _short(was), _short(now)) for key, (was, now) in changed.items()]
 
 
 def _worded(key: str) -> str:

@@ -120,7 +120,7 @@ class Production:
         )
 
 
-def of(settings: Settings) -> Production:
+def from_settings(settings: Settings) -> Production:
     """What `.env` asks for: its values, and before them those whose keys begin with PROD_."""
     theirs_alone = dict.fromkeys((*OWN_KEYS, *ELSEWHERE_KEYS, ORIGINS), "")
     chosen = {**settings.values, **theirs_alone, **prefixed(settings)}

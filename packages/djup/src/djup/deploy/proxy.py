@@ -40,10 +40,10 @@ def save_root_certificate(stack: str) -> Path | None:
     """The certificate of Caddy's own authority on this machine, as a file; None if it has none."""
     label = f"label=com.docker.swarm.service.name={stack}_proxy"
     names = engine.ask("ps", "--filter", label, "--format", "{{.Names}}").split()
-    found = process.run(["docker", "exec", names[0], "cat", ROOT_CERTIFICATE]) if names else None
-    if found is None or found.code:
+    copied = process.run(["docker", "exec", names[0], "cat", ROOT_CERTIFICATE]) if names else None
+    if copied is None or copied.code:
         return None
     STATE.mkdir(mode=0o700, exist_ok=True)
     file = STATE / f"{stack}.crt"
-    file.write_text(found.out)
+    file.write_text(copied.out)
     return file

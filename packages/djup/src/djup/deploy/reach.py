@@ -39,7 +39,7 @@ def refuse_hidden_by(release: Release, error: str) -> None:
         _refuse(set(ranges.written_in(error)), ranges.networks(*label_filter(release.stack)))
 
 
-def _refuse(found: set[str], known: ranges.Known) -> None:
-    address, name, range = ranges.hidden(found, known)
+def _refuse(addresses: set[str], known: ranges.Known) -> None:
+    address, name, range = ranges.hidden(addresses, known)
     if name:
         raise problem("DEP44", key="PROD_SQL_HOST", address=address, network=name, within=range)

@@ -27,10 +27,10 @@ def ask(address: str, name: str, port: int) -> str:
 def main(name: str, port: int) -> None:
     """Ask every replica for /readyz, and print the answers as JSON."""
     try:
-        found = socket.getaddrinfo("tasks.proxy", port, socket.AF_INET, socket.SOCK_STREAM)
+        replicas = socket.getaddrinfo("tasks.proxy", port, socket.AF_INET, socket.SOCK_STREAM)
     except OSError as error:
         sys.exit(f"the proxy does not run: {error}")
-    answers = {str(entry[4][0]): ask(str(entry[4][0]), name, port) for entry in found}
+    answers = {str(replica[4][0]): ask(str(replica[4][0]), name, port) for replica in replicas}
     print("; ".join(sorted(set(answers.values()))))
 
 

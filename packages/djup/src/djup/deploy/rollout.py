@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from djup import REQUIREMENTS
 from djup.code import requirements
 from djup.deploy import (
-    deployed,
     history,
     kept_images,
     pages,
@@ -15,6 +14,7 @@ from djup.deploy import (
     reach,
     source,
     static_files,
+    status,
     transition,
 )
 from djup.deploy.plan import Migrations, Plan
@@ -24,6 +24,7 @@ from djup.deploy.swarm import jobs, objects, swarm, swarm_stack
 from djup.deploy.swarm.deploy_lock import one_deploy
 from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
+from djup.deploy.target import Target, find_target
 from djup.deploy.transition import Transition
 from djup.docker import engine
 from djup.host.checkout_lock import one_at_a_time
@@ -35,7 +36,7 @@ from djup.terminal.task import this_task
 
 
 @dataclass(frozen=True)
-class Asked:
+class Flags:
     """The flags of `inv deploy`."""
 
     context: str
@@ -47,49 +48,82 @@ class Asked:
     check: bool
     yes: bool
 
+    @property
+    def only_shows(self) -> bool:
+        """Whether the plan is shown, and nothing done."""
+        return self.plan or this_task.dry
+
 
 @dataclass(frozen=True)
 class Deploy:
-    """One deploy: what was asked for, of what, where to; `notes` are what the plan warns of."""
+    """One deploy: how it was called, of what, where to; `notes` are what the plan warns of."""
 
-    asked: Asked
+    flags: Flags
     commit: Commit
     wanted: Production
     where: str
-    nodes: Swarm
+    swarm: Swarm
     notes: tuple[str, ...]
 
 
-def run(settings: Settings, asked: Asked) -> None:
+def run(settings: Settings, flags: Flags) -> None:
     """Deploy what is checked out; or show what that would change."""
-    where = swarm.lead_to(settings, asked.context, local=asked.local)
-    commit = source.commit()
-    if commit.changes and not asked.dirty:
-        raise problem("DEP05", changes=few(commit.changes))
-    missing = source.lacks()
-    if missing and not asked.dirty:
-        raise missing[0]
-    only_shown = asked.plan or this_task.dry
-    if not asked.local:
-        settings = _with_secrets(settings, where, only_shown)
-    wanted = production.local(settings) if asked.local else production.of(settings)
-    if only_shown and not swarm.is_one():
+    where = swarm.lead_to(settings, flags.context, local=flags.local)
+    commit = _checked_out(flags)
+    missing = _missing_files(flags)
+    wanted = _wanted(settings, flags, where)
+    if flags.only_shows and not swarm.is_one():
         fact = f"{where} is not in a Swarm: inv deploy creates one, for the first release"
         console.answer(console.as_typed(fact))
         return
-    hosts = tuple(reach.hosts(wanted))
-    purpose = swarm.Purpose(wanted.values["CADDY_IMAGE"], hosts, bool(wanted.registry))
-    nodes = swarm.find(where, asked.yes, purpose)
-    if asked.local:
-        serves = history.current(wanted.stack)
-        wanted = production.with_ports(wanted, serves.values if serves else None)
-    deploy = Deploy(asked, commit, wanted, where, nodes, _notes(missing))
+    reached = swarm.find(where, flags.yes, _purpose(wanted))
+    if flags.local:
+        wanted = _with_present_ports(wanted)
+    deploy = Deploy(flags, commit, wanted, where, reached, _notes(missing))
     _refuse(deploy)
-    if only_shown:
+    if flags.only_shows:
         _show(deploy)
-        return
-    with one_at_a_time("deploy"), one_deploy(wanted.stack):
-        jobs.finish_left(wanted.stack)
+    else:
+        _deploy_alone(deploy)
+
+
+def _checked_out(flags: Flags) -> Commit:
+    commit = source.checked_out()
+    if commit.changes and not flags.dirty:
+        raise problem("DEP05", changes=few(commit.changes))
+    return commit
+
+
+def _missing_files(flags: Flags) -> list[Problem]:
+    """What of the commit is not here; the plan warns of it where --dirty lets it pass."""
+    missing = source.lacks()
+    if missing and not flags.dirty:
+        raise missing[0]
+    return missing
+
+
+def _wanted(settings: Settings, flags: Flags, where: str) -> Production:
+    """What `.env` asks for: of a trial, or of production with its own secrets."""
+    if flags.local:
+        return production.local(settings)
+    return production.from_settings(_with_secrets(settings, where, flags.only_shows))
+
+
+def _purpose(wanted: Production) -> swarm.Purpose:
+    hosts = tuple(reach.hosts(wanted))
+    return swarm.Purpose(wanted.values["CADDY_IMAGE"], hosts, bool(wanted.registry))
+
+
+def _with_present_ports(trial: Production) -> Production:
+    """A trial keeps the ports that it is served at."""
+    serves = history.current(trial.stack)
+    return production.with_ports(trial, serves.values if serves else None)
+
+
+def _deploy_alone(deploy: Deploy) -> None:
+    """Deploy while nobody else does, neither from this checkout nor to this stack."""
+    with one_at_a_time("deploy"), one_deploy(deploy.wanted.stack):
+        jobs.finish_left(deploy.wanted.stack)
         _deploy(deploy)
 
 
@@ -109,30 +143,53 @@ def _with_secrets(settings: Settings, where: str, only_shown: bool) -> Settings:
     name = production.stack_name(settings, local=False)
     if missing and swarm.is_one():
         swarm.find(where, yes=False)  # of a worker nothing else can be asked
-        if there := history.current(name):
-            raise problem("DEP29", stack=name, keys=" and a ".join(missing), by=there.by)
+        if release := history.current(name):
+            raise problem("DEP29", stack=name, keys=" and a ".join(missing), by=release.by)
     return production.with_secrets(settings, keep=not only_shown)
 
 
 def _refuse(deploy: Deploy) -> None:
-    name, nodes = deploy.wanted.stack, deploy.nodes
-    if strangers := swarm_stack.strangers(name):
-        raise problem("DEP30", stack=name, services=few(strangers))
-    if len(nodes.nodes) > 1 and not deploy.wanted.registry:
-        raise problem("DEP07", nodes=len(nodes.nodes))
-    web = swarm_stack.find(name, "web")
+    """Raise where the stack, or its Swarm, is not one that this can be deployed to."""
+    _refuse_strangers(deploy)
+    _refuse_nodes_without_registry(deploy)
+    _refuse_other_repository(deploy)
+    _refuse_several_proxies(deploy)
+    _refuse_several_databases(deploy)
+    reach.refuse_hidden(deploy.wanted)
+
+
+def _refuse_strangers(deploy: Deploy) -> None:
+    if strangers := swarm_stack.strangers(deploy.wanted.stack):
+        raise problem("DEP30", stack=deploy.wanted.stack, services=few(strangers))
+
+
+def _refuse_nodes_without_registry(deploy: Deploy) -> None:
+    if len(deploy.swarm.nodes) > 1 and not deploy.wanted.registry:
+        raise problem("DEP07", nodes=len(deploy.swarm.nodes))
+
+
+def _refuse_other_repository(deploy: Deploy) -> None:
+    web = swarm_stack.find(deploy.wanted.stack, "web")
     theirs = web.labels.get(swarm_stack.REPOSITORY, "") if web else ""
     if theirs and deploy.commit.repository not in ("", theirs):
-        raise problem("DEP08", stack=name)
-    proxies = [node.name for node in nodes.labelled(swarm.proxy_label(name))]
+        raise problem("DEP08", stack=deploy.wanted.stack)
+
+
+def _refuse_several_proxies(deploy: Deploy) -> None:
+    """Of several proxies, each would ask for a certificate of its own."""
+    label = swarm.proxy_label(deploy.wanted.stack)
+    proxies = [node.name for node in deploy.swarm.labelled(label)]
     if len(proxies) > 1 and deploy.wanted.values["TLS"] == "acme":
-        words = f"node update --label-rm {swarm.proxy_label(name)} {proxies[-1]}"
-        raise problem("DEP22", nodes=few(proxies), command=engine.as_typed(words))
-    databases = [node.name for node in nodes.labelled(swarm.db_label(name))]
+        command = engine.as_typed(f"node update --label-rm {label} {proxies[-1]}")
+        raise problem("DEP22", nodes=few(proxies), command=command)
+
+
+def _refuse_several_databases(deploy: Deploy) -> None:
+    label = swarm.db_label(deploy.wanted.stack)
+    databases = [node.name for node in deploy.swarm.labelled(label)]
     if len(databases) > 1:
-        words = f"node update --label-rm {swarm.db_label(name)} NODE"
-        raise problem("DEP26", nodes=few(databases), command=engine.as_typed(words))
-    reach.refuse_hidden(deploy.wanted)
+        command = engine.as_typed(f"node update --label-rm {label} NODE")
+        raise problem("DEP26", nodes=few(databases), command=command)
 
 
 def _planned(deploy: Deploy, image: str) -> Plan:
@@ -147,18 +204,22 @@ def _planned(deploy: Deploy, image: str) -> Plan:
         release = before.with_values(WEB_REPLICAS=release.values["WEB_REPLICAS"])
     elif before:
         release = replace(release, before=before.number)
-    return plan.make(before, release, deploy.nodes)
+    return plan.make(before, release, deploy.swarm)
 
 
 def _show(deploy: Deploy) -> None:
-    found = _planned(deploy, _image_to_be(deploy))
-    console.answer(plan.as_text(found, deploy.where, len(deploy.nodes.nodes), deploy.notes))
-    for path in source.new_migrations(found.before.commit if found.before else ""):
+    planned = _planned(deploy, _image_to_be(deploy))
+    console.answer(_as_text(planned, deploy))
+    for path in source.new_migrations(planned.before.commit if planned.before else ""):
         console.answer(f"  new migration: {path}")
     if not deploy.commit.changes:  # with changes, all that lies in the folder gets into the image
         by = "git ignores: pages that use it answer 500, unless the build of the image creates it"
         for line in plan.unserved(static_files.left_out(), by):
             console.answer(line)
+
+
+def _as_text(planned: Plan, deploy: Deploy) -> str:
+    return plan.as_text(planned, deploy.where, len(deploy.swarm.nodes), deploy.notes)
 
 
 def _image_to_be(deploy: Deploy) -> str:
@@ -170,44 +231,62 @@ def _image_to_be(deploy: Deploy) -> str:
 
 def _deploy(deploy: Deploy) -> None:
     """Prepare all that changes nothing yet, plan to the end, decide, act."""
+    image = _build(deploy)
+    _create_objects(deploy.wanted)
+    deploy = replace(deploy, swarm=_label(deploy))
+    planned = _planned(deploy, image)
+    _fetch(planned, deploy)
+    planned = _completed(planned, deploy)
+    console.say(_as_text(planned, deploy))
+    if not deploy.flags.allow_downtime:
+        _refuse_downtime(planned, deploy)
+    done = _carry_out(planned, deploy)
+    _tidy(done.release)
+    status.report(done, local=deploy.flags.local)
+
+
+def _build(deploy: Deploy) -> str:
+    """The image, where the nodes can fetch it."""
     image = source.build(deploy.wanted, deploy.commit)
     if deploy.wanted.registry:
         source.push(image)
-    for kind, contents in deploy.wanted.objects.items():
-        objects.make_missing(kind, deploy.wanted.stack, contents)
-    deploy = replace(deploy, nodes=_label(deploy))
-    found = _planned(deploy, image)
-    _fetch(found, deploy)
-    found = _asked(found, deploy)
-    console.say(plan.as_text(found, deploy.where, len(deploy.nodes.nodes), deploy.notes))
-    if not deploy.asked.allow_downtime:
-        _refuse_interruptions(found, "inv deploy")
-        if found.before:
-            kept_images.refuse_no_way_back(found.before, found.release, deploy.nodes)
-    backup, check = deploy.asked.backup, _check(found, deploy)
-    if found.before is None:
-        bears = deploy.asked.allow_downtime
-        done = transition.make_first(found.release, check, backup=backup, bears=bears)
-    else:
-        done = Transition(found, found.before, check, backup=backup).make()
-    _tidy(done.release)
-    deployed.finish(done, local=deploy.asked.local)
+    return image
 
 
-def _check(found: Plan, deploy: Deploy) -> pages.Check:
+def _create_objects(wanted: Production) -> None:
+    for kind, contents in wanted.objects.items():
+        objects.make_missing(kind, wanted.stack, contents)
+
+
+def _refuse_downtime(planned: Plan, deploy: Deploy) -> None:
+    _refuse_interruptions(planned, "inv deploy")
+    if planned.before:
+        kept_images.refuse_no_way_back(planned.before, planned.release, deploy.swarm)
+
+
+def _carry_out(planned: Plan, deploy: Deploy) -> Plan:
+    """Put the release in the place of what serves, if anything does; the plan as it was done."""
+    backup, check = deploy.flags.backup, _check(planned, deploy)
+    if planned.before:
+        return Transition(planned, planned.before, check, backup=backup).make()
+    bears = deploy.flags.allow_downtime
+    return transition.make_first(planned.release, check, backup=backup, bears=bears)
+
+
+def _check(planned: Plan, deploy: Deploy) -> pages.Check:
     """The pages to ask for: none where all that answers them stays as it is."""
-    other = {"web", "proxy"} & {*found.anew} or found.migrations.unapplied or found.moves
-    asks = deploy.asked.check and (found.before is None or other)
-    return pages.Check(deploy.wanted.pages if asks else (), deploy.nodes)
+    other = {"web", "proxy"} & {*planned.anew} or planned.migrations.unapplied or planned.moves
+    asks = deploy.flags.check and (planned.before is None or other)
+    return pages.Check(deploy.wanted.pages if asks else (), deploy.swarm)
 
 
-def _asked(found: Plan, deploy: Deploy) -> Plan:
+def _completed(planned: Plan, deploy: Deploy) -> Plan:
     """The plan to its end: with what the databases and the new code say, as far as they can yet."""
-    if deploy.asked.backup:
-        found = plan.look_at_other(found, deploy.nodes)
-    if found.before and not found.starts_database:
-        found = plan.asked(found, deploy.nodes)
-    return found
+    if deploy.flags.backup:
+        planned = plan.look_at_other(planned, deploy.swarm)
+    if planned.before and not planned.starts_database:
+        planned = plan.ask_new_code(planned, deploy.swarm)
+    return planned
 
 
 def _label(deploy: Deploy) -> Swarm:
@@ -216,19 +295,19 @@ def _label(deploy: Deploy) -> Swarm:
     if deploy.wanted.has_own_database:
         labels.append(swarm.db_label(deploy.wanted.stack))
     for label in labels:
-        if not deploy.nodes.labelled(label):
-            swarm.label(deploy.nodes.here, label)
+        if not deploy.swarm.labelled(label):
+            swarm.label(deploy.swarm.here, label)
     return swarm.find(deploy.where, yes=False)
 
 
-def _fetch(found: Plan, deploy: Deploy) -> None:
+def _fetch(planned: Plan, deploy: Deploy) -> None:
     """Have the nodes fetch each image that is another one now."""
-    before = found.before.values if found.before else {}
+    before = planned.before.values if planned.before else {}
     for key in kept_images.KEYS:
-        image = found.release.values.get(key, "")
+        image = planned.release.values.get(key, "")
         if image in ("", before.get(key)) or (key == "WEB_IMAGE" and not deploy.wanted.registry):
             continue
-        done = jobs.fetch(found.release, image)
+        done = jobs.fetch(planned.release, image)
         if not done.good:
             raise problem("DEP12", image=image, error=done.error)
 
@@ -238,44 +317,56 @@ def _tidy(release: Release) -> None:
     try:
         swarm_stack.end_others(release)
         history.prune(release)
-        kept = [one.image for one in history.all_of(release.stack)]
-        source.drop_old(release.stack, kept)
+        images = [kept.image for kept in history.all_of(release.stack)]
+        source.drop_old(release.stack, images)
     except Problem as error:
         console.say(f"some old objects could not be removed: {error.what}")
 
 
 def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool) -> None:
-    """Go back to the release before, at the present scale."""
-    at = deployed.target(settings, context, local=local)
-    with one_at_a_time("deploy.rollback"), one_deploy(at.stack):
-        jobs.finish_left(at.stack)
-        now = at.release()
-        before = history.by_number(now.stack, now.before)
-        if history.is_unfinished(now.stack):  # what is before that one
-            before = now
-        if before is None:
-            raise problem("DEP19", stack=now.stack)
-        target = before.with_values(WEB_REPLICAS=now.values["WEB_REPLICAS"])
-        if not this_task.dry:
-            kept_images.refuse_gone(target, now, at.nodes)
-        found = plan.make(now, target, at.nodes)
-        if found.moves and not this_task.dry:
-            found = plan.look_at_other(found, at.nodes)
-        elif not this_task.dry:
-            found = replace(found, migrations=Migrations(ahead=plan.ahead(target, at.nodes, now)))
-        console.say(plan.as_text(found, at.where, len(at.nodes.nodes)))
+    """Go back to the previous release, at the present scale."""
+    target = find_target(settings, context, local=local)
+    with one_at_a_time("deploy.rollback"), one_deploy(target.stack):
+        jobs.finish_left(target.stack)
+        now = target.release()
+        planned = _planned_back(now, target)
+        console.say(plan.as_text(planned, target.where, len(target.swarm.nodes)))
         if not allow_downtime:
-            _refuse_interruptions(found, "inv deploy.rollback")
+            _refuse_interruptions(planned, "inv deploy.rollback")
         if this_task.dry:
             return
-        unchecked = pages.Check((), at.nodes)  # what it goes back to has served
-        found = Transition(found, now, unchecked, backup=found.moves).make()
-        _tidy(target)
-    deployed.finish(found, local=local)
+        unchecked = pages.Check((), target.swarm)  # what it goes back to has served
+        done = Transition(planned, now, unchecked, backup=planned.moves).make()
+        _tidy(done.release)
+    status.report(done, local=local)
 
 
-def _refuse_interruptions(found: Plan, task: str) -> None:
-    if ahead := found.migrations.ahead:
-        raise problem("DEP20", number=found.release.number, migrations=few(ahead), task=task)
-    if found.interruptions:
-        raise problem("DEP13", reasons="; ".join(found.interruptions), task=task)
+def _planned_back(now: Release, target: Target) -> Plan:
+    """The plan of a way back; in a dry run without what only a container could tell."""
+    previous = _previous(now).with_values(WEB_REPLICAS=now.values["WEB_REPLICAS"])
+    if this_task.dry:
+        return plan.make(now, previous, target.swarm)
+    kept_images.refuse_gone(previous, now, target.swarm)
+    planned = plan.make(now, previous, target.swarm)
+    if planned.moves:
+        return plan.look_at_other(planned, target.swarm)
+    ahead = plan.ahead(previous, target.swarm, now)
+    return replace(planned, migrations=Migrations(ahead=ahead))
+
+
+def _previous(now: Release) -> Release:
+    """The release to go back to: the one before; or `now` itself, if what came after it was killed
+    on its way."""
+    previous = history.by_number(now.stack, now.before)
+    if history.is_unfinished(now.stack):
+        previous = now
+    if previous is None:
+        raise problem("DEP19", stack=now.stack)
+    return previous
+
+
+def _refuse_interruptions(planned: Plan, task: str) -> None:
+    if ahead := planned.migrations.ahead:
+        raise problem("DEP20", number=planned.release.number, migrations=few(ahead), task=task)
+    if planned.interruptions:
+        raise problem("DEP13", reasons="; ".join(planned.interruptions), task=task)

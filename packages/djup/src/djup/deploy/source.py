@@ -29,7 +29,7 @@ class Commit:
     repository: str
 
 
-def commit() -> Commit:
+def checked_out() -> Commit:
     """What is checked out here."""
     head = git.ask("rev-parse", "--verify", "HEAD")
     if head.code:
@@ -83,9 +83,9 @@ def listed(folder: str) -> list[str]:
     ]
 
 
-def tag(production: Production, found: Commit) -> str:
+def tag(production: Production, commit: Commit) -> str:
     """What the tag of a commit's image begins with."""
-    return f"{production.image_name}:{found.id}{'-dirty' if found.changes else ''}"
+    return f"{production.image_name}:{commit.id}{'-dirty' if commit.changes else ''}"
 
 
 def is_of(image: str, tag: str) -> bool:
@@ -93,11 +93,11 @@ def is_of(image: str, tag: str) -> bool:
     return image.startswith(f"{tag}-") and "-dirty" not in image
 
 
-def build(production: Production, found: Commit) -> str:
+def build(production: Production, commit: Commit) -> str:
     """Build the image of a commit on the engine that is deployed to; its tag, which tells the
     content too: the same commit on another base image is another version."""
-    building = tag(production, found)
-    with _context(found) as folder, images.build_secrets() as files:
+    building = tag(production, commit)
+    with _context(commit) as folder, images.build_secrets() as files:
         secrets = [f"id={name},src={path}" for name, path in files.items()]
         argv = [
             *("docker", "build", "--target", "prod", "--file", str(folder / DOCKERFILE)),
@@ -107,7 +107,7 @@ def build(production: Production, found: Commit) -> str:
                 "--label",
                 f"deploy.stack={production.stack}",
                 "--label",
-                f"deploy.commit={found.id}",
+                f"deploy.commit={commit.id}",
             ),
             *("--tag", building, str(folder)),
         ]
@@ -140,10 +140,10 @@ def drop_old(stack: str, kept: Sequence[str]) -> None:
 
 
 @contextmanager
-def _context(found: Commit) -> Iterator[Path]:
+def _context(commit: Commit) -> Iterator[Path]:
     """The folder to build from: of a clean tree the commit itself, so that no file which git
     ignores can get into the image."""
-    if found.changes:
+    if commit.changes:
         yield ROOT
         return
     with temporary.folder() as folder:

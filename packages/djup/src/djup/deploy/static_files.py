@@ -14,9 +14,11 @@ def left_out() -> dict[str, str]:
     """Each name whose file lies in this folder alone, and a template that has it."""
     files = [*listed("project")]
     tracked = {file.partition(FOLDER)[2] for file in files if FOLDER in file}
-    found = {name: file for file in reversed(files) for name in _named_in(file)}
-    here = {name: file for name, file in found.items() if name not in tracked and _is_here(name)}
-    return dict(sorted(here.items()))
+    templates = {name: file for file in reversed(files) for name in _named_in(file)}
+    ignored = {
+        name: file for name, file in templates.items() if name not in tracked and _is_here(name)
+    }
+    return dict(sorted(ignored.items()))
 
 
 def _named_in(file: str) -> Iterator[str]:

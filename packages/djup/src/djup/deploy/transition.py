@@ -9,9 +9,9 @@ from djup.data.databases import Note
 from djup.deploy import database, history, plan, proxy
 from djup.deploy.pages import Check
 from djup.deploy.plan import Plan
-from djup.deploy.swarm import jobs, swarm, swarm_stack
+from djup.deploy.swarm import jobs, swarm_stack
 from djup.deploy.swarm.release import Release
-from djup.deploy.swarm.swarm import Swarm
+from djup.deploy.swarm.swarm import Swarm, patiently
 from djup.host import process
 from djup.host.process import ChildFailed
 from djup.postgres.sessions import end_session
@@ -34,24 +34,29 @@ def make_first(release: Release, check: Check, *, backup: bool, bears: bool) -> 
     """Where nothing serves yet; the database may have been used all the same, by a stack that was
     taken down, or elsewhere. Whether one `bears` migrations that this code cannot run on. Gives the
     plan as it was carried out."""
-    nodes = check.nodes
     try:
         _begin(release)
-        found = plan.asked(Plan(None, release), nodes)
-        if (ahead := found.migrations.ahead) and not bears:
-            raise problem("DEP20", number=release.number, migrations=few(ahead), task="inv deploy")
-        for line in plan.unserved(found.lacking, plan.UNSERVED):
-            console.say(line.strip())
+        planned = _ask_first(release, check.swarm, bears=bears)
         if backup:
-            database.save_used(release, nodes, REASON)
-        _migrate(found)
+            database.save_used(release, check.swarm, REASON)
+        _migrate(planned)
         check.refuse_failing(release, None)
         history.keep(release)
         _roll(release, check)
     except BaseException as cause:
         _tell(cause, "This was the first release: no previous release to go back to.")
         raise
-    return found
+    return planned
+
+
+def _ask_first(release: Release, swarm: Swarm, *, bears: bool) -> Plan:
+    """The plan of a first release, once there is a database that its code can be asked about."""
+    planned = plan.ask_new_code(Plan(None, release), swarm)
+    if (ahead := planned.migrations.ahead) and not bears:
+        raise problem("DEP20", number=release.number, migrations=few(ahead), task="inv deploy")
+    for line in plan.unserved(planned.lacking, plan.UNSERVED):
+        console.say(line.strip())
+    return planned
 
 
 @dataclass
@@ -64,7 +69,7 @@ class Transition:
     something by the new code.
     """
 
-    found: Plan
+    plan: Plan
     before: Release
     check: Check
     backup: bool
@@ -74,16 +79,16 @@ class Transition:
     rolls: bool = False
 
     @property
-    def nodes(self) -> Swarm:
+    def swarm(self) -> Swarm:
         """The Swarm that the stack runs on."""
-        return self.check.nodes
+        return self.check.swarm
 
     @property
     def stops_web(self) -> bool:
         """Whether nothing may be written meanwhile: what the code before cannot run beside is done,
         or rows are taken to another database."""
-        moves_rows = self.found.moves and self.backup
-        return bool(self.found.migrations.blocking) or moves_rows
+        moves_rows = self.plan.moves and self.backup
+        return bool(self.plan.migrations.blocking) or moves_rows
 
     def make(self) -> Plan:
         """Carry the plan out, and give it as it was in the end."""
@@ -92,32 +97,32 @@ class Transition:
             self._save()
         try:
             self._prepare()
-            self.check.refuse_failing(self.found.release, self.before)
+            self.check.refuse_failing(self.plan.release, self.before)
             self.rolls = True
-            _roll(self.found.release, self.check)
-            history.keep(self.found.release)
+            _roll(self.plan.release, self.check)
+            history.keep(self.plan.release)
         except BaseException as cause:  # a full disk, Ctrl-C, SIGTERM, a closed terminal
             with process.unbroken():
                 _tell(cause, self._go_back())
             raise
-        return self.found
+        return self.plan
 
     def _save(self) -> None:
-        if self.backup and self.found.changes_something:
-            there = database.with_its_password(self.before, self.found.release, self.nodes)
-            self.saved = database.save(there, self.nodes, REASON)
+        if self.backup and self.plan.changes_something:
+            release = database.with_its_password(self.before, self.plan.release, self.swarm)
+            self.saved = database.save(release, self.swarm, REASON)
 
     def _prepare(self) -> None:
         """The database as the release needs it."""
         if self.stops_web:
             self._stop_web()
-        database.hand_password_over(self.before, self.found.release, self.nodes)
-        if self.found.starts_database:
-            _begin(self.found.release)
-        if self.found.moves:
+        database.hand_password_over(self.before, self.plan.release, self.swarm)
+        if self.plan.starts_database:
+            _begin(self.plan.release)
+        if self.plan.moves:
             self._take_rows_along()
-            self.found = plan.asked(self.found, self.nodes)  # of the rows that it has now
-        _migrate(self.found)
+            self.plan = plan.ask_new_code(self.plan, self.swarm)  # of the rows that it has now
+        _migrate(self.plan)
 
     def _stop_web(self) -> None:
         """Saved after that, so that nothing is written in between."""
@@ -130,18 +135,18 @@ class Transition:
         """Into another database, if that has no table."""
         if not self.saved:
             return
-        if not database.is_empty(self.found.release, self.nodes):
+        if not database.is_empty(self.plan.release, self.swarm):
             console.say(
                 "the other database has tables, and is not changed; the rows of the previous one: "
                 f"inv deploy.restore {self.saved.name}"
             )
             return
         self.empty = database.note_of_aside()
-        database.fill(self.found.release, self.nodes, self.saved, self.empty)
+        database.fill(self.plan.release, self.swarm, self.saved, self.empty)
 
     def _ahead(self) -> Sequence[str]:
         """What the release before cannot run on; another database than its own is none to it."""
-        return () if self.found.moves else plan.ahead(self.before, self.nodes)
+        return () if self.plan.moves else plan.ahead(self.before, self.swarm)
 
     def _go_back(self) -> str:
         """How that went, as a sentence."""
@@ -151,20 +156,20 @@ class Transition:
         except OSError:  # who read our words is gone, or their disk is full
             hangup.let_go(1, 2)
         try:
-            return swarm.patiently(self._put_back)
+            return patiently(self._put_back)
         except Problem as another:
             return f"Going back failed, too: {another.what}"
         except (OSError, ChildFailed) as another:
             return f"Going back failed, too: {another}"
 
     def _put_back(self) -> str:
-        if self.found.moves and self.rolls and swarm_stack.serves(self.before.stack):
-            return STAYS_ELSEWHERE.format(self.found.release.number)
-        database.hand_password_over(self.found.release, self.before, self.nodes)
+        if self.plan.moves and self.rolls and swarm_stack.serves(self.before.stack):
+            return STAYS_ELSEWHERE.format(self.plan.release.number)
+        database.hand_password_over(self.plan.release, self.before, self.swarm)
         if ahead := [name for name in self._ahead() if name not in self.borne]:
             if self.rolls or not self._saved_before(ahead):
                 return self._stays(ahead)
-            database.restore(self.before, self.nodes, self._saved_before(ahead))
+            database.restore(self.before, self.swarm, self._saved_before(ahead))
         swarm_stack.roll(self.before)
         aside = self._empty_again()
         swarm_stack.end_others(self.before)
@@ -175,14 +180,14 @@ class Transition:
         if not self.empty:
             return ""
         try:
-            name = database.empty_again(self.found.release, self.nodes, self.empty)
+            name = database.empty_again(self.plan.release, self.swarm, self.empty)
         except Problem as another:
             return f" The rows are still in the other database: {another.what}"
         return f" The contents of the other database are kept there as {name}." if name else ""
 
     def _saved_before(self, ahead: Sequence[str]) -> str:
         """The backup from before these migrations; '' if there is none, or they are older."""
-        ours = set(ahead) <= set(self.found.migrations.blocking)
+        ours = set(ahead) <= set(self.plan.migrations.blocking)
         return self.saved.name if self.saved and ours else ""
 
     def _stays(self, ahead: Sequence[str]) -> str:
@@ -211,12 +216,12 @@ def _begin(release: Release) -> None:
         swarm_stack.wait(release.stack, [f"{release.stack}_db"])
 
 
-def _migrate(found: Plan) -> None:
+def _migrate(planned: Plan) -> None:
     """What the code before cannot bear is noted first, for every later way back."""
-    if not found.migrations.unapplied:
+    if not planned.migrations.unapplied:
         return
-    history.note_breaking(found.release.stack, found.migrations.blocking)
-    done = jobs.run(found.release, "migrate", MIGRATE)
+    history.note_breaking(planned.release.stack, planned.migrations.blocking)
+    done = jobs.run(planned.release, "migrate", MIGRATE)
     if not done.good:
         raise _failed(done)
     console.say(done.said)
@@ -238,4 +243,4 @@ def _failed(done: jobs.Outcome) -> Problem:
 
 def _roll(release: Release, check: Check) -> None:
     swarm_stack.roll(release)
-    proxy.refuse_not_ready(release, check.nodes, check)
+    proxy.refuse_not_ready(release, check.swarm, check)

@@ -32,10 +32,10 @@ class Part:
         """Whether the commit can be read here."""
         if not (self.folder / ".git").exists():  # git would look into the folder above
             return not self.path
-        found = git.ask("cat-file", "-e", f"{self.commit}^{{commit}}", folder=self.folder)
-        if git.TRUST.search(found.err):
-            raise git.cause(found)
-        return not found.code
+        result = git.ask("cat-file", "-e", f"{self.commit}^{{commit}}", folder=self.folder)
+        if git.TRUST.search(result.err):
+            raise git.cause(result)
+        return not result.code
 
 
 def parts() -> Iterator[Part]:
@@ -86,8 +86,8 @@ def _within(part: Part) -> list[Part]:
     # `git ls-tree` prints: 160000 commit 0123…<TAB>path
     listed = git.answer("ls-tree", "-r", "-z", part.commit, folder=part.folder).split("\0")
     entries = (line.partition("\t") for line in listed if line.startswith("160000 "))
-    found = [Part(str(Path(part.path, name)), head.split()[2]) for head, _, name in entries]
-    return [one for one in found if _is_taken(one.path)]
+    submodules = [Part(str(Path(part.path, name)), head.split()[2]) for head, _, name in entries]
+    return [submodule for submodule in submodules if _is_taken(submodule.path)]
 
 
 def _extract(part: Part, folder: Path) -> None:

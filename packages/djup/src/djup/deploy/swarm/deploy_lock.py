@@ -27,12 +27,12 @@ def one_deploy(stack: str) -> Iterator[None]:
     holder = {"host": socket.gethostname(), "pid": os.getpid()}
     labels = ["--label", f"{objects.STACK}={stack}", "--label", f"{objects.KIND}={ROLE}"]
     labels += [w for key, value in holder.items() for w in ("--label", f"deploy.{key}={value}")]
-    made = process.run(["docker", "config", "create", *labels, name, "-"], stdin="1")
-    if made.code and name in _held(stack):
+    created = process.run(["docker", "config", "create", *labels, name, "-"], stdin="1")
+    if created.code and name in _held(stack):
         unlock = engine.as_typed(f"config rm {name}")
         raise problem("DEP09", stack=stack, by=_by(name), unlock=unlock)
-    if made.code:
-        raise engine.diagnose("docker config create", made.err)
+    if created.code:
+        raise engine.diagnose("docker config create", created.err)
     try:
         yield
     finally:
@@ -55,9 +55,9 @@ def _is_killed(stack: str) -> bool:
 
     if _name(stack) not in _held(stack):
         return False
-    found = _labels(_name(stack))
-    gone = not psutil.pid_exists(int(found.get("deploy.pid", 0)))
-    return found.get("deploy.host") == socket.gethostname() and gone
+    labels = _labels(_name(stack))
+    gone = not psutil.pid_exists(int(labels.get("deploy.pid", 0)))
+    return labels.get("deploy.host") == socket.gethostname() and gone
 
 
 def _held(stack: str) -> list[str]:
@@ -66,12 +66,12 @@ def _held(stack: str) -> list[str]:
 
 
 def _by(name: str) -> str:
-    found = _labels(name)
+    labels = _labels(name)
     return (
-        f"process {found.get('deploy.pid', '?')} on {found.get('deploy.host', 'another machine')}"
+        f"process {labels.get('deploy.pid', '?')} on {labels.get('deploy.host', 'another machine')}"
     )
 
 
 def _labels(name: str) -> dict[str, str]:
-    found = process.run(["docker", "config", "inspect", name])
-    return dict(json.loads(found.out)[0]["Spec"]["Labels"]) if not found.code else {}
+    result = process.run(["docker", "config", "inspect", name])
+    return dict(json.loads(result.out)[0]["Spec"]["Labels"]) if not result.code else {}

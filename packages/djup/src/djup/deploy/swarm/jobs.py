@@ -150,16 +150,16 @@ def _tasks(service: str) -> list[tuple[str, str]]:
     """State and error of each; of a job that is done that task alone which did it, since Swarm may
     have tried again where another had failed."""
     listed = engine.ask("service", "ps", "--no-trunc", "--format", "{{json .}}", service)
-    found = [json.loads(line) for line in listed.splitlines()]
-    done = [one for one in found if one["CurrentState"].startswith("Complete")]
-    if done and not service.endswith(FETCH):
-        found = done
+    tasks = [json.loads(line) for line in listed.splitlines()]
+    completed = [task for task in tasks if task["CurrentState"].startswith("Complete")]
+    if completed and not service.endswith(FETCH):
+        tasks = completed
     return [
         (
-            one["CurrentState"].split()[0].lower(),
-            "{}: {}".format(one["Node"], one["Error"].strip('"')) if one["Error"] else "",
+            task["CurrentState"].split()[0].lower(),
+            "{}: {}".format(task["Node"], task["Error"].strip('"')) if task["Error"] else "",
         )
-        for one in found
+        for task in tasks
     ]
 
 

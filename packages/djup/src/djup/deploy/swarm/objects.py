@@ -41,12 +41,12 @@ def names(kind: str, stack: str, role: str, *, label: str = NAMESPACE) -> list[s
     return engine.ask(kind, "ls", *flags, "--format", "{{.Name}}").split()
 
 
-def read(kind: str, found: Iterable[str]) -> list[dict[str, Any]]:
+def read(kind: str, wanted: Iterable[str]) -> list[dict[str, Any]]:
     """What the engine knows of them."""
-    wanted = list(found)
+    listed = list(wanted)
     inspected: list[dict[str, Any]] = []
-    if wanted:
-        inspected = json.loads(engine.ask(kind, "inspect", *wanted))
+    if listed:
+        inspected = json.loads(engine.ask(kind, "inspect", *listed))
     return inspected
 
 

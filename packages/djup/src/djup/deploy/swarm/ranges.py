@@ -25,11 +25,11 @@ def free_pool(image: str, hosts: Iterable[str]) -> str:
     """A range for the networks of a new Swarm: no route of the machine, and none of the hosts that
     are to be reached, lies in it. The routes are read in a container of that image."""
     taken = [*_routes(image), *docker_ranges(), *map(IPv4Network, addresses(hosts))]
-    return next((one for one in CANDIDATES if not _overlaps(one, taken)), LAST)
+    return next((candidate for candidate in CANDIDATES if not _overlaps(candidate, taken)), LAST)
 
 
 def _overlaps(candidate: str, taken: Iterable[IPv4Network]) -> bool:
-    return any(IPv4Network(candidate).overlaps(one) for one in taken)
+    return any(IPv4Network(candidate).overlaps(range) for range in taken)
 
 
 def _routes(image: str) -> list[IPv4Network]:
@@ -43,8 +43,8 @@ def routes_in(table: str) -> list[IPv4Network]:
     """The ranges in the kernel's list of routes, but for the default one."""
     rows = [line.split() for line in table.splitlines()[1:]]
     pairs = ((_address(row[1]), _address(row[7])) for row in rows if len(row) > 7)
-    found = [IPv4Network(f"{address}/{mask}") for address, mask in pairs]
-    return [one for one in found if one.prefixlen]
+    routes = [IPv4Network(f"{address}/{mask}") for address, mask in pairs]
+    return [route for route in routes if route.prefixlen]
 
 
 def _address(word: str) -> str:
@@ -55,19 +55,19 @@ def _address(word: str) -> str:
 def docker_ranges(*narrowed: str) -> list[IPv4Network]:
     """List the address ranges of the engine's networks, or of those that the arguments narrow them
     to."""
-    return [one for ranges in networks(*narrowed).values() for one in ranges]
+    return [range for ranges in networks(*narrowed).values() for range in ranges]
 
 
 def networks(*narrowed: str) -> Known:
     """The engine's networks, and the ranges of each."""
     ids = engine.ask("network", "ls", "--quiet", *narrowed).split()
-    found = json.loads(engine.ask("network", "inspect", *ids)) if ids else []
-    return {one["Name"]: _ranges(one) for one in found}
+    inspected = json.loads(engine.ask("network", "inspect", *ids)) if ids else []
+    return {network["Name"]: _ranges(network) for network in inspected}
 
 
 def _ranges(network: Mapping[str, object]) -> list[IPv4Network]:
-    told = re.findall(r'"Subnet": "([\d./]+)"', json.dumps(network["IPAM"]))
-    return [IPv4Network(one, strict=False) for one in told]
+    subnets = re.findall(r'"Subnet": "([\d./]+)"', json.dumps(network["IPAM"]))
+    return [IPv4Network(subnet, strict=False) for subnet in subnets]
 
 
 def addresses(hosts: Iterable[str]) -> set[str]:
@@ -77,10 +77,10 @@ def addresses(hosts: Iterable[str]) -> set[str]:
 
 def _addresses(host: str) -> Collection[str]:
     try:
-        found = socket.getaddrinfo(host, None, socket.AF_INET)
+        entries = socket.getaddrinfo(host, None, socket.AF_INET)
     except (OSError, UnicodeError):
         return ()
-    return {str(entry[4][0]) for entry in found}
+    return {str(entry[4][0]) for entry in entries}
 
 
 def hidden(found: Iterable[str], known: Known) -> tuple[str, str, str]:
@@ -95,11 +95,13 @@ def hidden(found: Iterable[str], known: Known) -> tuple[str, str, str]:
 
 def written_in(text: str) -> list[str]:
     """The addresses that are written out in a value."""
-    found = ADDRESS.findall(text)
-    return [one for one in found if all(int(part) < 256 for part in one.split("."))]
+    candidates = ADDRESS.findall(text)
+    return [
+        address for address in candidates if all(int(part) < 256 for part in address.split("."))
+    ]
 
 
-def best(found: Collection[str]) -> str:
+def best(addresses: Collection[str]) -> str:
     """Pick the address that other nodes should use: a private one, if there is one."""
-    private = [one for one in found if _overlaps(one, PRIVATE)]
-    return [*private, *found, "127.0.0.1"][0]
+    private = [address for address in addresses if _overlaps(address, PRIVATE)]
+    return [*private, *addresses, "127.0.0.1"][0]

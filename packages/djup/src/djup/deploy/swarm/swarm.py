@@ -131,11 +131,11 @@ def _init(flags: Sequence[str]) -> process.Result:
 def _address(refusal: str, purpose: Purpose, pool: Sequence[str]) -> str:
     """Which of a machine's addresses its node is to have. While it is alone, any will do; where
     others are to come, only the user knows which one they reach."""
-    found = list(dict.fromkeys(ranges.written_in(refusal)))
-    if purpose.several and found:
+    addresses = list(dict.fromkeys(ranges.written_in(refusal)))
+    if purpose.several and addresses:
         words = f"swarm init {' '.join(pool)} {ADVERTISE} ADDRESS"
-        raise problem("DEP43", addresses=", ".join(found), command=engine.as_typed(words))
-    chosen = ranges.best(found)
+        raise problem("DEP43", addresses=", ".join(addresses), command=engine.as_typed(words))
+    chosen = ranges.best(addresses)
     console.say(f"the address of the node is {chosen} (docs/growth.md#three-nodes)")
     return chosen
 
@@ -155,9 +155,9 @@ def patiently(ask: Callable[[], Answer]) -> Answer:
 
 def _nodes() -> list[Node]:
     # The engine itself waits that long for a leader.
-    names = engine.ask("node", "ls", "--quiet", seconds=30).split()
-    found = json.loads(engine.ask("node", "inspect", *names))
-    return [_node(entry) for entry in found]
+    ids = engine.ask("node", "ls", "--quiet", seconds=30).split()
+    entries = json.loads(engine.ask("node", "inspect", *ids))
+    return [_node(entry) for entry in entries]
 
 
 def _node(entry: dict[str, Any]) -> Node:

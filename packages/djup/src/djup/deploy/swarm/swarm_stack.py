@@ -101,8 +101,8 @@ def end_others(release: Release) -> None:
     """End the services of ours that it has not. Only when it serves: until then the containers of
     before need their pooler, and the way back their database."""
     names = {f"{release.stack}_{name}" for name in rendered(release)}
-    left = [one for one in services(release.stack) if one.name not in names]
-    if ours := [one.name for one in left if RELEASE in one.labels]:
+    left = [service for service in services(release.stack) if service.name not in names]
+    if ours := [service.name for service in left if RELEASE in service.labels]:
         engine.ask("service", "rm", *ours)
 
 
@@ -120,7 +120,7 @@ def refuse_unlabelled(release: Release) -> None:
 
 def strangers(stack: str) -> list[str]:
     """Services in this name that were never a release of ours."""
-    return [one.name for one in services(stack) if RELEASE not in one.labels]
+    return [service.name for service in services(stack) if RELEASE not in service.labels]
 
 
 def apply(release: Release) -> None:
@@ -148,8 +148,8 @@ def apply_copy(release: Release, name: str) -> None:
     single = release.with_values(WEB_REPLICAS="1", WEB_WORKERS="1")
     text = _config(single, single.filled_in())
     wanted = _services(text)
-    there = {one.name for one in services(release.stack)}
-    new = {n: s for n, s in wanted.items() if f"{release.stack}_{n}" not in there}
+    existing = {service.name for service in services(release.stack)}
+    new = {n: s for n, s in wanted.items() if f"{release.stack}_{n}" not in existing}
     chosen = {**new, name: PORTS.sub("", wanted["web"])}
     body = "".join(f"  {n}:\n{service}" for n, service in chosen.items())
     with temporary.folder() as folder:
@@ -184,8 +184,8 @@ def _as_flags(paths: Sequence[str]) -> list[str]:
 
 def _services(text: str) -> dict[str, str]:
     """The text of each service in what `docker stack config` prints."""
-    found = SERVICES.search(text)
-    parts = re.split(r"(?m)^  ([\w.-]+):\n", found[1] if found else "")[1:]
+    section = SERVICES.search(text)
+    parts = re.split(r"(?m)^  ([\w.-]+):\n", section[1] if section else "")[1:]
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
@@ -201,15 +201,15 @@ def services(stack: str) -> list[Service]:
     ids = engine.ask("service", "ls", *label_filter(stack), "--quiet").split()
     if not ids:
         return []
-    found = json.loads(engine.ask("service", "inspect", *ids))
+    entries = json.loads(engine.ask("service", "inspect", *ids))
     tasks, nodes = _tasks(stack), _nodes()
-    services = (_service(entry, tasks, nodes) for entry in found)
+    services = (_service(entry, tasks, nodes) for entry in entries)
     return sorted(services, key=lambda service: service.name)
 
 
 def find(stack: str, name: str) -> Service | None:
     """One service of the stack, such as `web`."""
-    return next((one for one in services(stack) if one.name == f"{stack}_{name}"), None)
+    return next((service for service in services(stack) if service.name == f"{stack}_{name}"), None)
 
 
 def scale(stack: str, name: str, replicas: int) -> None:
@@ -247,21 +247,21 @@ def wait(stack: str, names: Sequence[str] = (), tries: int = 3) -> None:
     lines where one has not, after so many tries."""
     began, progress, running = time.time(), time.monotonic(), -1
     while True:
-        known = swarm.patiently(lambda: services(stack))
-        found = [one for one in known if not names or one.name in names]
-        if all(service.settled for service in found):
+        all_services = swarm.patiently(lambda: services(stack))
+        waited_for = [service for service in all_services if not names or service.name in names]
+        if all(service.settled for service in waited_for):
             return
-        if cause := _failure(found, began, tries):
+        if cause := _failure(waited_for, began, tries):
             raise cause
-        if (now := sum(service.running for service in found)) != running:
+        if (now := sum(service.running for service in waited_for)) != running:
             running, progress = now, time.monotonic()
         if time.monotonic() - progress > PATIENCE_SECONDS:
-            raise _stuck(found)
+            raise _stuck(waited_for)
         time.sleep(POLL_SECONDS)
 
 
-def _failure(found: Sequence[Service], began: float, tries: int) -> Problem | None:
-    for service in found:
+def _failure(services: Sequence[Service], began: float, tries: int) -> Problem | None:
+    for service in services:
         failed = [task for task in service.tasks if task.state in FAILED and _after(task, began)]
         # Where there is nothing to go back to, Swarm tries again for ever.
         hopeless = len([t for t in failed if t.current]) >= tries and not service.running
@@ -277,8 +277,8 @@ def _failed(service: Service, failed: Sequence[Task]) -> Problem:
     return _not_ready(service.name, error, lines)
 
 
-def _stuck(found: Sequence[Service]) -> Problem:
-    service = next(service for service in found if not service.settled)
+def _stuck(services: Sequence[Service]) -> Problem:
+    service = next(service for service in services if not service.settled)
     waiting = [task for task in service.tasks if task.wanted == "running" and not task.runs]
     why = next((task.error for task in waiting if task.error), "")
     lines = last_lines(waiting[0].id) if waiting and not why else ""
@@ -298,9 +298,13 @@ def _after(task: Task, began: float) -> bool:
     return datetime.fromisoformat(task.since).timestamp() > began - 1
 
 
-def _service(entry: dict[str, Any], found: list[dict[str, Any]], nodes: Nodes) -> Service:
+def _service(
+    entry: dict[str, Any], entries_of_tasks: list[dict[str, Any]], nodes: Nodes
+) -> Service:
     spec = entry["Spec"]
-    tasks = tuple(_task(one, spec, nodes) for one in found if one["ServiceID"] == entry["ID"])
+    tasks = tuple(
+        _task(task, spec, nodes) for task in entries_of_tasks if task["ServiceID"] == entry["ID"]
+    )
     return Service(
         name=spec["Name"],
         replicas=_replicas(spec, tasks),
@@ -320,14 +324,16 @@ def _replicas(spec: dict[str, Any], tasks: Sequence[Task]) -> int:
 
 def _tasks(stack: str) -> list[dict[str, Any]]:
     """The tasks of the stack; one may be gone between the list and the look at it."""
-    ids = _asked(("nothing found",), "stack", "ps", "--quiet", "--no-trunc", stack).split()
+    ids = _ask_unless(("nothing found",), "stack", "ps", "--quiet", "--no-trunc", stack).split()
     if not ids:
         return []
     look = ("inspect", "--type", "task", "--format", "{{json .}}", *ids)
-    return [json.loads(line) for line in _asked(("no such task", "not found"), *look).splitlines()]
+    return [
+        json.loads(line) for line in _ask_unless(("no such task", "not found"), *look).splitlines()
+    ]
 
 
-def _asked(unless: Sequence[str], *arguments: str) -> str:
+def _ask_unless(unless: Sequence[str], *arguments: str) -> str:
     """Ask docker; '' where it fails because there is nothing, as the words in `unless` say."""
     done = process.run(["docker", *arguments], timeout=engine.patience())
     if done.code and not any(word in done.err.lower() for word in unless):
@@ -335,19 +341,19 @@ def _asked(unless: Sequence[str], *arguments: str) -> str:
     return done.out
 
 
-def _task(found: dict[str, Any], service: dict[str, Any], nodes: Nodes) -> Task:
-    spec, status = found["Spec"]["ContainerSpec"], found["Status"]
-    node, state = nodes.get(found.get("NodeID", ""), ("", ""))
+def _task(task: dict[str, Any], service: dict[str, Any], nodes: Nodes) -> Task:
+    spec, status = task["Spec"]["ContainerSpec"], task["Status"]
+    node, state = nodes.get(task.get("NodeID", ""), ("", ""))
     return Task(
-        id=found["ID"],
-        name=f"{service['Name']}.{found.get('Slot') or node}",
+        id=task["ID"],
+        name=f"{service['Name']}.{task.get('Slot') or node}",
         node=node,
         image=_without_digest(spec["Image"]),
         state=status["State"],
         since=status["Timestamp"],
-        wanted=found["DesiredState"],
+        wanted=task["DesiredState"],
         error=status.get("Err", ""),
-        current=_essence(found["Spec"]) == _essence(service["TaskTemplate"]),
+        current=_essence(task["Spec"]) == _essence(service["TaskTemplate"]),
         reachable=state == "Ready",
     )
 
@@ -358,11 +364,11 @@ def _essence(template: dict[str, Any]) -> dict[str, Any]:
     parts = {key: part for key, part in template.items() if key not in ("Runtime", "Placement")}
     for name, defaults in DEFAULTS.items():
         parts[name] = {**defaults, **(parts.get(name) or {})}
-    found = {
+    cleaned = {
         key: {k: v for k, v in part.items() if v} if isinstance(part, dict) else part
         for key, part in parts.items()
     }
-    return {key: part for key, part in found.items() if part}
+    return {key: part for key, part in cleaned.items() if part}
 
 
 def _nodes() -> Nodes:

@@ -62,11 +62,11 @@ def _container(service: str, image: str, release: Release) -> str:
     """The container of a service on this node, once it runs."""
     begun = time.monotonic()
     label = f"label=com.docker.swarm.service.name={service}"
-    while not (found := engine.ask("ps", "--filter", label, "--format", "{{.Names}}").split()):
+    while not (containers := engine.ask("ps", "--filter", label, "--format", "{{.Names}}").split()):
         if obstacle := _obstacle(service, time.monotonic() - begun):
             raise _no_tools(obstacle, image, release)
         time.sleep(0.2)
-    return found[0]
+    return containers[0]
 
 
 def _no_tools(obstacle: str, image: str, release: Release) -> Problem:

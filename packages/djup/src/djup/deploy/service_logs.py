@@ -45,16 +45,16 @@ def show(service: Service, count: int, *, ended: bool, follow: bool) -> None:
 
 def running(service: Service) -> set[str]:
     """The ids of the tasks that run; none where the whole service has ended."""
-    found = {task.id for task in service.tasks if task.state == "running"}
-    if not found:
+    tasks = {task.id for task in service.tasks if task.state == "running"}
+    if not tasks:
         console.say(f"nothing of {service.name} runs: this is what ended containers wrote")
-    return found
+    return tasks
 
 
 def parse(text: str) -> list[Line]:
     """The lines of containers; what docker itself says between them is left out."""
-    found = map(LINE.fullmatch, text.splitlines())
-    return [Line(line["time"], line["task"], line["rest"]) for line in found if line]
+    matches = map(LINE.fullmatch, text.splitlines())
+    return [Line(match["time"], match["task"], match["rest"]) for match in matches if match]
 
 
 def last(lines: list[Line], tasks: Collection[str], count: int) -> list[Line]:

@@ -1,6 +1,6 @@
 """`inv deploy.logs`: the latest lines of a service, whichever container wrote them."""
 
-from djup.deploy.logs import last, parse
+from djup.deploy.service_logs import last, parse
 
 SAID = """\
 2026-11-28T10:00:03.000000000Z shop_web.1.aaaaaaaaaaaa@one    | third

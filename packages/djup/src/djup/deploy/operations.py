@@ -1,0 +1,105 @@
+"""What tasks do with a deployed stack: logs, manage, psql, backup, restore, down."""
+
+import os
+
+from djup.deploy import database, database_client, plan, service_logs
+from djup.deploy.swarm import jobs, swarm_stack, toolbox
+from djup.deploy.swarm.deploy_lock import one_deploy
+from djup.deploy.target import find_target
+from djup.host.checkout_lock import one_at_a_time
+from djup.problems import problem
+from djup.settings.settings import Settings
+from djup.terminal import consent, console
+from djup.terminal.console import few
+from djup.terminal.task import this_task
+
+
+def logs(
+    settings: Settings,
+    context: str,
+    *,
+    local: bool,
+    service: str,
+    lines: str,
+    ended: bool,
+    follow: bool,
+) -> None:
+    """What the containers of a service wrote, on whatever node."""
+    target = find_target(settings, context, local=local)
+    services = {known.name.removeprefix(f"{target.stack}_"): known for known in target.services()}
+    if service not in services:
+        raise problem("RUN02", service=repr(service), known=", ".join(services))
+    service_logs.show(services[service], int(lines), ended=ended, follow=follow)
+
+
+def manage(settings: Settings, context: str, *, local: bool, arguments: list[str]) -> None:
+    """Django's manage.py in the deployed version, beside its database."""
+    target = find_target(settings, context, local=local)
+    with toolbox.toolbox(target.release(), target.swarm) as container:
+        # As createsuperuser --noinput has it.
+        env = {k: v for k, v in os.environ.items() if k.startswith("DJANGO_SUPERUSER_")}
+        toolbox.attach(container, ["python", "manage.py", *arguments], env)
+
+
+def psql(settings: Settings, context: str, *, local: bool, arguments: list[str]) -> None:
+    """psql on the stack's database, on our own terminal."""
+    target = find_target(settings, context, local=local)
+    with database_client.client(target.release(), target.swarm) as client:
+        kept = {"PSQL_HISTORY": "/tmp/history"}  # nothing else in there can be written to
+        toolbox.attach(client.container, ["psql", *arguments], {**client.variables, **kept})
+
+
+def backup(settings: Settings, context: str, *, local: bool) -> None:
+    """Dump the stack's database into backups/ of this checkout."""
+    target = find_target(settings, context, local=local)
+    if this_task.dry:
+        console.say(f"would dump the database of {target.release().stack} into backups/")
+        return
+    with one_at_a_time("deploy.backup"):
+        console.answer(str(database.save(target.release(), target.swarm, "asked for").dump))
+
+
+def restore(settings: Settings, context: str, *, local: bool, which: str, yes: bool) -> None:
+    """Put a backup in place; asks for the stack's name before."""
+    target = find_target(settings, context, local=local)
+    release = target.release()
+    if this_task.dry:
+        console.say(
+            f"would restore {which} next to the database of {release.stack}, and swap the two"
+        )
+        return
+    if not yes:
+        _confirm(release.stack, f"replaces the database of {release.url}")
+    with one_at_a_time("deploy.restore"), one_deploy(release.stack):
+        jobs.finish_left(release.stack)
+        database.restore(target.release(), target.swarm, which)
+        waiting = plan.unapplied(target.release(), target.swarm)
+    if waiting:
+        console.say(f"it lacks {console.few(waiting)}, which the code needs: run inv deploy")
+
+
+def _confirm(name: str, what: str) -> None:
+    if consent.can_be_asked() and consent.typed(f"This {what}. To continue, type", name) == name:
+        return
+    raise problem("DEP27", stack=name, what=what)
+
+
+def down(settings: Settings, context: str, *, local: bool, yes: bool) -> None:
+    """Remove the services; the volumes stay, and what was released is forgotten."""
+    target = find_target(settings, context, local=local)
+    target.services()
+    if strangers := swarm_stack.strangers(target.stack):
+        raise problem("DEP30", stack=target.stack, services=few(strangers))
+    if not (local or yes or this_task.dry):
+        _confirm(
+            target.stack,
+            f"removes {target.stack} on {target.where}, and the history of its releases",
+        )
+    with one_at_a_time("deploy.down"), one_deploy(target.stack):
+        jobs.remove_left(target.stack)
+        swarm_stack.remove(target.stack)
+    if not this_task.dry:
+        console.say(
+            f"the data stay on their node, in the volume {target.stack}_postgres_data; "
+            "inv deploy serves them again"
+        )

@@ -1,0 +1,88 @@
+"""What runs where: shown by `inv deploy.status`, and at the end of a deploy."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from djup.deploy import history, proxy
+from djup.deploy.plan import Plan
+from djup.deploy.swarm import swarm_stack
+from djup.deploy.swarm.release import Release
+from djup.deploy.swarm.swarm_stack import Service
+from djup.deploy.target import find_target
+from djup.settings.settings import Settings
+from djup.terminal import console
+from djup.terminal.console import age
+
+UNFINISHED = "the next deploy was killed: inv deploy finishes it, inv deploy.rollback goes back"
+
+
+def show(settings: Settings, context: str, *, local: bool, as_json: bool) -> None:
+    """What runs where."""
+    target = find_target(settings, context, local=local)
+    release, services = target.release(), target.services()
+    if as_json:
+        console.answer(console.as_json(_record(release, services)))
+        return
+    console.answer(_head(release, target.where))
+    if history.is_unfinished(release.stack):
+        console.answer(console.as_typed(UNFINISHED))
+    console.answer(table(services))
+    console.answer(release.url)
+
+
+def report(done: Plan, *, local: bool) -> None:
+    """What runs where, and the URL; on a trial how to trust it; and what is wrong all the same."""
+    release = done.release
+    console.say(table(swarm_stack.services(release.stack)))
+    console.say(f"release {release.number} of {release.stack} serves commit {release.commit}")
+    if local and (file := proxy.save_root_certificate(release.stack)):
+        console.say(
+            f"the certificate is Caddy's own: a browser warns, curl --cacert {file} does not; "
+            "inv deploy.down --local ends it"
+        )
+    if ahead := done.migrations.ahead:
+        console.say(
+            f"but the database has {console.few(ahead)}: pages that use them fail until the "
+            "previous data are restored (inv db.backups, then inv deploy.restore NAME)"
+        )
+    console.answer(release.url)
+
+
+def table(services: Sequence[Service]) -> str:
+    """Every task that is to run, and the last failed one of a service that has not all."""
+    rows = [row for service in services for row in _rows(service)]
+    return console.table(("SERVICE", "NODE", "STATE", "SINCE", "IMAGE"), rows)
+
+
+def _rows(service: Service) -> list[tuple[str, ...]]:
+    shown = [task for task in service.tasks if task.wanted == "running"]
+    rows: list[tuple[str, ...]] = [
+        (task.name, task.node, _state(task.state, task.error), age(task.since), task.image)
+        for task in sorted(shown, key=lambda task: task.name)
+    ]
+    return rows or [(service.name, "", f"0 of {service.replicas}", "", service.image)]
+
+
+def _state(state: str, error: str) -> str:
+    return f"{state}: {error}" if error else state
+
+
+def _head(release: Release, where: str) -> str:
+    at = f"{release.stack} on {where}: release {release.number}"
+    before = f", before it {release.before}" if release.before else ""
+    made = f"{age(release.created)} ago by {release.by}"
+    return f"{at}{before}, commit {release.commit}, {made}"
+
+
+def _record(release: Release, services: Sequence[Service]) -> dict[str, Any]:
+    return {
+        "stack": release.stack,
+        "release": release.number,
+        "before": release.before,
+        "commit": release.commit,
+        "created": release.created,
+        "by": release.by,
+        "url": release.url,
+        "services": [asdict(service) for service in services],
+    }
