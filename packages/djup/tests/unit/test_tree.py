@@ -11,7 +11,7 @@ from djup import ROOT
 from djup.checkout import env
 from djup.data import snapshots
 from djup.deploy import source, tree
-from djup.doctor.checks import environment
+from djup.doctor.checks import dot_env
 from djup.host import git, process
 from djup.problems import Problem
 
@@ -22,7 +22,7 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n"
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with one commit, whose image takes project/ alone."""
     folder = tmp_path / "shop"
-    for module in (env, tree, process, environment):
+    for module in (env, tree, process, dot_env):
         monkeypatch.setattr(module, "ROOT", folder)
     for key in ("GIT_AUTHOR", "GIT_COMMITTER"):
         monkeypatch.setenv(f"{key}_NAME", "me")
@@ -159,14 +159,14 @@ def test_a_repository_of_another_user(
     command = f"git config --global --add safe.directory {here}"
     assert problem.code == "ENV17" and "dubious ownership" in problem.what
     assert problem.fix.startswith(f"{command}  (")
-    [finding] = environment._git()
+    [finding] = dot_env._git()
     assert finding.problem and finding.problem.fix == problem.fix
     assert snapshots.branch() == "snapshot"
     said = capsys.readouterr().err
     assert "dubious ownership" in said and command in said and "--name" in said
     subprocess.run(command.split(), check=True)
     assert source.checked_out().changes == () and snapshots.branch() == "main"
-    assert environment._git()[0].problem is None
+    assert dot_env._git()[0].problem is None
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_worktree_whose_repository_was_moved(
         monkeypatch.setattr(module, "ROOT", tmp_path / "tree")
     problem = refused()
     assert problem.code == "ENV17" and str(here) in problem.what
-    assert environment._git()[0].problem
+    assert dot_env._git()[0].problem
 
 
 def test_no_repository_no_commit_and_no_git(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,8 +56,8 @@ def project_name(root: Path | None = None) -> str:
 
 def _free_port(example: str) -> str:
     """The first from that of `.env.example` on, where a team may have a range of its own."""
-    found = re.search(r"(?m)^WEB_PORT=([0-9]{1,5})\s*$", example)
-    return str(ports.free_port(int(found[1]) if found else FIRST_PORT))
+    match = re.search(r"(?m)^WEB_PORT=([0-9]{1,5})\s*$", example)
+    return str(ports.free_port(int(match[1]) if match else FIRST_PORT))
 
 
 def _own_values(runtime: str, port: str) -> dict[str, str]:

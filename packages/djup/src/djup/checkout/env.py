@@ -56,8 +56,8 @@ def known_keys() -> list[str]:
 
 def missing_keys() -> list[str]:
     """List the keys of `.env.example` that `.env` lacks."""
-    there = dotenv.parse(env_file.read(env_file.ENV)) if env_file.ENV.exists() else {}
-    return [key for key in known_keys() if there and key not in there]
+    present = dotenv.parse(env_file.read(env_file.ENV)) if env_file.ENV.exists() else {}
+    return [key for key in known_keys() if present and key not in present]
 
 
 def settings_from(text: str) -> Settings:
@@ -74,11 +74,11 @@ def settings_from(text: str) -> Settings:
 
 def _by_url(values: Mapping[str, str]) -> dict[str, str]:
     """What DATABASE_URL says, if it is set; a key of `.env` that says otherwise is a problem."""
-    found = database_url.values(values["DATABASE_URL"]) if values["DATABASE_URL"] else {}
+    by_url = database_url.values(values["DATABASE_URL"]) if values["DATABASE_URL"] else {}
     for key in ("SQL_HOST", "SQL_SSLMODE", "SQL_SSLROOTCERT"):  # those that are empty by default
-        if values[key] and found.get(key, values[key]) != values[key]:
+        if values[key] and by_url.get(key, values[key]) != values[key]:
             raise problem("ENV06", key=key, allowed="empty, or what DATABASE_URL says")
-    return found
+    return by_url
 
 
 def write(settings: Settings, why: str, values: Mapping[str, str]) -> Settings:

@@ -22,10 +22,10 @@ def read(path: Path) -> str:
         line = error.object[: error.start].count(b"\n") + 1
         raise problem("ENV02", name=path.name, line=line) from error
     except OSError as error:
-        found = ownership.of(error)
-        closed = isinstance(found, BelongsToAnother)
-        reason = found.what.rstrip(".") if closed else error.strerror or str(error)
-        raise problem("ENV01", name=path.name, reason=reason, fix=found.fix) from error
+        cause = ownership.of(error)
+        closed = isinstance(cause, BelongsToAnother)
+        reason = cause.what.rstrip(".") if closed else error.strerror or str(error)
+        raise problem("ENV01", name=path.name, reason=reason, fix=cause.fix) from error
 
 
 def write_values(values: Mapping[str, str]) -> None:
@@ -56,8 +56,8 @@ def _only(keys: Collection[str], paragraph: str) -> str:
 def with_value(text: str, key: str, value: str) -> str:
     """The text with another value of a key, which is appended where it lacks it."""
     line = rf"(?m)^(\ufeff?\s*(?:export\s+)?{key}=)[^\r\n]*"
-    changed, found = re.subn(line, lambda match: match[1] + value, text)
-    return changed if found else f"{text.rstrip()}\n{key}={value}\n"
+    changed, count = re.subn(line, lambda match: match[1] + value, text)
+    return changed if count else f"{text.rstrip()}\n{key}={value}\n"
 
 
 def _current() -> str:

@@ -51,9 +51,9 @@ def is_current(inputs: str, configs: Mapping[str, str]) -> bool:
 
 
 def _files(names: Iterable[str]) -> list[Path]:
-    found = (ROOT / name for name in names)
+    paths = (ROOT / name for name in names)
     return [
-        file for path in found for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
     ]
 
 

@@ -42,8 +42,8 @@ def text() -> str:
     if not env_file.ENV.exists():  # under --dry in a fresh clone
         return ""
     lines = env_file.ENV.read_text(encoding="utf-8-sig").splitlines()
-    found = ((dotenv.LINE.fullmatch(line), line) for line in lines)
-    return "".join(f"{line}\n" for key, line in found if key and not _is_of_production(key[1]))
+    matched = ((dotenv.LINE.fullmatch(line), line) for line in lines)
+    return "".join(f"{line}\n" for key, line in matched if key and not _is_of_production(key[1]))
 
 
 def _write(lines: str) -> None:

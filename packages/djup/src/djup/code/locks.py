@@ -73,7 +73,7 @@ def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
     options = ["--universal", "--generate-hashes", "--quiet", "--python-version", PYTHON_VERSION]
     header = ["--custom-compile-command", "inv lock", *(["--upgrade"] if upgrade else [])]
     here = str(PART.relative_to(ROOT))
-    others = [word for it in agreeing_with for word in ("-c", f"{here}/{it}.txt")]
+    others = [word for other in agreeing_with for word in ("-c", f"{here}/{other}.txt")]
     files = ["--output-file", f"{here}/{name}.txt", f"requirements/{name}.in"]
     argv = [".venv/bin/uv", "pip", "compile", *options, *header, *others, *files]
     process.show(argv)

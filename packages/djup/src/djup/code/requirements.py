@@ -50,12 +50,13 @@ def _fits(version: str, asked: str) -> bool:
     """Whether a locked version is one that was asked for; of other than numbers nobody can tell."""
     if not re.fullmatch(r"\d+(\.\d+)*", version):
         return True
-    return all(_is(version, *one) for one in map(_parsed, asked.strip(" ()").split(",")) if one)
+    clauses = map(_parsed, asked.strip(" ()").split(","))
+    return all(_is(version, *clause) for clause in clauses if clause)
 
 
 def _parsed(clause: str) -> tuple[str, str] | None:
-    found = VERSIONS.fullmatch(clause.strip())
-    return (found[1], found[2]) if found else None
+    match = VERSIONS.fullmatch(clause.strip())
+    return (match[1], match[2]) if match else None
 
 
 def _is(version: str, sign: str, bound: str) -> bool:

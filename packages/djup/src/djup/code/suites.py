@@ -128,11 +128,11 @@ class Course:
         return sum(self._seconds_of(longest, others) for longest, others in self.rounds.items())
 
     def _seconds_of(self, longest: str, others: Sequence[str]) -> int:
-        one, more = (
+        longer, rest = (
             sum(SUITES[name].seconds for name in names if not self.obstacles[name])
             for names in ((longest,), others)
         )
-        return max(one, more) if self._has_beside(longest, others) else one + more
+        return max(longer, rest) if self._has_beside(longest, others) else longer + rest
 
 
 def run(

@@ -38,12 +38,12 @@ def find(file: Path) -> Iterator[tuple[int, str, str]]:
 
 def spelling(stated: str) -> str:
     """What works in place of a requirement that cannot have a hash; '' for any other."""
-    if found := VCS.search(stated):
-        return _archive(stated, found[1])
+    if match := VCS.search(stated):
+        return _archive(stated, match[1])
     if EDITABLE.match(stated):
         return LOCAL
-    found = FOLDER.match(stated)
-    return LOCAL if found and _is_folder(found[1].split(";")[0].strip()) else ""
+    match = FOLDER.match(stated)
+    return LOCAL if match and _is_folder(match[1].split(";")[0].strip()) else ""
 
 
 def refuse(file: Path) -> None:

@@ -28,29 +28,29 @@ class Act:
     project: str = ""
 
 
-def of(project: str) -> list[Act]:
+def noted(project: str) -> list[Act]:
     """List what was noted of this project, the latest last."""
-    return [act for act in _noted() if act.project in ("", project)]
+    return [act for act in _read() if act.project in ("", project)]
 
 
 def needed(project: str) -> set[str]:
     """The backups that alone hold what an act took away."""
-    return {name for act in of(project) for name in act.backups}
+    return {name for act in noted(project) for name in act.backups}
 
 
 def remember(project: str, task: str, **kept: object) -> None:
     """Note an act that is about to happen."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     act = Act(task, now, project=project, **kept)  # type: ignore[arg-type]
-    _write([*_noted(), act])
+    _write([*_read(), act])
 
 
 def forget(act: Act) -> None:
     """Drop the note of an act that was undone, or never came about."""
-    _write([other for other in _noted() if other != act])
+    _write([other for other in _read() if other != act])
 
 
-def _noted() -> list[Act]:
+def _read() -> list[Act]:
     try:
         return [Act(**record) for record in json.loads(NOTES.read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError):

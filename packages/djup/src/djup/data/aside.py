@@ -21,11 +21,11 @@ def put_in_place(client: Client, part: str, task: str) -> bool:
 def keeps(client: Client, aside: str) -> bool:
     """Whether there is anything to go back to in the database that was put aside last; one that
     nothing was ever made in, as in a new volume, goes, and so does the note of the act."""
-    there = aside in {one.database for one in databases.beside(client)}
-    if there and not contents.is_untouched(client, aside):
+    exists = aside in {other.database for other in databases.beside(client)}
+    if exists and not contents.is_untouched(client, aside):
         return True
-    acts.forget(acts.of(client.project)[-1])
-    if there:
+    acts.forget(acts.noted(client.project)[-1])
+    if exists:
         databases.drop(client, aside)
     return False
 

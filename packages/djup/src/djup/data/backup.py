@@ -64,9 +64,9 @@ def check(client: Client, backup: Backup) -> None:
     backups.refuse_damaged(backup)
     with databases.new_part(client) as part:
         load.archive(client, backup.dump, part, expected=backup.contents.bytes)
-        found = contents.differences(backup.contents, contents.read(client, part), exact=False)
-    if found:
-        raise problem("BAK08", "\n".join(found[:8]), name=backup.name)
+        differing = contents.differences(backup.contents, contents.read(client, part), exact=False)
+    if differing:
+        raise problem("BAK08", "\n".join(differing[:8]), name=backup.name)
     backups.mark_verified(backup)
     console.say(f"verified: {words(backup.contents)} restored")
 

@@ -52,8 +52,8 @@ def manifest_of(dump: Path) -> Path:
 
 def all_of(folder: Path = FOLDER) -> list[Backup]:
     """Every backup in the folder, the newest first; a dump without its manifest is none."""
-    found = (read(path) for path in folder.glob("*.dump"))
-    return sorted((b for b in found if b), key=lambda backup: backup.number, reverse=True)
+    readable = (read(path) for path in folder.glob("*.dump"))
+    return sorted((b for b in readable if b), key=lambda backup: backup.number, reverse=True)
 
 
 def read(dump: Path) -> Backup | None:

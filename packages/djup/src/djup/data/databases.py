@@ -164,14 +164,14 @@ def beside(client: Client) -> list[Beside]:
     """List the finished databases beside the project's own, the newest first."""
     live = client.database
     lines = client.ask(LIST, STEM=_stem(live)).splitlines()
-    found = [_beside(json.loads(line)) for line in lines]
-    return [one for one in reversed(found) if one and _belongs(one, live)]
+    noted = [_beside(json.loads(line)) for line in lines]
+    return [other for other in reversed(noted) if other and _belongs(other, live)]
 
 
 def besides(client: Client) -> list[Beside]:
     """List them and whatever else the server holds; one without a note is named by its database."""
     known = beside(client)
-    mine = {one.database for one in known}
+    mine = {other.database for other in known}
     part = part_of(client)
     lines = client.ask(OTHERS, LIVE=client.database, PART=part).splitlines()
     names = [*lines, *_of_every_server(client)]
@@ -192,11 +192,11 @@ def _stem(live: str) -> str:
     return whole[: LONGEST - 9].decode(errors="ignore")
 
 
-def _belongs(one: Beside, live: str) -> bool:
+def _belongs(other: Beside, live: str) -> bool:
     """Whether it is beside this database: of a long name there is but the beginning."""
-    if one.database.startswith(f"{live}@"):
+    if other.database.startswith(f"{live}@"):
         return True
-    return OLDER.sub("", one.database) == _fitting(live, OLDER.sub("", one.name))
+    return OLDER.sub("", other.database) == _fitting(live, OLDER.sub("", other.name))
 
 
 def _beside(record: Mapping[str, object]) -> Beside | None:

@@ -99,12 +99,12 @@ def _last_bytes(dump: Dump, count: int) -> bytes:
 
 def scan(dump: Dump) -> Scan:
     """All of a plain dump, looked at."""
-    found = Scan()
+    scanned = Scan()
     with dump.opened() as file:
         while piece := file.read(PIECE):
-            found.take(piece)
-    found.end()
-    return found
+            scanned.take(piece)
+    scanned.end()
+    return scanned
 
 
 def _unpacked(path: Path, packed: str) -> Any:

@@ -62,12 +62,12 @@ def feed(path: Path) -> Feed:
 
 def _archive(client: Client, dump: Dump, part: str, expected: int) -> None:
     with _in_reach(client, dump) as name:
-        found = _looked_at(client, dump, name)
-        wanted, flags = found.roles, []
+        scanned = _looked_at(client, dump, name)
+        wanted, flags = scanned.roles, []
         if not roles.may_own(client, wanted):
             flags, wanted = [*WITHOUT_ROLES], set()
-        unknown = _unknown(client, found)
-        as_sql = bool(unknown) or (found.makes_public and not _has_no_public(client, part))
+        unknown = _unknown(client, scanned)
+        as_sql = bool(unknown) or (scanned.makes_public and not _has_no_public(client, part))
         with roles.borrowed(client, wanted, part), _growth(client, part, expected):
             if as_sql:
                 done = _as_sql(client, unknown, part, [*flags, name])
@@ -88,7 +88,7 @@ def _as_sql(client: Client, unknown: set[str], part: str, argv: Sequence[str]) -
         head.end()
 
     done = client.load(write, "psql", *SCRIPT, "--output=/dev/null", database=part)
-    return next((one for one in dumped if one.code), done)
+    return next((result for result in dumped if result.code), done)
 
 
 @dataclass
@@ -111,20 +111,20 @@ class Head:
 
     def end(self) -> None:
         """There is no more that is looked at."""
-        found = Scan()
-        found.take(self.held)
-        cuts = sorted([*found.cuts, *_settings(found, self.unknown)])
+        scanned = Scan()
+        scanned.take(self.held)
+        cuts = sorted([*scanned.cuts, *_settings(scanned, self.unknown)])
         self.out.write(without(self.held, 0, cuts))
         self.held, self.passed = b"", True
 
 
-def _settings(found: Scan, unknown: set[str]) -> list[Range]:
-    return [place for name, place in found.settings.items() if name in unknown]
+def _settings(scanned: Scan, unknown: set[str]) -> list[Range]:
+    return [place for name, place in scanned.settings.items() if name in unknown]
 
 
-def _unknown(client: Client, found: Scan) -> set[str]:
+def _unknown(client: Client, scanned: Scan) -> set[str]:
     """The settings in a dump that the server does not have, as it is older than pg_dump."""
-    asked = found.settings.keys() - EVERYWHERE
+    asked = scanned.settings.keys() - EVERYWHERE
     if not asked:
         return set()
     return set(client.ask(UNKNOWN, NAMES=json.dumps(sorted(asked))).splitlines())
@@ -147,21 +147,21 @@ def _in_reach(client: Client, dump: Dump) -> Iterator[str]:
 
 def _looked_at(client: Client, dump: Dump, name: str) -> Scan:
     """What an archive asks for, less the rows."""
-    found = Scan()
-    done = client.receive(found.take, "pg_restore", "--schema-only", "--file=-", name)
+    scanned = Scan()
+    done = client.receive(scanned.take, "pg_restore", "--schema-only", "--file=-", name)
     _succeed(done, dump)
-    return found
+    return scanned
 
 
 def _plain(client: Client, dump: Dump, part: str) -> None:
-    found = scan(dump)
-    if found.leaves:
-        raise problem("BAK05", path=str(dump.path), line=found.leaves)
-    if found.cut_off:
+    scanned = scan(dump)
+    if scanned.leaves:
+        raise problem("BAK05", path=str(dump.path), line=scanned.leaves)
+    if scanned.cut_off:
         raise problem("BAK04", path=str(dump.path), why="its end is missing")
-    cuts, wanted = [*found.cuts, *_settings(found, _unknown(client, found))], found.roles
+    cuts, wanted = [*scanned.cuts, *_settings(scanned, _unknown(client, scanned))], scanned.roles
     if not roles.may_own(client, wanted):
-        cuts, wanted = [*cuts, *found.rights], set()
+        cuts, wanted = [*cuts, *scanned.rights], set()
     cuts.sort()
     sent = 0
 
@@ -172,7 +172,7 @@ def _plain(client: Client, dump: Dump, part: str) -> None:
                 stdin.write(without(piece, sent, cuts))
                 sent += len(piece)
 
-    with roles.borrowed(client, wanted, part), bar("restoring", lambda: sent, found.size):
+    with roles.borrowed(client, wanted, part), bar("restoring", lambda: sent, scanned.size):
         done = client.load(write, "psql", *SCRIPT, "--output=/dev/null", database=part)
         _succeed(done, dump)
 

@@ -116,11 +116,11 @@ def started(
     """Have a server of `image` be started for a new cluster `name`, in the network of the old one,
     which needs no password at 127.0.0.1."""
     container = volume_clusters.filler_of(settings)
-    there = resources.inspect(container, old.container)
-    if container in there:  # of a killed task
+    inspected = resources.inspect(container, old.container)
+    if container in inspected:  # of a killed task
         containers.remove_containers([container])
-    found = there[old.container]
-    given = resources.environment(found)
+    container_of_old = inspected[old.container]
+    given = resources.environment(container_of_old)
     values = {
         "CLUSTER": name,
         "BEFORE": before.name,
@@ -132,7 +132,7 @@ def started(
     argv += [*volume_clusters.mounted(settings), "--network", f"container:{old.container}"]
     argv += ["--shm-size", str(local_server.SHARED_MEMORY)]
     argv += engine.env_words(map("=".join, values.items()))
-    argv += ["--entrypoint", "sh", image, "-c", SERVER, "sh", *found["Config"]["Cmd"]]
+    argv += ["--entrypoint", "sh", image, "-c", SERVER, "sh", *container_of_old["Config"]["Cmd"]]
     argv += [word for pair in OPTIONS.items() for word in ("-c", "=".join(pair))]
     client = Client(old.project, container, "", old.variables, data_volume.DATA, "")
     with process.talk(argv) as (stdin, stdout, ended):

@@ -20,45 +20,47 @@ def run(settings: Settings, keep: str, as_json: bool) -> None:
     if keep:
         with one_at_a_time("db.backups"):
             _prune(settings, int(number("--keep", keep, "5")))
-    found = backups.all_of()
-    console.answer(backups.as_json(found) if as_json else backups.as_text(found))
+    listed = backups.all_of()
+    console.answer(backups.as_json(listed) if as_json else backups.as_text(listed))
 
 
 def _prune(settings: Settings, keep: int) -> None:
     """Remove what no reason keeps, and say what went and why the others stay."""
-    there = backups.all_of()
-    kept = reasons(there, keep, acts.needed(settings.project))
-    for backup in there:
+    listed = backups.all_of()
+    kept = reasons(listed, keep, acts.needed(settings.project))
+    for backup in listed:
         if backup.name not in kept:
             backup.dump.unlink(missing_ok=True)  # first: a manifest alone is no backup
             backups.manifest_of(backup.dump).unlink(missing_ok=True)
             console.say(f"removed {backup.name}")
     if kept:
-        console.say(f"kept {len(kept)}: {_words([b for b in there if b.name in kept], kept)}")
+        console.say(f"kept {len(kept)}: {_words([b for b in listed if b.name in kept], kept)}")
 
 
-def reasons(there: list[Backup], keep: int, needed: set[str]) -> dict[str, str]:
-    """Why each backup that stays does so, by its name; `there` has the newest first. Each database
+def reasons(listed: list[Backup], keep: int, needed: set[str]) -> dict[str, str]:
+    """Why each backup that stays does so, by its name; `listed` has the newest first. Each database
     counts by itself, and so does its newest verified one."""
-    found: dict[str, str] = {}
+    why: dict[str, str] = {}
     seen: Counter[tuple[str, ...]] = Counter()
-    for backup in there:
-        of = (backup.project, backup.database)
-        verified = (*of, VERIFIED) if backup.verified else of
-        seen.update({of, verified})
-        if seen[of] <= keep:
-            found[backup.name] = NEWEST
+    for backup in listed:
+        whose = (backup.project, backup.database)
+        verified = (*whose, VERIFIED) if backup.verified else whose
+        seen.update({whose, verified})
+        if seen[whose] <= keep:
+            why[backup.name] = NEWEST
         elif backup.verified and seen[verified] == 1:
-            found[backup.name] = VERIFIED
+            why[backup.name] = VERIFIED
         elif backup.name in needed:
-            found[backup.name] = NEEDED
-    return found
+            why[backup.name] = NEEDED
+    return why
 
 
 def _words(kept: list[Backup], why: dict[str, str]) -> str:
     """`2 newest of app in shop-3f9c, 1 needed by inv undo`."""
     counted = Counter(
-        f"{NEWEST} of {one.database} in {one.project}" if why[one.name] == NEWEST else why[one.name]
-        for one in kept
+        f"{NEWEST} of {backup.database} in {backup.project}"
+        if why[backup.name] == NEWEST
+        else why[backup.name]
+        for backup in kept
     )
     return ", ".join(f"{count} {words}" for words, count in counted.items())

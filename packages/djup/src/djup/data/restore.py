@@ -39,7 +39,7 @@ def _restore(client: Client, which: str) -> bool:
     name = which.removesuffix(".dump")
     if name in known:
         return _from_dump(client, known[name].dump)
-    snapshots = {one.name: one for one in databases.beside(client)}
+    snapshots = {snapshot.name: snapshot for snapshot in databases.beside(client)}
     if which in snapshots:
         return _from_snapshot(client, snapshots[which])
     path = Path(which).expanduser().absolute()

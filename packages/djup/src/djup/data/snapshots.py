@@ -35,8 +35,8 @@ def make(stack: Stack, name: str) -> None:
 
 def run(stack: Stack, gone: str, as_json: bool) -> None:
     """List them, one of them dropped first."""
-    found = _listed(stack, gone) if databases.has_data(stack) else []
-    console.answer(console.as_json(found) if as_json else as_text(found))
+    listed = _listed(stack, gone) if databases.has_data(stack) else []
+    console.answer(console.as_json(listed) if as_json else as_text(listed))
 
 
 def _listed(stack: Stack, gone: str) -> list[Beside]:
@@ -49,19 +49,19 @@ def _listed(stack: Stack, gone: str) -> list[Beside]:
 
 def branch() -> str:
     """The git branch that is checked out; `snapshot` where there is none."""
-    found = git.ask("symbolic-ref", "--quiet", "--short", "HEAD")
-    if cause := git.refusal(found):
+    head = git.ask("symbolic-ref", "--quiet", "--short", "HEAD")
+    if cause := git.refusal(head):
         console.say(f"the snapshot is not named after the branch: {cause.what}")
         console.say(f"fix: {cause.fix}; or give the snapshot a --name")
-    return found.out.strip()[:LONGEST] or "snapshot"
+    return head.out.strip()[:LONGEST] or "snapshot"
 
 
 def find(client: Client, name: str) -> Beside:
     """Give the snapshot of this name, or raise with the names that exist."""
-    there = {one.name: one for one in databases.beside(client)}
-    if name not in there:
-        raise problem("BAK17", name=repr(name), known=few(list(there)))
-    return there[name]
+    known = {snapshot.name: snapshot for snapshot in databases.beside(client)}
+    if name not in known:
+        raise problem("BAK17", name=repr(name), known=few(list(known)))
+    return known[name]
 
 
 def with_fitting(stack: Stack, status: Status) -> Status:
@@ -69,8 +69,8 @@ def with_fitting(stack: Stack, status: Status) -> Status:
     if not status.unknown:
         return status
     with stack.client() as client:
-        there = databases.beside(client)
-    held = ((one.name, set(one.note.migrations)) for one in there)
+        snapshots = databases.beside(client)
+    held = ((snapshot.name, set(snapshot.note.migrations)) for snapshot in snapshots)
     names = (name for name, has in held if has and has.isdisjoint(status.unknown))
     return replace(status, fitting=next(names, ""))
 
@@ -79,7 +79,10 @@ def as_text(snapshots: Sequence[Beside]) -> str:
     """For the person at the terminal."""
     if not snapshots:
         return "no snapshots; inv db.snapshot creates one"
-    rows = [
-        (one.name, age(one.note.at), console.size(one.bytes), one.note.why) for one in snapshots
-    ]
-    return console.table(("SNAPSHOT", "AGE", "SIZE", "WHY"), rows)
+    heads = ("SNAPSHOT", "AGE", "SIZE", "WHY")
+    return console.table(heads, [_row(snapshot) for snapshot in snapshots])
+
+
+def _row(snapshot: Beside) -> tuple[str, ...]:
+    note = snapshot.note
+    return (note.name, age(note.at), console.size(snapshot.bytes), note.why)

@@ -17,10 +17,10 @@ from djup.terminal.task import this_task
 def run(settings: Settings) -> None:
     """Bring back what the last act took away; that can be undone in turn."""
     with one_at_a_time("undo"):
-        if not (there := acts.of(settings.project)):
+        if not (noted := acts.noted(settings.project)):
             raise problem("BAK12")
         if this_task.dry:
-            console.say(f"would undo: {_words(there[-1])}")
+            console.say(f"would undo: {_words(noted[-1])}")
             return
         settings = _undo(settings)
     runtimes.of(settings).up()
@@ -29,7 +29,7 @@ def run(settings: Settings) -> None:
 
 def _undo(settings: Settings) -> Settings:
     """The settings, which another cluster changes."""
-    act = acts.of(settings.project)[-1]
+    act = acts.noted(settings.project)[-1]
     if not act.cluster:  # a server that does not start is no reason not to leave its cluster
         with runtimes.of(settings).client() as client:
             act = _last_kept(client)
@@ -48,7 +48,8 @@ def _to_cluster(settings: Settings, act: Act) -> Settings:
     """Have the cluster that was kept be the one in use; the one that was stays in its place."""
     settings = volume_clusters.finish_switch(settings)
     held = runtimes.of(settings).clusters()
-    if not held or act.cluster not in {one.name for one in held.others if one.finished}:
+    finished = {cluster.name for cluster in held.others if cluster.finished} if held else set()
+    if not held or act.cluster not in finished:
         acts.forget(act)
         raise problem("BAK13", task=act.task, missing=f"the cluster {act.cluster}")
     image = settings.values[volume_clusters.KEY]
@@ -65,8 +66,9 @@ def _to_cluster(settings: Settings, act: Act) -> Settings:
 def _last_kept(client: Client) -> Act:
     """The last act whose database is there: one that was ended too early has put none aside, and
     one of the other runtime has it there."""
-    there = {one.database for one in databases.beside(client)}
-    kept = [act for act in acts.of(client.project) if not act.database or act.database in there]
+    present = {other.database for other in databases.beside(client)}
+    noted = acts.noted(client.project)
+    kept = [act for act in noted if not act.database or act.database in present]
     if not kept:
         raise problem("BAK12")
     return kept[-1]
@@ -78,11 +80,11 @@ def _words(act: Act) -> str:
 
 def _from_backups(client: Client, act: Act) -> None:
     """Restore each database that was in the volume; the project's own last."""
-    there = {backup.name: backup for backup in backups.all_of()}
-    if missing := [name for name in act.backups if name not in there]:
+    by_name = {backup.name: backup for backup in backups.all_of()}
+    if missing := [name for name in act.backups if name not in by_name]:
         raise problem("BAK13", task=act.task, missing=", ".join(missing))
     for backup in sorted(
-        (there[name] for name in act.backups), key=lambda b: b.database == client.database
+        (by_name[name] for name in act.backups), key=lambda b: b.database == client.database
     ):
         backups.refuse_damaged(backup)
         with databases.new_part(client) as part:

@@ -104,15 +104,15 @@ def _finish(settings: Settings, yes: bool) -> None:
         console.say(f"nothing to remove: the cluster {held.active.name} is the only one")
         return
     rows = [
-        ("cluster", f"{one.name} (PostgreSQL {one.version}, {one.image})", one.size)
-        for one in held.others
+        ("cluster", f"{cluster.name} (PostgreSQL {cluster.version}, {cluster.image})", cluster.size)
+        for cluster in held.others
     ]
     nuke.refuse_unasked(yes, FINISH, "the data that inv undo needs")
     nuke.confirm(settings.project, rows, yes, FINISH)
     if this_task.dry:
         return
-    gone = [one.name for one in held.others]
-    for act in acts.of(settings.project):
+    gone = [cluster.name for cluster in held.others]
+    for act in acts.noted(settings.project):
         if act.cluster in gone:
             acts.forget(act)
     volume_clusters.remove(settings, gone)
@@ -125,14 +125,14 @@ def _finish(settings: Settings, yes: bool) -> None:
 def _plan(settings: Settings, to: str) -> Upgrade | None:
     """What to do; None, and a sentence, where there is nothing."""
     held = volume_clusters.survey(settings)
-    found = held.active.version
+    version = held.active.version
     if to:  # no image is needed to know
         _refuse_older(settings, held, f"--to {to}", to, asked=True)
-    target = settings.with_values({KEY: _target(settings, to, found)})
+    target = settings.with_values({KEY: _target(settings, to, version)})
     image, by_name = target.values[KEY], target.values[KEY] != settings.values[KEY]
     major = _major(target, f"--to {to}" if by_name else "")
     if not major:
-        console.say(f"would pull {image}, and migrate the data from PostgreSQL {found} to it")
+        console.say(f"would pull {image}, and migrate the data from PostgreSQL {version} to it")
         return None
     _refuse_older(settings, held, image, major, asked=False)
     old = replace(held.active, image=_image_of(settings, held.active, image, major))
@@ -141,7 +141,7 @@ def _plan(settings: Settings, to: str) -> Upgrade | None:
         console.say(f"nothing to upgrade: the data and {image} are both of PostgreSQL {major}")
         console.say(f"a newer version, once it has an image: {newer}")
         return None
-    left = [one.name for one in held.others if not one.finished]
+    left = [cluster.name for cluster in held.others if not cluster.finished]
     plan = Upgrade(old, image, major, held.free_name(major), left)
     console.say(f"{'would upgrade' if this_task.dry else 'upgrading'} {plan.words}")
     return plan
@@ -149,26 +149,27 @@ def _plan(settings: Settings, to: str) -> Upgrade | None:
 
 def _refuse_older(settings: Settings, held: Held, image: str, major: str, *, asked: bool) -> None:
     """Raise where the data would go back to an older version, as --to `asked` for."""
-    found = held.active.version
-    if int(major) >= int(found):
+    version = held.active.version
+    if int(major) >= int(version):
         return
     if _undo_goes_back(settings, held):
         raise problem(
-            "DB15.undo" if asked else "DB15.upgraded", found=found, image=image, major=major
+            "DB15.undo" if asked else "DB15.upgraded", found=version, image=image, major=major
         )
-    raise problem("DB15.asked" if asked else "DB15", found=found, image=image, major=major)
+    raise problem("DB15.asked" if asked else "DB15", found=version, image=image, major=major)
 
 
 def _undo_goes_back(settings: Settings, held: Held) -> bool:
     """Whether `inv undo` would undo an upgrade."""
-    older = {one.name for one in held.others if int(one.version) < int(held.active.version)}
-    return any(act.cluster in older for act in acts.of(settings.project)[-1:])
+    version = int(held.active.version)
+    older = {cluster.name for cluster in held.others if int(cluster.version) < version}
+    return any(act.cluster in older for act in acts.noted(settings.project)[-1:])
 
 
-def _target(settings: Settings, to: str, found: str) -> str:
+def _target(settings: Settings, to: str, version: str) -> str:
     """The image that is asked for: that of `.env`, or its like of version `to`."""
     named = settings.values[KEY]
-    if not to or (major := _major(settings) or found) == to:
+    if not to or (major := _major(settings) or version) == to:
         return named
     image = images.of_major(named, major, to)
     if not image:
@@ -212,8 +213,8 @@ def _upgrade(settings: Settings, plan: Upgrade) -> Settings:
     before = settings.lending({KEY: plan.old.image})
     if plan.left:
         volume_clusters.remove(settings, plan.left)
-    with runtimes.of(before).client() as found:
-        old = replace(found, variables={**found.variables, **_superuser(settings, plan)})
+    with runtimes.of(before).client() as client:
+        old = replace(client, variables={**client.variables, **_superuser(settings, plan)})
         started = new_server.started(settings, old, plan.old, plan.name, plan.image)
         with _as_it_ran(settings, old) as web, started as new:
             if web:  # nothing is written meanwhile
@@ -272,8 +273,8 @@ def _fill(old: Client, new: NewServer, facts: ServerFacts) -> None:
             _copy(old, new, database)
     if _roles(new) != roles:
         raise _failed(new, "the roles differ.")
-    if found := _compared(old, new.client, facts.databases):
-        raise _failed(new, "the new data differ from the old data.", "\n".join(found[:8]))
+    if differing := _compared(old, new.client, facts.databases):
+        raise _failed(new, "the new data differ from the old data.", "\n".join(differing[:8]))
 
 
 def _roles(new: NewServer, *where: str) -> list[str]:
@@ -300,9 +301,9 @@ def _copy(old: Client, new: NewServer, database: str) -> None:
 
 
 def _refuse_failed(new: NewServer, *done: Result) -> None:
-    for one in done:
-        if one.code:
-            raise _failed(new, last_error(one.err))
+    for result in done:
+        if result.code:
+            raise _failed(new, last_error(result.err))
 
 
 def _failed(new: NewServer, reason: str, evidence: str = "") -> Problem:
@@ -316,7 +317,7 @@ def _compared(old: Client, new: Client, databases: Sequence[str]) -> list[str]:
         before = threads.map(lambda name: contents.read(old, name), databases)
         after = threads.map(lambda name: contents.read(new, name), databases)
         return [
-            f"{name}: {found}"
+            f"{name}: {difference}"
             for name, was, now in zip(databases, before, after, strict=True)
-            for found in contents.differences(was, now, exact=True)
+            for difference in contents.differences(was, now, exact=True)
         ]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from djup.checkout import env
 from djup.docker import containers
-from djup.doctor.checks import deployed, environment, files, remote, repository, web
+from djup.doctor.checks import dot_env, files, pg_dump_version, repository, trial_deploy, web
 from djup.doctor.finding import Finding, Fix
 from djup.host import ownership
 from djup.host.process import ChildFailed
@@ -20,12 +20,12 @@ Check = Callable[[Stack], list[Finding]]
 
 def run(fix: bool, as_json: bool) -> None:
     """Print what is found, fixed first if `fix`; `ChildFailed` if anything is wrong."""
-    found = examine()
-    if fix and _fix_all(found):
-        found = examine()
-    text = console.as_typed(_as_text(found))
-    console.answer(console.as_json([_record(f) for f in found]) if as_json else text)
-    if any(finding.problem for finding in found):
+    findings = examine()
+    if fix and _fix_all(findings):
+        findings = examine()
+    text = console.as_typed(_as_text(findings))
+    console.answer(console.as_json([_record(f) for f in findings]) if as_json else text)
+    if any(finding.problem for finding in findings):
         raise ChildFailed(1)
 
 
@@ -34,41 +34,46 @@ def examine() -> list[Finding]:
     try:
         settings = env.load()
     except Problem as problem:
-        return [Finding(".env", "cannot be used", problem), *_findings(files.check)]
+        return [Finding(".env", "cannot be used", problem), *_findings("files", files.check)]
     stack = runtimes.of(settings)
-    checks: Sequence[Check] = (
-        *(environment.check, files.check, repository.check, _of_its_stack(settings)),
-        *(remote.check, web.check, deployed.check),
+    checks: Sequence[tuple[str, Check]] = (
+        ("environment", dot_env.check),
+        ("files", files.check),
+        ("repository", repository.check),
+        _runtime_check(settings),
+        ("remote", pg_dump_version.check),
+        ("web", web.check),
+        ("deployed", trial_deploy.check),
     )
-    found: list[Finding] = []
+    findings: list[Finding] = []
     with containers.listed_once():
-        for check in checks:
-            found += _findings(check, stack)
-            if any(isinstance(finding.problem, EngineProblem) for finding in found):
+        for subject, check in checks:
+            findings += _findings(subject, check, stack)
+            if any(isinstance(finding.problem, EngineProblem) for finding in findings):
                 break  # an engine that does not answer is not asked again
-    return _without_repeats(found)
+    return _without_repeats(findings)
 
 
-def _of_its_stack(settings: Settings) -> Check:
+def _runtime_check(settings: Settings) -> tuple[str, Check]:
     """The check of the runtime that `.env` names, whose module alone is imported."""
     if settings.in_containers:
-        from djup.doctor.checks import compose
+        from djup.doctor.checks import docker_runtime
 
-        return compose.check
-    from djup.doctor.checks import embedded
+        return "compose", docker_runtime.check
+    from djup.doctor.checks import embedded_runtime
 
-    return embedded.check
+    return "embedded", embedded_runtime.check
 
 
-def _findings(check: Callable[..., list[Finding]], *stack: Stack) -> list[Finding]:
-    """What a check finds, or what keeps it from looking, so that nothing more can be asked."""
+def _findings(subject: str, check: Callable[..., list[Finding]], *stack: Stack) -> list[Finding]:
+    """What a check finds, or what keeps it from looking at its subject."""
     try:
         return check(*stack)
     except Problem as problem:
-        found = problem
+        cause = problem
     except OSError as error:
-        found = ownership.of(error)
-    return [Finding(check.__module__.rpartition(".")[2], "cannot be reached", found)]
+        cause = ownership.of(error)
+    return [Finding(subject, "cannot be reached", cause)]
 
 
 def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
@@ -86,9 +91,9 @@ def _code(finding: Finding) -> str:
     return finding.problem.code if finding.problem else ""
 
 
-def _fix_all(found: Sequence[Finding]) -> bool:
+def _fix_all(findings: Sequence[Finding]) -> bool:
     """Apply the safe fixes, naming each one first; return whether there were any."""
-    fixable = [finding for finding in found if finding.fix]
+    fixable = [finding for finding in findings if finding.fix]
     for finding in fixable:
         assert finding.fix
         console.say(f"fixing {_code(finding)}: {finding.fix.does}")
@@ -106,14 +111,14 @@ def _try(fix: Fix) -> None:
         console.say(str(ownership.of(error)))
 
 
-def _as_text(found: Sequence[Finding]) -> str:
-    rows = [(_verdict(f), f.subject, f.fact) for f in found]
-    wrong = [finding for finding in found if finding.problem]
+def _as_text(findings: Sequence[Finding]) -> str:
+    rows = [(_verdict(f), f.subject, f.fact) for f in findings]
+    wrong = [finding for finding in findings if finding.problem]
     return "\n".join(
         (
             console.table(("", "CHECK", "FOUND"), rows),
             *(f"\n{finding.problem}" for finding in wrong),
-            f"\n{_summary(found)}",
+            f"\n{_summary(findings)}",
         )
     )
 
@@ -124,13 +129,13 @@ def _verdict(finding: Finding) -> str:
     return "fine" if finding.known else "-"
 
 
-def _summary(found: Sequence[Finding]) -> str:
-    wrong = [finding for finding in found if finding.problem]
+def _summary(findings: Sequence[Finding]) -> str:
+    wrong = [finding for finding in findings if finding.problem]
     if not wrong:
-        return f"nothing is wrong ({len(found)} checks)"
+        return f"nothing is wrong ({len(findings)} checks)"
     fixable = [_code(f) for f in wrong if f.fix]
     by_itself = f"; inv doctor --fix fixes {', '.join(fixable)} without losing anything"
-    return f"{len(wrong)} of {len(found)} checks found a problem{by_itself if fixable else ''}"
+    return f"{len(wrong)} of {len(findings)} checks found a problem{by_itself if fixable else ''}"
 
 
 def _record(finding: Finding) -> dict[str, object]:

@@ -54,9 +54,9 @@ def _fill(text: str, width: int, hangs: str) -> str:
     )
 
 
-def _link(found: re.Match[str]) -> str:
+def _link(match: re.Match[str]) -> str:
     """The text of a link, and where it leads, unless that is on the page itself."""
-    text, target = found.groups()
+    text, target = match.groups()
     if target.startswith("#"):
         return text
     where = target if ":" in target else f"docs/{target}".replace("docs/../", "")

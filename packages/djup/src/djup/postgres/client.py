@@ -122,10 +122,10 @@ class Client:
     def program_version(self) -> int:
         """The major version of pg_dump."""
         told = self.run("pg_dump", "--version")
-        found = re.search(r"\) (\d+)", told.out)
-        if not found:
+        match = re.search(r"\) (\d+)", told.out)
+        if not match:
             raise problem("DB10", reason=last_error(told.err))
-        return int(found[1])
+        return int(match[1])
 
     def server_version(self) -> int:
         """The major version of the server."""

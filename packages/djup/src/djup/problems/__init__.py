@@ -139,8 +139,8 @@ def _without_words(code: str, evidence: str, fields: dict[str, str | int]) -> Pr
 @cache
 def sections() -> dict[str, Section]:
     """The page, by its codes: read once, and not before something fails."""
-    found = re.finditer(SECTION, (ROOT / PAGE).read_text(encoding="utf-8"))
-    return {one["code"]: _parsed(**one.groupdict()) for one in found}
+    matches = re.finditer(SECTION, (ROOT / PAGE).read_text(encoding="utf-8"))
+    return {match["code"]: _parsed(**match.groupdict()) for match in matches}
 
 
 def _parsed(code: str, title: str, words: str, text: str) -> Section:
@@ -149,4 +149,4 @@ def _parsed(code: str, title: str, words: str, text: str) -> Section:
 
 
 def _filled(template: str, fields: dict[str, str | int]) -> str:
-    return re.sub(FIELD, lambda found: str(fields.get(found[1], found[0])), template)
+    return re.sub(FIELD, lambda match: str(fields.get(match[1], match[0])), template)

@@ -23,7 +23,7 @@ def values(url: str) -> dict[str, str]:
         raise problem("ENV06", key="DATABASE_URL", allowed=ALLOWED) from error
     if parts.scheme not in SCHEMES or parts.fragment or not all((host, database, user, password)):
         raise problem("ENV06", key="DATABASE_URL", allowed=ALLOWED)
-    found = {
+    given = {
         "SQL_HOST": host,
         "SQL_PORT": str(port),
         "SQL_DATABASE": database,
@@ -31,4 +31,4 @@ def values(url: str) -> dict[str, str]:
         "SQL_PASSWORD": password,
     }
     options = parse_qs(parts.query)
-    return found | {key: options[name][-1] for key, name in TLS.items() if name in options}
+    return given | {key: options[name][-1] for key, name in TLS.items() if name in options}

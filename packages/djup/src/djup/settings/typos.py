@@ -6,11 +6,11 @@ from collections.abc import Collection
 LIKE = 0.87  # WEB_PROT and WEB_PORT are that alike, COMPOSE_PROFILES and COMPOSE_FILE are not
 
 
-def find(there: Collection[str], known: Collection[str]) -> dict[str, str]:
+def find(keys: Collection[str], known: Collection[str]) -> dict[str, str]:
     """Each key that is probably mistyped, and what was meant, whether that is there as well or not:
     `inv` writes every key, so that a line which somebody adds comes on top of the right one."""
-    found = {key: _meant(key, known) for key in there if key not in known}
-    return {key: meant for key, meant in found.items() if meant}
+    meanings = {key: _meant(key, known) for key in keys if key not in known}
+    return {key: meant for key, meant in meanings.items() if meant}
 
 
 def _meant(key: str, known: Collection[str]) -> str:

@@ -18,6 +18,6 @@ def check(stack: Stack) -> list[Finding]:
     if head.code:
         return [Finding(SUBJECT, "no commit yet", known=False)]
     commit = f"commit {head.out.strip()}"
-    return [Finding(SUBJECT, f"{commit} is incomplete", one) for one in source.lacks()] or [
+    return [Finding(SUBJECT, f"{commit} is incomplete", lack) for lack in source.lacks()] or [
         Finding(SUBJECT, f"{commit} is complete")
     ]

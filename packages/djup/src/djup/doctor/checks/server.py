@@ -70,13 +70,13 @@ def _facts(stack: Stack) -> list[Finding]:
 
 
 def open_transactions(
-    found: Sequence[IdleSession], psql: str, subject: str = "transactions"
+    idle: Sequence[IdleSession], psql: str, subject: str = "transactions"
 ) -> Finding:
     """Whether a session keeps a migration, or a `nuke`, waiting."""
-    if not found:
+    if not idle:
         return Finding(subject, "none is idle with locks on a table")
-    pids = [str(session.pid) for session in found]
-    told = "; ".join(str(session) for session in found)
+    pids = [str(session.pid) for session in idle]
+    told = "; ".join(str(session) for session in idle)
     is_open = problem("DB21", sessions=told, end_session=end_session(pids, psql))
     return Finding(subject, "one is idle with locks on a table", is_open)
 

@@ -35,20 +35,20 @@ def _ready(stack: Stack, answer: Readiness, log: str) -> Finding:
 
 
 def _migrations(answer: Readiness) -> list[Finding]:
-    found: list[Problem] = []
+    causes: list[Problem] = []
     if answer.conflicts:
-        found.append(problem("MIG04", sentence=f"{answer.reason}."))
+        causes.append(problem("MIG04", sentence=f"{answer.reason}."))
     elif answer.unapplied and not answer.status:
-        found.append(problem("MIG01", missing=", ".join(answer.unapplied)))
+        causes.append(problem("MIG01", missing=", ".join(answer.unapplied)))
     if answer.unknown:
-        found.append(problem("MIG03", unknown=", ".join(answer.unknown)))
+        causes.append(problem("MIG03", unknown=", ".join(answer.unknown)))
     if answer.unmade:
-        found.append(readiness.unmade(answer))
-    if not found:
+        causes.append(readiness.unmade(answer))
+    if not causes:
         if not answer.ready:
             return [Finding("migrations", "unknown", known=False)]
         return [Finding("migrations", "all applied")]
-    return [Finding("migrations", "models, files and database differ", cause) for cause in found]
+    return [Finding("migrations", "models, files and database differ", cause) for cause in causes]
 
 
 def _page(stack: Stack, answer: Readiness) -> Finding:

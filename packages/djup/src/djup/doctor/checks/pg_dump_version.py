@@ -1,4 +1,4 @@
-"""A database that is not the stack's own: whether the programs here can back it up."""
+"""Whether pg_dump can dump a database elsewhere: it must not be older than that server."""
 
 from djup.doctor.finding import Finding
 from djup.problems import Problem, ProgramsTooOld

@@ -37,11 +37,11 @@ def check(stack: Stack) -> list[Finding]:
 
 def _mode() -> Finding:
     # Where .env is a link, it is the file it leads to that counts, for stat and chmod alike.
-    found = env_file.ENV.stat()
-    mode = stat.S_IMODE(found.st_mode)
+    status = env_file.ENV.stat()
+    mode = stat.S_IMODE(status.st_mode)
     if not mode & (stat.S_IRGRP | stat.S_IROTH):
         return Finding(FILE, f"readable by its owner only ({mode:o})")
-    ours = os.geteuid() in (0, found.st_uid)
+    ours = os.geteuid() in (0, status.st_uid)
     fix = Fix("chmod 600 .env", partial(env_file.ENV.chmod, 0o600)) if ours else None
     return Finding(
         FILE, f"readable by other users ({mode:o})", problem("ENV14", mode=f"{mode:o}"), fix
@@ -49,16 +49,20 @@ def _mode() -> Finding:
 
 
 def _keys() -> list[Finding]:
-    there = dotenv.parse(env_file.ENV.read_text(encoding="utf-8-sig"))
+    present = dotenv.parse(env_file.ENV.read_text(encoding="utf-8-sig"))
     known = dotenv.parse(env_file.EXAMPLE.read_text(encoding="utf-8"))
-    slips = typos.find(there, known)
+    slips = typos.find(present, known)
     # One that stands there mistyped is not added: its default would settle what is to be asked.
-    missing = [key for key in known if key not in (*there, *slips.values())]
-    own = len(there.keys() - known.keys() - slips.keys())
+    missing = [key for key in known if key not in (*present, *slips.values())]
+    own = len(present.keys() - known.keys() - slips.keys())
     return [
-        _complete(f"{len(there)} keys, {own or 'none'} of your own", missing),
-        *(Finding(FILE, key, problem("ENV11", key=key, meant=it)) for key, it in slips.items()),
+        _complete(f"{len(present)} keys, {own or 'none'} of your own", missing),
+        *(_mistyped(key, meant) for key, meant in slips.items()),
     ]
+
+
+def _mistyped(key: str, meant: str) -> Finding:
+    return Finding(FILE, key, problem("ENV11", key=key, meant=meant))
 
 
 def _complete(fact: str, missing: list[str]) -> Finding:

@@ -31,11 +31,11 @@ def check(development: Stack) -> list[Finding]:
     if by := deploy_lock.holder(name):
         return [Finding(SUBJECT, f"a deploy is running ({by})", known=False)]
     services, release = swarm_stack.services(name), history.current(name)
-    found = [_service(name, service) for service in services]
+    findings = [_service(name, service) for service in services]
     if release is None or history.is_unfinished(name):
-        return [*found, Finding(SUBJECT, "unfinished", problem("DEP47", stack=name))]
+        return [*findings, Finding(SUBJECT, "unfinished", problem("DEP47", stack=name))]
     return [
-        *found,
+        *findings,
         *_pages(development.settings, release),
         *_transactions(release),
         *_images(release),
@@ -88,9 +88,9 @@ def _transactions(release: Release) -> list[Finding]:
     argv = ["docker", "exec", "--interactive", "--env", "SQL_DATABASE", containers[0]]
     variables = {**os.environ, "SQL_DATABASE": release.values["SQL_DATABASE"]}
     done = process.run([*argv, "sh", "-c", SUPERUSER], stdin=sessions.OPEN, env=variables)
-    found = sessions.open_ones(done.out) if not done.code else []
+    idle = sessions.open_ones(done.out) if not done.code else []
     subject = f"{SUBJECT}: transactions"
-    return [server.open_transactions(found, "inv deploy.psql --local", subject)]
+    return [server.open_transactions(idle, "inv deploy.psql --local", subject)]
 
 
 def _site(release: Release) -> dict[str, Any]:
@@ -110,17 +110,17 @@ def _images(release: Release) -> list[Finding]:
     """Whether what runs could be started again, and the release before it."""
     previous = history.by_number(release.stack, release.before)
     wanted = {
-        one.values[key]: (key, one)
-        for one in (previous, release)
-        if one
+        kept.values[key]: (key, kept)
+        for kept in (previous, release)
+        if kept
         for key in kept_images.KEYS
-        if one.values.get(key)
+        if kept.values.get(key)
     }
-    there = resources.inspect(*wanted)
+    present = resources.inspect(*wanted)
     gone = [
         Finding(f"{SUBJECT}: image", image, _gone(image, *wanted[image]))
         for image in wanted
-        if image not in there
+        if image not in present
     ]
     return gone or [Finding(f"{SUBJECT}: images", "all present")]
 

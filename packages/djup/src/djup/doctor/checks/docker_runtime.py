@@ -28,12 +28,12 @@ def check(stack: Stack) -> list[Finding]:
     asked = _engine()
     if asked.problem:  # what such a one says further is not to be relied on
         return [asked]
-    found = containers.all_containers(settings)
-    services = {c.service: c for c in found if c.one_off != "True"}
+    listed = containers.all_containers(settings)
+    services = {c.service: c for c in listed if c.one_off != "True"}
     web = services.get("web")
     volume = data_volume.name_of(settings)
-    there = resources.inspect(images.web_image(settings), volume)
-    if not any(container.running for container in found):
+    inspected = resources.inspect(images.web_image(settings), volume)
+    if not any(container.running for container in listed):
         before = [asked, *_folder(settings), *_network(settings)]
         if any(finding.problem for finding in before):
             return before
@@ -42,11 +42,11 @@ def check(stack: Stack) -> list[Finding]:
         _port(settings, web),
         *(_service(stack, name, services) for name in settings.services),
         *_own_services(stack, services),
-        _image(settings, web, there.get(images.web_image(settings))),
+        _image(settings, web, inspected.get(images.web_image(settings))),
         *_stack(stack, services),
-        _leftovers(settings, found),
+        _leftovers(settings, listed),
         *_forgotten(),
-        *_data(stack, there.get(volume), services.get("db")),
+        *_data(stack, inspected.get(volume), services.get("db")),
     ]
 
 
@@ -73,12 +73,13 @@ def _port(settings: Settings, web: Container | None) -> Finding:
 
 
 def _service(stack: Stack, name: str, services: dict[str, Container]) -> Finding:
-    found = services.get(name)
+    container = services.get(name)
     others_run = any(container.running for container in services.values())
-    if found is None or (not found.running and found.exit_code in STOPPED):
+    if container is None or (not container.running and container.exit_code in STOPPED):
         cause = problem("RUN01", service=name) if others_run else None
-        return Finding(name, found.status if found else "not started", cause, known=others_run)
-    return Finding(name, found.status, _cause(stack, found))
+        fact = container.status if container else "not started"
+        return Finding(name, fact, cause, known=others_run)
+    return Finding(name, container.status, _cause(stack, container))
 
 
 def _own_services(stack: Stack, services: dict[str, Container]) -> list[Finding]:
@@ -114,11 +115,11 @@ def _network(settings: Settings) -> list[Finding]:
     return [Finding("network", "none can be created", cause)] if cause else []
 
 
-def _cause(stack: Stack, found: Container) -> Problem | None:
-    if found.running or found.service == "db":
-        return container_cause.of(stack, found)
-    log = containers.last_lines(found, web_cause.LINES)
-    return web_cause.still_holds(stack, log, found.status, containers.ended(found))
+def _cause(stack: Stack, container: Container) -> Problem | None:
+    if container.running or container.service == "db":
+        return container_cause.of(stack, container)
+    log = containers.last_lines(container, web_cause.LINES)
+    return web_cause.still_holds(stack, log, container.status, containers.ended(container))
 
 
 def _image(settings: Settings, web: Container | None, image: dict[str, Any] | None) -> Finding:
@@ -148,20 +149,20 @@ def _why_not_up(stack: Stack, services: dict[str, Container]) -> Problem | None:
     if not settings.has_own_database:
         return None
     db, image = services["db"].name, settings.values["POSTGRES_IMAGE"]
-    there = resources.inspect(db, image)
-    if db not in there:  # removed a moment ago
+    inspected = resources.inspect(db, image)
+    if db not in inspected:  # removed a moment ago
         return None
     try:
-        docker_up.refuse_misfit(stack, there[db], there.get(image))
+        docker_up.refuse_misfit(stack, inspected[db], inspected.get(image))
     except Problem as found:
         return found
     return None
 
 
-def _leftovers(settings: Settings, found: list[Container]) -> Finding:
-    killed = remote.killed(found)
-    left = [c.name for c in found if c.one_off == "True" and (not c.running or c.name in killed)]
-    others = [c for c in found if c.one_off != "True" and c.service not in settings.services]
+def _leftovers(settings: Settings, listed: list[Container]) -> Finding:
+    killed = remote.killed(listed)
+    left = [c.name for c in listed if c.one_off == "True" and (not c.running or c.name in killed)]
+    others = [c for c in listed if c.one_off != "True" and c.service not in settings.services]
     if others:  # perhaps of a compose file of the user's own
         argv = ["docker", "compose", "config", "--services"]
         declared = process.run(argv, env=web_env.compose_environment(settings))
@@ -177,10 +178,10 @@ def _leftovers(settings: Settings, found: list[Container]) -> Finding:
 
 def _forgotten() -> list[Finding]:
     """What still runs of an embedded stack whose `.env` and notes were deleted."""
-    found = [] if STATE.exists() else strays.find(())
+    strayed = [] if STATE.exists() else strays.find(())
     return (
-        [Finding("processes", "running, but no longer tracked", strays.problem_of(found))]
-        if found
+        [Finding("processes", "running, but no longer tracked", strays.problem_of(strayed))]
+        if strayed
         else []
     )
 
