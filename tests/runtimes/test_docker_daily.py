@@ -4,7 +4,9 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from machine import needs_root
@@ -12,6 +14,8 @@ from stacks import Checkout, Docker, Make, docker
 
 from djup.checkout import env
 from djup.deploy import production
+from djup.docker import containers, resources
+from djup.docker.containers import Container
 
 OWNER = 12345
 # What the three readers have to agree on; here it has to open the database as well.
@@ -69,6 +73,44 @@ drop table wide;
 def test_a_parallel_query_has_the_shared_memory_that_it_asks_for(stack: Checkout) -> None:
     """It needs more than the 64 MB of a container, and more than 256 MB."""
     assert "400000 |" in stack.inv("psql", "--", "-v", "ON_ERROR_STOP=1", stdin=PARALLEL).stdout
+
+
+# The engine
+
+
+def test_the_engine_says_what_docker_says_of_it(stack: Checkout) -> None:
+    """Asked on its socket, or by the command: the same containers, and the same of each object."""
+    settings = env.settings_from((stack.root / ".env").read_text())
+    ways = (containers._listed_by_engine, containers._listed_by_docker)
+    flags, image = containers.one_off(settings), settings.values["PYTHON_IMAGE"]
+    extra = docker("create", *flags, "--volume", "/unnamed", image, "true").stdout.strip()
+    for _ in range(5):  # "Up 9 seconds" may be another between the two
+        by_engine, by_docker = ([in_order(c) for c in listed(settings)] for listed in ways)
+        if by_engine == by_docker:
+            break
+    assert by_engine == by_docker and {c.service for c in by_engine} == {"", "db", "web"}
+    names = (extra, image, f"{settings.project}_postgres_data", f"{settings.project}-gone")
+    assert resources._inspected_by_docker(names).keys() == set(names[:3])
+    assert read_of(resources.inspect(*names)) == read_of(resources._inspected_by_docker(names))
+    docker("rm", "--volumes", extra)
+
+
+def in_order(container: Container) -> Container:
+    """It with its mounts sorted: the engine tells them in any order."""
+    return replace(container, mounts=",".join(sorted(container.mounts.split(","))))
+
+
+def read_of(inspected: dict[str, Any]) -> dict[str, Any]:
+    """What tasks read of inspected objects."""
+    keys = ("Labels", "Mounts", "State", "Architecture", "CreatedAt")
+    return {
+        name: [
+            *(record.get(key) for key in keys),
+            resources.environment(record),
+            resources.label(record, resources.PROJECT_LABEL),
+        ]
+        for name, record in inspected.items()
+    }
 
 
 # Freshness

@@ -77,6 +77,9 @@ class Toolkit:
         docker = shlex.join([str(Path(sys.executable).resolve()), "-I", "-S", str(FAKE_DOCKER)])
         toolkit.program("docker", f'#!/bin/sh\nexec {docker} "$@"\n')
         (toolkit.home / "rules").write_text("[]")
+        # Settings that docker alone can read: so it is asked, and not the machine's engine itself.
+        (toolkit.home / ".docker").mkdir()
+        (toolkit.home / ".docker" / "config.json").write_text("of the test")
         return toolkit
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from djup.docker import containers, engine, resources
+from djup.docker import containers, endpoint, engine, resources
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_what_lets_in_whom_the_socket_is_closed_to(
         (tmp_path / "docker.sock").chmod(mode)
         monkeypatch.delenv("DOCKER_HOST", raising=False)
         monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-        monkeypatch.setattr(engine, "SOCKET", str(tmp_path / "docker.sock"))
+        monkeypatch.setattr(endpoint, "SOCKET", str(tmp_path / "docker.sock"))
         monkeypatch.setattr(engine, "_group", lambda number: ("docker", ["bob"]))
         monkeypatch.setattr(engine, "_user", lambda: user)
         problem = engine._forbidden()
@@ -56,6 +56,6 @@ def test_settings_of_docker_that_are_closed_are_no_engine_that_is(
     """docker warns of them in the same words, and then has another reason."""
     said = "WARNING: Error loading config file: open config.json: permission denied\nno engine"
     monkeypatch.setattr(engine, "_version", lambda: engine.process.Result(1, "", said))
-    monkeypatch.setattr(engine, "endpoint", lambda: ("", ""))
+    monkeypatch.setattr(endpoint, "chosen", lambda: ("", ""))
     assert engine.diagnose("docker ps").code == "DOCKER02"
     assert engine.obstacle() is None

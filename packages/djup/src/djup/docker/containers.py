@@ -1,5 +1,6 @@
 """The containers of this project: which there are, how they are, and what they have said."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,21 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from djup import ROOT, is_checkout
-from djup.docker import engine, resources
+from djup.docker import engine, engine_api, resources
 from djup.docker.resources import SERVICE
 from djup.host import process
 from djup.problems import problem
 from djup.settings.settings import Settings
 
 ONE_OFF = "com.docker.compose.oneoff"  # of containers that are no service's
+CONFIG = "com.docker.compose.config-hash"
+FOLDER = "com.docker.compose.project.working_dir"
+INPUTS = "build.inputs"  # our own: what the image was built from
 FIELDS = {
     "name": "{{.Names}}",
     "service": f'{{{{.Label "{SERVICE}"}}}}',
     "image": "{{.Image}}",
     "state": "{{.State}}",
-    "config": '{{.Label "com.docker.compose.config-hash"}}',
-    "inputs": '{{.Label "build.inputs"}}',
-    "folder": '{{.Label "com.docker.compose.project.working_dir"}}',
+    "config": f'{{{{.Label "{CONFIG}"}}}}',
+    "inputs": f'{{{{.Label "{INPUTS}"}}}}',
+    "folder": f'{{{{.Label "{FOLDER}"}}}}',
     "one_off": f'{{{{.Label "{ONE_OFF}"}}}}',
     "mounts": "{{.Mounts}}",
     "ports": "{{.Ports}}",
@@ -95,13 +99,56 @@ def listed_once() -> Iterator[None]:
 
 
 def _list(settings: Settings) -> list[Container]:
-    listing = ("ps", "--all", "--no-trunc", *resources.label_filter(settings))
-    text = engine.ask(*listing, "--format", "\t".join(FIELDS.values()))
-    found = [Container(*line.split("\t")) for line in text.splitlines()]
-    for container in found:
+    try:
+        listed = _listed_by_engine(settings)
+    except engine_api.Unanswered:
+        listed = _listed_by_docker(settings)
+    for container in listed:
         if folder := _made_elsewhere(container.folder):
             raise problem("RUN03", project=settings.project, folder=str(folder))
-    return found
+    return listed
+
+
+def _listed_by_docker(settings: Settings) -> list[Container]:
+    listing = ("ps", "--all", "--no-trunc", *resources.label_filter(settings))
+    text = engine.ask(*listing, "--format", "\t".join(FIELDS.values()))
+    return [Container(*line.split("\t")) for line in text.splitlines()]
+
+
+def _listed_by_engine(settings: Settings) -> list[Container]:
+    filters = {"label": [f"{resources.PROJECT_LABEL}={settings.project}"]}
+    answer = engine_api.get("/containers/json", all="1", filters=json.dumps(filters))
+    try:
+        return [_container(record) for record in answer]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise engine_api.Unanswered(error) from error
+
+
+def _container(record: dict[str, Any]) -> Container:
+    """A container of the engine's listing, in the words of `docker ps`."""
+    labels = record["Labels"]
+    return Container(
+        name=",".join(name.removeprefix("/") for name in record["Names"]),
+        service=labels.get(SERVICE, ""),
+        image=record["Image"],
+        state=record["State"],
+        config=labels.get(CONFIG, ""),
+        inputs=labels.get(INPUTS, ""),
+        folder=labels.get(FOLDER, ""),
+        one_off=labels.get(ONE_OFF, ""),
+        mounts=",".join(mount.get("Name") or mount["Source"] for mount in record["Mounts"]),
+        ports=", ".join(_port(port) for port in record["Ports"]),
+        status=record["Status"],
+    )
+
+
+def _port(port: dict[str, Any]) -> str:
+    """A port as `docker ps` words it, such as 127.0.0.1:8000->8000/tcp; a range is a word each."""
+    inside = f"{port['PrivatePort']}/{port['Type']}"
+    if "PublicPort" not in port:
+        return inside
+    address = f"[{port['IP']}]" if ":" in port["IP"] else port["IP"]
+    return f"{address}:{port['PublicPort']}->{inside}"
 
 
 def running(settings: Settings, service: str) -> Container | None:

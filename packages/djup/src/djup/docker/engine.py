@@ -1,7 +1,6 @@
 """The engine that docker commands go to: where it is, what it answers, and why it does not."""
 
 import grp
-import json
 import os
 import pwd
 import re
@@ -10,12 +9,11 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from djup.docker import refusals
+from djup.docker import endpoint, refusals
 from djup.host import process
 from djup.problems import Problem, problem
 from djup.terminal.task import this_task
 
-SOCKET = "/var/run/docker.sock"
 ENGINE_SECONDS = 10
 DIAGNOSIS_SECONDS = 5
 # Of managers that have no leader, or one that is about to be none.
@@ -75,9 +73,9 @@ def diagnose(command: str, reason: str = "") -> Problem:
     if FORBIDDEN in engine.err:
         return _forbidden()
     if engine.code:
-        chosen_by, host = endpoint()
+        chosen_by, host = endpoint.chosen()
         # A context's own socket that is silent means an engine, such as Docker Desktop's, to start.
-        if chosen_by and (chosen_by.isupper() or is_elsewhere(host) or "://" not in host):
+        if chosen_by and (chosen_by.isupper() or endpoint.is_elsewhere(host) or "://" not in host):
             return elsewhere(chosen_by, host, answers=False)
         return problem("DOCKER02", reason=_last_line(engine.err))
     compose = process.run(["docker", "compose", "version", "--short"])
@@ -93,7 +91,7 @@ def unfit(told: str, compose: str = "") -> Problem | None:
     answers to VERSIONS."""
     client, engine, parts = [*told.splitlines(), "", "", ""][:3]
     if "Podman" in parts:
-        if by := endpoint()[0]:
+        if by := endpoint.chosen()[0]:
             return problem("DOCKER12.chosen", version=engine, chosen_by=by, unset=_unset(by))
         return problem("DOCKER12", version=engine)
     versions = {"Docker Engine": engine, "Docker Compose": compose, "The command docker": client}
@@ -136,8 +134,8 @@ def obstacle() -> Problem | None:
 
 def _forbidden() -> Problem:
     """Who may use the engine's socket, and what lets us in."""
-    chosen_by, host = endpoint()
-    socket = host.removeprefix("unix://") or SOCKET
+    chosen_by, host = endpoint.chosen()
+    socket = host.removeprefix("unix://") or endpoint.SOCKET
     try:
         found = Path(socket).stat()
     except OSError:  # in a folder that is closed to us
@@ -204,37 +202,6 @@ def is_too_old(version: str, oldest: str) -> bool:
     """Whether the first two numbers of `version`, if it has any, are lower than `oldest`'s."""
     ours, least = ([int(n) for n in re.findall(r"\d+", v)[:2]] for v in (version, oldest))
     return bool(ours) and ours < least
-
-
-def endpoint() -> tuple[str, str]:
-    """What leads docker to an engine elsewhere, and where to; two '' for the usual one.
-
-    DOCKER_HOST beats DOCKER_CONTEXT, which beats the context that `docker context use` chose.
-    """
-    variables = process.environment()
-    if host := variables.get(process.HOST):
-        return process.HOST, host
-    chosen_by = process.CONTEXT if variables.get(process.CONTEXT) else "docker context"
-    name = variables.get(process.CONTEXT) or _chosen_context()
-    if name in ("", "default"):
-        return "", ""
-    query = ["docker", "context", "inspect", name, "--format", "{{.Endpoints.docker.Host}}"]
-    return chosen_by, process.run(query).out.strip() or f"context {name}"
-
-
-def is_elsewhere(host: str) -> bool:
-    """Whether an engine's address is that of another machine, as far as the address tells."""
-    scheme, _, rest = host.partition("://")
-    name = re.split(r"[:/]", rest.rpartition("@")[2])[0]
-    return scheme in ("ssh", "tcp", "http", "https") and name not in ("localhost", "127.0.0.1")
-
-
-def _chosen_context() -> str:
-    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    try:
-        return str(json.loads((folder / "config.json").read_text()).get("currentContext", ""))
-    except (OSError, ValueError):
-        return ""
 
 
 def _last_line(text: str) -> str:

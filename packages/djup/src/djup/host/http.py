@@ -24,14 +24,25 @@ def get(port: int, path: str, timeout: float, *, head: bool = False) -> Answer:
     with socket.socket() as connection:  # create_connection would load what IDNA needs
         connection.settimeout(timeout)
         connection.connect(("127.0.0.1", port))
-        request = f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n"
-        connection.sendall(request.encode("ascii"))
-        with connection.makefile("rb") as answer:
-            version, status, *_ = answer.readline(LONGEST).decode("latin-1").split(maxsplit=2)
-            if not version.startswith("HTTP/"):
-                raise ValueError(f"{version} is not HTTP")
-            headers = _headers(answer)
-            return Answer(int(status), headers, b"" if head else answer.read())
+        return _asked(connection, f"127.0.0.1:{port}", path, head)
+
+
+def get_from_socket(socket_path: str, path: str, timeout: float) -> Answer:
+    """What answers on a Unix socket; `timeout` and errors as with `get`."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout)
+        connection.connect(socket_path)
+        return _asked(connection, "localhost", path, head=False)
+
+
+def _asked(connection: socket.socket, host: str, path: str, head: bool) -> Answer:
+    connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode("ascii"))
+    with connection.makefile("rb") as answer:
+        version, status, *_ = answer.readline(LONGEST).decode("latin-1").split(maxsplit=2)
+        if not version.startswith("HTTP/"):
+            raise ValueError(f"{version} is not HTTP")
+        headers = _headers(answer)
+        return Answer(int(status), headers, b"" if head else answer.read())
 
 
 def _headers(answer: BinaryIO) -> dict[str, str]:

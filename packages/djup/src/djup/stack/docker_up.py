@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from djup.checkout import fingerprint, web_env
-from djup.docker import containers, data_volume, engine, resources, shared_folder
+from djup.docker import containers, data_volume, endpoint, engine, resources, shared_folder
 from djup.docker.containers import Container
 from djup.host import ports, process
 from djup.postgres import remote
@@ -172,8 +172,8 @@ def refuse_misfit(stack: Stack, db: dict[str, Any], image: dict[str, Any] | None
 
 
 def _refuse_engine_elsewhere() -> None:
-    chosen_by, host = engine.endpoint()
-    if engine.is_elsewhere(host):
+    chosen_by, host = endpoint.chosen()
+    if endpoint.is_elsewhere(host):
         raise engine.elsewhere(chosen_by, host)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from djup import ROOT, STATE
 from djup.checkout import fingerprint, web_env
-from djup.docker import engine, resources
+from djup.docker import containers, engine, resources
 from djup.host import package_index, process
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
@@ -62,7 +62,7 @@ def ensure(settings: Settings, key: str, option: str = "") -> dict[str, Any]:
 
 def is_fresh(settings: Settings, image: dict[str, Any] | None) -> bool:
     """Whether an inspected web image was built from the files as they are."""
-    return resources.label(image, "build.inputs") == fingerprint.image_inputs(settings)
+    return resources.label(image, containers.INPUTS) == fingerprint.image_inputs(settings)
 
 
 def build(settings: Settings, use_cache: bool, old_serves: bool) -> None:

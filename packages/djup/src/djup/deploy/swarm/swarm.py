@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from djup.deploy.swarm import ranges
-from djup.docker import engine, refusals
+from djup.docker import endpoint, engine, refusals
 from djup.host import process
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
@@ -59,8 +59,8 @@ def lead_to(settings: Settings, context: str, *, local: bool) -> str:
 
 
 def _as_it_is(local: bool) -> str:
-    chosen_by, host = engine.endpoint()
-    if local and engine.is_elsewhere(host):
+    chosen_by, host = endpoint.chosen()
+    if local and endpoint.is_elsewhere(host):
         raise engine.elsewhere(chosen_by, host)
     if local:
         return THIS_MACHINE

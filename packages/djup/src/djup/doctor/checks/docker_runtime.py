@@ -5,7 +5,15 @@ from typing import Any
 
 from djup import STATE
 from djup.checkout import fingerprint, web_env
-from djup.docker import containers, data_volume, engine, refusals, resources, shared_folder
+from djup.docker import (
+    containers,
+    data_volume,
+    endpoint,
+    engine,
+    refusals,
+    resources,
+    shared_folder,
+)
 from djup.docker.containers import Container
 from djup.doctor.checks import port, server
 from djup.doctor.finding import Finding, Fix
@@ -60,8 +68,8 @@ def _engine() -> Finding:
         return Finding("engine", fact, problem("DOCKER04"))
     if cause := engine.unfit(told, composed.out):
         return Finding("engine", fact, cause)
-    chosen_by, host = engine.endpoint()
-    if engine.is_elsewhere(host):
+    chosen_by, host = endpoint.chosen()
+    if endpoint.is_elsewhere(host):
         return Finding("engine", fact, engine.elsewhere(chosen_by, host))
     return Finding("engine", fact)
 
