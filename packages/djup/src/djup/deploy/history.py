@@ -94,14 +94,12 @@ def prune(current: Release) -> None:
     """Keep the newest, the current one among them, and what they refer to."""
     releases = _kept(current.stack)
     newest = sorted((release.number for release in releases.values()), reverse=True)[:KEPT]
-    kept = {
-        name: release
-        for name, release in releases.items()
-        if release.number in (*newest, current.number)
-    }
-    for old in releases.keys() - kept.keys():
-        engine.ask("config", "rm", old)
-    used = {name for release in kept.values() for name in objects.named_in(release.values)}
+    wanted = {*newest, current.number}
+    old = [name for name, release in releases.items() if release.number not in wanted]
+    for name in old:
+        engine.ask("config", "rm", name)
+    kept = [release for release in releases.values() if release.number in wanted]
+    used = {name for release in kept for name in objects.named_in(release.values)}
     objects.prune(current.stack, used)
 
 

@@ -138,20 +138,30 @@ def look_at_other(plan: Plan, swarm: Swarm) -> Plan:
 
 def ask_new_code(plan: Plan, swarm: Swarm) -> Plan:
     """With what the new code says of the database as it is, with the password that this has."""
-    report = _migration_plan(
-        database.with_its_password(plan.release, plan.before or plan.release, swarm), swarm
-    )
+    now = plan.before or plan.release
+    report = _migration_plan(database.with_its_password(plan.release, now, swarm), swarm)
     if unmade := report.get("unmade"):
         raise problem("DEP28", apps=few(unmade))
-    blocking = report["blocking"]
-    migrations = Migrations(
-        unapplied=tuple(report["unapplied"]),
-        blocking=tuple(dict.fromkeys(one["migration"] for one in blocking)),
-        operations=tuple(f"{o['migration']}: {o['operation']} ({o['why']})" for o in blocking),
-        ahead=_ahead(plan.release, report),
+    return replace(
+        plan,
+        migrations=_migrations(plan.release, report),
+        connections=report.get("connections", 0),
+        lacking=report.get("lacking", {}),
     )
-    figures = {"connections": report.get("connections", 0), "lacking": report.get("lacking", {})}
-    return replace(plan, migrations=migrations, **figures)
+
+
+def _migrations(release: Release, report: dict[str, Any]) -> Migrations:
+    blocking = report["blocking"]
+    return Migrations(
+        unapplied=tuple(report["unapplied"]),
+        blocking=tuple(dict.fromkeys(entry["migration"] for entry in blocking)),
+        operations=tuple(_in_words(entry) for entry in blocking),
+        ahead=_ahead(release, report),
+    )
+
+
+def _in_words(entry: dict[str, str]) -> str:
+    return f"{entry['migration']}: {entry['operation']} ({entry['why']})"
 
 
 def ahead(release: Release, swarm: Swarm, now: Release | None = None) -> tuple[str, ...]:
@@ -187,27 +197,34 @@ def _migration_plan(release: Release, swarm: Swarm) -> dict[str, Any]:
 
 def as_text(plan: Plan, where: str, nodes: int, notes: Sequence[str] = ()) -> str:
     """For the person at the terminal; `notes` are further warnings."""
-    before, after = plan.before, plan.release
-    came = f"release {before.number} -> {after.number}" if before else f"release {after.number}"
-    head = (
-        f"{after.stack} on {where} ({nodes} node{'s'[: nodes > 1]}): {came}, commit {after.commit}"
-    )
     rows = _rows(plan)
     lines = [
-        head,
+        _head(plan, where, nodes),
         console.table(("  WHAT", "IS", "WILL BE"), rows) if rows else "  nothing changes",
     ]
     if plan.migrations.unapplied:
         lines.append(f"  migrations to apply: {few(plan.migrations.unapplied)}")
     lines += [f"  interrupts: {reason}" for reason in plan.interruptions]
-    lines += [f"  warning: {note}" for note in notes]
-    if 0 < plan.connections < plan.most_connections:
-        lines.append(
-            f"  warning: up to {plan.most_connections} connections are possible, the database "
-            f"accepts {plan.connections}: docs/growth.md#the-arithmetic"
-        )
+    lines += [f"  warning: {note}" for note in (*notes, *_too_many_connections(plan))]
     lines += unserved(plan.lacking, UNSERVED)
     return "\n".join(lines)
+
+
+def _head(plan: Plan, where: str, nodes: int) -> str:
+    before, after = plan.before, plan.release
+    releases = f"release {before.number} -> {after.number}" if before else f"release {after.number}"
+    place = f"{where} ({nodes} node{'s'[: nodes > 1]})"
+    return f"{after.stack} on {place}: {releases}, commit {after.commit}"
+
+
+def _too_many_connections(plan: Plan) -> list[str]:
+    """A warning, if the web could open more connections than the database accepts."""
+    if not 0 < plan.connections < plan.most_connections:
+        return []
+    return [
+        f"up to {plan.most_connections} connections are possible, the database accepts "
+        f"{plan.connections}: docs/growth.md#the-arithmetic"
+    ]
 
 
 def unserved(lacking: Mapping[str, str], by: str) -> list[str]:

@@ -41,6 +41,13 @@ PLAIN_KEYS = (
     *("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS", "WEB_MEMORY"),
 )
 PORTS = ("HTTP_PORT", "HTTPS_PORT")
+LIMITS = {
+    "HTTP_PORT": (1, 65535),
+    "HTTPS_PORT": (1, 65535),
+    "WEB_REPLICAS": (1, 1000),
+    "WEB_WORKERS": (1, 64),
+    "WEB_THREADS": (1, 64),
+}
 POOL_KEYS = ("POOL_SIZE", "PGBOUNCER_IMAGE")
 TLS_MODES = ("acme", "internal", "certificate")
 NAME = re.compile(r"(\*\.)?\w[\w-]*(\.\w[\w-]*)*")
@@ -347,26 +354,36 @@ def _check_names_and_sizes(chosen: Mapping[str, str]) -> None:
 
 
 def _check(stack: str, chosen: Mapping[str, str], prefix: str) -> None:
+    """Raise at the first value that no stack could be deployed with."""
+    _check_stack_name(stack)
+    check_tls(chosen, prefix)
+    _check_secrets(chosen, prefix)
+    _check_names_and_sizes(chosen)
+    check_hosts(chosen, prefix)
+    if chosen["TLS"] not in TLS_MODES:
+        raise problem("ENV06", key="TLS", allowed=f"one of {', '.join(TLS_MODES)}")
+    _check_numbers(chosen)
+    if chosen["NETWORK_ENCRYPTED"].strip().lower() not in BOOLEANS:
+        raise problem("ENV06", key="NETWORK_ENCRYPTED", allowed=f"one of {', '.join(BOOLEANS)}")
+
+
+def _check_stack_name(stack: str) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", stack):
         allowed = "at most 40 of a-z, 0-9, _ and -, not starting with _ or -"
         raise problem("ENV06", key="STACK", allowed=allowed)
-    check_tls(chosen, prefix)
+
+
+def _check_secrets(chosen: Mapping[str, str], prefix: str) -> None:
     if not chosen["SECRET_KEY"] or not chosen["SQL_PASSWORD"]:
         key = "SECRET_KEY" if not chosen["SECRET_KEY"] else "SQL_PASSWORD"
         raise problem("ENV05", key=prefix + key)
     if len(chosen["SECRET_KEY"]) < SHORTEST_KEY:
         allowed = f"{SHORTEST_KEY} characters or more"
         raise problem("ENV06", key=f"{prefix}SECRET_KEY", allowed=allowed)
-    _check_names_and_sizes(chosen)
-    check_hosts(chosen, prefix)
-    if chosen["TLS"] not in TLS_MODES:
-        raise problem("ENV06", key="TLS", allowed=f"one of {', '.join(TLS_MODES)}")
-    for key, low, high in (
-        *(("HTTP_PORT", 1, 65535), ("HTTPS_PORT", 1, 65535), ("WEB_REPLICAS", 1, 1000)),
-        *(("WEB_WORKERS", 1, 64), ("WEB_THREADS", 1, 64)),
-    ):
-        check_number(chosen, key, low, high)
+
+
+def _check_numbers(chosen: Mapping[str, str]) -> None:
+    for key, (lowest, highest) in LIMITS.items():
+        check_number(chosen, key, lowest, highest)
     if chosen["POOL_SIZE"]:
         check_number(chosen, "POOL_SIZE", 1, 10_000)
-    if chosen["NETWORK_ENCRYPTED"].strip().lower() not in BOOLEANS:
-        raise problem("ENV06", key="NETWORK_ENCRYPTED", allowed=f"one of {', '.join(BOOLEANS)}")

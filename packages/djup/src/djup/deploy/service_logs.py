@@ -59,7 +59,7 @@ def parse(text: str) -> list[Line]:
 
 def last(lines: list[Line], tasks: Collection[str], count: int) -> list[Line]:
     """The last `count` by time, of these tasks alone if any are given."""
-    wanted = [line for line in lines if not tasks or any(t.startswith(line.task) for t in tasks)]
+    wanted = [line for line in lines if not tasks or any(id.startswith(line.task) for id in tasks)]
     return sorted(wanted)[-count:] if count else []
 
 

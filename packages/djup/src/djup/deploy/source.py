@@ -97,18 +97,12 @@ def build(production: Production, commit: Commit) -> str:
     """Build the image of a commit on the engine that is deployed to; its tag, which tells the
     content too: the same commit on another base image is another version."""
     building = tag(production, commit)
-    with _context(commit) as folder, images.build_secrets() as files:
-        secrets = [f"id={name},src={path}" for name, path in files.items()]
+    with _context(commit) as folder, images.build_secrets() as secrets:
         argv = [
             *("docker", "build", "--target", "prod", "--file", str(folder / DOCKERFILE)),
             *_build_arguments(production),
-            *(word for secret in secrets for word in ("--secret", secret)),
-            *(
-                "--label",
-                f"deploy.stack={production.stack}",
-                "--label",
-                f"deploy.commit={commit.id}",
-            ),
+            *(word for name, path in secrets.items() for word in _as_secret(name, path)),
+            *_build_labels(production, commit),
             *("--tag", building, str(folder)),
         ]
         # They have the time of the build in them: the same content would be another each time.
@@ -117,6 +111,15 @@ def build(production: Production, commit: Commit) -> str:
     if code:
         raise _build_failed(production, said)
     return _tag_content(building)
+
+
+def _as_secret(name: str, path: Path) -> tuple[str, str]:
+    return "--secret", f"id={name},src={path}"
+
+
+def _build_labels(production: Production, commit: Commit) -> Iterator[str]:
+    for key, value in (("stack", production.stack), ("commit", commit.id)):
+        yield from ("--label", f"deploy.{key}={value}")
 
 
 def _build_arguments(production: Production) -> Iterator[str]:

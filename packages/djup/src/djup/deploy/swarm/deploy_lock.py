@@ -21,22 +21,34 @@ def one_deploy(stack: str) -> Iterator[None]:
     if this_task.dry:
         yield
         return
-    name = _name(stack)
     if _is_killed(stack):
-        process.run(["docker", "config", "rm", name])
-    holder = {"host": socket.gethostname(), "pid": os.getpid()}
-    labels = ["--label", f"{objects.STACK}={stack}", "--label", f"{objects.KIND}={ROLE}"]
-    labels += [w for key, value in holder.items() for w in ("--label", f"deploy.{key}={value}")]
-    created = process.run(["docker", "config", "create", *labels, name, "-"], stdin="1")
+        process.run(["docker", "config", "rm", _name(stack)])
+    _take(stack)
+    try:
+        yield
+    finally:
+        process.clean_up(["docker", "config", "rm", _name(stack)])
+
+
+def _take(stack: str) -> None:
+    """Create the lock; a Problem that says who has it, if somebody does."""
+    name = _name(stack)
+    created = process.run(["docker", "config", "create", *_our_labels(stack), name, "-"], stdin="1")
     if created.code and name in _held(stack):
         unlock = engine.as_typed(f"config rm {name}")
         raise problem("DEP09", stack=stack, by=_by(name), unlock=unlock)
     if created.code:
         raise engine.diagnose("docker config create", created.err)
-    try:
-        yield
-    finally:
-        process.clean_up(["docker", "config", "rm", name])
+
+
+def _our_labels(stack: str) -> list[str]:
+    labels = {
+        objects.STACK: stack,
+        objects.KIND: ROLE,
+        "deploy.host": socket.gethostname(),
+        "deploy.pid": str(os.getpid()),
+    }
+    return [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
 
 
 def holder(stack: str) -> str:

@@ -72,17 +72,24 @@ def create(
 ) -> None:
     """Make such a service: the web's environment and secrets, its rights, its networks. What is
     temporary lies in memory (tmpfs), or on disk (volume)."""
-    secrets = [_secret(release, secret) for secret in SECRETS]
     words = [
-        *(word for secret in secrets for word in ("--secret", secret)),
-        *("--config", f"source={release.values['CA_CONFIG']},target={CA}"),
-        *engine.env_words(map("=".join, environment(release).items())),
-        *("--network", f"{release.stack}_front", "--network", f"{release.stack}_back"),
+        *_access_of_web(release),
         *("--read-only", "--cap-drop", "ALL", "--mount", f"type={temporary},target=/tmp"),
         *("--user", USER, "--no-healthcheck", "--restart-condition", "none"),
         *("--with-registry-auth", "--stop-grace-period", "1s"),
     ]
     _create(release.stack, name, role, [*flags, *words, image, *command])
+
+
+def _access_of_web(release: Release) -> list[str]:
+    """Flags for the web's secrets, environment and networks."""
+    secrets = [_secret(release, secret) for secret in SECRETS]
+    return [
+        *(word for secret in secrets for word in ("--secret", secret)),
+        *("--config", f"source={release.values['CA_CONFIG']},target={CA}"),
+        *engine.env_words(map("=".join, environment(release).items())),
+        *("--network", f"{release.stack}_front", "--network", f"{release.stack}_back"),
+    ]
 
 
 def environment(release: Release) -> dict[str, str]:

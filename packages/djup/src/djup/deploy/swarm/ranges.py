@@ -83,13 +83,13 @@ def _addresses(host: str) -> Collection[str]:
     return {str(entry[4][0]) for entry in entries}
 
 
-def hidden(found: Iterable[str], known: Known) -> tuple[str, str, str]:
+def hidden(addresses: Iterable[str], known: Known) -> tuple[str, str, str]:
     """The first address that lies in one of the networks, that network, its range; or ''."""
-    for address in sorted(found):
-        for name, ranges in known.items():
-            for one in ranges:
-                if ipaddress.ip_address(address) in one:
-                    return address, name, str(one)
+    pairs = [(name, range) for name, ranges in known.items() for range in ranges]
+    for address in sorted(addresses):
+        for name, range in pairs:
+            if ipaddress.ip_address(address) in range:
+                return address, name, str(range)
     return "", "", ""
 
 

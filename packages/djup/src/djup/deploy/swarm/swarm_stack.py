@@ -264,7 +264,7 @@ def _failure(services: Sequence[Service], began: float, tries: int) -> Problem |
     for service in services:
         failed = [task for task in service.tasks if task.state in FAILED and _after(task, began)]
         # Where there is nothing to go back to, Swarm tries again for ever.
-        hopeless = len([t for t in failed if t.current]) >= tries and not service.running
+        hopeless = sum(task.current for task in failed) >= tries and not service.running
         if service.update in BAD or hopeless:
             return _failed(service, failed)
     return None
@@ -298,13 +298,10 @@ def _after(task: Task, began: float) -> bool:
     return datetime.fromisoformat(task.since).timestamp() > began - 1
 
 
-def _service(
-    entry: dict[str, Any], entries_of_tasks: list[dict[str, Any]], nodes: Nodes
-) -> Service:
+def _service(entry: dict[str, Any], all_tasks: list[dict[str, Any]], nodes: Nodes) -> Service:
     spec = entry["Spec"]
-    tasks = tuple(
-        _task(task, spec, nodes) for task in entries_of_tasks if task["ServiceID"] == entry["ID"]
-    )
+    own = (task for task in all_tasks if task["ServiceID"] == entry["ID"])
+    tasks = tuple(_task(task, spec, nodes) for task in own)
     return Service(
         name=spec["Name"],
         replicas=_replicas(spec, tasks),
@@ -328,9 +325,8 @@ def _tasks(stack: str) -> list[dict[str, Any]]:
     if not ids:
         return []
     look = ("inspect", "--type", "task", "--format", "{{json .}}", *ids)
-    return [
-        json.loads(line) for line in _ask_unless(("no such task", "not found"), *look).splitlines()
-    ]
+    lines = _ask_unless(("no such task", "not found"), *look).splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def _ask_unless(unless: Sequence[str], *arguments: str) -> str:
