@@ -6,7 +6,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -67,24 +67,34 @@ def recognise(path: Path) -> Dump:
         if not (path / "toc.dat").exists():
             raise problem("BAK02", path=str(path), why="is a folder without a toc.dat")
         return Dump(path, archive=True, packed="", parallel=True)
+    plain = Dump(path, archive=False, packed=_packed(path), parallel=False)
+    with plain.opened() as unpacked:
+        start = unpacked.read(512)
+    if start.startswith(CUSTOM):
+        return replace(plain, archive=True, parallel=True)
+    if start[257:262] == b"ustar" and start.startswith(b"toc.dat"):
+        _refuse_cut_tar(plain)
+        return replace(plain, archive=True)
+    if b"\0" in start or not start.strip():
+        raise problem("BAK02", path=str(path), why="is neither SQL nor an archive of pg_dump")
+    return plain
+
+
+def _packed(path: Path) -> str:
+    """How a file is packed, by its first bytes; '' where it is not."""
     with path.open("rb") as raw:
         start = raw.read(4)
     if not start:
         raise problem("BAK02", path=str(path), why="is empty")
-    packed = "gzip" if start.startswith(GZIP) else "zstd" if start == ZSTD else ""
-    dump = Dump(path, archive=False, packed=packed, parallel=False)
-    with dump.opened() as held:
-        start = held.read(512)
-    if start.startswith(CUSTOM):
-        return Dump(path, archive=True, packed=packed, parallel=True)
-    if start[257:262] == b"ustar" and start.startswith(b"toc.dat"):
-        # pg_restore takes a tar that is cut off for one with fewer rows, and says nothing.
-        if _last_bytes(dump, TAR_END).strip(b"\0"):
-            raise problem("BAK04", path=str(path), why="its end is missing")
-        return Dump(path, archive=True, packed=packed, parallel=False)
-    if b"\0" in start or not start.strip():
-        raise problem("BAK02", path=str(path), why="is neither SQL nor an archive of pg_dump")
-    return dump
+    if start == ZSTD:
+        return "zstd"
+    return "gzip" if start.startswith(GZIP) else ""
+
+
+def _refuse_cut_tar(dump: Dump) -> None:
+    """Raise where the end is missing: pg_restore would take it for one with fewer rows."""
+    if _last_bytes(dump, TAR_END).strip(b"\0"):
+        raise problem("BAK04", path=str(dump.path), why="its end is missing")
 
 
 def _last_bytes(dump: Dump, count: int) -> bytes:

@@ -1,23 +1,17 @@
 """What the SQL of a plain dump asks for, as it streams by: roles, settings, what to leave out.
 
 pg_dump puts a comment before each object, and each statement that matters here on a line of its
-own. Text within quotes is never looked at: a row may hold anything.
+own.
 """
 
 import re
 from dataclasses import dataclass, field
 
-LONGEST_LINE = 1 << 16  # bytes of a line that are looked at
-LONGEST_TOKEN = 80  # bytes; a name has 63 at most
+from djup.data.dump_lines import Line, Lines
+
 HEADER, FOOTER = b"-- PostgreSQL database dump", b"-- PostgreSQL database dump complete"
 
 COPY = re.compile(rb"COPY .* FROM stdin;\s*")
-COPY_END = re.compile(rb"\n\\\.\r?\n")
-# Lines that hold nothing open, the quick way: most of a dump made with --inserts.
-INSERT = re.compile(rb"INSERT INTO (?:[^'\"$/\n-]+|(?<![eE])'[^']*'|\"[^\"]*\"|-(?!-)|/(?!\*))*+\n")
-OPENING = re.compile(rb"--|/\*|\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$|[eE]?'|\"")
-CLOSING = {b"/*": b"*/", b"--": b"\n"}
-ESCAPED = re.compile(rb"[^'\\]*+(?:\\.[^'\\]*+)*+", re.DOTALL)  # within E'…'
 
 NAME = rb'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
 # What would leave the database that is being restored, or run a program.
@@ -56,12 +50,40 @@ Range = tuple[int, int]  # bytes of the dump: from, to
 
 
 @dataclass
+class Preamble:
+    """What pg_dump writes before the first object: settings by their names, and what --clean
+    drops."""
+
+    settings: dict[str, Range] = field(default_factory=dict)
+    drops: list[Range] = field(default_factory=list)
+    drops_database: str = ""
+    _in_view: bool = False
+
+    def take(self, line: Line) -> bool:
+        """Whether the line is part of it."""
+        if setting := SETTING.fullmatch(line.text):
+            self.settings[setting[1].decode()] = (line.begin, line.end)
+            return True
+        if not self._in_view and not DROPS.fullmatch(line.text):
+            return False
+        self._drop(line)
+        return True
+
+    def _drop(self, line: Line) -> None:
+        if line.text.startswith(b"DROP DATABASE "):
+            self.drops_database = self.drops_database or _shown(line.text)
+        if self._in_view or line.text.startswith(b"CREATE OR REPLACE VIEW "):
+            self._in_view = not line.text.endswith(b";")
+        self.drops.append((line.begin, line.end))
+
+
+@dataclass
 class Scan:
     """What was found so far.
 
     `cuts` are what a restore into a new database leaves out: what --clean drops, what --create
-    makes, the schema public. `settings` are the SET lines before all else, by name; `rights` the
-    owners and grants.
+    makes, the schema public. `rights` are the owners and grants, `leaves` is a line that would
+    leave the database.
     """
 
     roles: set[str] = field(default_factory=set)
@@ -71,181 +93,131 @@ class Scan:
     makes_public: bool = False
     cuts: list[Range] = field(default_factory=list)
     rights: list[Range] = field(default_factory=list)
-    settings: dict[str, Range] = field(default_factory=dict)
-    size: int = 0
-    in_copy: bool = False
-    rest: bytes = b""
-    _open: bytes = b""  # what ends the quoted text, or the comment, that is open
-    _within: bool = False  # a line whose beginning was looked at
-    _begun: int | None = None  # where the comment began that may be an object's
-    _objects: bool = False  # whether there was one already
-    _drops: list[Range] = field(default_factory=list)
-    _drops_database: str = ""
-    _in_view: bool = False
-    _cut_from: int | None = None
+    _preamble: Preamble = field(default_factory=Preamble)
+    _has_objects: bool = False
+    _comment_from: int | None = None  # of what may be the comment before an object
+    _database_from: int | None = None  # of a section that is of the database itself
 
-    def take(self, piece: bytes) -> None:
-        """Look at the next piece; what is left of it belongs to the one after."""
-        text = self.rest + piece
-        base = self.size - len(self.rest)  # where in the dump `text` begins
-        self.size += len(piece)
-        begin, start = 0, self._next(text, 0, base)
-        while start is not None and start > begin:
-            begin, start = start, self._next(text, start, base)
-        self.rest = text[begin:]
+    def __post_init__(self) -> None:
+        self._lines = Lines(self._see)
 
-    def end(self) -> None:
-        """There is no more."""
-        if self.rest and not self.in_copy:
-            self.take(b"\n")
-            self.size -= 1
-        if self._cut_from is not None:
-            self._cut_until(self.size)
-        if self._drops_database and not self._objects:
-            self.leaves = self.leaves or self._drops_database
+    @property
+    def settings(self) -> dict[str, Range]:
+        """The SET lines before all else, by name."""
+        return self._preamble.settings
+
+    @property
+    def size(self) -> int:
+        """How many bytes were looked at."""
+        return self._lines.size
+
+    @property
+    def rest(self) -> bytes:
+        """What is kept in memory until more has come."""
+        return self._lines.rest
 
     @property
     def cut_off(self) -> bool:
         """Whether its end is missing: pg_dump writes a last line, and ends what it copies."""
-        return self.in_copy or (self.has_header and not self.has_footer)
+        return self._lines.in_rows or (self.has_header and not self.has_footer)
 
-    def _next(self, text: bytes, begin: int, base: int) -> int | None:
-        """Where the next part begins; None, or no further on, where more text is needed."""
-        if self.in_copy:
-            return self._rows(text, begin)
-        if self._open:
-            return self._quoted(text, begin)
-        if not self._within and self._objects and (line := INSERT.match(text, begin)):
-            return line.end()
-        end = text.find(b"\n", begin)
-        if not self._within:
-            if end < 0 and len(text) - begin < 2 * LONGEST_LINE:
-                return None
-            last = min(end if end >= 0 else len(text), begin + LONGEST_LINE)
-            self._look_at(text[begin:last].rstrip(b"\r"), base + begin, base + max(end, last) + 1)
-            if self.in_copy:
-                # The newline before an end of rows that follows at once is looked at again.
-                return end
-            self._within = True
-        return self._unquoted(text, begin, end)
+    def take(self, piece: bytes) -> None:
+        """Look at the next piece."""
+        self._lines.take(piece)
 
-    def _rows(self, text: bytes, begin: int) -> int:
-        """Past the rows that are copied, or to where their end may begin."""
-        if found := COPY_END.search(text, begin):
-            self.in_copy = False
-            return found.end()
-        return max(begin, len(text) - 4)
+    def end(self) -> None:
+        """There is no more."""
+        self._lines.end()
+        self._end_database(self.size)
+        if not self._has_objects:
+            self._leave(self._preamble.drops_database)
 
-    def _quoted(self, text: bytes, begin: int) -> int:
-        """Past what is in quotes, or to where its end may begin."""
-        if self._open == b"E'":
-            found = ESCAPED.match(text, begin)
-            assert found
-            if text[found.end() : found.end() + 1] != b"'":
-                return found.end()
-            self._open = b""
-            return found.end() + 1
-        end = text.find(self._open, begin)
-        if end < 0:
-            return max(begin, len(text) - len(self._open) + 1)
-        end += len(self._open)
-        self._within = self._open != b"\n"
-        self._open = b""
-        return end
+    def _see(self, line: Line) -> bool:
+        """Look at a line; return whether rows follow."""
+        if line.text.startswith(b"--"):
+            self._comment(line)
+            return False
+        self._comment_from = None
+        if self._database_from is None and COPY.fullmatch(line.text):
+            return True
+        self._statement(line)
+        return False
 
-    def _unquoted(self, text: bytes, begin: int, end: int) -> int:
-        """Past the line, or past the first quote in it, or as far as no quote can have begun."""
-        found = OPENING.search(text, begin, end if end >= 0 else len(text))
-        while found and _within_a_name(text, found):
-            found = OPENING.search(text, found.start() + 1, end if end >= 0 else len(text))
-        if found and not (end < 0 and len(text) - found.start() < LONGEST_TOKEN):
-            word = found[0].upper() if found[0] in (b"e'", b"E'") else found[0]
-            self._open = CLOSING.get(word, word)
-            return found.end()
-        if end < 0:
-            return max(begin, (found.start() if found else len(text)) - LONGEST_TOKEN)
-        self._within = False
-        return end + 1
-
-    def _look_at(self, line: bytes, begin: int, end: int) -> None:
-        """A line that begins outside of quotes, and where it is in the dump."""
-        if line.startswith(b"--"):
-            self._comment(line, begin)
+    def _statement(self, line: Line) -> None:
+        """A line of a statement, by the part of the dump that it is in."""
+        if self._database_from is not None:
+            if not OF_DATABASE.fullmatch(line.text):
+                self._leave(_shown(line.text))
+        elif self.has_header and not self._has_objects and self._preamble.take(line):
             return
-        self._begun = None
-        if self._cut_from is not None:
-            if not OF_DATABASE.fullmatch(line):
-                self._leave(line)
-        elif COPY.fullmatch(line):
-            self.in_copy = True
-        elif self.has_header and not self._objects and self._before_objects(line, begin, end):
-            return
-        elif LEAVES.fullmatch(line):
-            self._leave(line)
+        elif LEAVES.fullmatch(line.text):
+            self._leave(_shown(line.text))
         else:
-            self._of_roles(line, begin, end)
-            self._of_public(line, begin, end)
+            self._note_roles(line)
+            self._note_public(line)
 
-    def _comment(self, line: bytes, begin: int) -> None:
-        self.has_header |= line == HEADER
-        self.has_footer |= line.startswith(FOOTER)
-        if line == b"--":
-            self._begun = begin
-        elif self.has_header and self._begun is not None and (found := SECTION.fullmatch(line)):
-            self._object(found[1], found[2])
-        elif line.startswith(FOOTER) and self._cut_from is not None:
-            self._cut_until(begin if self._begun is None else self._begun)
-        elif not line.startswith(DETAILS):
-            self._begun = None
+    def _comment(self, line: Line) -> None:
+        """A comment: the head or the foot of the dump, or what stands before an object."""
+        self.has_header |= line.text == HEADER
+        if line.text == b"--":
+            self._comment_from = line.begin
+        elif line.text.startswith(FOOTER):
+            self._footer(line)
+        elif section := self._section(line.text):
+            self._object(name=section[1], kind=section[2])
+        elif not line.text.startswith(DETAILS):
+            self._comment_from = None
+
+    def _footer(self, line: Line) -> None:
+        self.has_footer = True
+        begun, self._comment_from = self._comment_from, None
+        self._end_database(line.begin if begun is None else begun)
+
+    def _section(self, text: bytes) -> re.Match[bytes] | None:
+        """The comment before an object, where a comment begins and pg_dump wrote the dump."""
+        begun = self.has_header and self._comment_from is not None
+        return SECTION.fullmatch(text) if begun else None
 
     def _object(self, name: bytes, kind: bytes) -> None:
-        """The comment before an object: what is the database's own is left out."""
-        begin = self._begun or 0
-        if self._cut_from is not None:
-            self._cut_until(begin)
-        own = kind.startswith(b"DATABASE") or name.startswith(b"DATABASE ")
-        if not self._objects:
-            self._objects = True
-            self.cuts += self._drops
-            if self._drops_database and not own:
-                self.leaves = self.leaves or self._drops_database
-        if own:
-            self._cut_from = begin
+        """An object begins with its comment: one that is the database's own is left out."""
+        begin = self._comment_from or 0
+        self._end_database(begin)
+        of_database = kind.startswith(b"DATABASE") or name.startswith(b"DATABASE ")
+        if not self._has_objects:
+            self._begin_objects(of_database)
+        if of_database:
+            self._database_from = begin
 
-    def _cut_until(self, end: int) -> None:
-        assert self._cut_from is not None
-        self.cuts.append((self._cut_from, end))
-        self._cut_from = None
+    def _begin_objects(self, of_database: bool) -> None:
+        """The first object ends the preamble; the drop of a database belongs to its creation."""
+        self._has_objects = self._lines.skips_inserts = True
+        self.cuts += self._preamble.drops
+        if not of_database:
+            self._leave(self._preamble.drops_database)
 
-    def _before_objects(self, line: bytes, begin: int, end: int) -> bool:
-        """Whether it is one of the lines that a dump begins with: settings, and drops."""
-        if found := SETTING.fullmatch(line):
-            self.settings[found[1].decode()] = (begin, end)
-            return True
-        if not self._in_view and not DROPS.fullmatch(line):
-            return False
-        if line.startswith(b"DROP DATABASE "):
-            self._drops_database = self._drops_database or _shown(line)
-        if self._in_view or line.startswith(b"CREATE OR REPLACE VIEW "):
-            self._in_view = not line.endswith(b";")
-        self._drops.append((begin, end))
-        return True
+    def _end_database(self, end: int) -> None:
+        """Leave out the section of the database that was begun, if one was."""
+        if self._database_from is not None:
+            self.cuts.append((self._database_from, end))
+            self._database_from = None
 
-    def _of_roles(self, line: bytes, begin: int, end: int) -> None:
-        if OF_ROLES.fullmatch(line):
-            for names in ROLES.findall(line):
+    def _note_roles(self, line: Line) -> None:
+        if OF_ROLES.fullmatch(line.text):
+            for names in ROLES.findall(line.text):
                 self.roles |= {_role(name) for name in re.findall(NAME, names)} - NO_ROLES
-        if RIGHTS.fullmatch(line):
-            self.rights.append((begin, end))
+        if RIGHTS.fullmatch(line.text):
+            self.rights.append((line.begin, line.end))
 
-    def _of_public(self, line: bytes, begin: int, end: int) -> None:
+    def _note_public(self, line: Line) -> None:
         """A new database has the schema public, which pg_dump --schema makes."""
-        self.makes_public |= line == CREATES_PUBLIC
-        if line == CREATES_PUBLIC or (self.makes_public and line.startswith(OWNER_OF_PUBLIC)):
-            self.cuts.append((begin, end))
+        creates = line.text == CREATES_PUBLIC
+        self.makes_public |= creates
+        if creates or (self.makes_public and line.text.startswith(OWNER_OF_PUBLIC)):
+            self.cuts.append((line.begin, line.end))
 
-    def _leave(self, line: bytes) -> None:
-        self.leaves = self.leaves or _shown(line)
+    def _leave(self, shown: str) -> None:
+        """Keep the first line that would leave the database."""
+        self.leaves = self.leaves or shown
 
 
 def without(piece: bytes, begin: int, cuts: list[Range]) -> bytes:
@@ -256,14 +228,6 @@ def without(piece: bytes, begin: int, cuts: list[Range]) -> bytes:
             kept.append(piece[at - begin : max(first, at) - begin])
             at = min(last, end)
     return b"".join((*kept, piece[at - begin :])) if kept else piece
-
-
-def _within_a_name(text: bytes, found: re.Match[bytes]) -> bool:
-    """Whether a dollar sign, or the letter before a quote, is part of a name."""
-    if found[0][:1] not in b"$eE":
-        return False
-    before = text[found.start() - 1 : found.start()] if found.start() else b" "
-    return before.isalnum() or before in (b"_", b"$") or before >= b"\x80"
 
 
 def _shown(line: bytes) -> str:

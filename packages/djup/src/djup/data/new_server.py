@@ -4,7 +4,7 @@ It lives as long as the task does: its container ends when its stdin does, and t
 away, unless it was told to keep it. So a killed task leaves nothing at work.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
@@ -119,21 +119,28 @@ def started(
     inspected = resources.inspect(container, old.container)
     if container in inspected:  # of a killed task
         containers.remove_containers([container])
-    container_of_old = inspected[old.container]
-    given = resources.environment(container_of_old)
+    old_container = inspected[old.container]
+    initdb = resources.environment(old_container).get("POSTGRES_INITDB_ARGS", "")
     values = {
         "CLUSTER": name,
         "BEFORE": before.name,
         "IMAGE": image,
         "PGUSER": old.variables["PGUSER"],
-        "POSTGRES_INITDB_ARGS": given.get("POSTGRES_INITDB_ARGS", ""),
+        "POSTGRES_INITDB_ARGS": initdb,
     }
-    argv = ["docker", "run", "--rm", "--interactive", "--name", container]
-    argv += [*volume_clusters.mounted(settings), "--network", f"container:{old.container}"]
-    argv += ["--shm-size", str(local_server.SHARED_MEMORY)]
-    argv += engine.env_words(map("=".join, values.items()))
-    argv += ["--entrypoint", "sh", image, "-c", SERVER, "sh", *container_of_old["Config"]["Cmd"]]
-    argv += [word for pair in OPTIONS.items() for word in ("-c", "=".join(pair))]
+    flags = ["--name", container, "--network", f"container:{old.container}"]
+    argv = _command(settings, flags, values, old_container["Config"]["Cmd"])
     client = Client(old.project, container, "", old.variables, data_volume.DATA, "")
     with process.talk(argv) as (stdin, stdout, ended):
         yield NewServer(client, old, image, before.image, stdin, stdout, ended)
+
+
+def _command(
+    settings: Settings, flags: Sequence[str], values: Mapping[str, str], server: Sequence[str]
+) -> list[str]:
+    """`docker run` with SERVER, which starts the `server` with these options besides."""
+    argv = ["docker", "run", "--rm", "--interactive", *flags, *volume_clusters.mounted(settings)]
+    argv += ["--shm-size", str(local_server.SHARED_MEMORY)]
+    argv += engine.env_words(map("=".join, values.items()))
+    argv += ["--entrypoint", "sh", values["IMAGE"], "-c", SERVER, "sh", *server]
+    return [*argv, *(word for pair in OPTIONS.items() for word in ("-c", "=".join(pair)))]

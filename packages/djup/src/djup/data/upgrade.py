@@ -137,14 +137,18 @@ def _plan(settings: Settings, to: str) -> Upgrade | None:
     _refuse_older(settings, held, image, major, asked=False)
     old = replace(held.active, image=_image_of(settings, held.active, image, major))
     if major == old.version and (not old.system or _system(image) == old.system):
-        newer = f"inv db.upgrade --to {int(major) + 1}"
-        console.say(f"nothing to upgrade: the data and {image} are both of PostgreSQL {major}")
-        console.say(f"a newer version, once it has an image: {newer}")
+        _say_nothing_to_upgrade(image, major)
         return None
     left = [cluster.name for cluster in held.others if not cluster.finished]
     plan = Upgrade(old, image, major, held.free_name(major), left)
     console.say(f"{'would upgrade' if this_task.dry else 'upgrading'} {plan.words}")
     return plan
+
+
+def _say_nothing_to_upgrade(image: str, major: str) -> None:
+    newer = f"inv db.upgrade --to {int(major) + 1}"
+    console.say(f"nothing to upgrade: the data and {image} are both of PostgreSQL {major}")
+    console.say(f"a newer version, once it has an image: {newer}")
 
 
 def _refuse_older(settings: Settings, held: Held, image: str, major: str, *, asked: bool) -> None:

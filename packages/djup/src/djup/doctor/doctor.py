@@ -36,7 +36,18 @@ def examine() -> list[Finding]:
     except Problem as problem:
         return [Finding(".env", "cannot be used", problem), *_findings("files", files.check)]
     stack = runtimes.of(settings)
-    checks: Sequence[tuple[str, Check]] = (
+    findings: list[Finding] = []
+    with containers.listed_once():
+        for subject, check in _checks(settings):
+            findings += _findings(subject, check, stack)
+            if any(isinstance(finding.problem, EngineProblem) for finding in findings):
+                break  # an engine that does not answer is not asked again
+    return _without_repeats(findings)
+
+
+def _checks(settings: Settings) -> Sequence[tuple[str, Check]]:
+    """Each check, and what it is called where it cannot be made."""
+    return (
         ("environment", dot_env.check),
         ("files", files.check),
         ("repository", repository.check),
@@ -45,13 +56,6 @@ def examine() -> list[Finding]:
         ("web", web.check),
         ("deployed", trial_deploy.check),
     )
-    findings: list[Finding] = []
-    with containers.listed_once():
-        for subject, check in checks:
-            findings += _findings(subject, check, stack)
-            if any(isinstance(finding.problem, EngineProblem) for finding in findings):
-                break  # an engine that does not answer is not asked again
-    return _without_repeats(findings)
 
 
 def _runtime_check(settings: Settings) -> tuple[str, Check]:

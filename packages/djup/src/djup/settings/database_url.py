@@ -1,6 +1,11 @@
 """DATABASE_URL of `.env`: what it says in the words of the SQL_ keys."""
 
+from typing import TYPE_CHECKING
+
 from djup.problems import problem
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 TLS = {"SQL_SSLMODE": "sslmode", "SQL_SSLROOTCERT": "sslrootcert"}
 SCHEMES = ("postgres", "postgresql")
@@ -12,23 +17,30 @@ def values(url: str) -> dict[str, str]:
 
     A problem, which shows nothing of the URL, where it is no PostgreSQL's or lacks a part.
     """
-    from urllib.parse import parse_qs, unquote, urlsplit  # slow to load, and seldom needed
+    from urllib.parse import parse_qs, urlsplit  # slow to load, and seldom needed
 
     try:
         parts = urlsplit(url)
-        host, port = unquote(parts.hostname or ""), parts.port or 5432
-        named = (parts.path[1:], parts.username, parts.password)
-        database, user, password = (unquote(part or "", errors="strict") for part in named)
+        given = _named(parts)
     except ValueError as error:  # it quotes what it could not read, which may be the password
         raise problem("ENV06", key="DATABASE_URL", allowed=ALLOWED) from error
-    if parts.scheme not in SCHEMES or parts.fragment or not all((host, database, user, password)):
+    if parts.scheme not in SCHEMES or parts.fragment or not all(given.values()):
         raise problem("ENV06", key="DATABASE_URL", allowed=ALLOWED)
-    given = {
-        "SQL_HOST": host,
-        "SQL_PORT": str(port),
-        "SQL_DATABASE": database,
-        "SQL_USER": user,
-        "SQL_PASSWORD": password,
-    }
     options = parse_qs(parts.query)
     return given | {key: options[name][-1] for key, name in TLS.items() if name in options}
+
+
+def _named(parts: "SplitResult") -> dict[str, str]:
+    """What stands before the question mark; ValueError where it cannot be read."""
+    from urllib.parse import unquote
+
+    named = {
+        "SQL_DATABASE": parts.path[1:],
+        "SQL_USER": parts.username,
+        "SQL_PASSWORD": parts.password,
+    }
+    return {
+        "SQL_HOST": unquote(parts.hostname or ""),
+        "SQL_PORT": str(parts.port or 5432),
+        **{key: unquote(part or "", errors="strict") for key, part in named.items()},
+    }

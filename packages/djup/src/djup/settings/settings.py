@@ -129,32 +129,52 @@ def check_runtime(name: str) -> None:
 
 def check(settings: Settings) -> None:
     """Raise for the first value that something would refuse later, or take for another."""
+    _check_required(settings)
+    check_runtime(settings.runtime)
+    _check_project(settings)
+    _check_ports(settings)
+    _check_debug(settings)
+    _check_names(settings)
+    _check_lengths(settings)
+    for key in ("APP_UID", "APP_GID"):
+        check_number(settings.values, key, 0, 2**31)
+    _check_packages(settings)
+    check_hosts(settings.values)
+    check_tls(settings.values)
+
+
+def _check_required(settings: Settings) -> None:
     for key in REQUIRED:
         if not settings.values[key]:
             slips = typos.find(settings.own, REQUIRED)
             if like := next((k for k in slips if slips[k] == key), ""):
                 raise problem("ENV05.mistyped", key=key, like=like)
             raise problem("ENV05", key=key)
-    check_runtime(settings.runtime)
+
+
+def _check_project(settings: Settings) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", settings.project):
         allowed = "a-z, 0-9, _ and -, not starting with _ or -"
         raise problem("ENV06", key="COMPOSE_PROJECT_NAME", allowed=allowed)
+
+
+def _check_ports(settings: Settings) -> None:
     for key in ("WEB_PORT", "SQL_PORT"):
         check_number(settings.values, key, 1, 65535)
-    if settings.values["DEBUG"].strip().lower() not in BOOLEANS:
-        raise problem("ENV06", key="DEBUG", allowed=f"one of {', '.join(BOOLEANS)}")
     if settings.has_own_database and settings.values["SQL_PORT"] != "5432":
         raise problem("ENV06", key="SQL_PORT", allowed="5432 while SQL_HOST is empty")
-    _check_names(settings)
-    _check_lengths(settings)
-    for key in ("APP_UID", "APP_GID"):
-        check_number(settings.values, key, 0, 2**31)
+
+
+def _check_debug(settings: Settings) -> None:
+    if settings.values["DEBUG"].strip().lower() not in BOOLEANS:
+        raise problem("ENV06", key="DEBUG", allowed=f"one of {', '.join(BOOLEANS)}")
+
+
+def _check_packages(settings: Settings) -> None:
     for name in settings.values["SYSTEM_PACKAGES"].split():
         if not SYSTEM_PACKAGE.fullmatch(name):
             allowed = "names of packages, separated by spaces"
             raise problem("ENV06", key="SYSTEM_PACKAGES", allowed=allowed)
-    check_hosts(settings.values)
-    check_tls(settings.values)
 
 
 def _check_lengths(settings: Settings) -> None:

@@ -37,20 +37,24 @@ def check(stack: Stack) -> list[Finding]:
     if asked.problem:  # what such a one says further is not to be relied on
         return [asked]
     listed = containers.all_containers(settings)
-    services = {c.service: c for c in listed if c.one_off != "True"}
-    web = services.get("web")
-    volume = data_volume.name_of(settings)
-    inspected = resources.inspect(images.web_image(settings), volume)
     if not any(container.running for container in listed):
-        before = [asked, *_folder(settings), *_network(settings)]
-        if any(finding.problem for finding in before):
-            return before
+        obstacles = [*_folder(settings), *_network(settings)]
+        if any(finding.problem for finding in obstacles):
+            return [asked, *obstacles]
+    return [asked, *_project(stack, listed)]
+
+
+def _project(stack: Stack, listed: list[Container]) -> list[Finding]:
+    """What the engine has of this project."""
+    settings, volume = stack.settings, data_volume.name_of(stack.settings)
+    services = {c.service: c for c in listed if c.one_off != "True"}
+    web, image = services.get("web"), images.web_image(settings)
+    inspected = resources.inspect(image, volume)
     return [
-        asked,
         _port(settings, web),
         *(_service(stack, name, services) for name in settings.services),
         *_own_services(stack, services),
-        _image(settings, web, inspected.get(images.web_image(settings))),
+        _image(settings, web, inspected.get(image)),
         *_stack(stack, services),
         _leftovers(settings, listed),
         *_forgotten(),

@@ -26,14 +26,7 @@ def check(stack: Stack) -> list[Finding]:
         return [Finding("server", "inv up will install it", known=False), port.check(settings)]
     running = embedded_services.processes(settings)
     if lost := embedded_services.lost(settings):
-        words = ", ".join(lost.values())
-        return [
-            Finding(
-                "processes",
-                f"{words} running, but no longer tracked",
-                problem("EMB08", processes=words),
-            )
-        ]
+        return [_lost(", ".join(lost.values()))]
     strays.refuse_moved_away(embedded_services.data_home(), embedded_services.DB)
     return [
         *(_folder() if settings.has_own_database else ()),
@@ -42,6 +35,11 @@ def check(stack: Stack) -> list[Finding]:
         *_stack(running),
         *(server.check(stack) if running.get("db") else ()),
     ]
+
+
+def _lost(words: str) -> Finding:
+    cause = problem("EMB08", processes=words)
+    return Finding("processes", f"{words} running, but no longer tracked", cause)
 
 
 def _folder() -> list[Finding]:
