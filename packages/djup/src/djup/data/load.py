@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from djup.host.process import PIECE, Result
 from djup.postgres import roles
 from djup.postgres.client import SCRIPT, Client, Feed, last_error, named
 from djup.problems import problem
-from djup.terminal.progress import bar
+from djup.terminal.progress import bar, is_shown
 
 HEAD = 1 << 18  # bytes of SQL in which the settings are, and the schema public
 # Settings that a dump begins with, and every server since 13 has.
@@ -187,7 +186,7 @@ def _succeed(done: Result, dump: Dump) -> None:
 @contextmanager
 def _growth(client: Client, part: str, expected: int) -> Iterator[None]:
     """A bar of how far the new database has grown, for a person who watches."""
-    if not sys.stderr.isatty():
+    if not is_shown():
         yield
         return
     name = part.replace("'", "''")

@@ -60,18 +60,17 @@ def _row(saved: Backup) -> tuple[str, str, str]:
 
 def refuse_unasked(yes: bool, task: str = "nuke", removes: str = "all of it") -> None:
     """Raise where a question would have nobody to answer it, before anything is done in vain."""
-    if not (yes or this_task.dry or consent.can_be_asked()):
+    if not consent.is_possible(yes):
         raise problem("TASK02", task=task, removes=removes)
 
 
 def confirm(project: str, doomed: Rows, yes: bool, task: str = "nuke") -> None:
     """List what goes (kind, name, size) and have the project's name typed, or raise."""
     console.say(console.table(("WILL BE REMOVED", "NAME", "SIZE"), doomed))
-    if yes or this_task.dry:
-        return
     question = "All data listed here will be removed. To continue, type the name"
-    if (typed := consent.typed(question, project)) != project:
-        raise problem("TASK03", typed=repr(typed), task=task)
+    answer = consent.by_name(question, project, yes=yes)
+    if not answer.given:
+        raise problem("TASK03", typed=repr(answer.typed), task=task)
 
 
 def check(project: str, left: Sequence[str]) -> None:

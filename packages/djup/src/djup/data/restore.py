@@ -95,11 +95,12 @@ def _confirm_elsewhere(settings: Settings) -> None:
     if settings.has_own_database:
         return
     host = settings.values["SQL_HOST"]
-    if not consent.can_be_asked():
-        raise problem("BAK14", host=host)
     question = f"This replaces the database on {host}. To continue, type the name of the host"
-    if (typed := consent.typed(question, host)) != host:
-        raise problem("BAK15", typed=repr(typed))
+    answer = consent.by_name(question, host)
+    if not answer.asked:
+        raise problem("BAK14", host=host)
+    if not answer.given:
+        raise problem("BAK15", typed=repr(answer.typed))
 
 
 def _size(path: Path) -> int:

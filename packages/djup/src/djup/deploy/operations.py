@@ -68,8 +68,7 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
             f"would restore {which} next to the database of {release.stack}, and swap the two"
         )
         return
-    if not yes:
-        _confirm(release.stack, f"replaces the database of {release.url}")
+    _confirm(release.stack, f"replaces the database of {release.url}", yes)
     with one_at_a_time("deploy.restore"), one_deploy(release.stack):
         jobs.finish_left(release.stack)
         database.restore(target.release(), target.swarm, which)
@@ -78,10 +77,9 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
         console.say(f"it lacks {console.few(waiting)}, which the code needs: run inv deploy")
 
 
-def _confirm(name: str, what: str) -> None:
-    if consent.can_be_asked() and consent.typed(f"This {what}. To continue, type", name) == name:
-        return
-    raise problem("DEP27", stack=name, what=what)
+def _confirm(name: str, what: str, yes: bool) -> None:
+    if not consent.by_name(f"This {what}. To continue, type", name, yes=yes).given:
+        raise problem("DEP27", stack=name, what=what)
 
 
 def down(settings: Settings, context: str, *, local: bool, yes: bool) -> None:
@@ -90,11 +88,8 @@ def down(settings: Settings, context: str, *, local: bool, yes: bool) -> None:
     target.services()
     if strangers := swarm_stack.strangers(target.stack):
         raise problem("DEP30", stack=target.stack, services=few(strangers))
-    if not (local or yes or this_task.dry):
-        _confirm(
-            target.stack,
-            f"removes {target.stack} on {target.where}, and the history of its releases",
-        )
+    what = f"removes {target.stack} on {target.where}, and the history of its releases"
+    _confirm(target.stack, what, yes or local)
     with one_at_a_time("deploy.down"), one_deploy(target.stack):
         jobs.remove_left(target.stack)
         swarm_stack.remove(target.stack)

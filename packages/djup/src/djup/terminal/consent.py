@@ -1,16 +1,47 @@
 """Consent: what takes data away is confirmed by its name, by a person at a terminal."""
 
 import sys
+from dataclasses import dataclass
 
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 
-def can_be_asked() -> bool:
-    """Whether a question would be read and answered by a person."""
-    return sys.stdin.isatty()
+@dataclass(frozen=True)
+class Answer:
+    """What a question came to: consent is `given` or not; `asked` is False where nobody could
+    answer, `typed` is what somebody did."""
+
+    given: bool
+    asked: bool = True
+    typed: str = ""
 
 
-def typed(question: str, name: str) -> str:
-    """What is typed after the question, which asks for a name; consent, if it is that name."""
-    console.say(f"{question}: {name}")
-    return sys.stdin.readline().strip()
+def is_possible(yes: bool = False) -> bool:
+    """Whether `by_name` would find consent given, or somebody to ask for it."""
+    return _is_given(yes) or sys.stdin.isatty()
+
+
+def by_name(question: str, name: str, *, yes: bool = False) -> Answer:
+    """Ask for consent, which is the `name` that the question ends with; --yes gives it, and a dry
+    run needs none."""
+    if _is_given(yes):
+        return Answer(given=True)
+    answer = _ask(f"{question}: {name}")
+    return Answer(answer.typed == name, answer.asked, answer.typed)
+
+
+def by_yes(question: str, *, yes: bool = False) -> bool:
+    """Ask for consent to what takes nothing away: y or yes, or --yes."""
+    return yes or _ask(f"{question} [y/N]").typed.lower() in ("y", "yes")
+
+
+def _is_given(yes: bool) -> bool:
+    return yes or this_task.dry
+
+
+def _ask(question: str) -> Answer:
+    if not sys.stdin.isatty():
+        return Answer(given=False, asked=False)
+    console.say(question)
+    return Answer(given=False, typed=sys.stdin.readline().strip())

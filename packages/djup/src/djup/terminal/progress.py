@@ -14,13 +14,18 @@ PATIENCE = 1.0  # work that ends sooner needs no bar
 WIDTH = 30
 
 
+def is_shown() -> bool:
+    """Whether somebody watches."""
+    return sys.stderr.isatty()
+
+
 @contextmanager
 def bar(label: str, done: Callable[[], int], total: int) -> Iterator[None]:
     """Show how many bytes of `total` (0 where that is not known) are done, while the block runs.
 
     `done` is asked from a thread of its own.
     """
-    if not sys.stderr.isatty():
+    if not is_shown():
         yield
         return
     ended = threading.Event()

@@ -15,7 +15,7 @@ from djup.docker import endpoint, engine, refusals
 from djup.host import process
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
-from djup.terminal import console
+from djup.terminal import consent, console
 from djup.terminal.task import this_task
 
 THIS_MACHINE = "this machine"
@@ -101,10 +101,9 @@ def is_one() -> bool:
 
 
 def _make(where: str, yes: bool, purpose: Purpose) -> None:
-    if not yes:
-        question = f"The engine ({where}) is not in a Swarm. Make it a Swarm of one node? [y/N] "
-        if not process.on_a_terminal() or input(question).strip().lower() not in ("y", "yes"):
-            raise problem("DEP03", where=where)
+    question = f"The engine ({where}) is not in a Swarm. Make it a Swarm of one node?"
+    if not consent.by_yes(question, yes=yes):
+        raise problem("DEP03", where=where)
     pool = ["--default-addr-pool", ranges.free_pool(purpose.image, purpose.hosts)]
     done = _init([*pool, *([ADVERTISE, LOOPBACK] if where == THIS_MACHINE else [])])
     if done.code and ADVERTISE in done.err:
