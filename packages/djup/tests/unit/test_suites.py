@@ -1,15 +1,18 @@
 """`inv test --retry`: which tests run again, with a real pytest; what the outcomes say."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from djup import ROOT
 from djup.code import suites
 from djup.code.suites import Suite
 from djup.host.process import ChildFailed
 
 UNSTEADY = """
+from collections import Counter
 from pathlib import Path
 ran = Path(__file__).with_name("ran")
 
@@ -68,3 +71,10 @@ def test_without_the_flag_nothing_runs_again(made: Path, capfd: pytest.CaptureFi
 
 def test_a_suite_alone_may_run_again(made: Path) -> None:
     suites.run("unsteady", strict=False, arguments=(), retry=True)
+
+
+def test_pytest_can_collect_all_suites_at_once() -> None:
+    """Test modules are imported by their names alone: no two may share one."""
+    folders = (ROOT / "packages/djup/tests", ROOT / "tests")
+    names = Counter(file.name for folder in folders for file in folder.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
