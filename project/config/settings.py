@@ -1,14 +1,17 @@
 """Django's settings; every value that differs between machines comes from the environment."""
 
 from os import environ
+from pathlib import Path
 
 from django.conf import global_settings
 
-from . import env
-from .database import BASE_DIR, connections, database
-from .logs import logging
+from djup_web import env, errors
+from djup_web.databases import connections, database
+from djup_web.logs import logging
 
+errors.install()
 env.add_file(environ)
+BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = env.boolean(environ, "DEBUG")
 SECRET_KEY = env.secret_key(environ, DEBUG)
 SECRET_KEY_FALLBACKS = env.secret_key_fallbacks(environ, DEBUG)
@@ -18,7 +21,7 @@ CSRF_TRUSTED_ORIGINS = env.trusted_origins(environ, DEBUG)
 PRODUCTION = env.boolean(environ, "PRODUCTION")
 
 INSTALLED_APPS = [
-    "service",
+    "djup_web",
     "home",
     "notes",  # the example app
     "django.contrib.admin",
@@ -30,10 +33,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "service.request_id.RequestIdMiddleware",
-    "service.requests.RequestsMiddleware",
-    "service.probes.ProbesMiddleware",
-    "service.unavailable.UnavailableMiddleware",
+    "djup_web.request_id.RequestIdMiddleware",
+    "djup_web.requests.RequestsMiddleware",
+    "djup_web.probes.ProbesMiddleware",
+    "djup_web.unavailable.UnavailableMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -44,7 +47,7 @@ MIDDLEWARE = [
 ]
 
 if DEBUG:  # before all others: they see the address that the browser has
-    MIDDLEWARE.insert(0, "service.forwarded.ForwardedMiddleware")
+    MIDDLEWARE.insert(0, "djup_web.forwarded.ForwardedMiddleware")
 
 TEMPLATES = [
     {
@@ -64,7 +67,7 @@ TEMPLATES = [
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 
-DATABASES = {"default": database(environ, DEBUG) | connections(environ, PRODUCTION)}
+DATABASES = {"default": database(environ, DEBUG, BASE_DIR) | connections(environ, PRODUCTION)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -97,7 +100,7 @@ if not PRODUCTION and (checkout := environ.get("COMPOSE_PROJECT_NAME")):
     LANGUAGE_COOKIE_NAME = f"django_language_{checkout}"
 
 LOGGING = logging(DEBUG)
-DEFAULT_EXCEPTION_REPORTER = "service.debug_page.MaskedReporter"
+DEFAULT_EXCEPTION_REPORTER = "djup_web.debug_page.MaskedReporter"
 
 if env.boolean(environ, "HTTPS"):
     # TLS ends at our own proxy, which overwrites this header.

@@ -6,7 +6,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import TestCase, override_settings
 
-from service.tests.broken import database_down
+from djup_web.testing import database_down
 
 MANIFEST = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}
@@ -48,7 +48,7 @@ class HomeTests(TestCase):
         self.assertContains(page, "inv migrate")
 
     def test_is_a_503_without_the_database(self) -> None:
-        with database_down(), self.assertLogs("service.unavailable", "ERROR"):
+        with database_down(), self.assertLogs("djup_web.unavailable", "ERROR"):
             page = self.client.get("/")
         self.assertContains(page, "The database cannot be reached", status_code=503)
 

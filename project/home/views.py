@@ -8,7 +8,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from service import migrations_state
+from djup_web import migrations_state
 
 
 def index(request: HttpRequest) -> HttpResponse:

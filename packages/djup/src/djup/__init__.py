@@ -17,16 +17,26 @@ cli           the command line
 """
 
 import os
+import sys
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[4]
-"""The checkout: the folder that holds tasks.py."""
-PROJECT = ROOT / "project"
-REQUIREMENTS = ROOT / "requirements"
-STATE = ROOT / ".state"  # what tasks note for one another; git ignores it
 
 
 def is_checkout(folder: Path) -> bool:
     """Whether a checkout of this toolkit is there, this one or another."""
     # Asked with access(2): for a folder that we may not enter that is a no, not an error.
     return all(os.access(folder / file, os.F_OK) for file in ("inv", "tasks.py"))
+
+
+def _root() -> Path:
+    """The checkout that the launcher has put on `sys.path`, else the one whose .venv this is."""
+    folders = (*map(Path, sys.path), Path(sys.prefix).parent)
+    return next((one for one in folders if one.is_absolute() and is_checkout(one)), Path.cwd())
+
+
+ROOT = _root()
+"""The checkout: the folder that holds tasks.py."""
+SOURCES = ROOT / "packages"
+"""The toolkit's own packages, where it is worked on; a project that uses it has them installed."""
+PROJECT = ROOT / "project"
+REQUIREMENTS = ROOT / "requirements"
+STATE = ROOT / ".state"  # what tasks note for one another; git ignores it

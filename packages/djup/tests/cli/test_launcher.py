@@ -84,7 +84,7 @@ def test_changed_requirements_are_installed_once(changed: Toolkit) -> None:
 def test_a_newer_file_with_the_same_text_installs_nothing(toolkit: Toolkit) -> None:
     toolkit.program("uv", UV)
     later = time.time() - 3600
-    os.utime(toolkit.root / ".venv" / "locks" / "tasks.txt", (later - 3600, later - 3600))
+    os.utime(toolkit.root / ".venv" / "locks" / "ready", (later - 3600, later - 3600))
     os.utime(toolkit.root / "requirements" / "tasks.txt", (later, later))
     assert toolkit.inv("--version").code == 0
     assert uv_calls(toolkit) == []

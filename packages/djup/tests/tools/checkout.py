@@ -13,6 +13,7 @@ PARTS = (
     "inv",
     "tasks.py",
     "packages/djup/src",
+    "packages/djup-web",
     "compose",
     "docs",
     "project",
@@ -62,7 +63,7 @@ def lend_venv(root: Path) -> None:
     shutil.copytree(ours / "locks", theirs / "locks")
     # What the launcher compares: the stamp has to be the newer one.
     os.utime(root / "requirements" / "tasks.txt", (LONG_AGO, LONG_AGO))
-    (theirs / "locks" / "tasks.txt").touch()
+    (theirs / "locks" / "ready").touch()
 
 
 def start(root: Path, *arguments: str, **options: Any) -> "subprocess.Popen[Any]":

@@ -25,8 +25,9 @@ def stack_inputs(settings: Settings, image: str) -> str:
     env = settings.child_environment()
     missing = {key: env[key] for key in settings.values if key not in settings.own}
     defaults = web_env.without_production(missing)
-    composed = settings.values["COMPOSE_FILE"].split(settings.values["COMPOSE_PATH_SEPARATOR"])
-    return _hash(_files(composed), web_env.text(), json.dumps(defaults), image)
+    return _hash(
+        _files(web_env.compose_files(settings)), web_env.text(), json.dumps(defaults), image
+    )
 
 
 def embedded_inputs() -> str:

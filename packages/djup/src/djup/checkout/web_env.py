@@ -3,12 +3,13 @@
 import os
 from collections.abc import Collection, Mapping
 
-from djup import STATE
+from djup import ROOT, SOURCES, STATE
 from djup.checkout import env_file
 from djup.settings import dotenv
 from djup.settings.settings import Settings
 from djup.terminal.task import this_task
 
+OURS = SOURCES / "djup-web" / "compose.yaml"
 FILE = STATE / "web.env"  # compose/dev.yaml names it
 PREFIXES = ("PROD_", "DEPLOY_")
 OTHERS = {
@@ -30,7 +31,18 @@ def compose_environment(settings: Settings) -> dict[str, str]:
     """The environment of a `docker compose`; the file that it hands to the web is written first."""
     if not this_task.dry:
         _write(text())
-    return settings.child_environment()
+    environment = settings.child_environment()
+    if OURS.exists():  # without them Compose reads the files of `.env` there
+        separator = settings.values["COMPOSE_PATH_SEPARATOR"]
+        environment["COMPOSE_FILE"] = separator.join(compose_files(settings))
+    return environment
+
+
+def compose_files(settings: Settings) -> list[str]:
+    """The compose files of the stack, from the root of the checkout: those of `.env` and, where the
+    toolkit is worked on, the one that mounts its sources."""
+    composed = settings.values["COMPOSE_FILE"].split(settings.values["COMPOSE_PATH_SEPARATOR"])
+    return [*composed, *([str(OURS.relative_to(ROOT))] if OURS.exists() else [])]
 
 
 def _is_of_production(key: str, others: Collection[str] = OTHERS) -> bool:

@@ -21,10 +21,10 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("invoke", "dotenv"):
             raise
-        from djup.host.packages import LOCKS
+        from djup.host.packages import LOCKS, READY
 
-        for lock in LOCKS.glob("*.txt"):  # the launcher then installs again
-            lock.unlink()
+        for note in (*LOCKS.glob("*.txt"), READY):  # the launcher then installs again
+            note.unlink(missing_ok=True)
         sys.exit(".venv was made by another Python; run the same command again to renew it")
 
 

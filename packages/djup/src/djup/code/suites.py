@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from djup import PROJECT
+from djup import PROJECT, SOURCES
 from djup.docker import engine
 from djup.host import packages, process
 from djup.host.packages import InstallFailed
@@ -223,11 +223,11 @@ def django_variables(server: Mapping[str, str]) -> dict[str, str]:
 # What runs beside what: nodes need a quiet machine, to tell a slow one from a dead one, and what
 # kills the engine does so under whatever runs.
 ROUNDS = {
-    "faults": ("unit", "cli", "app", "embedded", "docker", "browser"),
+    "faults": ("unit", "cli", "web", "app", "embedded", "docker", "browser"),
     "cluster": ("deploy",),
     "engine": (),
 }
-QUICK = {"cli": ("unit", "app")}  # no engine, and no stack
+QUICK = {"cli": ("unit", "web", "app")}  # no engine, and no stack
 BESIDE_PORT = "19000"  # from here on, so that two that look for a free one do not find the same
 DEPLOYS = ("tests/cluster", "-k")  # by the site: on three nodes, or on one
 STACKS = ("tests/runtimes", "tests/faults")
@@ -236,17 +236,24 @@ ENGINE = ("tests/faults/test_docker_killed.py", "tests/faults/test_own_engine.py
 DOCKER = "--runtime=docker"
 # On every processor: many short tests, each with a checkout and ports of its own.
 PARALLEL = ("--numprocesses=auto", "--dist=worksteal")
+DJANGO = (str(packages.PYTHON), "manage.py", "test")
 SUITES = {
     "unit": Suite(_pytest("packages/djup/tests/unit", *PARALLEL), seconds=20),
     "cli": Suite(
         _pytest("packages/djup/tests/cli", *PARALLEL), seconds=60, locks=("test", "build")
     ),
-    "app": Suite(
-        [str(packages.PYTHON), "manage.py", "test"],
+    "web": Suite(
+        [
+            *DJANGO,
+            "--top-level-directory",
+            str(SOURCES / "djup-web"),
+            str(SOURCES / "djup-web/tests"),
+        ],
         seconds=35,
         run=_on_a_server,
         locks=("embedded",),
     ),
+    "app": Suite(DJANGO, seconds=8, run=_on_a_server, locks=("embedded",)),
     "embedded": Suite(
         _pytest(*STACKS, "--runtime=embedded"),
         seconds=755,

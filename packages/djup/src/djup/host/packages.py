@@ -1,4 +1,4 @@
-"""`.venv` and what is in it: the launcher runs this file as a script, before anything is installed.
+"""`.venv` and what is in it: the launcher calls `begin`, before anything is installed.
 
 A lock of `requirements/` is installed when it is first needed, and again when it has changed:
 `.venv/locks/` holds a copy of each one that is in.
@@ -11,12 +11,17 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[5]
+from djup import ROOT, SOURCES
+from djup.host import ownership, package_index
+from djup.problems import Problem, problem
+from djup.terminal import console
+from djup.terminal.task import this_task
+
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCKS = VENV / "locks"
+READY = LOCKS / "ready"  # the launcher asks whether it is newer than the lock of the tasks
 LOCK = VENV / ".installing"  # not .lock, which is uv's own: it would wait for us
 OLDEST = (3, 11)
 
@@ -101,17 +106,23 @@ def fix_of(said: str) -> str:
 def ensure(*names: str) -> None:
     """Have `requirements/NAME.txt` installed for each name; says so where that takes a while."""
     missing = [name for name in names if not is_installed(name)]
-    if missing and _is_dry():
+    if this_task.dry:
         for name in missing:
             print(f"requirements/{name}.txt would be installed into .venv", file=sys.stderr)
-    elif missing:
+        return
+    if missing:
         _install_all(missing)
+    _link_sources()
 
 
-def _is_dry() -> bool:
-    from djup.terminal.task import this_task  # as a script, we have to find it first
-
-    return this_task.dry
+def _link_sources() -> None:
+    """Have Python find the toolkit's own packages, where they are worked on, as if installed."""
+    for packages in VENV.glob("lib/python3*/site-packages"):
+        # From there, not from the root: a .venv may be lent to another checkout.
+        lines = [f"../../../../packages/{path.parent.name}/src" for path in SOURCES.glob("*/src")]
+        link, text = packages / "djup-sources.pth", "".join(f"{line}\n" for line in sorted(lines))
+        if lines and (not link.exists() or link.read_text() != text):
+            link.write_text(text)
 
 
 def _install_all(missing: list[str]) -> None:
@@ -172,8 +183,6 @@ def _installer() -> list[str]:
 
 
 def _call(argv: list[str], what: str = "pip") -> None:
-    from djup.host import package_index  # as a script we have to find it first
-
     environment = package_index.environment()
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, env=environment)
     if done.returncode:
@@ -196,21 +205,18 @@ def _shadow_console_script() -> None:
     script.chmod(0o755)
 
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+def begin() -> None:
+    """Make `.venv` with what the tasks need, or end with what keeps it from being made."""
     try:
         ensure("tasks")
-        (LOCKS / "tasks.txt").touch()  # newer than the lock, as the launcher asks
-    except (InstallFailed, OSError) as error:
-        from djup.host import ownership
-        from djup.problems import problem
-        from djup.terminal import console
-
-        found = (
-            problem("PKG01", error.evidence, what=error.what, fix=error.fix)
-            if isinstance(error, InstallFailed)
-            else ownership.of(error)
-        )
-        sys.exit(console.as_typed(str(found)))
+        READY.touch()
+    except InstallFailed as error:
+        sys.exit(_shown(problem("PKG01", error.evidence, what=error.what, fix=error.fix)))
+    except OSError as error:
+        sys.exit(_shown(ownership.of(error)))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _shown(error: Problem) -> str:
+    return console.as_typed(str(error))

@@ -1,7 +1,7 @@
 """TCP ports of this machine's loopback interface: which are free, and who has one that is not."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 ENGINE_SECONDS = 3
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-WEBS = {"supervise.py", "manage.py"}
+# The arguments that begin the web's process; the second are those of before djup_web.
+SUPERVISORS = (["-m", "djup_web.supervise"], ["supervise.py"])
+WEBS = {*SUPERVISORS[0], *SUPERVISORS[1], "manage.py"} - {"-m"}
 # Listeners on these keep 127.0.0.1 from us; those on another interface's address do not.
 IN_OUR_WAY = ("127.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1")
 FIELDS = '{{.Names}}\t{{.Label "com.docker.compose.project.working_dir"}}'
@@ -129,7 +131,12 @@ def _described(program: "Process") -> Holder:
 def _supervisor(program: "Process") -> int:
     """The number of the process that would start `program` again, else its own."""
     parent = program.parent()
-    return parent.pid if parent and "supervise.py" in parent.cmdline() else program.pid
+    return parent.pid if parent and is_supervisor(parent.cmdline()) else program.pid
+
+
+def is_supervisor(argv: Sequence[str]) -> bool:
+    """Whether a command line is that of the process that keeps the development server running."""
+    return any(list(argv[1 : 1 + len(words)]) == words for words in SUPERVISORS)
 
 
 def _folder(program: "Process") -> Path | None:

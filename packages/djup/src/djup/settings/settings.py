@@ -20,7 +20,7 @@ SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 CHECKING = SSLMODES[3:]  # those that look at SQL_SSLROOTCERT
 SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:=~_-]*")  # of apk or apt, with a version
 HOST = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
-ORIGIN = re.compile(rf"https?://((\*\.)?{HOST}|\[[0-9a-f:]+\])(:\d+)?")  # as project/config/env.py
+ORIGIN = re.compile(rf"https?://((\*\.)?{HOST}|\[[0-9a-f:]+\])(:\d+)?")  # as djup_web/env.py
 LONGEST_NAME = 63  # bytes, in PostgreSQL
 TEMPLATES = ("template0", "template1")  # each new database is a copy of one of them
 NO_USERS = ("public", "none")

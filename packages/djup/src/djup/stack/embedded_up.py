@@ -118,7 +118,7 @@ def _refuse_taken_port(settings: Settings) -> None:
 
 
 def _launch_web(settings: Settings) -> None:
-    argv = [PYTHON, "supervise.py", address(settings)]
+    argv = [PYTHON, *ports.SUPERVISORS[0], address(settings)]
     if not this_task.dry:
         ownership.give_back()  # under sudo it writes there as whom the checkout belongs to
     WEB.start(argv, cwd=PROJECT, env=environment_of(settings), account=owner())

@@ -27,7 +27,7 @@ class Readiness:
     `unmade` the apps whose models have changes that no migration makes, `conflicts` an app's last
     ones where there are several, `host_allowed` whether Django serves pages at our URL, `clock` how
     many seconds the web's clock is ahead of ours, `status` what a start would end with where its
-    migrations do not fit (project/service/exits.py).
+    migrations do not fit (djup_web/exits.py).
     """
 
     ready: bool

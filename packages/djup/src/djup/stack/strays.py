@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from djup import PROJECT, ROOT, is_checkout
 from djup.checkout.create import project_name
-from djup.host import process
+from djup.host import ports, process
 from djup.host.background import Account, Background, owner
 from djup.postgres import local_server
 from djup.problems import Problem, problem
@@ -25,7 +25,6 @@ from djup.terminal.task import this_task
 if TYPE_CHECKING:
     from psutil import Process
 
-SUPERVISOR = "supervise.py"
 SECONDS = 30
 
 
@@ -154,7 +153,7 @@ def _data_of(one: "Process") -> Path | None:
 
 def _is_web(one: "Process") -> bool:
     argv = one.cmdline()
-    return len(argv) == 3 and argv[1] == SUPERVISOR and argv[2].startswith("127.0.0.1:")
+    return ports.is_supervisor(argv) and argv[-1].startswith("127.0.0.1:")
 
 
 def _uid(account: Account | None) -> int:

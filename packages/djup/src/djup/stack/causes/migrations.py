@@ -1,7 +1,7 @@
 """Why a migrate failed: from the status that it ended with, and its sentence, to the problem.
 
-The statuses are those of project/service/exits.py; the sentences are made in
-project/service/failures.py and patience.py.
+The statuses are those of djup_web/exits.py; the sentences are made in
+djup_web/failures.py and patience.py.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Why the web ended, or does not get ready: from its log, on either runtime.
 
 Its supervisor ends each run with the line `Ended with status N`; the statuses are those of
-project/service/exits.py. For a traceback it is the name of the exception that counts.
+djup_web/exits.py. For a traceback it is the name of the exception that counts.
 """
 
 import os
@@ -26,7 +26,7 @@ NOT_MIGRATED = os.EX_DATAERR
 MIGRATIONS_CONFLICT = os.EX_USAGE
 SYNTAX = ("SyntaxError", "IndentationError", "TabError")
 FILE = re.compile(r'File "(.+)", line (\d+)')
-TOOLKITS = ("manage.py", "supervise.py", "service/")  # files of project/ that no fault is in
+TOOLKITS = "manage.py"  # the file of project/ that no fault is in
 LINES = 200
 SHOWN = 12
 

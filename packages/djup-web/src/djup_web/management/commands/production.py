@@ -1,0 +1,64 @@
+"""Wait for the migrated database, serve: one process, so that Django is loaded once."""
+
+import gc
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand
+from django.db import connection
+
+from djup_web import exits, static_files
+from djup_web.env import integer
+from djup_web.server import Options, serve
+from djup_web.wait import NoDatabase, NotMigrated, wait_for, wait_until_migrated
+
+
+class Command(BaseCommand):
+    help = "Waits for the migrated database and runs the production server."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        # Of a run before, where the container was started again.
+        Path(os.environ.get("READY_FILE") or "/tmp/web-ready").unlink(missing_ok=True)
+        server = read_options()
+        self.share_files()
+        self.wait(integer(os.environ, "DB_WAIT_SECONDS", 60, low=0, high=86400))
+        connection.close()  # a process of its own has a connection of its own
+        gc.freeze()  # or the workers' collector would write to, and so copy, what they share
+        serve(server)
+
+    def share_files(self) -> None:
+        if not static_files.SHARED.is_mount():
+            return
+        names, root = static_files.hashed_names(), Path(settings.STATIC_ROOT)
+        try:
+            copied = static_files.share(names, root, static_files.SHARED)
+        except OSError as error:  # then this server serves them, more slowly
+            self.tell(f"Static files are not shared with the proxy: {error}.")
+        else:
+            self.tell(f"Shared {copied} new static files with the proxy")
+
+    def wait(self, seconds: int) -> None:
+        try:
+            wait_for(connection, seconds, self.tell)
+            wait_until_migrated(seconds, self.tell)
+        except NoDatabase as error:
+            exits.end(exits.NO_DATABASE, str(error))
+        except NotMigrated as error:
+            exits.end(error.status, str(error))
+
+    def tell(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def read_options() -> Options:
+    return Options(
+        workers=integer(os.environ, "WEB_WORKERS", 2, low=1, high=64),
+        threads=integer(os.environ, "WEB_THREADS", 4, low=1, high=64),
+        drain_seconds=integer(os.environ, "DRAIN_SECONDS", 3, low=0, high=60),
+    )

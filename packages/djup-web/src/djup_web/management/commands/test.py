@@ -1,0 +1,62 @@
+"""Django's test, which fails as well where it finds no test, or passes over some in silence."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from unittest import TestSuite
+
+from django.conf import settings
+from django.core.management.commands import test
+from django.test.runner import DiscoverRunner, get_max_test_processes
+from django.test.utils import get_runner
+
+from djup_web import own_code
+from djup_web.unrun import PATTERN, unrun
+
+NONE_FOUND = (
+    "No tests were found, so this run fails: a test is a method test_… of a django.test.TestCase, "
+    "in tests.py or test_….py of an app; check labels, tags and -k as well."
+)
+
+
+class Command(test.Command):
+    def handle(self, *test_labels: str, **options: Any) -> None:
+        if options.get("parallel") == "auto":
+            options["parallel"] = get_max_test_processes()
+        runner = strict(get_runner(settings, options["testrunner"]))(**options)
+        if runner.run_tests(test_labels):
+            sys.exit(1)
+
+
+def strict(runner: type) -> type:
+    """The project's runner, made strict if it is Django's, or made from that."""
+    if not issubclass(runner, DiscoverRunner):
+        return runner
+    return type(runner.__name__, (Strict, runner), {})
+
+
+class Strict(DiscoverRunner):
+    """Counts what it found, and fails for none."""
+
+    silent: Sequence[str] = ()
+
+    def build_suite(self, test_labels: Sequence[str] | None = None, **kwargs: Any) -> TestSuite:
+        before = set(sys.modules)
+        suite = super().build_suite(test_labels, **kwargs)
+        if self.pattern in (None, PATTERN):
+            self.silent = unrun(own_code.folder(), _loaded(before) if test_labels else None)
+        if not suite.countTestCases():
+            self.silent = [*self.silent, NONE_FOUND]
+        return suite
+
+    def suite_result(self, suite: TestSuite, result: Any, **kwargs: Any) -> int:
+        for sentence in self.silent:
+            print(sentence, file=sys.stderr)
+        return super().suite_result(suite, result, **kwargs) + len(self.silent)
+
+
+def _loaded(before: set[str]) -> list[Path]:
+    """The files of the modules that were loaded since."""
+    modules = [sys.modules[name] for name in set(sys.modules) - before]
+    return [Path(file).resolve() for one in modules if (file := getattr(one, "__file__", None))]
