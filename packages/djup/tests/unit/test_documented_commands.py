@@ -24,7 +24,7 @@ SQLITE = "packages/djup/tests/cli/test_without_the_toolkit.py::test_the_project_
 DOWN = "tests/cluster/test_data.py::test_down_and_served_again_with_all_data"
 BACK = f"{ROLLS}::test_back_to_the_release_before_which_stays_at_the_present_scale"
 DEPLOYED = "tests/cluster/conftest.py::site"  # deploys with --yes, on three nodes and here
-TRACED = "project/service/tests/test_logs.py::test_an_error_is_one_line_with_its_traceback"
+TRACED = "packages/djup-web/tests/test_logs.py::test_an_error_is_one_line_with_its_traceback"
 OUTSIDE = "cannot run in a test: it asks a host of Amazon's"
 
 RUN_BY = {
@@ -37,6 +37,7 @@ RUN_BY = {
     "inv db.password": "tests/faults/test_database.py::test_another_password",
     "inv db.create": "tests/faults/test_database.py::test_another_user",
     "pip install --require-hashes -r requirements/base.txt": SQLITE,
+    "pip install --no-deps ./packages/djup-web": SQLITE,
     "DEBUG=1 python project/manage.py migrate": SQLITE,
     "DEBUG=1 python project/manage.py runserver": SQLITE,
     "inv down && inv up": f"{CONTRACT}::test_rows_survive_down_and_up",

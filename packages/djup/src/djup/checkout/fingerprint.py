@@ -9,7 +9,10 @@ from djup import ROOT, STATE
 from djup.checkout import web_env
 from djup.settings.settings import Settings
 
-IMAGE_FILES = ("compose/web", "compose/dev.yaml", "requirements/base.txt", "requirements/build.txt")
+IMAGE_FILES = (
+    *("compose/web", "compose/dev.yaml"),
+    *("requirements/base.txt", "requirements/build.txt", "requirements/wheels"),
+)
 NOTE = STATE / "up.json"
 
 
