@@ -21,7 +21,7 @@ SETTINGS = {
     "HTTP_PORT": "8680",
     "HTTPS_PORT": "8643",
 }
-PROBES = "project/service/probes.py"
+PROBES = "packages/djup-web/src/djup_web/probes.py"
 BEHIND_A_PROXY = (
     """state.obstacle or ("planted" if "HTTP_X_FORWARDED_FOR" in request.META else ""))"""
 )

@@ -11,7 +11,7 @@ import pytest
 from deployed import Site, assert_none_failed, one_node, three_nodes
 from stacks import docker, eventually
 
-PROBES, WSGI = "project/service/probes.py", "project/config/wsgi.py"
+PROBES, WSGI = "packages/djup-web/src/djup_web/probes.py", "project/config/wsgi.py"
 NOTES_PAGE = "project/notes/templates/notes/index.html"
 STYLED = """{% block content %}
     {% load static %}<link rel="stylesheet" href="{% static 'dist/bundle.css' %}">"""

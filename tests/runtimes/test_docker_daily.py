@@ -187,7 +187,7 @@ def test_the_build_context_holds_only_what_is_copied(stack: Checkout, tmp_path: 
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert "compose/web/Dockerfile" in files
     locks = (f"requirements/{name}.txt" for name in ("base", "build", "prod"))
-    allowed = ("compose/web/", "project/", *locks)
+    allowed = ("compose/web/", "packages/djup-web/", "project/", *locks)
     assert all(name.startswith(allowed) for name in files), files
     assert not [name for name in files if "secret" in (tmp_path / name).read_text("latin-1")[:6]]
 

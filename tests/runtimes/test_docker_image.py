@@ -260,7 +260,7 @@ def test_the_place_of_a_bundler_as_the_docs_have_it(
     (root / "project/front.css").write_text("body {}")
     base_html = root / "project/templates/base.html"
     base_html.write_text(base_html.read_text().replace("site.css", "dist/bundle.css"))
-    ask = "from service.static_names import lacking; print(lacking())"
+    ask = "from djup_web.static_names import lacking; print(lacking())"
     try:
         docker("build", "--quiet", f"--tag={base}", "-", input=NPM)
         target = ("--target=project", f"--file={file}", f"--tag={image}")

@@ -75,7 +75,7 @@ with ThreadPoolExecutor(1) as thread:
 WAIT = """
 import django; django.setup()
 from django.db import connection
-from service.wait import NoDatabase, wait_for
+from djup_web.wait import NoDatabase, wait_for
 try:
     wait_for(connection, 10, print)
 except NoDatabase as error:
