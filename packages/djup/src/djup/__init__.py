@@ -13,12 +13,16 @@ data          backups, snapshots, restores, and what else moves rows
 deploy/swarm  what a Swarm holds: nodes, services, secrets, configs
 deploy        releases of a stack on a Swarm
 doctor        what is wrong here
+project       how the toolkit gets into a repository: its wheels, a new project
 cli           the command line
+tasks         what a project's own tasks.py is made of
 """
 
 import os
 import sys
 from pathlib import Path
+
+__version__ = "0.1.0"
 
 
 def is_checkout(folder: Path) -> bool:
@@ -37,6 +41,9 @@ ROOT = _root()
 """The checkout: the folder that holds tasks.py."""
 SOURCES = ROOT / "packages"
 """The toolkit's own packages, where it is worked on; a project that uses it has them installed."""
+IS_INSTALLED = not Path(__file__).resolve().is_relative_to(SOURCES.resolve())
+FILES = Path(__file__).parent / "files" if IS_INSTALLED else ROOT
+"""What the toolkit has besides modules: the starter, the documents; in its wheel or its sources."""
 PROJECT = ROOT / "project"
 REQUIREMENTS = ROOT / "requirements"
 STATE = ROOT / ".state"  # what tasks note for one another; git ignores it

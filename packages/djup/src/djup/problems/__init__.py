@@ -19,7 +19,7 @@ import string
 from dataclasses import dataclass
 from functools import cache
 
-from djup import ROOT
+from djup import IS_INSTALLED, ROOT
 
 PAGE = "docs/problems.md"
 KEYS = ("what", "fix", "log")
@@ -139,8 +139,17 @@ def _without_words(code: str, evidence: str, fields: dict[str, str | int]) -> Pr
 @cache
 def sections() -> dict[str, Section]:
     """The page, by its codes: read once, and not before something fails."""
-    matches = re.finditer(SECTION, (ROOT / PAGE).read_text(encoding="utf-8"))
+    matches = re.finditer(SECTION, _page())
     return {match["code"]: _parsed(**match.groupdict()) for match in matches}
+
+
+def _page() -> str:
+    if not IS_INSTALLED:
+        return (ROOT / PAGE).read_text(encoding="utf-8")
+    from pkgutil import get_data
+
+    # From within a wheel, too, which the launcher runs to install it.
+    return (get_data("djup", f"files/{PAGE}") or b"").decode()
 
 
 def _parsed(code: str, title: str, words: str, text: str) -> Section:

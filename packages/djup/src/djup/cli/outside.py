@@ -1,0 +1,27 @@
+"""The `djup` command: what one runs where no project is yet, as in `uvx --from WHEEL djup new`."""
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from djup import __version__
+from djup.cli.program import Tasks, task
+
+TOOLKIT = "The toolkit"
+
+
+@task(group=TOOLKIT, positional=["folder"], help={"folder": "where it shall be: a new folder"})
+def new(c: Context, folder: str) -> None:
+    """Write a new project: Django on PostgreSQL, with the tasks around it.
+
+    djup new shop
+    """
+    from djup.project import new as project
+
+    project.run(folder)
+
+
+def main() -> None:
+    """Run the tasks that the command line names."""
+    namespace = Collection(new)
+    new.typed_as = "new"
+    Tasks(namespace=namespace, binary="djup", binary_names=["djup"], version=__version__).run()

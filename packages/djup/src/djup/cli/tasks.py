@@ -1,0 +1,578 @@
+"""Every command that a user can run. This file declares; the other folders act."""
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from djup.checkout import env
+from djup.cli.program import remainder, task
+from djup.stack import runtimes
+from djup.stack.stack import Stack
+from djup.terminal import console
+
+STACK, DJANGO, DATA = "The stack", "Django", "The data"
+PRODUCTION, CODE = "Production", "The code"
+TARGET = {
+    "context": "a Docker context, or an address: ssh://user@server (default: DEPLOY_TO in .env)",
+    "local": "the trial deploy on this machine",
+}
+
+
+def stack() -> Stack:
+    """The services of this checkout, as its `.env` has them."""
+    return runtimes.of(env.load())
+
+
+@task(
+    group=STACK,
+    help={
+        "runtime": "switch to docker or embedded (sets RUNTIME in .env)",
+        "port": "serve the page on this port (sets WEB_PORT in .env)",
+    },
+)
+def up(c: Context, runtime: str = "", port: str = "") -> None:
+    """Build, start, migrate, and print the URL.
+
+    Returns when every service is healthy. If everything is up and unchanged, it changes nothing.
+    """
+    from djup.stack import up
+
+    up.run(runtime, port)
+
+
+@task(group=STACK)
+def down(c: Context) -> None:
+    """Stop the stack; all data stay."""
+    stack().down()
+
+
+@task(group=STACK, help={"json": "print JSON, for scripts"})
+def status(c: Context, json: bool = False) -> None:
+    """Show what runs, in which state, and at which URL."""
+    from djup.data import snapshots
+    from djup.stack.status import as_text
+
+    here = stack()
+    found = snapshots.with_fitting(here, here.status())
+    console.answer(console.as_json(found) if json else console.as_typed(as_text(found)))
+
+
+@task(
+    group=STACK,
+    help={"fix": "apply the safe fixes, naming each one first", "json": "print JSON, for scripts"},
+)
+def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
+    """Check this checkout, and show how to fix what is wrong.
+
+    Runs every check that applies, whether the stack is up or down. Exits with 1 if one fails.
+    """
+    from djup.doctor import doctor as checks
+
+    checks.run(fix, json)
+
+
+@task(group=STACK, help={"code": "the code of an error, such as DB02"})
+def explain(c: Context, code: str) -> None:
+    """Explain the code of an error, from docs/problems.md.
+
+    inv explain DB02
+    """
+    from djup.doctor import explain as page
+
+    page.run(code)
+
+
+@task(
+    group=STACK,
+    help={
+        "service": "only this service: web or db",
+        "follow": "keep printing new lines until Ctrl-C",
+        "lines": "how many past lines to show",
+    },
+)
+def logs(c: Context, service: str = "", follow: bool = False, lines: str = "100") -> None:
+    """Show the logs of the services."""
+    from djup.terminal.options import number
+
+    stack().logs(service, follow, number("--lines", lines, "100"))
+
+
+@task(name="open", group=STACK)
+def open_page(c: Context) -> None:
+    """Open the page in the browser."""
+    from djup.host import browser
+
+    browser.show(env.load().url)
+
+
+@task(group=STACK, help={"cache": "--no-cache builds every layer again"})
+def build(c: Context, cache: bool = True) -> None:
+    """Build the web image.
+
+    `inv up` does this itself when the Dockerfile or the requirements have changed.
+    """
+    stack().build(cache)
+
+
+@task(group=STACK, rest=True)
+def compose(c: Context) -> None:
+    """Run docker compose with the arguments after --.
+
+    inv compose -- config
+    """
+    stack().compose(remainder())
+
+
+@task(group=DJANGO, rest=True)
+def migrate(c: Context) -> None:
+    """Apply migrations.
+
+    inv migrate
+    inv migrate -- notes zero
+    """
+    from djup.stack import migrate
+
+    migrate.by_hand(stack(), remainder())
+
+
+@task(group=DJANGO, rest=True)
+def makemigrations(c: Context) -> None:
+    """Write migrations for changed models.
+
+    inv makemigrations
+    inv makemigrations -- notes --name add_title
+    """
+    stack().manage(["makemigrations", *remainder()])
+
+
+@task(group=DJANGO, rest=True)
+def manage(c: Context) -> None:
+    """Run manage.py with the arguments after --.
+
+    inv manage -- createsuperuser
+    """
+    stack().manage(remainder())
+
+
+@task(group=DJANGO, rest=True, help={"service": "web (the default) or db"})
+def shell(c: Context, service: str = "web") -> None:
+    """Open a shell (ash, bash or sh) in the web container.
+
+    inv shell
+    inv shell --service db
+    inv shell -- -c 'ls -l'
+    """
+    stack().shell(service, remainder())
+
+
+@task(group=DATA, rest=True)
+def psql(c: Context) -> None:
+    """Run psql on the project's database.
+
+    inv psql
+    inv psql -- -c 'select 1'
+    inv psql < file.sql
+    """
+    stack().psql(remainder())
+
+
+@task(
+    name="password",
+    group=DATA,
+    help={"new": "create a new random password, in .env and in the database"},
+)
+def db_password(c: Context, new: bool = False) -> None:
+    """Set the password in the database to the one in .env.
+
+    For when .env was edited or created again after the database. All data stay.
+    """
+    from djup.stack import accounts
+
+    here = stack()
+    if new:
+        here = accounts.new_password(here)
+    else:
+        accounts.set_password(here)
+    here.up()
+    console.answer(here.settings.url)
+
+
+@task(name="create", group=DATA)
+def db_create(c: Context) -> None:
+    """Create the user and the database that .env names.
+
+    Whatever exists already stays, with all data.
+    """
+    from djup.stack import accounts
+
+    here = stack()
+    accounts.create(here)
+    here.up()
+    console.answer(here.settings.url)
+
+
+@task(name="seed", group=DATA, help={"admin": "also create the superuser that .env names"})
+def db_seed(c: Context, admin: bool = False) -> None:
+    """Load the example data of each app; your rows stay.
+
+    Loads the rows of fixtures/seed.json of each app in project/ that do not exist yet. --admin uses
+    ADMIN_USER, ADMIN_PASSWORD and ADMIN_EMAIL in .env; an existing user is not changed.
+    """
+    from djup.data import seed
+
+    seed.run(stack(), admin)
+
+
+@task(group=DATA, help={"json": "print JSON, for scripts"})
+def volumes(c: Context, json: bool = False) -> None:
+    """List this project's volumes: name, size, age, mounted by."""
+    from djup.host.volumes import as_text
+
+    here = stack()
+    found = here.volumes()
+    console.answer(console.as_json(found) if json else as_text(found, here.settings.address))
+
+
+@task(
+    name="backup",
+    group=DATA,
+    help={"to": "write the dump to this file", "verify": "restore it as a test, and compare"},
+)
+def db_backup(c: Context, to: str = "", verify: bool = False) -> None:
+    """Dump the database into backups/.
+
+    inv db.backup --verify
+    inv db.backup --to /media/stick/shop.dump
+    """
+    from djup.data import backup
+
+    backup.run(stack(), to, verify)
+
+
+@task(
+    name="backups",
+    group=DATA,
+    help={
+        "keep": "keep this many of the newest; the latest verified one always stays",
+        "json": "print JSON, for scripts",
+    },
+)
+def db_backups(c: Context, keep: str = "", json: bool = False) -> None:
+    """List the backups: name, age, size, verified or not."""
+    from djup.data import prune
+
+    prune.run(env.load(), keep, json)
+
+
+@task(
+    name="restore",
+    group=DATA,
+    positional=["name"],
+    help={"name": "a backup, a snapshot or a file"},
+)
+def db_restore(c: Context, name: str) -> None:
+    """Restore a backup, a snapshot or a dump.
+
+    The previous database is kept; inv undo restores it.
+
+    inv db.restore main  (the snapshot named after the git branch main)
+    inv db.restore dump.sql.gz
+    """
+    from djup.data import restore
+
+    restore.run(stack(), name)
+
+
+@task(name="snapshot", group=DATA, help={"name": "name of the snapshot (default: the git branch)"})
+def db_snapshot(c: Context, name: str = "") -> None:
+    """Copy the database to a snapshot on its server."""
+    from djup.data import snapshots
+
+    snapshots.make(stack(), name)
+
+
+@task(
+    name="snapshots",
+    group=DATA,
+    help={"remove": "delete this one permanently", "json": "print JSON, for scripts"},
+)
+def db_snapshots(c: Context, remove: str = "", json: bool = False) -> None:
+    """List the snapshots, and the databases that were replaced."""
+    from djup.data import snapshots
+
+    snapshots.run(stack(), remove, json)
+
+
+@task(
+    name="upgrade",
+    group=DATA,
+    help={
+        "to": "the major version (default: that of POSTGRES_IMAGE in .env)",
+        "finish": "remove the data of previous versions; inv undo cannot go back afterwards",
+        "yes": "with --finish: do not ask for the project's name",
+    },
+)
+def db_upgrade(c: Context, to: str = "", finish: bool = False, yes: bool = False) -> None:
+    """Migrate the data to another version of PostgreSQL.
+
+    The previous data are kept; inv undo goes back to them until --finish.
+
+    inv db.upgrade --to 18
+    inv db.upgrade --finish
+    """
+    from djup.data import upgrade
+
+    upgrade.run(env.load(), to, finish, yes)
+
+
+@task(group=DATA)
+def undo(c: Context) -> None:
+    """Undo the last nuke, db.restore, db.upgrade or undo.
+
+    A second undo goes forward again.
+    """
+    from djup.data import undo as acts
+
+    acts.run(env.load())
+
+
+@task(
+    group=DATA,
+    help={
+        "yes": "do not ask for the project's name",
+        "backup": "--no-backup creates no backup; the data are then lost permanently",
+    },
+)
+def nuke(c: Context, yes: bool = False, backup: bool = True) -> None:
+    """Remove containers, volumes and images; asks first.
+
+    Creates a backup, lists what will be removed (only of this project), and asks for the project's
+    name. inv undo restores the data.
+    """
+    from djup.data import nuke
+
+    nuke.run(stack(), yes, backup)
+
+
+@task(
+    name="now",
+    default=True,
+    group=PRODUCTION,
+    help={
+        **TARGET,
+        "plan": "show what would change, and change nothing",
+        "allow_downtime": "deploy even if it interrupts the service",
+        "dirty": "include uncommitted changes",
+        "backup": "--no-backup skips the backup",
+        "check": "--no-check skips the request to each page of the new version",
+        "yes": "make the engine a Swarm of one node if it is not in a Swarm",
+    },
+)
+def deploy(
+    c: Context,
+    context: str = "",
+    local: bool = False,
+    plan: bool = False,
+    allow_downtime: bool = False,
+    dirty: bool = False,
+    backup: bool = True,
+    check: bool = True,
+    yes: bool = False,
+) -> None:
+    """Deploy the commit to a Docker Swarm.
+
+    Builds, backs up, migrates and rolls. If anything fails, it goes back to the previous release.
+
+    inv deploy --plan
+    inv deploy --local
+    """
+    from djup.deploy import rollout
+
+    flags = rollout.Flags(context, local, plan, allow_downtime, dirty, backup, check, yes)
+    rollout.run(env.load(), flags)
+
+
+@task(name="status", group=PRODUCTION, help={**TARGET, "json": "print JSON, for scripts"})
+def deploy_status(c: Context, context: str = "", local: bool = False, json: bool = False) -> None:
+    """Show what is deployed, and what runs where."""
+    from djup.deploy import status
+
+    status.show(env.load(), context, local=local, as_json=json)
+
+
+@task(
+    name="rollback",
+    group=PRODUCTION,
+    help={**TARGET, "allow_downtime": "go back even if it interrupts the service"},
+)
+def deploy_rollback(
+    c: Context, context: str = "", local: bool = False, allow_downtime: bool = False
+) -> None:
+    """Go back to the previous release."""
+    from djup.deploy import rollout
+
+    rollout.back(env.load(), context, local=local, allow_downtime=allow_downtime)
+
+
+@task(
+    name="logs",
+    group=PRODUCTION,
+    help={
+        **TARGET,
+        "service": "web (the default), proxy or db",
+        "follow": "keep printing new lines until Ctrl-C",
+        "lines": "how many past lines to show, of all containers together",
+        "ended": "include containers that have ended, such as those of a previous release",
+    },
+)
+def deploy_logs(
+    c: Context,
+    context: str = "",
+    local: bool = False,
+    service: str = "web",
+    follow: bool = False,
+    lines: str = "100",
+    ended: bool = False,
+) -> None:
+    """Show the logs of a service, from every node."""
+    from djup.deploy import operations
+    from djup.terminal.options import number
+
+    count = number("--lines", lines, "100")
+    operations.logs(
+        env.load(),
+        context,
+        local=local,
+        service=service,
+        lines=count,
+        ended=ended,
+        follow=follow,
+    )
+
+
+@task(name="psql", group=PRODUCTION, rest=True, help=TARGET)
+def deploy_psql(c: Context, context: str = "", local: bool = False) -> None:
+    """Run psql on the deployed database.
+
+    inv deploy.psql -- -c 'select 1'
+    """
+    from djup.deploy import operations
+
+    operations.psql(env.load(), context, local=local, arguments=remainder())
+
+
+@task(name="manage", group=PRODUCTION, rest=True, help=TARGET)
+def deploy_manage(c: Context, context: str = "", local: bool = False) -> None:
+    """Run manage.py of the deployed version.
+
+    inv deploy.manage -- createsuperuser
+    """
+    from djup.deploy import operations
+
+    operations.manage(env.load(), context, local=local, arguments=remainder())
+
+
+@task(name="backup", group=PRODUCTION, help=TARGET)
+def deploy_backup(c: Context, context: str = "", local: bool = False) -> None:
+    """Dump the deployed database into backups/ of this folder."""
+    from djup.deploy import operations
+
+    operations.backup(env.load(), context, local=local)
+
+
+@task(
+    name="restore",
+    group=PRODUCTION,
+    positional=["name"],
+    help={
+        **TARGET,
+        "name": "a backup, a dump, or a database that a restore replaced",
+        "yes": "do not ask for the stack's name",
+    },
+)
+def deploy_restore(
+    c: Context, name: str, context: str = "", local: bool = False, yes: bool = False
+) -> None:
+    """Restore a backup into the deployed database.
+
+    It is restored into a new database, which then replaces the previous one; that one is kept.
+    """
+    from djup.deploy import operations
+
+    operations.restore(env.load(), context, local=local, which=name, yes=yes)
+
+
+@task(
+    name="down",
+    group=PRODUCTION,
+    help={**TARGET, "yes": "do not ask for the stack's name (--local never asks)"},
+)
+def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = False) -> None:
+    """Remove the deployed services; all data stay.
+
+    The history of releases is removed as well, so deploy.rollback cannot go back.
+    """
+    from djup.deploy import operations
+
+    operations.down(env.load(), context, local=local, yes=yes)
+
+
+@task(
+    name="test",
+    group=CODE,
+    rest=True,
+    help={
+        "suite": "only this suite, such as unit or app; README.md has the list",
+        "quick": "only the suites that need no stack: 3 minutes",
+        "strict": "fail if a suite cannot run here",
+        "retry": "run failed tests again at the end, alone, and name their suites",
+    },
+)
+def run_tests(
+    c: Context, suite: str = "", quick: bool = False, strict: bool = False, retry: bool = False
+) -> None:
+    """Run every test that this machine can run.
+
+    inv test
+    inv test --quick
+    inv test --suite app
+    inv test --suite app -- notes
+    """
+    from djup.code import suites
+
+    suites.run(suite, strict, remainder(), quick, retry)
+
+
+@task(group=CODE, help={"fix": "let ruff fix what it can"})
+def lint(c: Context, fix: bool = False) -> None:
+    """Check format, style, types and missing migrations."""
+    from djup.code import linters
+
+    linters.run(fix)
+
+
+@task(group=CODE, help={"upgrade": "use the newest versions that the .in files allow"})
+def lock(c: Context, upgrade: bool = False) -> None:
+    """Compile requirements/*.in to locks with hashes."""
+    from djup.code import locks
+
+    locks.compile_all(upgrade)
+
+
+def every_task() -> Collection:
+    """The tasks of djup, in the order of `inv --list`."""
+    return Collection(
+        up, down, status, doctor, explain, logs, open_page, build, compose,
+        migrate, makemigrations, manage, shell,
+        psql, volumes, nuke, undo,
+        run_tests, lint, lock,
+        Collection(
+            "db",
+            db_backup, db_backups, db_restore, db_snapshot, db_snapshots,
+            db_upgrade, db_password, db_create, db_seed,
+        ),
+        Collection(
+            "deploy",
+            deploy, deploy_status, deploy_rollback, deploy_logs, deploy_psql, deploy_manage,
+            deploy_backup, deploy_restore, deploy_down,
+        ),
+    )  # fmt: skip
