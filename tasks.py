@@ -8,7 +8,10 @@ from djup.tasks import Collection, Context, collect, task
 
 @task(name="build", group=TOOLKIT, help={"folder": "where the wheels are written"})
 def build_wheels(c: Context, folder: str = "dist") -> None:
-    """Build the wheels of both packages; the same commit gives the same bytes."""
+    """Build the wheels of both packages.
+
+    The same commit gives the same bytes.
+    """
     from djup.project import wheels
     from djup.terminal import console
 

@@ -17,9 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("", "packages/djup/src", "packages/djup/tests/tools", "tests/tools")
 sys.path[:0] = [str(ROOT / folder) for folder in FOLDERS]
 
-from stacks import Docker, Embedded, Make, Runtime, maker  # noqa: E402
-
-RUNTIMES = {"docker": Docker(), "embedded": Embedded()}
+from stacks import RUNTIMES, Docker, Embedded, Make, Runtime, maker  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -165,6 +165,7 @@ def _labelled(root: Path) -> tuple[str, str]:
 
 
 Runtime = Docker | Embedded
+RUNTIMES: dict[str, Runtime] = {"docker": Docker(), "embedded": Embedded()}
 
 
 class Checkout:

@@ -25,10 +25,13 @@ DOWN = "tests/cluster/test_data.py::test_down_and_served_again_with_all_data"
 BACK = f"{ROLLS}::test_back_to_the_release_before_which_stays_at_the_present_scale"
 DEPLOYED = "tests/cluster/conftest.py::site"  # deploys with --yes, on three nodes and here
 TRACED = "packages/djup-web/tests/test_logs.py::test_an_error_is_one_line_with_its_traceback"
+NEW = "tests/projects/conftest.py"
 OUTSIDE = "cannot run in a test: it asks a host of Amazon's"
 
 RUN_BY = {
     "./inv up": f"{CONTRACT}::stack",
+    "./inv new ../shop": f"{NEW}::shop",
+    "cd ../shop": f"{NEW}::shop",
     "./inv test": "packages/djup/tests/cli/test_up.py::test_dry_changes_nothing",
     ". .venv/bin/activate": "packages/djup/tests/cli/test_launcher.py::shim",
     "source <(inv --print-completion-script bash)": (

@@ -11,9 +11,9 @@ TOOLKIT = "The toolkit"
 
 @task(group=TOOLKIT, positional=["folder"], help={"folder": "where it shall be: a new folder"})
 def new(c: Context, folder: str) -> None:
-    """Write a new project: Django on PostgreSQL, with the tasks around it.
+    """Write a new project with these tasks.
 
-    djup new shop
+    inv new ../shop
     """
     from djup.project import new as project
 

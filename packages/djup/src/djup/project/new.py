@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from djup.host import process
+from djup.host import git
 from djup.problems import problem
 from djup.project import starter, wheels
 from djup.terminal import console
@@ -14,7 +14,6 @@ from djup.terminal.task import this_task
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 LONGEST = 32  # of the part of a Compose name that comes from the folder
-FIRST = "Begin with djup {version}"
 
 
 def run(where: str) -> None:
@@ -73,12 +72,11 @@ def _commit(target: Path) -> str:
     """Make a repository with one commit, where git is there and knows whose; what came of it."""
     if not shutil.which("git") or _is_in_repository(target.parent):
         return ""
-    git = ["git", "-C", str(target)]
-    process.run([*git, "init", "--quiet", "--initial-branch=main"])
-    process.run([*git, "add", "--all"])
-    done = process.run([*git, "commit", "--quiet", "--message", "Begin with djup"])
+    git.ask("init", "--quiet", "--initial-branch=main", folder=target)
+    git.ask("add", "--all", folder=target)
+    done = git.ask("commit", "--quiet", "--message", "Begin with djup", folder=target)
     return ", one commit" if done.code == 0 else "; to commit them: git commit"
 
 
 def _is_in_repository(folder: Path) -> bool:
-    return process.run(["git", "-C", str(folder), "rev-parse", "--git-dir"]).code == 0
+    return git.ask("rev-parse", "--git-dir", folder=folder).code == 0

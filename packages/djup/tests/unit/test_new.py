@@ -1,0 +1,69 @@
+"""What a new project may be called, where it may be, and what its locks pin."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from djup import REQUIREMENTS, __version__
+from djup.problems import Problem
+from djup.project import locks, new, starter
+
+PINS = {f"djup_web-{__version__}-py3-none-any.whl": "a" * 64, "djup-9-py3-none-any.whl": "b" * 64}
+
+
+@pytest.mark.parametrize("name", ["shop", "My_Shop", "shop-2", "s" * 32])
+def test_names_that_do(name: str) -> None:
+    new.refuse_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [
+        ("2shop", "shop"),
+        ("my shop", "my-shop"),
+        ("shop.example", "shop-example"),
+        ("class", "class-site"),
+        ("Ünder", "nder"),
+        ("___", "shop"),
+        ("s" * 40, "s" * 32),
+    ],
+)
+def test_names_that_do_not_and_what_would(name: str, like: str) -> None:
+    with pytest.raises(Problem, match="NEW01") as caught:
+        new.refuse_name(name)
+    assert caught.value.fix.endswith(f"such as: {like}")
+    new.refuse_name(like)
+
+
+def test_a_folder_that_holds_anything(tmp_path: Path) -> None:
+    new.refuse_occupied(tmp_path / "none")
+    new.refuse_occupied(tmp_path)
+    (tmp_path / ".hidden").touch()
+    for occupied in (tmp_path, tmp_path / ".hidden"):
+        with pytest.raises(Problem, match="NEW02"):
+            new.refuse_occupied(occupied)
+
+
+@pytest.mark.parametrize("name", ["base", "embedded", "lint", "prod", "tasks"])
+def test_a_lock_gains_the_wheel_and_keeps_what_it_pins(name: str) -> None:
+    text = (REQUIREMENTS / f"{name}.txt").read_text()
+    changed = locks.with_wheels(name, text, PINS)
+    assert "\n--find-links wheels\n\n" in changed
+    pinned, before = (re.findall(r"(?m)^([\w.-]+)(?:\[serve\])?==", it) for it in (changed, text))
+    package = locks.ENTRIES[name]
+    assert sorted(pinned) == pinned
+    assert set(pinned) - set(before) == {package}
+    assert set(before) - set(pinned) <= set(locks.UNUSED)
+    kept = [line for line in text.splitlines() if "--hash" in line]
+    lost = [line for line in kept if line not in changed]
+    assert len(lost) == (0 if name != "lint" else len(lost)) and changed.count("--hash") > 0
+
+
+def test_each_file_of_the_starter_is_text_and_has_its_name() -> None:
+    files = dict(starter.files("shop", PINS))
+    assert {"inv", "tasks.py", "README.md", "pyproject.toml", ".env.example"} <= files.keys()
+    assert files["README.md"].startswith("# shop\n")
+    assert not [path for path in files if "test_" in path or path.startswith(("docs/", "bench/"))]
+    assert not [path for path, text in files.items() if "{{ name }}" in text]
+    assert files.keys() >= starter.PROGRAMS

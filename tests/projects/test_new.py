@@ -1,0 +1,94 @@
+"""A new project, from nothing but a wheel: it serves, tests itself, and has tasks of its own."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import checkout
+from stacks import RUNTIMES, Checkout, docker
+
+from djup import ROOT
+
+FIRST_PORT = int(os.environ.get("FIRST_PORT", checkout.FIRST_PORT))
+LOCKED = (".txt", ".whl")  # written by programs alone
+OWN = '''
+from djup.tasks import Context, collect, task
+
+@task(group="The shop", help={"day": "of which day"})
+def report(c: Context, day: str = "today") -> None:
+    """Print the orders."""
+    c.run(f"echo orders of {day}; exit 3")
+
+@task(group="The shop")
+def greet(c: Context) -> None:
+    """Say hello."""
+    print("hello")
+
+@task(group="The stack")
+def status(c: Context) -> None:
+    """Show our own status."""
+    print("all is well")
+
+namespace = collect(report, greet, status, after={"volumes": greet}, before={"status": greet})
+'''
+WHERE = "import sys, djup_web; print(*sys.path, djup_web.__file__)"
+
+
+def test_the_same_sources_give_the_same_wheels(wheels: dict[str, Path], tmp_path: Path) -> None:
+    subprocess.run([ROOT / "inv", "toolkit.build", "--folder", tmp_path], check=True)
+    for wheel in wheels.values():
+        assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_it_is_small_and_committed(shop: Checkout) -> None:
+    listed = git(shop, "ls-files").splitlines()
+    written = [name for name in listed if not name.endswith(LOCKED)]
+    lines = sum(len((shop.root / name).read_text().splitlines()) for name in written)
+    assert len(written) <= 60 and lines < 1900, (len(written), lines)
+    assert git(shop, "status", "--porcelain") == ""
+    assert len(git(shop, "log", "--oneline").splitlines()) == 1
+
+
+def test_it_serves_tests_and_lints_without_this_tree(shop: Checkout) -> None:
+    shop.inv("up", "--runtime", "embedded", "--port", str(FIRST_PORT + 40))
+    status, page = shop.get()
+    assert status == 200 and "PostgreSQL" in page
+    python = shop.root / ".venv" / "bin" / "python"
+    found = subprocess.run([python, "-c", WHERE], capture_output=True, text=True, check=True)
+    assert str(ROOT) not in found.stdout
+    assert "Ran " in shop.inv("test").stderr
+    shop.inv("lint")
+    assert shop.inv("doctor", code=None).stderr.count("Traceback") == 0
+    shop.inv("down")
+
+
+def test_its_own_tasks(shop: Checkout) -> None:
+    before = shop.write("tasks.py", OWN)
+    try:
+        listed = shop.inv("--list").stdout
+        assert "The shop\n\n  report" in listed and "Show our own status." in listed
+        done = shop.inv("report", "--day", "monday", code=3)
+        assert done.stdout == "orders of monday\n" and "Traceback" not in done.stderr
+        assert shop.inv("--dry", "report").stdout == "echo orders of today; exit 3\n"
+        assert shop.inv("status").stdout == "hello\nall is well\n"
+        assert shop.inv("volumes").stdout.endswith("hello\n")
+        assert "error TASK01" in shop.inv("greet", "--", "x", code=1).stderr
+    finally:
+        shop.write("tasks.py", before)
+
+
+def test_its_image_has_the_app_and_not_the_toolkit(shop: Checkout) -> None:
+    shop.set("RUNTIME", "docker")
+    shop.set("WEB_PORT", str(FIRST_PORT + 41))
+    shop.runtime = RUNTIMES["docker"]
+    shop.inv("up")
+    assert shop.get()[0] == 200
+    web = f"{shop.project}-web-1"
+    found = docker("exec", web, "python", "-c", WHERE).stdout
+    assert "/opt/venv/lib/" in found and "/srv/djup-web" not in found
+    assert docker("exec", web, "python", "-c", "import djup", check=False).returncode == 1
+
+
+def git(shop: Checkout, *arguments: str) -> str:
+    argv = ["git", "-C", str(shop.root), *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
