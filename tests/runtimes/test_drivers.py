@@ -12,15 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stacks import Checkout, Docker, Make, Runtime, docker, eventually
+from stacks import Checkout, Docker, Make, Runtime, docker, eventually, web_tests
 
 from djup import ROOT
 
 SLIM = "python:3.13-slim"
 DRIVER = "from django.db.backends.postgresql import psycopg_any as it; print(it.is_psycopg3)"
-TESTS = [
-    f"service.tests.test_{name}" for name in ("database", "unavailable", "probes", "migrating")
-]
+TESTS = ("database", "unavailable", "probes", "migrating")
 ASKS = """\
 from django.http import HttpResponse
 from notes.models import Note
@@ -72,7 +70,7 @@ def test_it_serves(stack: Checkout) -> None:
 
 
 def test_the_tests_of_the_toolkit(stack: Checkout) -> None:
-    done = stack.inv("manage", "--", "test", "--no-input", *TESTS)
+    done = stack.inv("manage", "--", "test", "--no-input", *web_tests(stack, *TESTS))
     assert "\nOK" in done.stderr and "Found 0" not in done.stdout, done
 
 

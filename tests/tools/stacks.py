@@ -164,6 +164,19 @@ def _labelled(root: Path) -> tuple[str, str]:
     return "--filter", f"label={PROJECT_LABEL}={project(root)}"
 
 
+def web_tests(stack: "Checkout", *modules: str) -> list[str]:
+    """What `manage.py test` takes for the tests of djup_web, all or those of some modules; where it
+    runs in a container, they get there first."""
+    folder = str(stack.root / "packages" / "djup-web")
+    if stack.runtime.name == "docker":
+        source, folder = f"{folder}/tests", "/tmp/djup-web"
+        web = f"{stack.project}-web-1"
+        docker("exec", web, "mkdir", "-p", folder)
+        docker("cp", "--quiet", source, f"{web}:{folder}/")
+    chosen = [word for module in modules for word in ("-k", f"*.test_{module}.*")]
+    return ["--top-level-directory", folder, f"{folder}/tests", *chosen]
+
+
 Runtime = Docker | Embedded
 RUNTIMES: dict[str, Runtime] = {"docker": Docker(), "embedded": Embedded()}
 
