@@ -14,7 +14,10 @@ from tasks import namespace
 DRIVER = Path(__file__).with_name("one_line.py")
 SERVER, OURS = "ssh://deploy@shop.example.org", "of-this-machine"
 # Those that ask no engine: they open a browser, or look at the code.
-WITHOUT_ENGINE = {"open_page", "run_tests", "lint", "lock", "db_backups", "explain"}
+WITHOUT_ENGINE = {
+    *("open_page", "run_tests", "lint", "lock", "db_backups", "explain"),
+    *("new", "build_wheels"),
+}
 NOTHING_TO_ASK = {"undo"}  # here: no task has taken anything away
 WORDS = {
     "deploy": "--yes",
