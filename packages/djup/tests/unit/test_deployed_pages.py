@@ -15,7 +15,7 @@ from djup.deploy.swarm.swarm import Swarm
 from djup.problems import Problem
 
 HOST = "shop.example.org:8443"
-NODES = Swarm((), "here")
+SWARM = Swarm((), "here")
 
 
 class Site(BaseHTTPRequestHandler):
@@ -92,7 +92,7 @@ def test_who_does_not_answer_answers_badly(served: Any) -> None:
 def judged(before: dict[str, str] | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "_keep_log", lambda name: ("the log", "less log"))
     first = before is None
-    Check(("/",), NODES, before)._judge(release(), {"/": "500"}, first=first)
+    Check(("/",), SWARM, before)._judge(release(), {"/": "500"}, first=first)
 
 
 @pytest.mark.parametrize("before", [None, {"/": "200"}, {"/": "404"}, {"/": "200 (at /en)"}])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from releases import LONG, made, release, settings
+from releases import BASE, LONG, made, release, settings
 
 from djup.deploy import history, plan, production
 from djup.deploy.swarm import swarm_stack
@@ -104,6 +104,17 @@ def test_own_certificates_are_secrets(tmp_path: Path) -> None:
     found = made(**own)
     assert found.secrets["tls_key"].startswith("-----BEGIN key")
     assert found.values["TLS_KEY_SECRET"] != made().values["TLS_KEY_SECRET"]
+
+
+def test_objects_bear_the_names_that_the_compose_files_ask_for() -> None:
+    shop = made(POOL_SIZE="20")
+    created = {name for contents in shop.objects.values() for name in contents}
+    named = {v for k, v in shop.values.items() if k.endswith(("_SECRET", "_CONFIG"))}
+    assert created == named
+    assert shop.objects["secret"][shop.values["SECRET_KEY_SECRET"]] == BASE["PROD_SECRET_KEY"]
+    assert shop.objects["config"].keys() == {
+        shop.values[f"{n}_CONFIG"] for n in ("CADDYFILE", "CA")
+    }
 
 
 def test_names_of_the_site() -> None:

@@ -48,8 +48,8 @@ def fill(release: Release, swarm: Swarm, saved: Backup, empty: Note) -> None:
 
 
 def empty_again(release: Release, swarm: Swarm, empty: Note) -> str:
-    """Have that one in its place again; under which name the filled one is kept, '' if it never was
-    filled."""
+    """Put the empty database in its place again; gives the name that the filled one is kept under,
+    '' if it was never filled."""
     note = note_of_aside()
     with database_client.client(release, swarm) as client:
         if empty.name not in {kept.name for kept in databases.beside(client)}:

@@ -50,7 +50,7 @@ def is_unfinished(name: str) -> bool:
 
 
 def by_number(name: str, number: int) -> Release | None:
-    """One of those that the Swarm has."""
+    """The release of that number, if the Swarm keeps it."""
     return next((release for release in all_of(name) if release.number == number), None)
 
 
@@ -74,12 +74,12 @@ def _of_breaking(name: str) -> list[str]:
 
 
 def last_number(name: str) -> int:
-    """The highest that there was; 0 if there was none."""
+    """The highest number of a release that is kept; 0 if there is none."""
     return max((release.number for release in all_of(name)), default=0)
 
 
 def keep(release: Release) -> None:
-    """Note it in the Swarm, for good; one of its number is replaced, as after another scale."""
+    """Note a release in the Swarm; one of the same number is replaced, as after another scale."""
     text = json.dumps(asdict(release))  # in its order: of compose files the last one counts
     name = f"{release.stack}_release_{release.number}_{digest(text)}"
     kept = _kept(release.stack)
@@ -104,7 +104,7 @@ def prune(current: Release) -> None:
 
 
 def _decoded(entry: dict[str, Any]) -> Release | None:
-    """Kept by whatever version of this toolkit: what it does not know is passed over."""
+    """A release as any version of this toolkit kept it: keys that are not known are passed over."""
     known = {field.name for field in fields(Release)}
     try:
         values = json.loads(_data(entry)).items()

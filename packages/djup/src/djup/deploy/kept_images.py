@@ -31,7 +31,7 @@ def refuse_no_way_back(before: Release, after: Release, swarm: Swarm) -> None:
 
 
 def _gone(release: Release, keys: Iterable[str], swarm: Swarm) -> Iterable[tuple[str, str, str]]:
-    """Which of them a node neither has nor gets: the key, the image, and why."""
+    """The images that a node neither has nor can fetch: the key, the image, and why."""
     for key in keys:
         image = release.values.get(key, "")
         if image and (why := _why_gone(release, image, swarm, local=key == WEB)):

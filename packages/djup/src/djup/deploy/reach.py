@@ -33,8 +33,8 @@ def refuse_hidden(wanted: Production) -> None:
 
 
 def refuse_hidden_by(release: Release, error: str) -> None:
-    """The same of the address in libpq's words on why it could not connect: some names are known in
-    the containers alone."""
+    """Raise if the address in libpq's words on a failed connection lies within a network of the
+    stack: some names are known in the containers alone."""
     if not release.has_own_database:
         _refuse(set(ranges.written_in(error)), ranges.networks(*label_filter(release.stack)))
 

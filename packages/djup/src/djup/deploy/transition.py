@@ -125,14 +125,14 @@ class Transition:
         _migrate(self.plan)
 
     def _stop_web(self) -> None:
-        """Saved after that, so that nothing is written in between."""
+        """Stop the web, then save, so that nothing is written in between."""
         self.check.look_at_before(self.before)
         swarm_stack.scale(self.before.stack, "web", 0)
         swarm_stack.wait(self.before.stack, [f"{self.before.stack}_web"])
         self._save()
 
     def _take_rows_along(self) -> None:
-        """Into another database, if that has no table."""
+        """Copy the rows into the other database, if that has no table."""
         if not self.saved:
             return
         if not database.is_empty(self.plan.release, self.swarm):
@@ -149,7 +149,7 @@ class Transition:
         return () if self.plan.moves else plan.ahead(self.before, self.swarm)
 
     def _go_back(self) -> str:
-        """How that went, as a sentence."""
+        """Restore the previous release; a sentence on how that went."""
         this_task.interrupted = False
         try:
             console.say(f"going back to release {self.before.number}")
@@ -210,14 +210,14 @@ def _tell(cause: BaseException, outcome: str) -> None:
 
 
 def _begin(release: Release) -> None:
-    """All but the web, which needs a migrated database."""
+    """Start all but the web, which needs a migrated database."""
     swarm_stack.apply(release.with_values(WEB_REPLICAS="0"))
     if release.has_own_database:
         swarm_stack.wait(release.stack, [f"{release.stack}_db"])
 
 
 def _migrate(planned: Plan) -> None:
-    """What the code before cannot bear is noted first, for every later way back."""
+    """Migrate; what the previous code cannot bear is noted first, for every later way back."""
     if not planned.migrations.unapplied:
         return
     history.note_breaking(planned.release.stack, planned.migrations.blocking)
@@ -228,7 +228,7 @@ def _migrate(planned: Plan) -> None:
 
 
 def _failed(done: jobs.Outcome) -> Problem:
-    """By the status that the job ended with, and the sentence that it ends with."""
+    """The problem, by the status and the last sentence of a migration that failed."""
     lines, status = done.said.strip().splitlines(), re.search(r"exit \((\d+)\)", done.error)
     sentence, code = migrations.plain(lines[-1]) if lines else "", int(status[1]) if status else 0
     if code == migrations.LOCKED:

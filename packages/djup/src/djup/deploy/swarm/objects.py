@@ -1,4 +1,4 @@
-"""Swarm's secrets and configs: made under names that tell their content, and pruned by label."""
+"""Swarm's secrets and configs: created under names made of their content, pruned by label."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -25,7 +25,7 @@ def make_missing(kind: str, stack: str, contents: Mapping[str, str]) -> None:
 def create(
     kind: str, stack: str, name: str, role: str, text: str, *, label: str = NAMESPACE
 ) -> None:
-    """Make one, which its label tells to be the stack's; a problem if there is one of that name."""
+    """Create a secret or config, labelled as the stack's; a problem if the name is taken."""
     given = {label: stack, KIND: role}
     flags = [word for key, value in given.items() for word in ("--label", f"{key}={value}")]
     argv = ["docker", kind, "create", *flags, name, "-"]
@@ -35,14 +35,14 @@ def create(
 
 
 def names(kind: str, stack: str, role: str, *, label: str = NAMESPACE) -> list[str]:
-    """The names of those of a stack in one role."""
+    """The names of the secrets or configs of a stack in one role."""
     labels = (f"label={label}={stack}", f"label={KIND}={role}")
     flags = [word for label in labels for word in ("--filter", label)]
     return engine.ask(kind, "ls", *flags, "--format", "{{.Name}}").split()
 
 
 def read(kind: str, wanted: Iterable[str]) -> list[dict[str, Any]]:
-    """What the engine knows of them."""
+    """What the engine knows of these secrets or configs."""
     listed = list(wanted)
     inspected: list[dict[str, Any]] = []
     if listed:

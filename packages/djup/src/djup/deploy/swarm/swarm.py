@@ -180,10 +180,10 @@ def label(node: str, name: str) -> None:
 
 
 def db_label(stack: str) -> str:
-    """Of the node that has the volume of the database."""
+    """The label of the node that has the volume of the database."""
     return f"db.{stack}"
 
 
 def proxy_label(stack: str) -> str:
-    """Of each node that has a proxy."""
+    """The label of each node that has a proxy."""
     return f"proxy.{stack}"
