@@ -84,7 +84,7 @@ def theirs(kept: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shared(kept: Checkout) -> Iterator[Checkout]:
     kept.inv("db.snapshot", "--name", "ours")
     yield kept
-    kept.inv("psql", stdin=DROP_ASIDE)
+    kept.script(DROP_ASIDE)
 
 
 @pytest.fixture

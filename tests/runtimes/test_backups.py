@@ -28,7 +28,7 @@ def stack(shared: Checkout) -> Iterator[Checkout]:
     shared.assert_kept()
     # The databases that were put aside would make every later backup of the whole server longer.
     drop = "select format('drop database %I', datname) from pg_database where datname ~ '@'"
-    shared.inv("psql", stdin=f"{drop} \\gexec\n")
+    shared.script(f"{drop} \\gexec\n")
 
 
 def change(stack: Checkout) -> None:

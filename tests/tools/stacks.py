@@ -30,6 +30,7 @@ needs_notes = pytest.mark.skipif(
 )
 OUTSIDE = Path("/var/lib/embedded-postgres")
 INV_SECONDS = 240
+UNALIGNED = ("--no-align", "--tuples-only", "-v", "ON_ERROR_STOP=1", "--quiet")
 PROJECT_LABEL = "com.docker.compose.project"
 
 
@@ -208,9 +209,30 @@ class Checkout:
         return done
 
     def sql(self, statement: str) -> str:
-        """The answer of `inv psql`, unaligned and without heads."""
-        flags = ("--no-align", "--tuples-only", "-v", "ON_ERROR_STOP=1", "--quiet")
-        return self.inv("psql", "--", *flags, "-c", statement).stdout.strip()
+        """The answer of the database, unaligned and without heads: of one that has a container, by
+        the psql in it, as `inv psql` asks; of any other, by the task."""
+        asks = self._in_container("-c", statement)
+        return docker(*asks).stdout.strip() if asks else self.psql(statement)
+
+    def script(self, text: str) -> None:
+        """Have the same psql run a script."""
+        if asks := self._in_container():
+            docker("exec", "--interactive", *asks[1:], input=text)
+        else:
+            self.inv("psql", stdin=text)
+
+    def _in_container(self, *arguments: str) -> list[str]:
+        """Arguments that lead docker to psql in the database's container; [] if it has none."""
+        values = self.values
+        own = not (values.get("SQL_HOST") or values.get("DATABASE_URL"))
+        if not own or values.get("RUNTIME") != self.runtime.name or self.runtime.name != "docker":
+            return []
+        whom = ("--username", values["SQL_USER"], "--dbname", values["SQL_DATABASE"])
+        return ["exec", f"{self.project}-db-1", "psql", *UNALIGNED, *whom, *arguments]
+
+    def psql(self, statement: str) -> str:
+        """The answer of `inv psql`."""
+        return self.inv("psql", "--", *UNALIGNED, "-c", statement).stdout.strip()
 
     def refused(self, code: str, *typed: str) -> str:
         """`inv typed` (inv up) ends with 1 and this code alone, as a sentence; what it said."""

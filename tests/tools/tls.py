@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import checkout
 from stacks import docker, eventually
 
 from djup.host.background import identity
@@ -24,6 +25,7 @@ IMAGE = "postgres:18-alpine"
 USER, PASSWORD, DATABASE = "ann", "it's 100% @home/£", "shop elsewhere"
 AUTHORITY = "authorities/ca.pem"
 FIRST_PORT, LAST_PORT = 8300, 8349
+PORTS_OF_ONE = 10  # process that runs tests
 # The key has to be the server's own, which a file of this machine is not.
 START = """
 echo "$CERTIFICATE" >/tmp/certificate.pem
@@ -203,7 +205,9 @@ def bridge_address() -> str:
 
 
 def _free_port(host: str) -> int:
-    for port in range(FIRST_PORT, LAST_PORT + 1):
+    ports = range(FIRST_PORT, LAST_PORT + 1)
+    begin = checkout.worker() * PORTS_OF_ONE % len(ports)
+    for port in (*ports[begin:], *ports[:begin]):
         with socket.socket() as probe:
             if probe.connect_ex((host, port)):
                 return port

@@ -28,6 +28,7 @@ LONG_AGO = 1_000_000_000
 # From here on ports are looked for: far from where a developer's own stacks have theirs. Suites
 # that run beside each other each have a range.
 FIRST_PORT = 18000
+PORTS_OF_ONE = 100  # process that runs tests
 
 
 def make(root: Path) -> Path:
@@ -41,8 +42,19 @@ def make(root: Path) -> Path:
             shutil.copytree(ROOT / name, root / name, ignore=ignore)
         else:
             shutil.copy2(ROOT / name, root / name)
-    begin_at(root, int(os.environ.get("FIRST_PORT", FIRST_PORT)))
+    begin_at(root, _first_port())
     return root
+
+
+def _first_port() -> int:
+    """Where this process begins to look: neither another one of pytest-xdist nor another suite is
+    to find the same port free."""
+    return int(os.environ.get("FIRST_PORT", FIRST_PORT)) + worker() * PORTS_OF_ONE
+
+
+def worker() -> int:
+    """The number of this process among those of pytest-xdist."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 def begin_at(root: Path, port: int) -> None:
