@@ -39,7 +39,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         argv = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(file.parent), str(file)]
         made[name] = Suite(argv, seconds=1, locks=("test",))
     monkeypatch.setattr(suites, "SUITES", made)
-    monkeypatch.setattr(suites, "ROUNDS", {"unsteady": ("broken", "nothing")})
+    rounds = (suites.Round(("broken", "nothing"), beside=("unsteady",)),)
+    monkeypatch.setattr(suites, "ROUNDS", rounds)
     return tmp_path
 
 
@@ -78,3 +79,8 @@ def test_pytest_can_collect_all_suites_at_once() -> None:
     folders = (ROOT / "packages/djup/tests", ROOT / "tests")
     names = Counter(file.name for folder in folders for file in folder.rglob("test_*.py"))
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_each_suite_runs_once() -> None:
+    names = [name for one in suites.ROUNDS for name in one.names]
+    assert sorted(names) == sorted(suites.SUITES)

@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
 from djup import PROJECT, SOURCES
@@ -39,12 +40,25 @@ class Suite:
     lacks: Callable[[], str] = str
 
 
+@dataclass(frozen=True)
+class Round:
+    """Suites that run one after the other, and long ones that run beside them, all at once."""
+
+    suites: Sequence[str]
+    beside: Sequence[str] = ()
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Name them all, those beside the others last."""
+        return [*self.suites, *self.beside]
+
+
 @dataclass
 class Course:
     """The suites of one `inv test`: which it runs, what keeps the others from running, and how far
     it is."""
 
-    rounds: Mapping[str, Sequence[str]]
+    rounds: Sequence[Round]
     arguments: Sequence[str]
     retries: bool = False
     obstacles: dict[str, str] = field(default_factory=dict)
@@ -53,7 +67,7 @@ class Course:
 
     def __post_init__(self) -> None:
         # All at first: nothing is installed while a suite runs.
-        names = [name for longest, others in self.rounds.items() for name in (*others, longest)]
+        names = [name for one in self.rounds for name in one.names]
         self.obstacles = {name: _obstacle(SUITES[name]) for name in names}
 
     def announce(self) -> None:
@@ -67,33 +81,43 @@ class Course:
 
     def run(self) -> dict[str, str]:
         """Run them all; the outcome of each in words."""
-        for longest, others in self.rounds.items():
-            self._round(longest, others)
+        for one in self.rounds:
+            self._round(one)
         if self.retries:
             for name in self.outcomes:
                 self._retry(name)
         return self.outcomes
 
-    def _round(self, longest: str, others: Sequence[str]) -> None:
-        """Some suites one after the other, and the longest, which mostly waits, beside them."""
-        if not self._has_beside(longest, others):
-            for name in (*others, longest):
-                self._one(name)
-            return
-        self._say_where(longest, ", alongside the next ones; its output is printed at its end")
-        argv = [*self._runner(longest), *self.arguments]
-        with process.beside(argv, env={**os.environ, "FIRST_PORT": BESIDE_PORT}) as finish:
-            for name in others:
-                self._one(name)
-            self._say_where(longest, ", until it ends")
-            self.outcomes[longest] = _worded(finish())
+    def _round(self, one: Round) -> None:
+        beside = self._beside(one)
+        with ExitStack() as running:
+            finishes = {name: running.enter_context(self._started(name)) for name in beside}
+            for name in one.names:
+                if name not in beside:
+                    self._one(name, gives_way=bool(beside))
+            for name, finish in finishes.items():
+                self._say_where(name, ", until it ends")
+                self.outcomes[name] = _worded(finish())
 
-    def _one(self, name: str) -> None:
+    def _beside(self, one: Round) -> Sequence[str]:
+        """The suites that run beside others: none under --dry, nor where there are no others."""
+        possible = [name for name in one.names if not self.obstacles[name]]
+        many = len(possible) > 1 and not this_task.dry
+        return [name for name in one.beside if name in possible] if many else []
+
+    def _started(self, name: str) -> AbstractContextManager[Callable[[], int]]:
+        """A suite that runs beside the others, on ports of its own."""
+        self._say_where(name, ", alongside the next ones; its output is printed at its end")
+        port = BESIDE_PORT + PORTS_OF_ONE * list(self.obstacles).index(name)
+        argv = [*self._runner(name), *self.arguments]
+        return process.beside(argv, env={**os.environ, "FIRST_PORT": str(port)})
+
+    def _one(self, name: str, *, gives_way: bool) -> None:
         if reason := self.obstacles[name]:
             self.outcomes[name] = f"not run: {reason}"
             return
         self._say_where(name)
-        self.outcomes[name] = _worded(self._code(name))
+        self.outcomes[name] = _worded(self._code(name, gives_way=gives_way))
 
     def _retry(self, name: str) -> None:
         """Run the tests that failed once more, with nothing beside them: a machine that was too
@@ -103,9 +127,11 @@ class Course:
             if self._code(name, "--last-failed", "--last-failed-no-failures=none") == 0:
                 self.outcomes[name] = "passed, some tests only on the second run"
 
-    def _code(self, name: str, *options: str) -> int:
-        """Run a suite, and give its exit code."""
-        code = SUITES[name].run([*self._runner(name), *options], self.arguments)
+    def _code(self, name: str, *options: str, gives_way: bool = False) -> int:
+        """Run a suite, and give its exit code; one that gives way leaves the processors to the
+        longer ones beside it."""
+        argv = [*(GIVES_WAY if gives_way else ()), *self._runner(name), *options]
+        code = SUITES[name].run(argv, self.arguments)
         if this_task.interrupted:
             raise KeyboardInterrupt
         return code
@@ -121,18 +147,13 @@ class Course:
         about, now = _minutes(SUITES[name].seconds), _minutes(time.monotonic() - self.began)
         console.say(f"{where}, about {about}{how}; {now} of about {_minutes(self._seconds())}")
 
-    def _has_beside(self, longest: str, others: Sequence[str]) -> bool:
-        return bool(others) and not self.obstacles[longest] and not this_task.dry
-
     def _seconds(self) -> int:
-        return sum(self._seconds_of(longest, others) for longest, others in self.rounds.items())
+        return sum(self._seconds_of(one) for one in self.rounds)
 
-    def _seconds_of(self, longest: str, others: Sequence[str]) -> int:
-        longer, rest = (
-            sum(SUITES[name].seconds for name in names if not self.obstacles[name])
-            for names in ((longest,), others)
-        )
-        return max(longer, rest) if self._has_beside(longest, others) else longer + rest
+    def _seconds_of(self, one: Round) -> int:
+        beside = self._beside(one)
+        alone = [name for name in one.names if name not in beside and not self.obstacles[name]]
+        return max(sum(SUITES[n].seconds for n in alone), *(SUITES[n].seconds for n in beside), 0)
 
 
 def run(
@@ -142,7 +163,8 @@ def run(
     failure if `strict` or named. With `retry`, tests that fail run once more at the end."""
     if only and only not in SUITES:
         raise problem("TASK05", suite=repr(only), known=", ".join(SUITES))
-    course = Course({only: ()} if only else QUICK if quick else ROUNDS, arguments, retry)
+    rounds = (Round((only,)),) if only else QUICK if quick else ROUNDS
+    course = Course(rounds, arguments, retry)
     if not only:
         course.announce()
     outcomes = course.run()
@@ -220,23 +242,28 @@ def django_variables(server: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-# What runs beside what: nodes need a quiet machine, to tell a slow one from a dead one, and what
-# kills the engine does so under whatever runs.
-ROUNDS = {
-    "faults": ("unit", "cli", "web", "app", "embedded", "docker", "browser"),
-    "cluster": ("deploy",),
-    "engine": (),
-}
-QUICK = {"cli": ("unit", "web", "app")}  # no engine, and no stack
-BESIDE_PORT = "19000"  # from here on, so that two that look for a free one do not find the same
-DEPLOYS = ("tests/cluster", "-k")  # by the site: on three nodes, or on one
+# What runs beside what: deploys wait a lot, and to what kills the engine all others are in the way.
+ROUNDS = (
+    Round(("unit", "cli", "web", "app", "embedded"), beside=("deploy", "cluster")),
+    Round(("docker", "browser"), beside=("faults",)),
+    Round(("engine",)),
+)
+QUICK = (Round(("unit", "web", "app"), beside=("cli",)),)  # no engine, and no stack
+GIVES_WAY = ("nice", "-n", "5")
+BESIDE_PORT = 19000  # from here on, so that two that look for a free one do not find the same
+PORTS_OF_ONE = 1000
 STACKS = ("tests/runtimes", "tests/faults")
 # What is done to an engine itself, that of all stacks or one of the tests' own.
 ENGINE = ("tests/faults/test_docker_killed.py", "tests/faults/test_own_engine.py")
 DOCKER = "--runtime=docker"
+# By the site: on three nodes, or on one. The rest of that folder needs no Swarm of this engine.
+DEPLOYS = ("tests/cluster", "-k")
+NO_SITE = ("tests/cluster/test_edge.py", "tests/cluster/test_new_swarm.py")
 # On every processor: many short tests, each with a checkout and ports of its own.
 PARALLEL = ("--numprocesses=auto", "--dist=worksteal")
 DJANGO = (str(packages.PYTHON), "manage.py", "test")
+# In two processes, each with a stack of its own that all tests of a file share.
+BY_FILE = ("--numprocesses=2", "--dist=loadfile")
 SUITES = {
     "unit": Suite(_pytest("packages/djup/tests/unit", *PARALLEL), seconds=20),
     "cli": Suite(
@@ -260,11 +287,14 @@ SUITES = {
         locks=("test", "build", "zstd", "embedded"),
     ),
     "docker": Suite(
-        _pytest("tests/runtimes", DOCKER), seconds=480, locks=("test", "build"), lacks=_lacks_engine
+        _pytest("tests/runtimes", *NO_SITE, DOCKER),
+        seconds=600,
+        locks=("test", "build"),
+        lacks=_lacks_engine,
     ),
     "faults": Suite(
-        _pytest("tests/faults", DOCKER, *(f"--ignore={file}" for file in ENGINE)),
-        seconds=1290,
+        _pytest("tests/faults", DOCKER, *BY_FILE, *(f"--ignore={file}" for file in ENGINE)),
+        seconds=700,
         locks=("test", "zstd"),
         lacks=_lacks_engine,
     ),
@@ -275,7 +305,10 @@ SUITES = {
         lacks=_lacks_browser,
     ),
     "deploy": Suite(
-        _pytest(*DEPLOYS, "not three"), seconds=1700, locks=("test", "zstd"), lacks=_lacks_engine
+        _pytest(*DEPLOYS, "not three", *(f"--ignore={file}" for file in NO_SITE)),
+        seconds=1150,
+        locks=("test", "zstd"),
+        lacks=_lacks_engine,
     ),
     "cluster": Suite(
         _pytest(*DEPLOYS, "three"), seconds=1320, locks=("test", "zstd"), lacks=_lacks_engine
