@@ -103,7 +103,7 @@ def test_any_other_failure_is_told_in_dockers_words(toolkit: Toolkit) -> None:
         ("logs --service x", "RUN02: unknown service 'x'"),
         ("shell --service x", "RUN02: unknown service 'x'"),
         ("shell --service 'we b'", "RUN02: unknown service 'we b'"),
-        ("up --port 99999", "TASK06: --port is '99999'"),
+        ("up --port 99999", "TASK06: --port is '99999', which is not a number from 1 to 65535."),
         ("up --port 0", "TASK06: --port is '0'"),
         ("up --port -5", "TASK06: --port is '-5'"),
         ("test --suite x", "TASK05: unknown suite 'x'"),

@@ -61,29 +61,47 @@ def diagnose(command: str, reason: str = "") -> Problem:
     """Why a docker command failed: no command, no engine, no Compose, or its own reason."""
     if any(sign in reason for sign in NO_LEADER):
         return problem("DOCKER08")
-    engine = _version()
-    if engine.code in (126, 127):
+    version = _version()
+    return (
+        _unusable_client(version, reason)
+        or _unreachable(version)
+        or _unfit_parts(version.out)
+        or refusals.named(reason)
+        or problem("DOCKER05", command=command, reason=_last_line(reason))
+    )
+
+
+def _unusable_client(version: process.Result, reason: str) -> Problem | None:
+    """The problem of a command docker that is not there, or that does not fit the engine."""
+    if version.code in (126, 127):
         return problem("DOCKER01")
-    if cause := _unfit_client(f"{engine.err}\n{reason}"):
-        return cause
-    if engine.code and this_task.engine:
-        reason = _last_line(engine.err).rpartition("stderr=")[2]
+    return _unfit_client(f"{version.err}\n{reason}")
+
+
+def _unreachable(version: process.Result) -> Problem | None:
+    """The problem of an engine that has not told its version; None if it has."""
+    if version.code and this_task.engine:
+        reason = _last_line(version.err).rpartition("stderr=")[2]
         question = as_typed("version")
         return problem("DOCKER09", where=this_task.engine, question=question, reason=reason)
-    if FORBIDDEN in engine.err:
+    if FORBIDDEN in version.err:
         return _forbidden()
-    if engine.code:
-        chosen_by, host = endpoint.chosen()
-        # A context's own socket that is silent means an engine, such as Docker Desktop's, to start.
-        if chosen_by and (chosen_by.isupper() or endpoint.is_elsewhere(host) or "://" not in host):
-            return elsewhere(chosen_by, host, answers=False)
-        return problem("DOCKER02", reason=_last_line(engine.err))
+    return _silent(version.err) if version.code else None
+
+
+def _silent(error: str) -> Problem:
+    """The problem of an engine that does not answer, by what leads docker to it."""
+    chosen_by, host = endpoint.chosen()
+    # A context's own socket that is silent means an engine, such as Docker Desktop's, to start.
+    if chosen_by and (chosen_by.isupper() or endpoint.is_elsewhere(host) or "://" not in host):
+        return elsewhere(chosen_by, host, answers=False)
+    return problem("DOCKER02", reason=_last_line(error))
+
+
+def _unfit_parts(versions: str) -> Problem | None:
+    """The problem, if Compose is missing or a part is unfit; `versions` as `unfit` has them."""
     compose = process.run(["docker", "compose", "version", "--short"])
-    if compose.code:
-        return problem("DOCKER04")
-    if cause := unfit(engine.out, compose.out):
-        return cause
-    return refusals.named(reason) or problem("DOCKER05", command=command, reason=_last_line(reason))
+    return problem("DOCKER04") if compose.code else unfit(versions, compose.out)
 
 
 def unfit(told: str, compose: str = "") -> Problem | None:

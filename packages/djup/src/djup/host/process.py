@@ -77,25 +77,31 @@ def run(
     if this_task.echo:
         show(argv)
     try:
-        done = subprocess.run(
-            argv,
-            cwd=ROOT,
-            env=environment(env),
-            timeout=timeout,
-            input=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=this_task.unbroken,
-            pass_fds=this_task.held,
-        )
+        done = _captured(argv, environment(env), timeout, stdin, merged)
     except OSError as error:
         return Result(_cannot_run(error), "", f"{argv[0]}: {error.strerror}")
     except subprocess.TimeoutExpired as late:
         came = (late.stdout or b"").decode(errors="replace")  # bytes even of a text
         return Result(SILENT, came, f"{argv[0]}: no answer within {timeout} s")
     return Result(exit_code(done.returncode), done.stdout, done.stderr or "")
+
+
+def _captured(
+    argv: Sequence[str], env: Mapping[str, str], timeout: float | None, stdin: str, merged: bool
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        argv,
+        cwd=ROOT,
+        env=env,
+        timeout=timeout,
+        input=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=this_task.unbroken,
+        pass_fds=this_task.held,
+    )
 
 
 @contextmanager
@@ -148,13 +154,26 @@ def attach(
     if this_task.dry:
         return 0
     sys.stdout.flush()
+    code = _attached(argv, environment(env), cwd, out or (sys.stderr if progress else None), err)
+    # Interrupted while it connects to the engine, docker ends with this.
+    return 128 + signal.SIGINT if code == 255 and this_task.interrupted else code
+
+
+def _attached(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    cwd: Path,
+    out: IO[str] | None,
+    err: IO[str] | None,
+) -> int:
+    """Run `argv` to its end, with the signals left to it; its exit code."""
     with _signals_left_to_the_child() as started:
         try:
             child = subprocess.Popen(
                 argv,
                 cwd=cwd,
-                env=environment(env),
-                stdout=out or (sys.stderr if progress else None),
+                env=env,
+                stdout=out,
                 stderr=err,
                 start_new_session=this_task.unbroken,
                 pass_fds=this_task.held,
@@ -163,9 +182,7 @@ def attach(
             print(f"{argv[0]}: {error.strerror}", file=sys.stderr)
             return _cannot_run(error)
         started(child)
-        code = exit_code(child.wait())
-    # Interrupted while it connects to the engine, docker ends with this.
-    return 128 + signal.SIGINT if code == 255 and this_task.interrupted else code
+        return exit_code(child.wait())
 
 
 def attach_or_fail(
@@ -275,16 +292,8 @@ def beside(
             argv, cwd=ROOT, env=environment(env), stdin=subprocess.DEVNULL, stdout=out, stderr=out
         )
 
-        def finish() -> int:
-            show(argv)
-            code = exit_code(child.wait())
-            out.seek(0)
-            shutil.copyfileobj(out, sys.stdout.buffer)
-            sys.stdout.flush()
-            return code
-
         try:
-            yield finish
+            yield lambda: _finished(argv, child, out)
         except KeyboardInterrupt:  # it has had one as well, and cleans up
             child.wait()
             raise
@@ -292,6 +301,16 @@ def beside(
             child.send_signal(signal.SIGINT)
             child.wait()
             raise
+
+
+def _finished(argv: Sequence[str], child: subprocess.Popen[bytes], out: IO[bytes]) -> int:
+    """Wait for a child, and print what it has written to `out`; its exit code."""
+    show(argv)
+    code = exit_code(child.wait())
+    out.seek(0)
+    shutil.copyfileobj(out, sys.stdout.buffer)
+    sys.stdout.flush()
+    return code
 
 
 def _open(
@@ -366,6 +385,27 @@ def _cannot_run(error: OSError) -> int:
     return 127 if isinstance(error, FileNotFoundError) else 126
 
 
+class _Attached:
+    """The child that signals are left to: Ctrl-C reaches it from the terminal, SIGTERM by us."""
+
+    child: subprocess.Popen[bytes] | None = None
+    stopping = False
+
+    def started(self, child: subprocess.Popen[bytes]) -> None:
+        """Note the child, and pass on a SIGTERM that came before."""
+        self.child = child
+        if self.stopping:
+            child.terminate()
+
+    def interrupt(self, signum: int, frame: FrameType | None) -> None:
+        this_task.interrupted = True
+
+    def stop(self, signum: int, frame: FrameType | None) -> None:
+        self.stopping = this_task.interrupted = True
+        if self.child:
+            self.child.terminate()
+
+
 @contextmanager
 def _signals_left_to_the_child() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
     """Ctrl-C reaches the child from the terminal: it decides. SIGTERM is passed on to it.
@@ -376,28 +416,11 @@ def _signals_left_to_the_child() -> Iterator[Callable[[subprocess.Popen[bytes]],
     if this_task.unbroken:
         yield lambda process: None
         return
-    child: subprocess.Popen[bytes] | None = None
-    stopping = False
-
-    def started(process: subprocess.Popen[bytes]) -> None:
-        nonlocal child
-        child = process
-        if stopping:
-            child.terminate()
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        this_task.interrupted = True
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = this_task.interrupted = True
-        if child:
-            child.terminate()
-
-    handlers = {signal.SIGINT: interrupt, signal.SIGTERM: stop}
+    attached = _Attached()
+    handlers = {signal.SIGINT: attached.interrupt, signal.SIGTERM: attached.stop}
     before = {signum: signal.signal(signum, handler) for signum, handler in handlers.items()}
     try:
-        yield started
+        yield attached.started
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)

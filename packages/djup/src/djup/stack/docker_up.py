@@ -107,54 +107,90 @@ def _is_up(settings: Settings, found: Sequence[Container], inputs: str, image: s
     )
 
 
-def _start(stack: Stack, found: Sequence[Container], inputs: str) -> None:
+def _start(stack: Stack, listed: Sequence[Container], inputs: str) -> None:
     settings = stack.settings
-    _refuse_engine_elsewhere()
-    engine.refuse_unfit()
-    running = {c.service: c for c in found if c.running}
-    if "web" not in running or not running["web"].publishes(settings.web_port):
-        ports.refuse_taken(settings.web_port)
+    running = {c.service: c for c in listed if c.running}
+    _refuse_unsuitable_engine()
+    _refuse_taken_port(settings, running)
     stale = _prepare(stack, running)
     _refuse_left_behind(stack)
+    _compose_up(settings)
+    if this_task.dry:
+        return
+    healthy = _wait_until_healthy(stack)
+    if "db" in running and not settings.has_own_database:
+        _stop_unused_database(settings)
+    fingerprint.remember(inputs, {service: c.config for service, c in healthy.items()})
+    if stale:
+        images.drop_replaced(settings)
+
+
+def _refuse_unsuitable_engine() -> None:
+    chosen_by, host = endpoint.chosen()
+    if endpoint.is_elsewhere(host):
+        raise engine.elsewhere(chosen_by, host)
+    engine.refuse_unfit()
+
+
+def _refuse_taken_port(settings: Settings, running: Mapping[str, Container]) -> None:
+    if "web" not in running or not running["web"].publishes(settings.web_port):
+        ports.refuse_taken(settings.web_port)
+
+
+def _compose_up(settings: Settings) -> None:
     argv = ["docker", "compose", "up", "--detach", "--no-build", *settings.services]
     code = process.attach(argv, env=web_env.compose_environment(settings), progress=True)
     process.stop_if_interrupted(code)
     if code:
         raise _not_started(settings)
-    if this_task.dry:
-        return
-    healthy = _wait_until_healthy(stack)
-    if "db" in running and not settings.has_own_database:
-        console.say("the stack's own database is not in use: it stops, and its volume stays")
-        argv = ["docker", "compose", "rm", "--stop", "--force", "db"]
-        process.attach(argv, env=web_env.compose_environment(settings), progress=True)
-    fingerprint.remember(inputs, {service: c.config for service, c in healthy.items()})
-    if stale:
-        images.drop_replaced(settings)
+
+
+def _stop_unused_database(settings: Settings) -> None:
+    console.say("the stack's own database is not in use: it stops, and its volume stays")
+    argv = ["docker", "compose", "rm", "--stop", "--force", "db"]
+    process.attach(argv, env=web_env.compose_environment(settings), progress=True)
 
 
 def _prepare(stack: Stack, running: Mapping[str, Container]) -> bool:
     """What the containers need: images, and a volume that is ours; whether the web's was built."""
     settings = stack.settings
     remote.refuse_missing_certificates(settings)
-    db = running["db"].name if "db" in running else ""
-    web, base, postgres = images.web_image(settings), "PYTHON_IMAGE", "POSTGRES_IMAGE"
-    volume = data_volume.name_of(settings)
-    names = (web, settings.values[postgres], settings.values[base], volume, *([db] if db else []))
-    there = resources.inspect(*names)
-    stale = not images.is_fresh(settings, there.get(web))
-    for key, needed in ((postgres, settings.has_own_database), (base, stale)):
-        if needed and settings.values[key] not in there:
-            images.pull(settings, key)
+    web, base = images.web_image(settings), settings.values["PYTHON_IMAGE"]
+    inspected = _inspect_needed(settings, running)
+    stale = not images.is_fresh(settings, inspected.get(web))
+    _pull_missing(settings, inspected, stale)
     if "web" not in running:
-        shared_folder.refuse_unseen(settings, settings.values[base] if stale else web)
+        shared_folder.refuse_unseen(settings, base if stale else web)
     if settings.has_own_database:
-        data_volume.claim(settings, there.get(volume))
-        if db in there:
-            refuse_misfit(stack, there[db], there.get(settings.values[postgres]))
+        _prepare_database(stack, running.get("db"), inspected)
     if stale:
         images.build(settings, use_cache=True, old_serves="web" in running)
     return stale
+
+
+def _inspect_needed(settings: Settings, running: Mapping[str, Container]) -> dict[str, Any]:
+    """What the engine knows of the images, of the volume, and of a database that runs."""
+    bases = (settings.values["POSTGRES_IMAGE"], settings.values["PYTHON_IMAGE"])
+    db = [running["db"].name] if "db" in running else []
+    names = (images.web_image(settings), *bases, data_volume.name_of(settings), *db)
+    return resources.inspect(*names)
+
+
+def _pull_missing(settings: Settings, inspected: Mapping[str, Any], stale: bool) -> None:
+    """Fetch the images that are used: PostgreSQL's by the database, Python's by a build."""
+    used = {"POSTGRES_IMAGE": settings.has_own_database, "PYTHON_IMAGE": stale}
+    for key in used:
+        if used[key] and settings.values[key] not in inspected:
+            images.pull(settings, key)
+
+
+def _prepare_database(stack: Stack, db: Container | None, inspected: Mapping[str, Any]) -> None:
+    """Claim the volume, and refuse what a database that runs would not come up with."""
+    settings = stack.settings
+    data_volume.claim(settings, inspected.get(data_volume.name_of(settings)))
+    if db and db.name in inspected:
+        image = inspected.get(settings.values["POSTGRES_IMAGE"])
+        refuse_misfit(stack, inspected[db.name], image)
 
 
 def refuse_misfit(stack: Stack, db: dict[str, Any], image: dict[str, Any] | None) -> None:
@@ -169,12 +205,6 @@ def refuse_misfit(stack: Stack, db: dict[str, Any], image: dict[str, Any] | None
     changed = any(made_with.get(name) != value for name, value in given.items())
     if changed and not this_task.dry and (cause := login.misfit(stack)):
         raise cause
-
-
-def _refuse_engine_elsewhere() -> None:
-    chosen_by, host = endpoint.chosen()
-    if endpoint.is_elsewhere(host):
-        raise engine.elsewhere(chosen_by, host)
 
 
 def _refuse_left_behind(stack: Stack) -> None:
@@ -205,24 +235,36 @@ def _wait_until_healthy(stack: Stack) -> dict[str, Container]:
     started = time.monotonic()
     told = False
     while True:
-        found = {
-            c.service: c for c in containers.containers(settings) if c.service in settings.services
-        }
-        data_volume.refuse_anonymous_data(found.get("db"))
-        late = [c for c in found.values() if "(healthy)" not in c.status]
-        if len(found) == len(settings.services) and not late:
-            return found
-        for container in sorted(late, key=lambda container: container.service):
-            if cause := container_cause.of(stack, container):
-                raise cause
-        waited = time.monotonic() - started
-        if waited > WAIT_SECONDS:
-            raise container_cause.of_late(stack, found, late)
-        if waited > CHECK_SECONDS and (cause := container_cause.failing_check(stack, late)):
-            raise cause
-        if waited > TELL_SECONDS and not told:
+        services = _services(settings)
+        late = [c for c in services.values() if "(healthy)" not in c.status]
+        if len(services) == len(settings.services) and not late:
+            return services
+        _refuse_failed(stack, services, late, started)
+        if not told and time.monotonic() - started > TELL_SECONDS:
             waits_for = ", ".join(f"{c.service} ({c.status})" for c in late)
             console.say(f"still waiting for {waits_for}; inv logs shows what it does")
             told = True
         # To ask the engine costs what the starting services could use; to ask the web does not.
         readiness.wait(settings, POLL_SECONDS)
+
+
+def _services(settings: Settings) -> dict[str, Container]:
+    """The containers of the stack's services; a database that would lose its data is refused."""
+    listed = containers.containers(settings)
+    services = {c.service: c for c in listed if c.service in settings.services}
+    data_volume.refuse_anonymous_data(services.get("db"))
+    return services
+
+
+def _refuse_failed(
+    stack: Stack, services: Mapping[str, Container], late: Sequence[Container], started: float
+) -> None:
+    """Raise if one of the `late` services has failed, or has been waited for long enough."""
+    for container in sorted(late, key=lambda container: container.service):
+        if cause := container_cause.of(stack, container):
+            raise cause
+    waited = time.monotonic() - started
+    if waited > WAIT_SECONDS:
+        raise container_cause.of_late(stack, services, late)
+    if waited > CHECK_SECONDS and (cause := container_cause.failing_check(stack, late)):
+        raise cause
