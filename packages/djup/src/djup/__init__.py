@@ -8,6 +8,7 @@ docker        an engine: what it holds of this project, why it does not answer
 checkout      this folder: its `.env`, made and read; hashes of its files
 postgres      servers and clients
 code          linters, suites, locks
+stack/causes  why a service fails: from what it says to the problem by its name
 stack         the services, on every runtime
 data          backups, snapshots, restores, and what else moves rows
 deploy/swarm  what a Swarm holds: nodes, services, secrets, configs

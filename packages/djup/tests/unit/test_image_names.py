@@ -2,7 +2,7 @@
 
 import pytest
 
-from djup.stack import images
+from djup.docker import base_images
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ from djup.stack import images
     ],
 )
 def test_the_image_of_another_major_version(image: str, found: str) -> None:
-    assert images.of_major(image, "17", "18") == found
+    assert base_images.of_major(image, "17", "18") == found

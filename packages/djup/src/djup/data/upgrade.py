@@ -13,7 +13,7 @@ from typing import IO
 
 from djup.data import acts, new_server, nuke, restore
 from djup.data.new_server import NewServer
-from djup.docker import containers, engine, resources
+from djup.docker import base_images, containers, engine, resources
 from djup.docker.containers import Container
 from djup.host import process
 from djup.host.checkout_lock import one_at_a_time
@@ -175,7 +175,7 @@ def _target(settings: Settings, to: str, version: str) -> str:
     named = settings.values[KEY]
     if not to or (major := _major(settings) or version) == to:
         return named
-    image = images.of_major(named, major, to)
+    image = base_images.of_major(named, major, to)
     if not image:
         raise problem("DB16", image=named, major=to)
     return image
@@ -190,7 +190,7 @@ def _image_of(settings: Settings, old: Cluster, image: str, major: str) -> str:
         return old.image
     if named != image and _major(settings) == old.version:
         return named
-    return images.of_major(image, major, old.version) or f"postgres:{old.version}"
+    return base_images.of_major(image, major, old.version) or f"postgres:{old.version}"
 
 
 def _major(settings: Settings, option: str = "") -> str:

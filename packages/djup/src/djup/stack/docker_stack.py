@@ -18,9 +18,9 @@ from djup.postgres import libpq, remote
 from djup.postgres.client import Client
 from djup.problems import problem
 from djup.settings.settings import Settings
-from djup.stack import accounts, compose, docker_up, images, migrate, readiness, volume_clusters
+from djup.stack import accounts, compose, docker_up, images, migrate, volume_clusters
 from djup.stack.causes import db as db_cause
-from djup.stack.causes import migrations
+from djup.stack.causes import migrations, readiness
 from djup.stack.causes import web as web_cause
 from djup.stack.status import ServiceStatus, Status
 from djup.terminal import console

@@ -5,19 +5,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from djup.checkout import fingerprint, web_env
-from djup.docker import containers, data_volume, endpoint, engine, resources, shared_folder
+from djup.docker import (
+    base_images,
+    containers,
+    data_volume,
+    endpoint,
+    engine,
+    resources,
+    shared_folder,
+)
 from djup.docker.containers import Container
 from djup.host import ports, process
 from djup.postgres import remote
 from djup.postgres.client import MAINTENANCE
 from djup.problems import Problem
 from djup.settings.settings import Settings
-from djup.stack import compose, images, migrate, readiness
+from djup.stack import compose, images, migrate
 from djup.stack.causes import container as container_cause
 from djup.stack.causes import db as db_cause
-from djup.stack.causes import login
+from djup.stack.causes import login, readiness
 from djup.stack.causes import web as web_cause
-from djup.stack.readiness import Readiness
+from djup.stack.causes.readiness import Readiness
 from djup.stack.stack import Stack
 from djup.terminal import console
 from djup.terminal.task import this_task
@@ -221,7 +229,7 @@ def _not_started(settings: Settings) -> Problem:
     if not containers.running(settings, "web") and not ports.port_is_free(settings.web_port):
         return ports.taken(settings.web_port)
     own = settings.has_own_database
-    if own and (cause := images.of_architecture("POSTGRES_IMAGE", settings)):
+    if own and (cause := base_images.of_architecture("POSTGRES_IMAGE", settings)):
         return cause
     # The reason is above, for a person to read; again for us, up to where nothing is started.
     argv = ["docker", "compose", "create", "--no-build", *settings.services]

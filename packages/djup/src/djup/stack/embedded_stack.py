@@ -19,7 +19,8 @@ from djup.postgres import libpq, local_server, remote
 from djup.postgres.client import Client
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
-from djup.stack import accounts, embedded_up, migrate, readiness
+from djup.stack import accounts, embedded_up, migrate
+from djup.stack.causes import readiness
 from djup.stack.causes import web as web_cause
 from djup.stack.embedded_services import (
     DB,

@@ -9,8 +9,8 @@ from djup.host import ownership, packages, ports
 from djup.host.background import owner
 from djup.postgres import local_server, remote
 from djup.settings.settings import Settings
-from djup.stack import accounts, migrate, readiness, strays
-from djup.stack.causes import login
+from djup.stack import accounts, migrate, strays
+from djup.stack.causes import login, readiness
 from djup.stack.causes import web as web_cause
 from djup.stack.embedded_services import (
     DB,

@@ -12,7 +12,7 @@ from typing import Any
 
 from djup import ROOT, STATE
 from djup.checkout import fingerprint, web_env
-from djup.docker import containers, engine, resources
+from djup.docker import base_images, containers, engine, resources
 from djup.host import package_index, process
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
@@ -41,13 +41,6 @@ BUILD_LOG = STATE / "build.log"
 def web_image(settings: Settings) -> str:
     """The tag of the web image, as compose/web.yaml has it."""
     return f"{settings.project}-web"
-
-
-def of_major(image: str, major: str, wanted: str) -> str:
-    """The image of another major version: of `postgres:17.6-alpine` that of 18 is
-    `postgres:18-alpine`; '' where the name does not have the version in it."""
-    found = list(re.finditer(rf"(?<![\d.]){major}(?:\.\d+)?(?!\d)", image))
-    return f"{image[: found[-1].start()]}{wanted}{image[found[-1].end() :]}" if found else ""
 
 
 def ensure(settings: Settings, key: str, option: str = "") -> dict[str, Any]:
@@ -98,16 +91,6 @@ def pull(settings: Settings, key: str, option: str = "") -> None:
         raise _of_pull(option or key, image, said, asked=bool(option))
 
 
-def of_architecture(key: str, settings: Settings) -> Problem | None:
-    """Whether the image of `key` is built for another machine than the engine's."""
-    image = settings.values[key]
-    built_for = resources.inspect(image).get(image, {}).get("Architecture", "")
-    machine = engine.ask("version", "--format", "{{.Server.Arch}}").strip()
-    if built_for in ("", machine):
-        return None
-    return problem("IMG03", key=key, image=image, built_for=built_for, machine=machine)
-
-
 def run_build(argv: list[str], env: dict[str, str]) -> tuple[int, str]:
     """Run a build; its exit code, and what it has said."""
     if sys.stderr.isatty() or this_task.dry:
@@ -121,7 +104,7 @@ def run_build(argv: list[str], env: dict[str, str]) -> tuple[int, str]:
 def _of_build(settings: Settings, said: str, old_serves: bool) -> Problem:
     if not engine.answers():
         return engine.diagnose("docker compose build")
-    if cause := of_architecture("PYTHON_IMAGE", settings):
+    if cause := base_images.of_architecture("PYTHON_IMAGE", settings):
         return cause
     if full := [line for line in said.splitlines() if NO_SPACE in line]:
         return problem("SYS02", full[-1], where="for the build")

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from djup.stack.causes.asked import Asked
+
 if TYPE_CHECKING:  # each task imports this module, and needs none of these to say what it is
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from djup.host.process import Result
     from djup.host.volumes import Volume
     from djup.postgres.client import Client
     from djup.postgres.remote import Programs
-    from djup.settings.settings import Settings
     from djup.stack.status import Status
     from djup.stack.volume_clusters import Held
 
 
-class Stack(Protocol):
+class Stack(Asked, Protocol):
     """The services of a checkout, as its settings have them: `web`, and `db` unless the database
     is elsewhere."""
-
-    @property
-    def settings(self) -> Settings:
-        """The settings that it was made of; a changed `.env` is another stack."""
 
     def with_values(self, values: Mapping[str, str]) -> Stack:
         """The stack as it would be with these values in `.env`, checked."""
@@ -63,17 +59,8 @@ class Stack(Protocol):
     def start_database(self) -> None:
         """Have the database run, without the web, and wait until its superuser gets in."""
 
-    def superuser(self, script: str) -> Result:
-        """Run a psql script past every password, captured.
-
-        The script finds SQL_USER, SQL_PASSWORD and SQL_DATABASE of `.env` in its environment.
-        """
-
     def client(self) -> AbstractContextManager[Client]:
         """PostgreSQL's programs, which find the project's database; it runs meanwhile."""
-
-    def logs_in(self) -> bool:
-        """Whether the database lets in who `.env` names, with the password from there."""
 
     def remote_programs(self) -> Programs:
         """PostgreSQL's programs for a database elsewhere: where they run, and whether they can."""
@@ -84,12 +71,6 @@ class Stack(Protocol):
     def web_uid(self) -> int | None:
         """The user that the web runs as; None where that is whoever starts it."""
 
-    def is_web_itself(self, host: str) -> bool:
-        """Whether this host is, to the web, the web alone, rather than this machine."""
-
-    def finds_database(self) -> bool:
-        """Whether the name of a database that runs leads a web that runs to it."""
-
     def fixed_version(self) -> str:
         """The major version of PostgreSQL; '' where POSTGRES_IMAGE chooses it."""
 
@@ -98,9 +79,6 @@ class Stack(Protocol):
 
     def is_served(self) -> bool:
         """Whether WEB_PORT is this stack's web's."""
-
-    def web_log(self) -> str | None:
-        """The end of a running web's log; None where none runs."""
 
     def has_data(self) -> bool:
         """Whether there is anything for a database to be in."""

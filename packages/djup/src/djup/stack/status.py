@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from djup.checkout import env
 from djup.host.volumes import Volume
 from djup.settings.settings import Settings
-from djup.stack.readiness import Readiness
+from djup.stack.causes.readiness import Readiness
 from djup.terminal import console
 
 NOT_ALLOWED = "the page answers 400, because ALLOWED_HOSTS of the running web lacks 127.0.0.1"

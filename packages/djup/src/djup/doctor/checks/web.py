@@ -2,9 +2,9 @@
 
 from djup.doctor.finding import CLOCK_SECONDS, Finding
 from djup.problems import NotRunning, Problem, problem
-from djup.stack import readiness
+from djup.stack.causes import readiness
 from djup.stack.causes import web as web_cause
-from djup.stack.readiness import Readiness
+from djup.stack.causes.readiness import Readiness
 from djup.stack.stack import Stack
 
 

@@ -1,1 +1,1 @@
-"""From what a failed service left behind to the problem by its name."""
+"""What a service says of itself and has left behind, and the problem by its name that it means."""

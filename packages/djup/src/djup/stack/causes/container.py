@@ -5,17 +5,16 @@ from collections.abc import Mapping, Sequence
 from djup.docker import containers, resources
 from djup.docker.containers import Container
 from djup.problems import Problem, problem
-from djup.stack import readiness
-from djup.stack.causes import check, login
+from djup.stack.causes import check, login, readiness
 from djup.stack.causes import db as db_cause
 from djup.stack.causes import web as web_cause
-from djup.stack.stack import Stack
+from djup.stack.causes.asked import Asked
 
 DEAD = ("exited", "dead")
 CHECK_PATIENCE = 10  # seconds that a check may take until it has a result
 
 
-def of(stack: Stack, container: Container) -> Problem | None:
+def of(stack: Asked, container: Container) -> Problem | None:
     """Why a service has failed; None for one that may still get ready."""
     if container.state in DEAD:
         return of_death(stack, container)
@@ -31,7 +30,7 @@ def of(stack: Stack, container: Container) -> Problem | None:
     return web_cause.of_running(stack, answer, stack.web_log() or "")
 
 
-def failing_check(stack: Stack, late: Sequence[Container]) -> Problem | None:
+def failing_check(stack: Asked, late: Sequence[Container]) -> Problem | None:
     """Why the check of a web that answers does not pass; None if it does, or the web does not
     answer."""
     web = next((one for one in late if one.service == "web" and one.running), None)
@@ -40,7 +39,7 @@ def failing_check(stack: Stack, late: Sequence[Container]) -> Problem | None:
     return check.of(web, patience=CHECK_PATIENCE)
 
 
-def of_death(stack: Stack, container: Container, said: str = "") -> Problem:
+def of_death(stack: Asked, container: Container, said: str = "") -> Problem:
     """Why the container of a service has ended, from its log; `said` is what its check printed."""
     if container.service == "db":
         return db_cause.of(stack.settings, container)
@@ -48,7 +47,7 @@ def of_death(stack: Stack, container: Container, said: str = "") -> Problem:
     return web_cause.of(stack, log, container.status, said)
 
 
-def of_late(stack: Stack, found: Mapping[str, Container], late: Sequence[Container]) -> Problem:
+def of_late(stack: Asked, found: Mapping[str, Container], late: Sequence[Container]) -> Problem:
     """Why services are not healthy in time; `found` are all of them, `late` those that are not."""
     if not late:  # removed meanwhile, by somebody else
         return problem("RUN01", service=next(n for n in stack.settings.services if n not in found))

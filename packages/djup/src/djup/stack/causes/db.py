@@ -2,12 +2,11 @@
 
 import re
 
-from djup.docker import containers, resources
+from djup.docker import base_images, containers, resources
 from djup.docker.containers import Container
 from djup.postgres import local_server
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
-from djup.stack import images
 
 # What compose/db.yaml's entrypoint ends with.
 OTHER_VERSION, OTHER_SYSTEM, OTHER_PROJECT, NOT_MOUNTED = 71, 72, 73, 74
@@ -23,7 +22,7 @@ def of(settings: Settings, container: Container) -> Problem:
     code = container.exit_code
     if code == OTHER_VERSION:
         found, ours = re.findall(r"PostgreSQL (\w+)", last)
-        back = images.of_major(image, ours, found) or f"postgres:{found}"
+        back = base_images.of_major(image, ours, found) or f"postgres:{found}"
         return other_version(found, image, ours, back)
     if code == OTHER_SYSTEM:
         system = last.partition(" written on ")[2].partition(",")[0]
@@ -43,7 +42,7 @@ def other_version(found: str, image: str, ours: str, back: str) -> Problem:
 
 
 def _of_failed_server(settings: Settings, container: Container, lines: list[str]) -> Problem:
-    if cause := images.of_architecture("POSTGRES_IMAGE", settings):
+    if cause := base_images.of_architecture("POSTGRES_IMAGE", settings):
         return cause
     state = resources.inspect(container.name).get(container.name, {}).get("State", {})
     if state.get("OOMKilled"):

@@ -11,7 +11,7 @@ from djup.postgres.client import MAINTENANCE
 from djup.postgres.contents import ANY_TABLE
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
-from djup.stack.stack import Stack
+from djup.stack.causes.asked import Asked
 
 NAMES = r"""
 \getenv user SQL_USER
@@ -44,7 +44,7 @@ class Accounts:
     has_database: bool
 
 
-def misfit(stack: Stack) -> Problem | None:
+def misfit(stack: Asked) -> Problem | None:
     """Why the web is not let in by the stack's own database, by asking it; None where it is."""
     if stack.logs_in():
         return left_behind(stack)
@@ -67,7 +67,7 @@ def _role_missing(settings: Settings, found: Accounts) -> Problem:
     return problem("DB03.database", user=user, roles=roles, database=name)
 
 
-def left_behind(stack: Stack) -> Problem | None:
+def left_behind(stack: Asked) -> Problem | None:
     """Whether .env names the database that every server has, while the rows are in another one."""
     if stack.settings.values["SQL_DATABASE"] != MAINTENANCE:
         return None
@@ -77,13 +77,13 @@ def left_behind(stack: Stack) -> Problem | None:
     return None
 
 
-def facts(stack: Stack) -> Accounts:
+def facts(stack: Asked) -> Accounts:
     """What the server holds."""
     found = json.loads(as_superuser(stack, FACTS))
     return Accounts(found["roles"] or [], found["databases"] or [], found["has_database"])
 
 
-def as_superuser(stack: Stack, script: str) -> str:
+def as_superuser(stack: Asked, script: str) -> str:
     """Run a psql script past every password; what it prints, or the problem that it ends with."""
     done = stack.superuser(script)
     if done.code:

@@ -3,7 +3,7 @@
 import re
 
 from djup.problems import Problem, problem
-from djup.stack.stack import Stack
+from djup.stack.causes.asked import Asked
 
 # The keys at fault, and what else may be done; the first that matches counts.
 CAUSES = {
@@ -30,7 +30,7 @@ CAUSES = {
 ALL = "SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD and SQL_DATABASE"
 
 
-def refused(stack: Stack, sentence: str) -> Problem:
+def refused(stack: Asked, sentence: str) -> Problem:
     """Return the problem with its fix, as far as the sentence tells."""
     keys, instead = _cause(stack, sentence.rstrip("."))
     where = "DATABASE_URL in .env" if stack.settings.values["DATABASE_URL"] else ".env"
@@ -38,7 +38,7 @@ def refused(stack: Stack, sentence: str) -> Problem:
     return problem("DB10.remote", reason=sentence, fix=fix)
 
 
-def _cause(stack: Stack, text: str) -> tuple[str, str]:
+def _cause(stack: Asked, text: str) -> tuple[str, str]:
     host = stack.settings.values["SQL_HOST"]
     if stack.is_web_itself(host):
         return f"SQL_HOST, because {host} is the container itself", "use --runtime embedded"

@@ -13,8 +13,8 @@ from djup import ROOT
 from djup.host import process
 from djup.problems import Problem, problem
 from djup.stack.causes import login, migrations, remote
-from djup.stack.readiness import Readiness
-from djup.stack.stack import Stack
+from djup.stack.causes.asked import Asked
+from djup.stack.causes.readiness import Readiness
 
 ENDED = re.compile(r"Ended with status (\d+)")
 NO_DATABASE = os.EX_UNAVAILABLE
@@ -31,7 +31,7 @@ LINES = 200
 SHOWN = 12
 
 
-def of(stack: Stack, log: str, state: str, said: str = "") -> Problem:
+def of(stack: Asked, log: str, state: str, said: str = "") -> Problem:
     """The problem that the last run in `log` ended with; `state` words how the web is, `said` is
     what else it has said, for where the log names no cause."""
     status, lines = _last_run(log)
@@ -58,7 +58,7 @@ def waits_for_an_edit(log: str) -> bool:
     return bool(ENDED.match(log.rpartition("\n")[2]))
 
 
-def still_holds(stack: Stack, log: str, state: str, ended: float) -> Problem:
+def still_holds(stack: Asked, log: str, state: str, ended: float) -> Problem:
     """Why a web ended at that time (in seconds since 1970), as far as that holds now."""
     if any(path.stat().st_mtime > ended for path in _edited()):
         return problem("RUN01", service="web")  # whether that fixed it, the next start will tell
@@ -84,7 +84,7 @@ def has_failed(log: str) -> bool:
     return status not in (0, *process.INTERRUPTED)
 
 
-def of_running(stack: Stack, answer: Readiness, log: str) -> Problem:
+def of_running(stack: Asked, answer: Readiness, log: str) -> Problem:
     """The problem of a web that runs and is not ready: it waits for an edit, or its database."""
     settings = stack.settings
     if waits_for_an_edit(log):
@@ -103,7 +103,7 @@ def of_running(stack: Stack, answer: Readiness, log: str) -> Problem:
     return misfit or problem("WEB06", evidence, reason=answer.reason)
 
 
-def lost_names(stack: Stack, answer: Readiness) -> Problem | None:
+def lost_names(stack: Asked, answer: Readiness) -> Problem | None:
     """Whether the web no longer finds its database by name, though it runs."""
     if NO_NAME not in answer.reason or not stack.settings.has_own_database:
         return None
@@ -120,7 +120,7 @@ def _last_run(log: str) -> tuple[int, list[str]]:
     return int(ended[1]) if ended else 0, lines[begin:]
 
 
-def _misfit(stack: Stack) -> Problem | None:
+def _misfit(stack: Asked) -> Problem | None:
     """What the stack's own database says, which may be that it does not run."""
     try:
         return login.misfit(stack) if stack.settings.has_own_database else None
