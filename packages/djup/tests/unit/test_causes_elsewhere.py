@@ -35,7 +35,7 @@ SENTENCES = [
 @pytest.mark.parametrize(("sentence", "keys"), SENTENCES)
 def test_the_mend_names_the_keys(sentence: str, keys: str) -> None:
     settings = env.settings_from(f"{NEEDED}SQL_HOST=pg.example\n")
-    problem = remote.refused(runtimes.of(settings), f"{FAILED}: {sentence}.")
+    problem = remote.refused(runtimes.stack_of(settings), f"{FAILED}: {sentence}.")
     assert problem.code == "DB10" and sentence in problem.what
     assert problem.fix.startswith(f"correct {keys}") and "(.env)" in problem.fix
 
@@ -46,11 +46,11 @@ def test_the_mend_names_the_keys(sentence: str, keys: str) -> None:
 )
 def test_a_container_has_another_localhost(name: str, keys: str) -> None:
     settings = env.settings_from(f"{NEEDED}SQL_HOST=localhost\nRUNTIME={name}\n")
-    problem = remote.refused(runtimes.of(settings), f"{FAILED}: Connection refused.")
+    problem = remote.refused(runtimes.stack_of(settings), f"{FAILED}: Connection refused.")
     assert problem.fix.startswith(f"correct {keys}")
 
 
 def test_and_where_they_stand() -> None:
     settings = env.settings_from(f"{NEEDED}DATABASE_URL=postgres://ann:x@pg.example/shop\n")
-    problem = remote.refused(runtimes.of(settings), f"{FAILED}: Connection refused.")
+    problem = remote.refused(runtimes.stack_of(settings), f"{FAILED}: Connection refused.")
     assert "correct SQL_HOST and SQL_PORT (DATABASE_URL in .env), or allow" in problem.fix

@@ -59,7 +59,7 @@ def edit(file: Path, *, without: tuple[str, ...] = (), added: str = "") -> None:
 
 
 def check() -> list[Finding]:
-    return dot_env.check(runtimes.of(env.load()))
+    return dot_env.check(runtimes.stack_of(env.load()))
 
 
 def found(code: str) -> list[Finding]:
@@ -91,7 +91,7 @@ def test_one_that_inv_has_just_made_is_good(here: Path, monkeypatch: pytest.Monk
 def test_one_that_is_not_there_under_dry(here: Path) -> None:
     loaded = env.load()
     (here / ".env").unlink()
-    assert dot_env.check(runtimes.of(loaded)) == [Finding(".env", "does not exist yet")]
+    assert dot_env.check(runtimes.stack_of(loaded)) == [Finding(".env", "does not exist yet")]
 
 
 # Who can read it
@@ -235,7 +235,7 @@ WEAK = [
 @pytest.mark.parametrize(("key", "value", "why"), WEAK)
 def test_a_weak_secret(key: str, value: str, why: str, host: str) -> None:
     names = {"SQL_USER": "the-user-of-the-shop", "SQL_DATABASE": "the-data-of-the-shop"}
-    findings = dot_env.check(runtimes.of(settings(**names, SQL_HOST=host, **{key: value})))
+    findings = dot_env.check(runtimes.stack_of(settings(**names, SQL_HOST=host, **{key: value})))
     [finding] = [it for it in findings if it.problem]
     assert finding.problem
     assert (finding.subject, finding.problem.code, finding.fix) == (key, "ENV12", None)
@@ -247,7 +247,7 @@ def test_a_weak_secret(key: str, value: str, why: str, host: str) -> None:
     ("key", "value"), [("SECRET_KEY", KEY[:50]), ("SQL_PASSWORD", PASSWORD[:12])]
 )
 def test_a_secret_that_is_just_long_enough(key: str, value: str) -> None:
-    findings = dot_env.check(runtimes.of(settings(**{key: value})))
+    findings = dot_env.check(runtimes.stack_of(settings(**{key: value})))
     assert not [it for it in findings if it.problem]
 
 
@@ -306,13 +306,14 @@ def test_in_the_repository_of_a_folder_above(
 
 def test_another_owner() -> None:
     owner = os.geteuid()
-    [finding] = [it for it in dot_env.check(runtimes.of(settings(APP_UID="4321"))) if it.problem]
+    findings = dot_env.check(runtimes.stack_of(settings(APP_UID="4321")))
+    [finding] = [it for it in findings if it.problem]
     assert finding.problem
     assert finding.problem.code == "ENV15"
     assert f"is 4321, but this folder belongs to user {owner}" in str(finding.problem)
 
 
 def test_embedded_asks_for_no_owner() -> None:
-    findings = dot_env.check(runtimes.of(settings(APP_UID="4321", RUNTIME="embedded")))
+    findings = dot_env.check(runtimes.stack_of(settings(APP_UID="4321", RUNTIME="embedded")))
     assert "APP_UID" not in [it.subject for it in findings]
     assert not [it for it in findings if it.problem]

@@ -10,7 +10,17 @@ SOURCE = ROOT / "packages/djup/src"
 # The lowest first, as in the docstring of djup.
 FLOORS = (
     *("problems", "terminal", "host", "settings", "docker", "checkout", "postgres", "code"),
-    *("stack/causes", "stack", "data", "deploy/swarm", "deploy", "doctor", "project", "cli", "tasks"),
+    *(
+        "stack/causes",
+        "stack",
+        "data",
+        "deploy/swarm",
+        "deploy",
+        "doctor",
+        "project",
+        "cli",
+        "tasks",
+    ),
 )
 
 

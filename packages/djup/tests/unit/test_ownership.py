@@ -28,7 +28,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def refusal(number: int, path: Path | None = None) -> problems.Problem:
-    return ownership.of(OSError(number, os.strerror(number), *([str(path)] if path else [])))
+    named = [str(path)] if path else []
+    return ownership.problem_of(OSError(number, os.strerror(number), *named))
 
 
 @pytest.mark.parametrize(

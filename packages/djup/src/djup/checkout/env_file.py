@@ -22,7 +22,7 @@ def read(path: Path) -> str:
         line = error.object[: error.start].count(b"\n") + 1
         raise problem("ENV02", name=path.name, line=line) from error
     except OSError as error:
-        cause = ownership.of(error)
+        cause = ownership.problem_of(error)
         closed = isinstance(cause, BelongsToAnother)
         reason = cause.what.rstrip(".") if closed else error.strerror or str(error)
         raise problem("ENV01", name=path.name, reason=reason, fix=cause.fix) from error

@@ -51,7 +51,7 @@ class Command(Task[Callable[..., None]]):
         except BrokenPipeError:
             raise  # djup.cli.entry ends quietly
         except OSError as error:
-            raise _end_with(ownership.of(error)) from error
+            raise _end_with(ownership.problem_of(error)) from error
         except Interrupted as ended:
             raise Exit(INTERRUPTED, code=ended.code) from ended
         except ChildFailed as failed:
@@ -149,7 +149,9 @@ def _of_arguments(error: ParseError) -> str:
         what = f"--{flag[1].replace('_', '-')}"
         said, typed = f"{what} needs a value", f"{what} VALUE"
     elif error.context and "required positional" in str(error):
-        typed = " ".join(str(one.name).upper() for one in error.context.missing_positional_args)
+        typed = " ".join(
+            str(argument.name).upper() for argument in error.context.missing_positional_args
+        )
         said = f"{task} needs a {typed}"
     else:
         return ""

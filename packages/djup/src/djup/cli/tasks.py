@@ -19,7 +19,7 @@ TARGET = {
 
 def stack() -> Stack:
     """The services of this checkout, as its `.env` has them."""
-    return runtimes.of(env.load())
+    return runtimes.stack_of(env.load())
 
 
 @task(

@@ -49,7 +49,7 @@ def _save(stack: Stack, with_backup: bool) -> list[Backup]:
             others = databases.besides(client)
             return [backup.make(client, "before nuke", other=other) for other in (None, *others)]
     except (Problem, OSError) as error:
-        why = error if isinstance(error, Problem) else ownership.of(error)
+        why = error if isinstance(error, Problem) else ownership.problem_of(error)
         raise problem("BAK16", why=why.what, fix=why.fix) from error
 
 

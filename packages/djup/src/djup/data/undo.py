@@ -23,7 +23,7 @@ def run(settings: Settings) -> None:
             console.say(f"would undo: {_words(noted[-1])}")
             return
         settings = _undo(settings)
-    runtimes.of(settings).up()
+    runtimes.stack_of(settings).up()
     console.answer(settings.url)
 
 
@@ -31,7 +31,7 @@ def _undo(settings: Settings) -> Settings:
     """The settings, which another cluster changes."""
     act = acts.noted(settings.project)[-1]
     if not act.cluster:  # a server that does not start is no reason not to leave its cluster
-        with runtimes.of(settings).client() as client:
+        with runtimes.stack_of(settings).client() as client:
             act = _last_kept(client)
             if act.backups:
                 _from_backups(client, act)
@@ -47,7 +47,7 @@ def _undo(settings: Settings) -> Settings:
 def _to_cluster(settings: Settings, act: Act) -> Settings:
     """Have the cluster that was kept be the one in use; the one that was stays in its place."""
     settings = volume_clusters.finish_switch(settings)
-    held = runtimes.of(settings).clusters()
+    held = runtimes.stack_of(settings).clusters()
     finished = {cluster.name for cluster in held.others if cluster.finished} if held else set()
     if not held or act.cluster not in finished:
         acts.forget(act)

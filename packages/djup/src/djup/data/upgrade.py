@@ -77,7 +77,7 @@ def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
     """Upgrade, or remove what upgrades have left; then the stack is up."""
     if not settings.has_own_database:
         raise problem("DB12", host=settings.values["SQL_HOST"])
-    if version := runtimes.of(settings).fixed_version():
+    if version := runtimes.stack_of(settings).fixed_version():
         what = f"the wheel and the data are both of PostgreSQL {version}"
         console.say(f"nothing to upgrade: {what}")
         return
@@ -93,7 +93,7 @@ def run(settings: Settings, to: str, finish: bool, yes: bool) -> None:
         if plan and not this_task.dry:
             settings = _upgrade(settings, plan)
     if settings is not before:
-        runtimes.of(settings).up()
+        runtimes.stack_of(settings).up()
         console.answer(settings.url)
 
 
@@ -217,7 +217,7 @@ def _upgrade(settings: Settings, plan: Upgrade) -> Settings:
     before = settings.lending({KEY: plan.old.image})
     if plan.left:
         volume_clusters.remove(settings, plan.left)
-    with runtimes.of(before).client() as client:
+    with runtimes.stack_of(before).client() as client:
         old = replace(client, variables={**client.variables, **_superuser(settings, plan)})
         started = new_server.started(settings, old, plan.old, plan.name, plan.image)
         with _as_it_ran(settings, old) as web, started as new:

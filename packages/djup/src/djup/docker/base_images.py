@@ -10,8 +10,10 @@ from djup.settings.settings import Settings
 def of_major(image: str, major: str, wanted: str) -> str:
     """The image of another major version: of `postgres:17.6-alpine` that of 18 is
     `postgres:18-alpine`; '' where the name does not have the version in it."""
-    found = list(re.finditer(rf"(?<![\d.]){major}(?:\.\d+)?(?!\d)", image))
-    return f"{image[: found[-1].start()]}{wanted}{image[found[-1].end() :]}" if found else ""
+    versions = list(re.finditer(rf"(?<![\d.]){major}(?:\.\d+)?(?!\d)", image))
+    return (
+        f"{image[: versions[-1].start()]}{wanted}{image[versions[-1].end() :]}" if versions else ""
+    )
 
 
 def of_architecture(key: str, settings: Settings) -> Problem | None:

@@ -65,8 +65,8 @@ class Container:
     @property
     def exit_code(self) -> int:
         """The exit code in a status such as `Exited (71) 2 seconds ago`; else 0."""
-        found = re.match(r"Exited \((\d+)\)", self.status)
-        return int(found[1]) if found else 0
+        exited = re.match(r"Exited \((\d+)\)", self.status)
+        return int(exited[1]) if exited else 0
 
 
 _listed: dict[str, list[Container]] | None = None  # by project, while they are listed once

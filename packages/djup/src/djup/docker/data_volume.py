@@ -18,10 +18,10 @@ def name_of(settings: Settings) -> str:
     return f"{settings.project}_postgres_data"
 
 
-def claim(settings: Settings, found: dict[str, Any] | None) -> None:
+def claim(settings: Settings, inspected: dict[str, Any] | None) -> None:
     """Make the volume, with a label that says whose it is; one of somebody else is a problem."""
     name = name_of(settings)
-    if found is None:
+    if inspected is None:
         labels = {
             resources.PROJECT_LABEL: settings.project,
             resources.VOLUME: "postgres_data",
@@ -30,22 +30,22 @@ def claim(settings: Settings, found: dict[str, Any] | None) -> None:
         flags = [word for pair in labels.items() for word in ("--label", "=".join(pair))]
         process.attach_or_fail(["docker", "volume", "create", *flags, name], progress=True)
         return
-    refuse_of_another(settings, {name: found})
+    refuse_of_another(settings, {name: inspected})
 
 
 def refuse_of_another(settings: Settings, volumes: dict[str, dict[str, Any]]) -> None:
     """Raise if one of these inspected volumes belongs to somebody else."""
-    for name, found in volumes.items():
-        if owner := owner_of(settings, found):
+    for name, inspected in volumes.items():
+        if owner := owner_of(settings, inspected):
             raise problem("DB08", volume=name, owner=owner)
 
 
-def owner_of(settings: Settings, found: dict[str, Any]) -> str:
+def owner_of(settings: Settings, inspected: dict[str, Any]) -> str:
     """Whose an inspected volume is, in words; '' if it is ours, or nobody's."""
-    project = resources.label(found, resources.PROJECT_LABEL)
+    project = resources.label(inspected, resources.PROJECT_LABEL)
     if project not in ("", settings.project):
         return f"the Compose project {project}"
-    folder = resources.label(found, resources.CHECKOUT)
+    folder = resources.label(inspected, resources.CHECKOUT)
     if folder and containers.is_other_checkout(Path(folder)):
         return f"the checkout at {folder}"
     return ""

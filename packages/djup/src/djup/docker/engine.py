@@ -155,12 +155,12 @@ def _forbidden() -> Problem:
     chosen_by, host = endpoint.chosen()
     socket = host.removeprefix("unix://") or endpoint.SOCKET
     try:
-        found = Path(socket).stat()
+        socket_stat = Path(socket).stat()
     except OSError:  # in a folder that is closed to us
-        found = None
-    if found is None or (chosen_by and found.st_uid):
+        socket_stat = None
+    if socket_stat is None or (chosen_by and socket_stat.st_uid):
         return problem("DOCKER10", socket=socket, chosen_by=chosen_by, unset=_unset(chosen_by))
-    group, members = _group(found.st_gid) if found.st_mode & stat.S_IWGRP else ("", [])
+    group, members = _group(socket_stat.st_gid) if socket_stat.st_mode & stat.S_IWGRP else ("", [])
     if not group:
         return problem("DOCKER03.root", socket=socket, quoted=shlex.quote(socket))
     if _user() in members:
@@ -184,10 +184,10 @@ def _unset(chosen_by: str) -> str:
 def _group(number: int) -> tuple[str, list[str]]:
     """The name and the members of a group; none of root's, or of one that has no name."""
     try:
-        found = grp.getgrgid(number)
+        group = grp.getgrgid(number)
     except KeyError:
         return "", []
-    return (found.gr_name, found.gr_mem) if number else ("", [])
+    return (group.gr_name, group.gr_mem) if number else ("", [])
 
 
 def _user() -> str:

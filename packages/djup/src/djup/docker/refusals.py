@@ -40,5 +40,5 @@ def no_subnet() -> Problem:
 
 def _networks(*filters: str) -> list[str]:
     argv = ["docker", "network", "ls", "--filter", "driver=bridge", *filters]
-    found = process.run([*argv, "--format", "{{.Name}}"]).out.split()
-    return sorted(name for name in found if name != "bridge")
+    names = process.run([*argv, "--format", "{{.Name}}"]).out.split()
+    return sorted(name for name in names if name != "bridge")

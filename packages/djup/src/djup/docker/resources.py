@@ -43,15 +43,17 @@ def _inspected_by_docker(names: Sequence[str]) -> dict[str, Any]:
     return dict(zip(known, map(json.loads, result.out.splitlines()), strict=False))
 
 
-def label(found: dict[str, Any] | None, name: str) -> str:
+def label(inspected: dict[str, Any] | None, name: str) -> str:
     """A label of an inspected image, container or volume; '' where there is none."""
-    labels = (found or {}).get("Labels") or (found or {}).get("Config", {}).get("Labels") or {}
+    labels = (
+        (inspected or {}).get("Labels") or (inspected or {}).get("Config", {}).get("Labels") or {}
+    )
     return str(labels.get(name, ""))
 
 
-def environment(found: dict[str, Any] | None) -> dict[str, str]:
+def environment(inspected: dict[str, Any] | None) -> dict[str, str]:
     """The environment of an inspected image or container."""
-    pairs = (found or {}).get("Config", {}).get("Env") or []
+    pairs = (inspected or {}).get("Config", {}).get("Env") or []
     return dict(pair.split("=", 1) for pair in pairs)
 
 

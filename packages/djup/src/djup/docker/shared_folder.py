@@ -55,9 +55,9 @@ def _file() -> Iterator[tuple[str, str]]:
 
 def _where() -> list[str]:
     """This folder, on this machine, and what leads docker to its engine."""
-    found = PROJECT.stat()
+    folder = PROJECT.stat()
     names = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
-    machine = (socket.gethostname(), str(PROJECT), str(found.st_dev), str(found.st_ino))
+    machine = (socket.gethostname(), str(PROJECT), str(folder.st_dev), str(folder.st_ino))
     return [*machine, *(os.environ.get(name, "") for name in names)]
 
 

@@ -35,7 +35,7 @@ def examine() -> list[Finding]:
         settings = env.load()
     except Problem as problem:
         return [Finding(".env", "cannot be used", problem), *_findings("files", files.check)]
-    stack = runtimes.of(settings)
+    stack = runtimes.stack_of(settings)
     findings: list[Finding] = []
     with containers.listed_once():
         for subject, check in _checks(settings):
@@ -76,7 +76,7 @@ def _findings(subject: str, check: Callable[..., list[Finding]], *stack: Stack) 
     except Problem as problem:
         cause = problem
     except OSError as error:
-        cause = ownership.of(error)
+        cause = ownership.problem_of(error)
     return [Finding(subject, "cannot be reached", cause)]
 
 
@@ -112,7 +112,7 @@ def _try(fix: Fix) -> None:
     except Problem as problem:  # the checks that follow report what is left
         console.say(str(problem))
     except OSError as error:
-        console.say(str(ownership.of(error)))
+        console.say(str(ownership.problem_of(error)))
 
 
 def _as_text(findings: Sequence[Finding]) -> str:

@@ -34,14 +34,14 @@ def owner() -> Account | None:
 
     None where that user has no name, for which initdb asks, or cannot run the Python of `.venv`.
     """
-    found = ROOT.stat()
-    if os.geteuid() or not found.st_uid:
+    folder = ROOT.stat()
+    if os.geteuid() or not folder.st_uid:
         return None
     try:
-        pwd.getpwuid(found.st_uid)
+        pwd.getpwuid(folder.st_uid)
     except KeyError:
         return None
-    account = Account(found.st_uid, found.st_gid)
+    account = Account(folder.st_uid, folder.st_gid)
     runs = subprocess.run(["test", "-x", packages.PYTHON], **identity(account))
     return None if runs.returncode else account
 

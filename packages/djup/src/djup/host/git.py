@@ -17,8 +17,8 @@ TRUST = re.compile(r"git config --global --add safe\.directory .+")
 
 def ask(*arguments: str, folder: Path | None = None) -> process.Result:
     """Ask git about a folder, or this checkout. In English: a refusal's cause is in its words."""
-    there = ["-C", str(folder)] if folder else []
-    return process.run(["git", *there, *arguments], env={**os.environ, "LC_ALL": "C"})
+    place = ["-C", str(folder)] if folder else []
+    return process.run(["git", *place, *arguments], env={**os.environ, "LC_ALL": "C"})
 
 
 def answer(*arguments: str, folder: Path | None = None) -> str:

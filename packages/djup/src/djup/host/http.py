@@ -46,8 +46,8 @@ def _asked(connection: socket.socket, host: str, path: str, head: bool) -> Answe
 
 
 def _headers(answer: BinaryIO) -> dict[str, str]:
-    found = {}
+    headers = {}
     while line := answer.readline(LONGEST).decode("latin-1").strip():
         name, _, value = line.partition(":")
-        found[name.lower()] = value.strip()
-    return found
+        headers[name.lower()] = value.strip()
+    return headers

@@ -16,7 +16,7 @@ CLOSED = (errno.EACCES, errno.EPERM)
 MADE = (".state", ".venv", "backups")
 
 
-def of(error: OSError) -> Problem:
+def problem_of(error: OSError) -> Problem:
     """The problem behind `error`."""
     path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
     if error.errno in FULL:
@@ -87,9 +87,13 @@ def _with_it(path: Path) -> list[Path]:
     if ROOT.stat().st_uid != os.geteuid():  # the whole checkout is another's
         return [ROOT]
     made = [ROOT / name for name in MADE if (ROOT / name).exists()]
-    if not any(it in (path, *path.parents) for it in made):
+    if not any(folder in (path, *path.parents) for folder in made):
         return [path]
-    return [it for it in made if it.lstat().st_uid != os.geteuid() or it in (path, *path.parents)]
+    return [
+        folder
+        for folder in made
+        if folder.lstat().st_uid != os.geteuid() or folder in (path, *path.parents)
+    ]
 
 
 def _may(path: Path, mode: int) -> bool:

@@ -41,24 +41,24 @@ Options = dict[str, str]
 
 def told() -> Options:
     """What pip is told, by the option's name; lists have spaces between."""
-    found: Options = {}
+    options: Options = {}
     for path in _files():
-        found |= _of_file(path)
+        options |= _of_file(path)
     for option in OPTIONS:
         if value := os.environ.get(_variable(option), ""):
-            found[option] = " ".join(value.split())
-    return found | of_dotenv()
+            options[option] = " ".join(value.split())
+    return options | of_dotenv()
 
 
 def of_dotenv() -> Options:
     """What `.env` says; its keys are pip's own variables."""
     with suppress(OSError, UnicodeDecodeError):
         lines = map(LINE.match, ENV.read_text(encoding="utf-8-sig").splitlines())
-        pairs = {it[1]: it[2].strip("'\"").replace("\\'", "'") for it in lines if it}
-        found = {"index-url": pairs.get(INDEX, ""), "cert": pairs.get(CERT, "")}
-        if found["cert"]:
-            found["cert"] = str(ROOT / Path(found["cert"]).expanduser())
-        return {option: value for option, value in found.items() if value}
+        pairs = {line[1]: line[2].strip("'\"").replace("\\'", "'") for line in lines if line}
+        options = {"index-url": pairs.get(INDEX, ""), "cert": pairs.get(CERT, "")}
+        if options["cert"]:
+            options["cert"] = str(ROOT / Path(options["cert"]).expanduser())
+        return {option: value for option, value in options.items() if value}
     return {}
 
 
@@ -72,24 +72,24 @@ def environment() -> dict[str, str]:
     if "cert" in dotenv:  # pip's HTTP library lets these go before
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             ours.pop(name, None)
-    found = _for_uv(told()) | ours
+    variables = _for_uv(told()) | ours
     if "UV_DEFAULT_INDEX" in ours:  # uv's own word for it, which it would find to be told twice
-        found.pop("UV_INDEX_URL", None)
-    return found
+        variables.pop("UV_INDEX_URL", None)
+    return variables
 
 
 def _for_uv(options: Mapping[str, str]) -> dict[str, str]:
-    found = {OPTIONS[name]: value for name, value in _by_network(options).items()}
-    if "UV_EXTRA_INDEX_URL" in found:  # pip takes the best version of all indexes
-        found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
-    return found
+    variables = {OPTIONS[name]: value for name, value in _by_network(options).items()}
+    if "UV_EXTRA_INDEX_URL" in variables:  # pip takes the best version of all indexes
+        variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return variables
 
 
 def _by_network(options: Mapping[str, str]) -> Options:
-    found = dict(options)
+    usable = dict(options)
     for name in URLS:
-        found[name] = " ".join(u for u in found.get(name, "").split() if u.startswith("http"))
-    return {name: value for name, value in found.items() if value}
+        usable[name] = " ".join(u for u in usable.get(name, "").split() if u.startswith("http"))
+    return {name: value for name, value in usable.items() if value}
 
 
 # The build
@@ -141,12 +141,12 @@ def _with_login(url: str) -> str:
         return url
     import netrc  # slow to load, as configparser: most tasks ask neither
 
-    found = None
+    entry = None
     with suppress(OSError, netrc.NetrcParseError):
-        found = netrc.netrc(os.environ.get("NETRC")).authenticators(parts.hostname)
-    if not found:
+        entry = netrc.netrc(os.environ.get("NETRC")).authenticators(parts.hostname)
+    if not entry:
         return url
-    login = f"{quote(found[0], safe='')}:{quote(found[2] or '', safe='')}"
+    login = f"{quote(entry[0], safe='')}:{quote(entry[2] or '', safe='')}"
     return parts._replace(netloc=f"{login}@{parts.netloc}").geturl()
 
 

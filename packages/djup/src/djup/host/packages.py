@@ -213,7 +213,7 @@ def begin() -> None:
     except InstallFailed as error:
         sys.exit(_shown(problem("PKG01", error.evidence, what=error.what, fix=error.fix)))
     except OSError as error:
-        sys.exit(_shown(ownership.of(error)))
+        sys.exit(_shown(ownership.problem_of(error)))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -109,9 +109,9 @@ def _listening(program: "Process") -> Iterator[tuple[str, int]]:
 
     # One process at a time: macOS shows the connections of all at once to root alone.
     with suppress(psutil.Error):
-        for it in program.net_connections("tcp"):
-            if it.status == psutil.CONN_LISTEN:
-                yield it.laddr.ip, it.laddr.port
+        for connection in program.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN:
+                yield connection.laddr.ip, connection.laddr.port
 
 
 def _described(program: "Process") -> Holder:

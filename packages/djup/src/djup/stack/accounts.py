@@ -104,14 +104,14 @@ def _change(stack: Stack, task: str, script: str) -> Accounts | None:
         stack.start_database()
         if this_task.dry:
             return None
-        found = facts(stack)
+        before = facts(stack)
         if task == "db.password":
             _refuse_missing_role(stack)
         as_superuser(stack, script)
         CHANGING.unlink(missing_ok=True)  # one that was cut off is finished by this, too
         if cause := misfit(stack):
             raise cause
-    return found
+    return before
 
 
 def _refuse_remote(stack: Stack) -> None:

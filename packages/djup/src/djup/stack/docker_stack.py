@@ -112,7 +112,9 @@ class DockerStack:
         while not this_task.dry and not _lets_superuser_in(self.settings):
             db = compose.find(self.settings, "db")
             if db is None or not db.running or time.monotonic() > deadline:
-                raise db_cause.of(self.settings, db) if db else problem("RUN01", service="db")
+                raise (
+                    db_cause.problem_of(self.settings, db) if db else problem("RUN01", service="db")
+                )
             time.sleep(0.2)
 
     def superuser(self, script: str) -> Result:
@@ -131,14 +133,14 @@ class DockerStack:
     def _beside_db(self) -> Iterator[Client]:
         """Lend the programs in the db's container; a db that does not run is started, and stopped
         after."""
-        found = db = containers.running(self.settings, "db")
+        ran_before = db = containers.running(self.settings, "db")
         if db is None or "(healthy)" not in db.status:
             self.start_database()
             db = None if this_task.dry else compose.running(self.settings, "db")
         try:
             yield _client(self.settings, db.name if db else f"{self.settings.project}-db-1")
         finally:
-            if found is None:
+            if ran_before is None:
                 argv = ["docker", "compose", "rm", "--stop", "--force", "db"]
                 process.attach(argv, env=web_env.compose_environment(self.settings), progress=True)
 
@@ -168,28 +170,32 @@ class DockerStack:
 
     def status(self) -> Status:
         """What runs, in which state, from which image; whether it is ready, by asking the web."""
-        found = {c.service: c for c in containers.containers(self.settings)}
+        listed = {c.service: c for c in containers.containers(self.settings)}
         services = [
-            _service_status(self.settings, name, found.get(name)) for name in self.settings.services
+            _service_status(self.settings, name, listed.get(name))
+            for name in self.settings.services
         ]
-        web = found.get("web")
+        web = listed.get("web")
         answer = readiness.NOT_RUNNING
         if web and web.running:
             served = web.publishes(self.settings.web_port)
             answer = readiness.ask(self.settings) if served else readiness.ON_ANOTHER_PORT
-        held = _volume_in_use(self.settings, found.get("db")) or resources.volumes(self.settings)
-        return Status.of(self.settings, answer, is_edited(self.settings, found), services, held)
+        volumes = _volume_in_use(self.settings, listed.get("db")) or self.volumes()
+        edited = is_edited(self.settings, listed)
+        return Status.assemble(self.settings, answer, edited, services, volumes)
 
     def inventory(self) -> list[tuple[str, str, str]]:
         """All that is this project's alone: kind, name, and of volumes the size."""
         containers.containers(self.settings)  # refuses those of another checkout
-        found = _inventory(self.settings)
-        names = found.get("volume", [])
+        names_by_kind = _inventory(self.settings)
+        names = names_by_kind.get("volume", [])
         volumes_there = resources.inspect(*names) if names else {}
         data_volume.refuse_of_another(self.settings, volumes_there)
         sizes = {v.name: v.size for v in resources.volumes(self.settings)}
         return [
-            (kind, name, sizes.get(name, "")) for kind, names in found.items() for name in names
+            (kind, name, sizes.get(name, ""))
+            for kind, names in names_by_kind.items()
+            for name in names
         ]
 
     def has_data(self) -> bool:
@@ -276,8 +282,8 @@ def _ask(settings: Settings, script: str, variables: Sequence[str] = ()) -> Resu
 def _whom(settings: Settings) -> list[str]:
     """Of the project's own user, the variables that may stand in argv."""
     values = settings.values
-    found = libpq.variables(user=values["SQL_USER"], database=values["SQL_DATABASE"])
-    return [f"{name}={value}" for name, value in found.items()]
+    variables = libpq.variables(user=values["SQL_USER"], database=values["SQL_DATABASE"])
+    return [f"{name}={value}" for name, value in variables.items()]
 
 
 def _client(settings: Settings, container: str) -> Client:
@@ -292,9 +298,9 @@ def _client(settings: Settings, container: str) -> Client:
     )
 
 
-def is_edited(settings: Settings, found: Mapping[str, Container]) -> bool:
+def is_edited(settings: Settings, listed: Mapping[str, Container]) -> bool:
     """Whether the whole stack runs, but not as its files say now."""
-    running = {name: c.config for name, c in found.items() if c.running}
+    running = {name: c.config for name, c in listed.items() if c.running}
     inputs = fingerprint.stack_inputs(settings, fingerprint.image_inputs(settings))
     return set(running) == set(settings.services) and not fingerprint.is_current(inputs, running)
 
@@ -304,13 +310,13 @@ def _volume_in_use(settings: Settings, db: Container | None) -> list[Volume]:
     if db is None or not db.running:
         return []
     name = data_volume.name_of(settings)
-    found = resources.inspect(name).get(name)
+    inspected = resources.inspect(name).get(name)
     counted = process.run(
         compose.inside(db, ["du", "-sk", data_volume.DATA], terminal=[])
     ).out.split()
-    if found is None or not counted:
+    if inspected is None or not counted:
         return []
-    return [Volume(name, f"{int(counted[0]) / 1000:.1f}MB", found["CreatedAt"], [db.name])]
+    return [Volume(name, f"{int(counted[0]) / 1000:.1f}MB", inspected["CreatedAt"], [db.name])]
 
 
 # nuke
@@ -352,8 +358,8 @@ def _in_service(
         raise problem("RUN01", service=service)
 
 
-def _service_status(settings: Settings, name: str, found: Container | None) -> ServiceStatus:
-    if found is None:
+def _service_status(settings: Settings, name: str, container: Container | None) -> ServiceStatus:
+    if container is None:
         return ServiceStatus(name, "absent", "not started", "")
-    fresh = name != "web" or found.inputs == fingerprint.image_inputs(settings)
-    return ServiceStatus(name, found.state, found.status, "fresh" if fresh else "stale")
+    fresh = name != "web" or container.inputs == fingerprint.image_inputs(settings)
+    return ServiceStatus(name, container.state, container.status, "fresh" if fresh else "stale")

@@ -46,14 +46,14 @@ WHOLE_ON_STDERR = f"{migrate.LOG_KEY}={migrate.ON_STDERR}"
 
 def up(stack: Stack) -> None:
     """Build what is stale, start what does not run, wait until all is healthy and migrated."""
-    found = _after_removals(stack.settings)
+    listed = _after_removals(stack.settings)
     image = fingerprint.image_inputs(stack.settings)
     inputs = fingerprint.stack_inputs(stack.settings, image)
-    if not _is_up(stack.settings, found, inputs, image):
-        _start(stack, found, inputs)
+    if not _is_up(stack.settings, listed, inputs, image):
+        _start(stack, listed, inputs)
     if not this_task.dry:
         _migrate(stack)
-        _note_unhealthy(stack, found)
+        _note_unhealthy(stack, listed)
 
 
 def _migrate(stack: Stack) -> None:
@@ -84,11 +84,11 @@ def _answer(stack: Stack) -> Readiness:
     )
 
 
-def _note_unhealthy(stack: Stack, found: Sequence[Container]) -> None:
+def _note_unhealthy(stack: Stack, listed: Sequence[Container]) -> None:
     """Say which services that ran before docker calls unhealthy, though the page is served."""
-    for container in found:
+    for container in listed:
         sick = container.running and "(unhealthy)" in container.status
-        if sick and (cause := container_cause.of(stack, container)):
+        if sick and (cause := container_cause.problem_of(stack, container)):
             console.say(cause.as_note())
 
 
@@ -97,14 +97,14 @@ def _after_removals(settings: Settings) -> list[Container]:
     engine."""
     deadline = time.monotonic() + REMOVAL_SECONDS
     while True:
-        found = containers.containers(settings)
-        if time.monotonic() > deadline or not any(c.state == "removing" for c in found):
-            return found
+        listed = containers.containers(settings)
+        if time.monotonic() > deadline or not any(c.state == "removing" for c in listed):
+            return listed
         time.sleep(POLL_SECONDS)
 
 
-def _is_up(settings: Settings, found: Sequence[Container], inputs: str, image: str) -> bool:
-    running = {c.service: c for c in found if c.running}
+def _is_up(settings: Settings, listed: Sequence[Container], inputs: str, image: str) -> bool:
+    running = {c.service: c for c in listed if c.running}
     if set(running) != set(settings.services):
         return False
     web = running["web"]
@@ -269,7 +269,7 @@ def _refuse_failed(
 ) -> None:
     """Raise if one of the `late` services has failed, or has been waited for long enough."""
     for container in sorted(late, key=lambda container: container.service):
-        if cause := container_cause.of(stack, container):
+        if cause := container_cause.problem_of(stack, container):
             raise cause
     waited = time.monotonic() - started
     if waited > WAIT_SECONDS:

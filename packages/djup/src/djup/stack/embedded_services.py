@@ -101,10 +101,10 @@ def is_lost() -> bool:
 
 def lost(settings: Settings) -> dict[str, str]:
     """What runs but was lost sight of: how each service is called."""
-    found = {}
+    words = {}
     if not all(processes(settings).values()):
-        found = {it.service: it.words for it in strays.find(KNOWN)}
-    return found | ({"db": f"db (process {DB.pid()})"} if is_lost() else {})
+        words = {stray.service: stray.words for stray in strays.find(KNOWN)}
+    return words | ({"db": f"db (process {DB.pid()})"} if is_lost() else {})
 
 
 def refuse_lost() -> None:
@@ -112,9 +112,9 @@ def refuse_lost() -> None:
     if is_lost():
         raise problem("EMB08", processes=f"db (process {DB.pid()})")
     if DB.pid() is None:
-        found = [it for it in strays.find(KNOWN) if it.service == "db"]
-        if found:
-            raise strays.problem_of(found)
+        servers = [stray for stray in strays.find(KNOWN) if stray.service == "db"]
+        if servers:
+            raise strays.problem_of(servers)
 
 
 def refuse_of_another() -> None:

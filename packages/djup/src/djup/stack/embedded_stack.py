@@ -181,15 +181,18 @@ class EmbeddedStack:
         edited = all(processes(self.settings).values()) and not fingerprint.is_current(
             fingerprint.embedded_inputs(), {}
         )
-        return Status.of(self.settings, answer, edited, services, self.volumes())
+        return Status.assemble(self.settings, answer, edited, services, self.volumes())
 
     def inventory(self) -> list[tuple[str, str, str]]:
         """What runs, and the folders of the data: kind, name and size."""
         running = dict.fromkeys(name for name, pid in processes(self.settings).items() if pid)
         running |= dict.fromkeys(lost(self.settings))
-        there = (*_folders(self.settings), *local_server.copies())
-        folders = ((str(path), _size(path)) for path in there)
-        return [*(("process", name, "") for name in running), *(("folder", *it) for it in folders)]
+        paths = (*_folders(self.settings), *local_server.copies())
+        folders = ((str(path), _size(path)) for path in paths)
+        return [
+            *(("process", name, "") for name in running),
+            *(("folder", *sized) for sized in folders),
+        ]
 
     def has_data(self) -> bool:
         """Whether there is a cluster for a database to be in."""

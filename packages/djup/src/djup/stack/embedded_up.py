@@ -131,7 +131,7 @@ def _wait_for_web(stack: Stack) -> None:
         if WEB.pid() is None:
             if not ports.port_is_free(settings.web_port):  # taken in the moment of our start
                 raise ports.taken(settings.web_port)
-            raise web_cause.of(stack, WEB.last_lines(web_cause.LINES), "ended")
+            raise web_cause.problem_of(stack, WEB.last_lines(web_cause.LINES), "ended")
         if time.monotonic() > deadline:
             raise web_cause.of_running(stack, answer, WEB.last_lines(web_cause.LINES))
         time.sleep(0.02)

@@ -49,8 +49,8 @@ def ensure(settings: Settings, key: str, option: str = "") -> dict[str, Any]:
     image = settings.values[key]
     if image not in resources.inspect(image):
         pull(settings, key, option)
-    found: dict[str, Any] = resources.inspect(image).get(image, {})
-    return found
+    inspected: dict[str, Any] = resources.inspect(image).get(image, {})
+    return inspected
 
 
 def is_fresh(settings: Settings, image: dict[str, Any] | None) -> bool:
@@ -137,8 +137,8 @@ def cause_of_step(values: Mapping[str, str], step: str, log: str) -> Problem | N
     if "/system-packages" in step.partition("\n")[0]:
         return problem("IMG07", step, names=values["SYSTEM_PACKAGES"], log=log)
     if "/package-index" in step.partition("\n")[0]:
-        found = (fix for pattern, fix in OF_INDEX.items() if re.search(pattern, step))
-        if fix := next(found, ""):
+        fixes = (fix for pattern, fix in OF_INDEX.items() if re.search(pattern, step))
+        if fix := next(fixes, ""):
             return problem("IMG08", step, index=package_index.shown(), fix=fix, log=log)
     return None
 
@@ -149,7 +149,7 @@ def failing_step(said: str) -> str:
         told = [line for line in said.splitlines() if line.strip(" -|0123456789")]
         return "\n".join(told[-SHOWN:])
     step, *lines = re.findall(rf"^#{failed[1]} (.*)", said, re.MULTILINE)
-    output = [found[1] for line in lines if (found := re.match(r"\d+\.\d+ (.*\S)", line))]
+    output = [printed[1] for line in lines if (printed := re.match(r"\d+\.\d+ (.*\S)", line))]
     # A COPY says nothing by itself.
     return "\n".join([step, *(output or [failed[0].partition(" ")[2]])[-SHOWN:]])
 

@@ -4,7 +4,7 @@ from djup.settings.settings import Settings
 from djup.stack.stack import Stack
 
 
-def of(settings: Settings) -> Stack:
+def stack_of(settings: Settings) -> Stack:
     """The stack on the runtime that `.env` names, whose module alone is imported."""
     if settings.in_containers:
         from djup.stack.docker_stack import DockerStack

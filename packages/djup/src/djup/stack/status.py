@@ -49,7 +49,7 @@ class Status:
     unmade: Sequence[str] = ()
 
     @classmethod
-    def of(
+    def assemble(
         cls,
         settings: Settings,
         answer: Readiness,
@@ -112,14 +112,14 @@ def _remarks(status: Status) -> list[str]:
         "models without a migration (inv makemigrations -- APP)": status.unmade,
         "missing in .env, so the default applies (inv doctor --fix)": status.env_missing,
     }
-    sick = [one.service for one in status.services if "(unhealthy)" in one.detail]
+    sick = [service.service for service in status.services if "(unhealthy)" in service.detail]
     remarks["unhealthy (inv doctor shows the output of its health check)"] = sick
-    found = [f"{what}: {', '.join(names)}" for what, names in remarks.items() if names]
+    lines = [f"{what}: {', '.join(names)}" for what, names in remarks.items() if names]
     if status.fitting:
-        found.append(f"a snapshot that fits this branch: inv db.restore {status.fitting}")
+        lines.append(f"a snapshot that fits this branch: inv db.restore {status.fitting}")
     if status.edited:
-        found.append("edited after the start; run: inv up")
-    return found if status.ready else [*found, _what_to_type(status)]
+        lines.append("edited after the start; run: inv up")
+    return lines if status.ready else [*lines, _what_to_type(status)]
 
 
 def _what_to_type(status: Status) -> str:

@@ -51,17 +51,18 @@ def find(known: Sequence[Background]) -> list[Stray]:
     """The strays of this checkout, the web before its database; `known` are not looked for."""
     import psutil  # slow to import, and seldom needed
 
-    held = {it.pid() for it in known}
-    found = [it for one in psutil.process_iter() if one.pid not in held and (it := _stray(one))]
+    held = {service.pid() for service in known}
+    others = (other for other in psutil.process_iter() if other.pid not in held)
+    strays = [stray for other in others if (stray := _stray(other))]
     # A child that was forked a moment ago still looks like its parent.
-    parents = held | {it.process.pid for it in found}
-    strays = [it for it in found if _parent(it.process) not in parents]
-    return sorted(strays, key=lambda it: it.service, reverse=True)
+    parents = held | {stray.process.pid for stray in strays}
+    eldest = [stray for stray in strays if _parent(stray.process) not in parents]
+    return sorted(eldest, key=lambda stray: stray.service, reverse=True)
 
 
-def end(found: Sequence[Stray]) -> None:
+def end(strays: Sequence[Stray]) -> None:
     """End strays; a database whose data are there is asked to, and never killed."""
-    for stray in found:
+    for stray in strays:
         process.show(["kill", f"-{stray.signum.name[3:]}", str(stray.process.pid)])
         if not this_task.dry:
             _end(stray)
@@ -102,45 +103,49 @@ def refuse_moved_away(home: Path, known: Background) -> None:
     its files by the path that it was started with, where our data are now."""
     import psutil
 
-    for one in psutil.process_iter():
+    for candidate in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            data = _data_of(one)
-            if data is None or data.parent.parent != home or known.pid() in (one.pid, one.ppid()):
+            data = _data_of(candidate)
+            if (
+                data is None
+                or data.parent.parent != home
+                or known.pid() in (candidate.pid, candidate.ppid())
+            ):
                 continue
-            if (folder := Path(one.cwd())) != data:
+            if (folder := Path(candidate.cwd())) != data:
                 root = folder.parents[2]
                 folder = root if is_checkout(root) else folder
-                raise problem("EMB09", pid=one.pid, folder=str(folder))
+                raise problem("EMB09", pid=candidate.pid, folder=str(folder))
 
 
-def problem_of(found: Sequence[Stray]) -> Problem:
+def problem_of(strays: Sequence[Stray]) -> Problem:
     """The problem that they are."""
-    return problem("EMB08", processes=", ".join(it.words for it in found))
+    return problem("EMB08", processes=", ".join(stray.words for stray in strays))
 
 
-def _stray(one: "Process") -> Stray | None:
+def _stray(candidate: "Process") -> Stray | None:
     import psutil
 
     with suppress(psutil.Error, OSError):  # it has ended, or is not ours to look into
-        if data := _data_of(one):
-            return _database(one, data)
-        if _is_web(one) and _is_in(one, PROJECT) and _is_ours(one, _uid(owner())):
-            return Stray("web", one, signal.SIGTERM)
+        if data := _data_of(candidate):
+            return _database(candidate, data)
+        if _is_web(candidate) and _is_in(candidate, PROJECT) and _is_ours(candidate, _uid(owner())):
+            return Stray("web", candidate, signal.SIGTERM)
     return None
 
 
-def _database(one: "Process", data: Path) -> Stray | None:
+def _database(candidate: "Process", data: Path) -> Stray | None:
     inside = Path(data.parent.name, data.name)  # such as 18/main
-    there = [folder for home in homes() if _is_in(one, folder := home / inside)]
-    if not there or not _is_ours(one, _uid(local_server.account())):
+    folders = [folder for home in homes() if _is_in(candidate, folder := home / inside)]
+    if not folders or not _is_ours(candidate, _uid(local_server.account())):
         return None
-    kept = there[0] == data and _works_in(one.pid, data)
-    return Stray("db", one, signal.SIGINT if kept else signal.SIGQUIT)
+    kept = folders[0] == data and _works_in(candidate.pid, data)
+    return Stray("db", candidate, signal.SIGINT if kept else signal.SIGQUIT)
 
 
-def _data_of(one: "Process") -> Path | None:
+def _data_of(candidate: "Process") -> Path | None:
     """The data folder of a server that was started as ours are; None for any other process."""
-    argv = one.cmdline()
+    argv = candidate.cmdline()
     if len(argv) < 9 or Path(argv[0]).name != "postgres":
         return None
     flags, values = argv[1:9:2], argv[2:9:2]
@@ -151,8 +156,8 @@ def _data_of(one: "Process") -> Path | None:
     return Path(values[0]) if ours else None
 
 
-def _is_web(one: "Process") -> bool:
-    argv = one.cmdline()
+def _is_web(candidate: "Process") -> bool:
+    argv = candidate.cmdline()
     return ports.is_supervisor(argv) and argv[-1].startswith("127.0.0.1:")
 
 
@@ -160,19 +165,19 @@ def _uid(account: Account | None) -> int:
     return account.uid if account else os.geteuid()
 
 
-def _is_ours(one: "Process", uid: int) -> bool:
+def _is_ours(candidate: "Process", uid: int) -> bool:
     # A container may have this very folder, and see it by the same path: its processes are its own.
-    spaces = [Path(f"/proc/{it}/ns/mnt") for it in (one.pid, "self")]
+    spaces = [Path(f"/proc/{pid}/ns/mnt") for pid in (candidate.pid, "self")]
     same = not spaces[1].exists() or len({space.readlink() for space in spaces}) == 1
-    return same and bool(one.uids().real == uid)
+    return same and bool(candidate.uids().real == uid)
 
 
-def _is_in(one: "Process", folder: Path) -> bool:
+def _is_in(candidate: "Process", folder: Path) -> bool:
     """Whether it works in `folder`, or in one that was there until it was deleted."""
-    if _works_in(one.pid, folder):
+    if _works_in(candidate.pid, folder):
         return True
-    deleted = Path(f"/proc/{one.pid}/cwd").readlink().name.endswith(" (deleted)")
-    return deleted and Path(one.cwd()) == folder
+    deleted = Path(f"/proc/{candidate.pid}/cwd").readlink().name.endswith(" (deleted)")
+    return deleted and Path(candidate.cwd()) == folder
 
 
 def _works_in(pid: int, folder: Path) -> bool:
@@ -184,9 +189,9 @@ def _works_in(pid: int, folder: Path) -> bool:
     return folder.exists() and link.samefile(folder)
 
 
-def _parent(one: "Process") -> int:
+def _parent(candidate: "Process") -> int:
     import psutil
 
     with suppress(psutil.Error):
-        return int(one.ppid())
+        return int(candidate.ppid())
     return 0

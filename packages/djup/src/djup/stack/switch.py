@@ -17,7 +17,7 @@ def switch(settings: Settings, name: str) -> Settings:
         if not engine.answers():
             raise engine.diagnose("docker version")
         engine.refuse_unfit()
-    here = runtimes.of(settings)
+    here = runtimes.stack_of(settings)
     if here.can_be_stopped():
         here.down()
     if this_task.dry:

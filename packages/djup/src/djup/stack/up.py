@@ -24,7 +24,7 @@ def run(runtime: str, port: str) -> None:
     if runtime:
         settings = switch.switch(settings, runtime)
     requirements.tell_of_unlocked()
-    stack = runtimes.of(settings)
+    stack = runtimes.stack_of(settings)
     accounts.settle(stack)
     stack.up()
     console.answer(settings.url)

@@ -63,7 +63,7 @@ class Held:
 
     def free_name(self, major: str) -> str:
         """A name for a new cluster: 18, or 18-2 where that is taken."""
-        taken = {self.active.name, *(one.name for one in self.others if one.finished)}
+        taken = {self.active.name, *(cluster.name for cluster in self.others if cluster.finished)}
         names = (major, *(f"{major}-{number}" for number in range(2, 1000)))
         return next(name for name in names if name not in taken)
 
@@ -81,12 +81,13 @@ def is_there(settings: Settings) -> bool:
 def survey(settings: Settings) -> Held:
     """What the volume holds; it has to be there."""
     active, *lines = _in_volume(settings, SURVEY).splitlines()
-    found = [_cluster(*line.split("\t")) for line in lines]
+    clusters = [_cluster(*line.split("\t")) for line in lines]
     # Without the file there is one cluster alone.
-    named = [one for one in found if one.name == active] or [one for one in found if one.finished]
+    named = [cluster for cluster in clusters if cluster.name == active]
+    named = named or [cluster for cluster in clusters if cluster.finished]
     if not named:
         raise problem("DB01", state="without data")
-    return Held(named[0], [one for one in found if one != named[0]])
+    return Held(named[0], [cluster for cluster in clusters if cluster != named[0]])
 
 
 def _cluster(

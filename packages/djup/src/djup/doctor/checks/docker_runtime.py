@@ -98,7 +98,7 @@ def _own_services(stack: Stack, services: dict[str, Container]) -> list[Finding]
     """Report the services of the user's own compose files that docker calls unhealthy."""
     sick = [c for c in services.values() if c.running and "(unhealthy)" in c.status]
     own = [c for c in sick if c.service not in stack.settings.services]
-    return [Finding(c.service, c.status, container_cause.of(stack, c)) for c in own]
+    return [Finding(c.service, c.status, container_cause.problem_of(stack, c)) for c in own]
 
 
 def _folder(settings: Settings) -> list[Finding]:
@@ -129,7 +129,7 @@ def _network(settings: Settings) -> list[Finding]:
 
 def _cause(stack: Stack, container: Container) -> Problem | None:
     if container.running or container.service == "db":
-        return container_cause.of(stack, container)
+        return container_cause.problem_of(stack, container)
     log = containers.last_lines(container, web_cause.LINES)
     return web_cause.still_holds(stack, log, container.status, containers.ended(container))
 

@@ -62,7 +62,7 @@ def _tasks() -> Finding:
         if (lock := STATE / "lock").exists():
             lock.open("a").close()
     except OSError as error:
-        return Finding("tasks", "cannot be run", ownership.of(error))
+        return Finding("tasks", "cannot be run", ownership.problem_of(error))
     return Finding("tasks", "can be run")
 
 

@@ -12,11 +12,11 @@ CHECK_SECONDS = 20
 SHOWN = 6
 
 
-def of(container: Container, patience: float = 2.0) -> Problem | None:
+def problem_of(container: Container, patience: float = 2.0) -> Problem | None:
     """The problem, if the check of a running container fails now, and still after some seconds of
     patience: what docker tells of it may lag behind."""
-    found = resources.inspect(container.name).get(container.name, {})
-    argv = _argv(found)
+    inspected = resources.inspect(container.name).get(container.name, {})
+    argv = _argv(inspected)
     if not argv:
         return None
     deadline = time.monotonic() + patience
@@ -25,21 +25,23 @@ def of(container: Container, patience: float = 2.0) -> Problem | None:
         if not done.code:
             return None
         if time.monotonic() > deadline:
-            said = last_said(found) or done.err.strip() or done.out.strip() or "it printed nothing"
+            said = (
+                last_said(inspected) or done.err.strip() or done.out.strip() or "it printed nothing"
+            )
             service, name = container.service, container.name
             return problem("WEB10", said, service=service, container=name, code=done.code)
         time.sleep(0.5)
 
 
-def last_said(found: dict[str, Any]) -> str:
+def last_said(inspected: dict[str, Any]) -> str:
     """The end of what the check of an inspected container has printed, as docker has kept it."""
-    log = (found.get("State", {}).get("Health") or {}).get("Log") or []
-    said = next((one["Output"] for one in reversed(log) if one["Output"].strip()), "")
+    log = (inspected.get("State", {}).get("Health") or {}).get("Log") or []
+    said = next((result["Output"] for result in reversed(log) if result["Output"].strip()), "")
     return "\n".join(line.rstrip() for line in said.strip().splitlines()[-SHOWN:])
 
 
-def _argv(found: dict[str, Any]) -> list[str]:
+def _argv(inspected: dict[str, Any]) -> list[str]:
     """The check as a command; none where there is no check."""
-    test = (found.get("Config", {}).get("Healthcheck") or {}).get("Test") or []
+    test = (inspected.get("Config", {}).get("Healthcheck") or {}).get("Test") or []
     kind, *words = test or ["NONE"]
     return {"CMD": words, "CMD-SHELL": ["sh", "-c", *words]}.get(kind, [])

@@ -14,43 +14,47 @@ DEAD = ("exited", "dead")
 CHECK_PATIENCE = 10  # seconds that a check may take until it has a result
 
 
-def of(stack: Asked, container: Container) -> Problem | None:
+def problem_of(stack: Asked, container: Container) -> Problem | None:
     """Why a service has failed; None for one that may still get ready."""
     if container.state in DEAD:
         return of_death(stack, container)
     if "(unhealthy)" not in container.status:
         return None
     if container.service == "db":  # once it fits .env, its next health check will see so
-        return login.misfit(stack) or check.of(container)
+        return login.misfit(stack) or check.problem_of(container)
     if container.service != "web":
-        return check.of(container)
+        return check.problem_of(container)
     answer = readiness.ask(stack.settings)  # its health check may lag behind
     if answer.ready:
-        return check.of(container)
+        return check.problem_of(container)
     return web_cause.of_running(stack, answer, stack.web_log() or "")
 
 
 def failing_check(stack: Asked, late: Sequence[Container]) -> Problem | None:
     """Why the check of a web that answers does not pass; None if it does, or the web does not
     answer."""
-    web = next((one for one in late if one.service == "web" and one.running), None)
+    web = next(
+        (container for container in late if container.service == "web" and container.running), None
+    )
     if web is None or not readiness.ask(stack.settings).ready:
         return None
-    return check.of(web, patience=CHECK_PATIENCE)
+    return check.problem_of(web, patience=CHECK_PATIENCE)
 
 
 def of_death(stack: Asked, container: Container, said: str = "") -> Problem:
     """Why the container of a service has ended, from its log; `said` is what its check printed."""
     if container.service == "db":
-        return db_cause.of(stack.settings, container)
+        return db_cause.problem_of(stack.settings, container)
     log = containers.last_lines(container, web_cause.LINES)
-    return web_cause.of(stack, log, container.status, said)
+    return web_cause.problem_of(stack, log, container.status, said)
 
 
-def of_late(stack: Asked, found: Mapping[str, Container], late: Sequence[Container]) -> Problem:
+def of_late(stack: Asked, services: Mapping[str, Container], late: Sequence[Container]) -> Problem:
     """Why services are not healthy in time; `found` are all of them, `late` those that are not."""
     if not late:  # removed meanwhile, by somebody else
-        return problem("RUN01", service=next(n for n in stack.settings.services if n not in found))
+        return problem(
+            "RUN01", service=next(n for n in stack.settings.services if n not in services)
+        )
     first = min(late, key=lambda container: container.service)
     said = check.last_said(resources.inspect(first.name).get(first.name, {}))
     return of_death(stack, first, said)

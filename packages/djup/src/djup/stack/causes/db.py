@@ -14,16 +14,16 @@ SHOWN = 6
 KILLED = 137
 
 
-def of(settings: Settings, container: Container) -> Problem:
+def problem_of(settings: Settings, container: Container) -> Problem:
     """The problem that the database's container ended with."""
     image = settings.values["POSTGRES_IMAGE"]
     lines = containers.last_lines(container).splitlines()
     last = lines[-1] if lines else ""
     code = container.exit_code
     if code == OTHER_VERSION:
-        found, ours = re.findall(r"PostgreSQL (\w+)", last)
-        back = base_images.of_major(image, ours, found) or f"postgres:{found}"
-        return other_version(found, image, ours, back)
+        written_by, ours = re.findall(r"PostgreSQL (\w+)", last)
+        back = base_images.of_major(image, ours, written_by) or f"postgres:{written_by}"
+        return other_version(written_by, image, ours, back)
     if code == OTHER_SYSTEM:
         system = last.partition(" written on ")[2].partition(",")[0]
         return problem("DB06", written_on=system, image=image)
@@ -34,11 +34,11 @@ def of(settings: Settings, container: Container) -> Problem:
     return _of_failed_server(settings, container, lines)
 
 
-def other_version(found: str, image: str, ours: str, back: str) -> Problem:
+def other_version(written_by: str, image: str, ours: str, back: str) -> Problem:
     """The data are of another major version than ours: only an older one can be upgraded."""
-    if found.isdecimal() and ours.isdecimal() and int(found) < int(ours):
-        return problem("DB05.older", found=found, image=image, back=back)
-    return problem("DB05", found=found, image=image, back=back)
+    if written_by.isdecimal() and ours.isdecimal() and int(written_by) < int(ours):
+        return problem("DB05.older", found=written_by, image=image, back=back)
+    return problem("DB05", found=written_by, image=image, back=back)
 
 
 def _of_failed_server(settings: Settings, container: Container, lines: list[str]) -> Problem:

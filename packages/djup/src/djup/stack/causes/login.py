@@ -48,21 +48,21 @@ def misfit(stack: Asked) -> Problem | None:
     """Why the web is not let in by the stack's own database, by asking it; None where it is."""
     if stack.logs_in():
         return left_behind(stack)
-    found, values = facts(stack), stack.settings.values
-    if values["SQL_USER"] not in found.roles:
-        return _role_missing(stack.settings, found)
-    if not found.has_database and found.databases:
-        there = ", ".join(found.databases)
-        return problem("DB04", name=values["SQL_DATABASE"], databases=there)
-    if not found.has_database:
+    accounts, values = facts(stack), stack.settings.values
+    if values["SQL_USER"] not in accounts.roles:
+        return _role_missing(stack.settings, accounts)
+    if not accounts.has_database and accounts.databases:
+        databases = ", ".join(accounts.databases)
+        return problem("DB04", name=values["SQL_DATABASE"], databases=databases)
+    if not accounts.has_database:
         return problem("DB04.none", name=values["SQL_DATABASE"])
     return problem("DB02", user=values["SQL_USER"])
 
 
-def _role_missing(settings: Settings, found: Accounts) -> Problem:
+def _role_missing(settings: Settings, accounts: Accounts) -> Problem:
     user, name = settings.values["SQL_USER"], settings.values["SQL_DATABASE"]
-    roles = ", ".join(found.roles)
-    if found.has_database:
+    roles = ", ".join(accounts.roles)
+    if accounts.has_database:
         return problem("DB03", user=user, roles=roles)
     return problem("DB03.database", user=user, roles=roles, database=name)
 
@@ -79,8 +79,8 @@ def left_behind(stack: Asked) -> Problem | None:
 
 def facts(stack: Asked) -> Accounts:
     """What the server holds."""
-    found = json.loads(as_superuser(stack, FACTS))
-    return Accounts(found["roles"] or [], found["databases"] or [], found["has_database"])
+    answer = json.loads(as_superuser(stack, FACTS))
+    return Accounts(answer["roles"] or [], answer["databases"] or [], answer["has_database"])
 
 
 def as_superuser(stack: Asked, script: str) -> str:

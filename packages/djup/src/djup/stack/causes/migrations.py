@@ -51,10 +51,10 @@ def plain(line: str) -> str:
 
 def fix_of(status: int, sentence: str) -> str:
     """What fixes it in production; '' where correcting the migration does."""
-    found = cause(status, sentence)
-    if found is None:
+    known = cause(status, sentence)
+    if known is None:
         return ""
-    return found.fix.replace("inv psql", "inv deploy.psql").replace(
+    return known.fix.replace("inv psql", "inv deploy.psql").replace(
         "run: inv up", "run: inv deploy"
     )
 
@@ -66,5 +66,5 @@ def sessions(sentence: str) -> list[str]:
 
 def index(sentence: str) -> str:
     """The invalid index that a sentence names, as SQL has it."""
-    found = re.search(r"the invalid index (.+) on ", sentence)
-    return found[1] if found else "NAME"
+    named = re.search(r"the invalid index (.+) on ", sentence)
+    return named[1] if named else "NAME"

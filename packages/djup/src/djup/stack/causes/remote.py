@@ -42,5 +42,5 @@ def _cause(stack: Asked, text: str) -> tuple[str, str]:
     host = stack.settings.values["SQL_HOST"]
     if stack.is_web_itself(host):
         return f"SQL_HOST, because {host} is the container itself", "use --runtime embedded"
-    found = (told for pattern, told in CAUSES.items() if re.search(pattern, text))
-    return next(found, (ALL, ""))
+    matching = (told for pattern, told in CAUSES.items() if re.search(pattern, text))
+    return next(matching, (ALL, ""))

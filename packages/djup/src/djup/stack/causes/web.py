@@ -31,7 +31,7 @@ LINES = 200
 SHOWN = 12
 
 
-def of(stack: Asked, log: str, state: str, said: str = "") -> Problem:
+def problem_of(stack: Asked, log: str, state: str, said: str = "") -> Problem:
     """The problem that the last run in `log` ended with; `state` words how the web is, `said` is
     what else it has said, for where the log names no cause."""
     status, lines = _last_run(log)
@@ -67,7 +67,7 @@ def still_holds(stack: Asked, log: str, state: str, ended: float) -> Problem:
         return problem("RUN01", service="web")  # the next start will tell whether it is held now
     if status == NO_DATABASE and stack.settings.has_own_database:  # which is asked now
         return _misfit(stack) or problem("RUN01", service="web")
-    return of(stack, log, state)
+    return problem_of(stack, log, state)
 
 
 def _edited() -> Iterator[Path]:
@@ -88,7 +88,7 @@ def of_running(stack: Asked, answer: Readiness, log: str) -> Problem:
     """The problem of a web that runs and is not ready: it waits for an edit, or its database."""
     settings = stack.settings
     if waits_for_an_edit(log):
-        return of(stack, log, "waiting for a change in project/")
+        return problem_of(stack, log, "waiting for a change in project/")
     if answer.conflicts:
         return problem("MIG04", sentence=f"{answer.reason}.")
     if named := migrations.cause(answer.status, f"{answer.reason}."):
@@ -179,8 +179,8 @@ def _own_frames(lines: list[str]) -> list[str]:
 
 
 def _is_users_own(line: str) -> bool:
-    found = FILE.search(line)
-    inside = _inside(found[1]) if found else ""
+    place = FILE.search(line)
+    inside = _inside(place[1]) if place else ""
     return bool(inside) and not inside.startswith(TOOLKITS)
 
 
@@ -192,9 +192,9 @@ def _inside(path: str) -> str:
 
 def _place(shown: str) -> str:
     """`project/config/settings.py line 3`, from the last File line of a traceback."""
-    found = FILE.findall(shown)
-    if not found:
+    places = FILE.findall(shown)
+    if not places:
         return "project/"
-    path, line = found[-1]
+    path, line = places[-1]
     inside = _inside(path)
     return f"{f'project/{inside}' if inside else path} line {line}"
