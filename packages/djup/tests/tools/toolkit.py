@@ -148,8 +148,9 @@ class Toolkit:
     def log(self) -> list[dict[str, Any]]:
         """The calls of docker, oldest first: argv, env, cwd, stdin."""
         path = self.home / "calls"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [ast.literal_eval(line) for line in lines]
+        text = path.read_text() if path.exists() else ""
+        whole, _, _ = text.rpartition("\n")  # what follows is still being written
+        return [ast.literal_eval(line) for line in whole.splitlines()]
 
     @property
     def acts(self) -> list[list[str]]:
