@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from deployed import FIGURES, Site
+from deployed import FIGURES, Site, watch_for_a_second
 from nodes import REGISTRY, Cluster, ThisMachine, way_outside
 from stacks import Docker, Make
 
@@ -62,6 +62,7 @@ def site(
     else:
         engines = ThisMachine()
         made = Site(stack, engines, f"{stack.project}-local", ("--local",))
+    watch_for_a_second(stack)
     made.git("init", "--quiet")
     made.commit()
     try:

@@ -146,7 +146,7 @@ def test_one_whose_migration_needs_a_table_that_somebody_holds(site: Site) -> No
         assert "DB21" in site.stack.found_by_doctor()
         ends = re.search(r"deploy\.psql --local -- -c '(select pg_terminate_backend\(\d+\))'", said)
         assert ends, said
-        site.sql(ends[1])
+        site.psql(ends[1])
         holder.communicate()
     assert "DB21" not in site.stack.found_by_doctor()
 
