@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from djup.cli.outside import TOOLKIT, new
+from djup.cli.program import remainder
+from djup.cli.tasks import CODE
 from djup.tasks import Collection, Context, collect, task
 
 
@@ -19,4 +21,30 @@ def build_wheels(c: Context, folder: str = "dist") -> None:
         console.answer(f"{wheels.sha256(wheel)}  {folder}/{wheel.name}\n")
 
 
-namespace = collect(new, Collection("toolkit", build_wheels))
+@task(
+    name="test",
+    group=CODE,
+    rest=True,
+    help={
+        "suite": "only this suite, such as unit or app; README.md has the list",
+        "quick": "only the suites that need no stack: 3 minutes",
+        "strict": "fail if a suite cannot run here",
+        "retry": "run failed tests again at the end, alone, and name their suites",
+    },
+)
+def run_tests(
+    c: Context, suite: str = "", quick: bool = False, strict: bool = False, retry: bool = False
+) -> None:
+    """Run every test that this machine can run.
+
+    inv test
+    inv test --quick
+    inv test --suite app
+    inv test --suite app -- notes
+    """
+    from tests import suites
+
+    suites.run(suite, strict, remainder(), quick, retry)
+
+
+namespace = collect(new, run_tests, Collection("toolkit", build_wheels))

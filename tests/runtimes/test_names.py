@@ -9,7 +9,7 @@ import checkout
 import pytest
 from stacks import Embedded
 
-from djup.code import suites
+from djup.code import django_tests
 from djup.host import packages
 from djup.postgres import local_server
 
@@ -64,7 +64,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, embedded_runtime: Embedded
 def variables() -> Iterator[dict[str, str]]:
     """The environment of the project's tests, with a server of their own."""
     with local_server.throwaway() as server:
-        yield local_server.clean_environment() | suites.django_variables(server)
+        yield local_server.clean_environment() | django_tests.django_variables(server)
 
 
 def manage(project: Path, *arguments: str, **environment: str) -> str:

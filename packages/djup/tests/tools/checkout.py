@@ -12,6 +12,7 @@ from djup import ROOT
 PARTS = (
     "inv",
     "tasks.py",
+    "tests/suites.py",
     "packages/djup/src",
     "packages/djup-web",
     "compose",
@@ -41,6 +42,7 @@ def make(root: Path) -> Path:
             ignore = shutil.ignore_patterns(*ignored.get(name, ()))
             shutil.copytree(ROOT / name, root / name, ignore=ignore)
         else:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, root / name)
     begin_at(root, _first_port())
     return root

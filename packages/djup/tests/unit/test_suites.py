@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from djup import ROOT
-from djup.code import suites
-from djup.code.suites import Suite
+from djup.code.suites import Round, Suite
 from djup.host.process import ChildFailed
+from tests import suites
 
 UNSTEADY = """
 from collections import Counter
@@ -39,7 +39,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         argv = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(file.parent), str(file)]
         made[name] = Suite(argv, seconds=1, locks=("test",))
     monkeypatch.setattr(suites, "SUITES", made)
-    rounds = (suites.Round(("broken", "nothing"), beside=("unsteady",)),)
+    rounds = (Round(("broken", "nothing"), beside=("unsteady",)),)
     monkeypatch.setattr(suites, "ROUNDS", rounds)
     return tmp_path
 

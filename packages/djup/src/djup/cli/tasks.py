@@ -516,30 +516,16 @@ def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = 
     operations.down(env.load(), context, local=local, yes=yes)
 
 
-@task(
-    name="test",
-    group=CODE,
-    rest=True,
-    help={
-        "suite": "only this suite, such as unit or app; README.md has the list",
-        "quick": "only the suites that need no stack: 3 minutes",
-        "strict": "fail if a suite cannot run here",
-        "retry": "run failed tests again at the end, alone, and name their suites",
-    },
-)
-def run_tests(
-    c: Context, suite: str = "", quick: bool = False, strict: bool = False, retry: bool = False
-) -> None:
-    """Run every test that this machine can run.
+@task(name="test", group=CODE, rest=True)
+def run_tests(c: Context) -> None:
+    """Run the project's tests, on a PostgreSQL of their own.
 
     inv test
-    inv test --quick
-    inv test --suite app
-    inv test --suite app -- notes
+    inv test -- notes
     """
-    from djup.code import suites
+    from djup.code import project_tests
 
-    suites.run(suite, strict, remainder(), quick, retry)
+    project_tests.run(remainder())
 
 
 @task(group=CODE, help={"fix": "let ruff fix what it can"})

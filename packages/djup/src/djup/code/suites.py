@@ -1,14 +1,11 @@
-"""`inv test`: every suite that this machine can run, and why it could not run the others."""
+"""Suites of tests, in rounds: what runs beside what, how far it is, and why one cannot run."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
-from djup import PROJECT, SOURCES
-from djup.docker import engine
 from djup.host import packages, process
 from djup.host.packages import InstallFailed
 from djup.host.process import ChildFailed
@@ -17,6 +14,9 @@ from djup.terminal import console
 from djup.terminal.task import this_task
 
 PYTHON = ".venv/bin/python"
+GIVES_WAY = ("nice", "-n", "5")
+BESIDE_PORT = 19000  # from here on, so that two that look for a free one do not find the same
+PORTS_OF_ONE = 1000
 
 
 def attach(argv: Sequence[str], arguments: Sequence[str]) -> int:
@@ -58,6 +58,7 @@ class Course:
     """The suites of one `inv test`: which it runs, what keeps the others from running, and how far
     it is."""
 
+    suites: Mapping[str, Suite]
     rounds: Sequence[Round]
     arguments: Sequence[str]
     retries: bool = False
@@ -68,12 +69,15 @@ class Course:
     def __post_init__(self) -> None:
         # All at first: nothing is installed while a suite runs.
         names = [name for one in self.rounds for name in one.names]
-        self.obstacles = {name: _obstacle(SUITES[name]) for name in names}
+        self.obstacles = {name: _obstacle(self.suites[name]) for name in names}
 
     def announce(self) -> None:
         """Say which suites come, and about how long each takes."""
         rows = [
-            (name, f"not run: {reason}" if reason else f"about {_minutes(SUITES[name].seconds)}")
+            (
+                name,
+                f"not run: {reason}" if reason else f"about {_minutes(self.suites[name].seconds)}",
+            )
             for name, reason in self.obstacles.items()
         ]
         console.say(console.table(("SUITE", "ON TWO PROCESSORS"), rows))
@@ -122,7 +126,7 @@ class Course:
     def _retry(self, name: str) -> None:
         """Run the tests that failed once more, with nothing beside them: a machine that was too
         busy says nothing about the code. The outcome still names the suite as unsteady."""
-        if self.outcomes[name].startswith("FAILED") and _is_pytest(name):
+        if self.outcomes[name].startswith("FAILED") and self._is_pytest(name):
             self._say_where(name, ", its failed tests again")
             if self._code(name, "--last-failed", "--last-failed-no-failures=none") == 0:
                 self.outcomes[name] = "passed, some tests only on the second run"
@@ -131,7 +135,7 @@ class Course:
         """Run a suite, and give its exit code; one that gives way leaves the processors to the
         longer ones beside it."""
         argv = [*(GIVES_WAY if gives_way else ()), *self._runner(name), *options]
-        code = SUITES[name].run(argv, self.arguments)
+        code = self.suites[name].run(argv, self.arguments)
         if this_task.interrupted:
             raise KeyboardInterrupt
         return code
@@ -139,12 +143,18 @@ class Course:
     def _runner(self, name: str) -> Sequence[str]:
         """The command of a suite; which of its tests failed is remembered for it alone."""
         remembers = ("-o", f"cache_dir=.pytest_cache/{name}")
-        return [*SUITES[name].argv, *(remembers if self.retries and _is_pytest(name) else ())]
+        return [
+            *self.suites[name].argv,
+            *(remembers if self.retries and self._is_pytest(name) else ()),
+        ]
+
+    def _is_pytest(self, name: str) -> bool:
+        return "pytest" in self.suites[name].argv
 
     def _say_where(self, name: str, how: str = "") -> None:
         names = list(self.obstacles)
         where = f"suite {names.index(name) + 1} of {len(names)}: {name}"
-        about, now = _minutes(SUITES[name].seconds), _minutes(time.monotonic() - self.began)
+        about, now = _minutes(self.suites[name].seconds), _minutes(time.monotonic() - self.began)
         console.say(f"{where}, about {about}{how}; {now} of about {_minutes(self._seconds())}")
 
     def _seconds(self) -> int:
@@ -153,27 +163,29 @@ class Course:
     def _seconds_of(self, one: Round) -> int:
         beside = self._beside(one)
         alone = [name for name in one.names if name not in beside and not self.obstacles[name]]
-        return max(sum(SUITES[n].seconds for n in alone), *(SUITES[n].seconds for n in beside), 0)
+        return max(
+            sum(self.suites[n].seconds for n in alone), *(self.suites[n].seconds for n in beside), 0
+        )
 
 
-def run(
-    only: str, strict: bool, arguments: Sequence[str], quick: bool = False, retry: bool = False
-) -> None:
-    """Run the suites, those that are quick, or the one named `only`; one that cannot run is a
-    failure if `strict` or named. With `retry`, tests that fail run once more at the end."""
-    if only and only not in SUITES:
-        raise problem("TASK05", suite=repr(only), known=", ".join(SUITES))
-    rounds = (Round((only,)),) if only else QUICK if quick else ROUNDS
-    course = Course(rounds, arguments, retry)
-    if not only:
+def run(course: Course, *, strict: bool) -> None:
+    """Run a course and show what came of it; a suite that cannot run is a failure if `strict`."""
+    if len(course.obstacles) > 1:
         course.announce()
     outcomes = course.run()
     if this_task.dry:
         return
     console.say("\n" + console.table(("SUITE", "OUTCOME"), list(outcomes.items())))
-    failures = ("FAILED", "not run") if strict or only else ("FAILED",)
+    failures = ("FAILED", "not run") if strict else ("FAILED",)
     if any(outcome.startswith(failures) for outcome in outcomes.values()):
         raise ChildFailed(1)
+
+
+def named(name: str, suites: Mapping[str, Suite]) -> Sequence[Round]:
+    """Give the round of one suite alone, or raise where none has this name."""
+    if name not in suites:
+        raise problem("TASK05", suite=repr(name), known=", ".join(suites))
+    return (Round((name,)),)
 
 
 def _minutes(seconds: float) -> str:
@@ -183,10 +195,6 @@ def _minutes(seconds: float) -> str:
 def _obstacle(suite: Suite) -> str:
     """Why it cannot run here; '' if it can."""
     return suite.lacks() or _cannot_install(suite.locks)
-
-
-def _is_pytest(name: str) -> bool:
-    return "pytest" in SUITES[name].argv
 
 
 def _worded(code: int) -> str:
@@ -201,117 +209,6 @@ def _cannot_install(locks: Sequence[str]) -> str:
     return ""
 
 
-def _lacks_engine() -> str:
-    return "" if engine.answers() else str(engine.diagnose("docker version").what)
-
-
-def _lacks_browser() -> str:
-    return "" if shutil.which("chromium") else "no Chromium; run: sudo apt-get install chromium"
-
-
-def _pytest(*options: str) -> Sequence[str]:
+def pytest(*options: str) -> Sequence[str]:
+    """Give the command of pytest, in the .venv of this checkout."""
     return [PYTHON, "-m", "pytest", *options]
-
-
-def _on_a_server(runner: Sequence[str], arguments: Sequence[str]) -> int:
-    argv = [*runner, *arguments]
-    if this_task.dry:
-        return process.attach(argv, cwd=PROJECT)
-    from djup.postgres import local_server
-
-    with local_server.throwaway() as server:
-        environment = local_server.clean_environment() | django_variables(server)
-        return process.attach(argv, cwd=PROJECT, env=environment)
-
-
-def django_variables(server: Mapping[str, str]) -> dict[str, str]:
-    """Give the variables that lead Django's tests to this server, and to no database of the
-    user's."""
-    # Each key, so that nothing that is exported leads the tests to a database of worth.
-    return {
-        "DEBUG": "1",
-        "SECRET_KEY": "",
-        "ALLOWED_HOSTS": "",
-        "SQL_ENGINE": "django.db.backends.postgresql",
-        "SQL_DATABASE": server["PGDATABASE"],
-        "SQL_USER": server["PGUSER"],
-        "SQL_PASSWORD": server["PGPASSWORD"],
-        "SQL_HOST": server["PGHOST"],
-        "SQL_PORT": server["PGPORT"],
-        **dict.fromkeys(("SQL_SSLMODE", "SQL_SSLROOTCERT", "DATABASE_URL"), ""),
-    }
-
-
-# What runs beside what: deploys wait a lot, and to what kills the engine all others are in the way.
-ROUNDS = (
-    Round(("unit", "cli", "web", "app", "embedded"), beside=("deploy", "cluster")),
-    Round(("docker", "browser"), beside=("faults",)),
-    Round(("engine",)),
-)
-QUICK = (Round(("unit", "web", "app"), beside=("cli",)),)  # no engine, and no stack
-GIVES_WAY = ("nice", "-n", "5")
-BESIDE_PORT = 19000  # from here on, so that two that look for a free one do not find the same
-PORTS_OF_ONE = 1000
-STACKS = ("tests/runtimes", "tests/faults")
-# What is done to an engine itself, that of all stacks or one of the tests' own.
-ENGINE = ("tests/faults/test_docker_killed.py", "tests/faults/test_own_engine.py")
-DOCKER = "--runtime=docker"
-# By the site: on three nodes, or on one. The rest of that folder needs no Swarm of this engine.
-DEPLOYS = ("tests/cluster", "-k")
-NO_SITE = ("tests/cluster/test_edge.py", "tests/cluster/test_new_swarm.py")
-# On every processor: many short tests, each with a checkout and ports of its own.
-PARALLEL = ("--numprocesses=auto", "--dist=worksteal")
-DJANGO = (str(packages.PYTHON), "manage.py", "test")
-# In two processes, each with a stack of its own that all tests of a file share.
-BY_FILE = ("--numprocesses=2", "--dist=loadfile")
-SUITES = {
-    "unit": Suite(_pytest("packages/djup/tests/unit", *PARALLEL), seconds=20),
-    "cli": Suite(
-        _pytest("packages/djup/tests/cli", *PARALLEL), seconds=60, locks=("test", "build")
-    ),
-    "web": Suite(
-        [
-            *DJANGO,
-            "--top-level-directory",
-            str(SOURCES / "djup-web"),
-            str(SOURCES / "djup-web/tests"),
-        ],
-        seconds=35,
-        run=_on_a_server,
-        locks=("embedded",),
-    ),
-    "app": Suite(DJANGO, seconds=8, run=_on_a_server, locks=("embedded",)),
-    "embedded": Suite(
-        _pytest(*STACKS, "--runtime=embedded"),
-        seconds=755,
-        locks=("test", "build", "zstd", "embedded"),
-    ),
-    "docker": Suite(
-        _pytest("tests/runtimes", *NO_SITE, DOCKER),
-        seconds=600,
-        locks=("test", "build"),
-        lacks=_lacks_engine,
-    ),
-    "faults": Suite(
-        _pytest("tests/faults", DOCKER, *BY_FILE, *(f"--ignore={file}" for file in ENGINE)),
-        seconds=700,
-        locks=("test", "zstd"),
-        lacks=_lacks_engine,
-    ),
-    "browser": Suite(
-        _pytest("tests/browser"),
-        seconds=30,
-        locks=("test", "embedded", "browser"),
-        lacks=_lacks_browser,
-    ),
-    "deploy": Suite(
-        _pytest(*DEPLOYS, "not three", *(f"--ignore={file}" for file in NO_SITE)),
-        seconds=1150,
-        locks=("test", "zstd"),
-        lacks=_lacks_engine,
-    ),
-    "cluster": Suite(
-        _pytest(*DEPLOYS, "three"), seconds=1320, locks=("test", "zstd"), lacks=_lacks_engine
-    ),
-    "engine": Suite(_pytest(*ENGINE, DOCKER), seconds=125, lacks=_lacks_engine),
-}
