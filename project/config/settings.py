@@ -4,7 +4,6 @@ from os import environ
 from pathlib import Path
 
 from django.conf import global_settings
-
 from djup_web import env, errors
 from djup_web.databases import connections, database
 from djup_web.logs import logging

@@ -5,7 +5,6 @@ from django.apps import apps
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import TestCase, override_settings
-
 from djup_web.testing import database_down
 
 MANIFEST = {

@@ -7,7 +7,6 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-
 from djup_web import migrations_state
 
 

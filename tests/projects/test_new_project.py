@@ -69,7 +69,7 @@ def test_its_own_tasks(shop: Checkout) -> None:
         assert "The shop\n\n  report" in listed and "Show our own status." in listed
         done = shop.inv("report", "--day", "monday", code=3)
         assert done.stdout == "orders of monday\n" and "Traceback" not in done.stderr
-        assert shop.inv("--dry", "report").stdout == "echo orders of today; exit 3\n"
+        assert "echo orders of today; exit 3" in shop.inv("--dry", "report").stdout
         assert shop.inv("status").stdout == "hello\nall is well\n"
         assert shop.inv("volumes").stdout.endswith("hello\n")
         assert "error TASK01" in shop.inv("greet", "--", "x", code=1).stderr

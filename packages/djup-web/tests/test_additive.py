@@ -14,7 +14,6 @@ from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import TestCase
-
 from djup_web.additive import IN_USE, UNIQUE, UNKNOWN, blocking
 from djup_web.migrations_state import read_migrations
 

@@ -2,7 +2,6 @@ from unittest import skipUnless
 
 from django.db import InterfaceError, OperationalError, connection
 from django.test import SimpleTestCase, TestCase
-
 from djup_web.database import address, hopeless, reason, unreachable
 from djup_web.testing import unreachable_database
 

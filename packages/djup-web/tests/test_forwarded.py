@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from django.conf import settings
 from django.test import Client, TestCase, override_settings
-
 from djup_web import env
 
 CODESPACES = {

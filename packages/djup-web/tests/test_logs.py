@@ -12,7 +12,6 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.test import RequestFactory, SimpleTestCase, override_settings
-
 from djup_web import request_id
 from djup_web.databases import SQLITE
 from djup_web.json_lines import JsonLines

@@ -9,7 +9,6 @@ from unittest import mock
 from django.conf import settings
 from django.test import RequestFactory, SimpleTestCase, override_settings
 from django.views.debug import technical_500_response
-
 from djup_web.masking import masked
 
 SECRET = "s3cr3t"

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from django.core.management import call_command
 from django.test import SimpleTestCase, TestCase, TransactionTestCase
-
 from djup_web import exits, own_code
 from djup_web.databases import SQLITE
 from djup_web.management.commands.migrate import alone, has_sessions

@@ -8,7 +8,6 @@ from pathlib import Path
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import SimpleTestCase, TestCase, override_settings
-
 from djup_web import exits, own_code
 from djup_web.databases import SQLITE
 from djup_web.migrations_state import MigrationsState, current, known, read_migrations, several_last

@@ -12,7 +12,6 @@ from django.db import connection, connections, migrations
 from django.db.migrations import Migration
 from django.db.migrations.state import ProjectState
 from django.test import TransactionTestCase
-
 from djup_web import exits, holders, patience
 from djup_web.failures import Failure
 from djup_web.management.commands.migrate import one

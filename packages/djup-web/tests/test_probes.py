@@ -9,7 +9,6 @@ from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import SimpleTestCase, TestCase, override_settings
-
 from djup_web import exits
 from djup_web.probes import is_routine
 from djup_web.testing import changed, database_down, default_connection

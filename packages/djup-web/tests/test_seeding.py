@@ -10,7 +10,6 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import TestCase, override_settings
-
 from djup_web.management.commands import load_seed
 from djup_web.seeding import FIXTURE, Loaded, fixtures, load
 from djup_web.testing import database_down

@@ -14,7 +14,6 @@ from unittest import skipUnless
 
 from django.db import connection
 from django.test import SimpleTestCase, TransactionTestCase
-
 from djup_web import exits, own_code
 from djup_web.databases import SQLITE
 from djup_web.testing import changed, unreachable_database

@@ -10,7 +10,6 @@ from unittest import mock
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.test import SimpleTestCase
-
 from djup_web import databases, env, exits
 from djup_web.databases import ALIVE, KEYS, SQLITE, connections
 

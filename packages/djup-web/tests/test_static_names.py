@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 from django.test import SimpleTestCase, override_settings
-
 from djup_web import static_names
 
 

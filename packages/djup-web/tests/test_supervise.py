@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 from django.test import SimpleTestCase
-
 from djup_web import supervise
 
 # Tells what it was asked, then does what the file `act.txt` says.

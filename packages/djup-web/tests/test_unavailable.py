@@ -1,7 +1,6 @@
 from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import RequestFactory, TestCase, override_settings
-
 from djup_web.testing import database_down, unreachable_database
 from djup_web.unavailable import UnavailableMiddleware
 

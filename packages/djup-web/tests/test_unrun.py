@@ -8,7 +8,6 @@ from pathlib import Path
 
 from django.test import SimpleTestCase
 from django.test.runner import DiscoverRunner
-
 from djup_web import own_code
 from djup_web.management.commands.test import NONE_FOUND, strict
 from djup_web.unrun import unrun

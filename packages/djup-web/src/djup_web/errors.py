@@ -12,7 +12,6 @@ from types import TracebackType
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError
-
 from djup_web import exits, masking
 from djup_web.database import address, reason, unreachable
 

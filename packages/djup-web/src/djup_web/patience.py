@@ -19,7 +19,6 @@ from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 from django.db.transaction import atomic
-
 from djup_web.env import integer
 
 from . import exits

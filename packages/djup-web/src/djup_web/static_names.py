@@ -10,7 +10,6 @@ from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_s
 from django.template import engines
 from django.template.backends.django import DjangoTemplates
 from django.template.base import Lexer, Token, TokenType
-
 from djup_web import own_code
 
 

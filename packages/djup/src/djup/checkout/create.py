@@ -5,10 +5,11 @@ import os
 import re
 import secrets
 import string
+from collections.abc import Mapping
 from pathlib import Path
 
 from djup import ROOT
-from djup.checkout import env_file
+from djup.checkout import env_file, web_env
 from djup.docker import engine
 from djup.host import ports
 from djup.problems import problem
@@ -28,7 +29,8 @@ def make(runtime: str = "", port: str = "") -> str:
     """
     chosen = runtime or _runtime_of_this_machine()
     example = env_file.EXAMPLE.read_text(encoding="utf-8")
-    text = _fill(example, _own_values(chosen, port or _free_port(example)))
+    own = _own_values(chosen, port or _free_port(example))
+    text = _fill(example, own | _with_sources(dotenv.parse(example)))
     if this_task.dry:
         console.say(".env would be created from .env.example")
         return text
@@ -72,6 +74,13 @@ def _own_values(runtime: str, port: str) -> dict[str, str]:
         "APP_UID": str(owner.st_uid),
         "APP_GID": str(owner.st_gid),
     }
+
+
+def _with_sources(example: Mapping[str, str]) -> dict[str, str]:
+    """The compose files with the one that mounts the toolkit's sources, where there are any."""
+    files = (example.get("COMPOSE_FILE", ""), *web_env.of_sources())
+    joined = example.get("COMPOSE_PATH_SEPARATOR", ":").join(files)
+    return {"COMPOSE_FILE": joined} if all(files) and len(files) > 1 else {}
 
 
 def random_word(length: int) -> str:

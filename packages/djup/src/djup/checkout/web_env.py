@@ -32,7 +32,7 @@ def compose_environment(settings: Settings) -> dict[str, str]:
     if not this_task.dry:
         _write(text())
     environment = settings.child_environment()
-    if OURS.exists():  # without them Compose reads the files of `.env` there
+    if of_sources():  # which an older `.env` does not name
         separator = settings.values["COMPOSE_PATH_SEPARATOR"]
         environment["COMPOSE_FILE"] = separator.join(compose_files(settings))
     return environment
@@ -42,7 +42,12 @@ def compose_files(settings: Settings) -> list[str]:
     """The compose files of the stack, from the root of the checkout: those of `.env` and, where the
     toolkit is worked on, the one that mounts its sources."""
     composed = settings.values["COMPOSE_FILE"].split(settings.values["COMPOSE_PATH_SEPARATOR"])
-    return [*composed, *([str(OURS.relative_to(ROOT))] if OURS.exists() else [])]
+    return [*composed, *(file for file in of_sources() if file not in composed)]
+
+
+def of_sources() -> list[str]:
+    """The compose file that mounts the toolkit's sources, where it is worked on; else none."""
+    return [str(OURS.relative_to(ROOT))] if OURS.exists() else []
 
 
 def _is_of_production(key: str, others: Collection[str] = OTHERS) -> bool:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.core.management import BaseCommand, CommandParser
-
 from djup_web import development_admin
 from djup_web.seeding import fixtures, load
 

@@ -16,7 +16,6 @@ from django.core.management import CommandError
 from django.core.management.commands import migrate
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-
 from djup_web import exits, failures, migrating
 from djup_web.patience import PatientExecutor, patient
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.core.management import BaseCommand
 from django.db import connection
-
 from djup_web import exits
 from djup_web.env import integer
 from djup_web.migrating import migrate

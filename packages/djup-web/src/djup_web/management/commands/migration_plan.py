@@ -9,7 +9,6 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
-
 from djup_web import static_names
 from djup_web.additive import blocking
 from djup_web.database import connections_allowed

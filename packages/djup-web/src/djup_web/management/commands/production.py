@@ -10,7 +10,6 @@ from typing import Any
 from django.conf import settings
 from django.core.management import BaseCommand
 from django.db import connection
-
 from djup_web import exits, static_files
 from djup_web.env import integer
 from djup_web.server import Options, serve

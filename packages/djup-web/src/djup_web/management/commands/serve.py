@@ -12,7 +12,6 @@ from django.contrib.staticfiles.management.commands.runserver import Command as 
 from django.core.management import CommandParser
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import autoreload
-
 from djup_web import exits, supervise
 from djup_web.database import address, reason, unreachable
 from djup_web.env import integer

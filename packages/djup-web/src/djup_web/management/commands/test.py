@@ -10,7 +10,6 @@ from django.conf import settings
 from django.core.management.commands import test
 from django.test.runner import DiscoverRunner, get_max_test_processes
 from django.test.utils import get_runner
-
 from djup_web import own_code
 from djup_web.unrun import PATTERN, unrun
 
