@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from machine import needs_root
 
-from djup.checkout import create, env, env_file
+from djup.checkout import create, env, env_file, web_env
 from djup.checkout.create import project_name
 from djup.docker import engine
 from djup.host import ports
@@ -38,10 +38,12 @@ def test_made_from_the_example_with_own_values(here: Here) -> None:
     text = create.make()
     made, example = dotenv.parse(text), dotenv.parse(env_file.EXAMPLE.read_text())
     own = {
-        *("COMPOSE_PROJECT_NAME", "CHECKOUT", "WEB_PORT", "SECRET_KEY", "SQL_PASSWORD"),
+        *("COMPOSE_PROJECT_NAME", "COMPOSE_FILE", "CHECKOUT", "WEB_PORT"),
+        *("SECRET_KEY", "SQL_PASSWORD"),
         *("APP_UID", "APP_GID"),
     }
     assert list(made) == list(example)
+    assert made["COMPOSE_FILE"] == f"{example['COMPOSE_FILE']}:packages/djup-web/compose.yaml"
     assert {k: v for k, v in made.items() if k not in own} == {
         k: v for k, v in example.items() if k not in own
     }
@@ -51,6 +53,14 @@ def test_made_from_the_example_with_own_values(here: Here) -> None:
         str(here.stat().st_uid),
         str(here.stat().st_gid),
     )
+
+
+def test_a_project_with_the_toolkit_installed_has_the_example_s_compose_files(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_env, "OURS", here / "packages" / "djup-web" / "compose.yaml")
+    example = dotenv.parse(env_file.EXAMPLE.read_text())
+    assert dotenv.parse(create.make())["COMPOSE_FILE"] == example["COMPOSE_FILE"]
 
 
 def test_comments_of_the_example_are_kept(here: Here) -> None:
