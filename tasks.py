@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from djup.cli.outside import TOOLKIT, new
+from djup.cli.outside import new
 from djup.cli.program import remainder
-from djup.cli.tasks import CODE
+from djup.cli.tasks import CODE, TOOLKIT
 from djup.tasks import Collection, Context, collect, task
 
 

@@ -1,6 +1,5 @@
 """Projects that have the toolkit as wheels alone, in folders that know nothing of this tree."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,15 +20,36 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {wheel.name.partition("-")[0]: wheel for wheel in folder.glob("*.whl")}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def committer() -> Iterator[None]:
+    """Somebody whose commits these are."""
+    names = dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "Ann")
+    mails = dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "ann@example.org")
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in (names | mails).items():
+            patch.setenv(key, value)
+        yield
+
+
+@pytest.fixture(scope="session")
+def made(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A new project that nothing starts a stack of; its .venv is there, so copies have one."""
+    project = new(wheels, tmp_path_factory.mktemp("made"))
+    project.inv("--version")
+    return project
+
+
+def new(wheels: dict[str, Path], folder: Path) -> Checkout:
+    """What `uvx --from djup-….whl djup new shop` writes into an empty folder."""
+    argv = [UV, "tool", "run", "--from", wheels["djup"], "djup", "new", "shop"]
+    subprocess.run(argv, cwd=folder, check=True)
+    return Checkout(folder / "shop", RUNTIMES["embedded"])
+
+
 @pytest.fixture(scope="session")
 def shop(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """What `uvx --from djup-….whl djup new shop` writes into an empty folder, not yet run."""
-    folder = tmp_path_factory.mktemp("empty")
-    argv = [UV, "tool", "run", "--from", wheels["djup"], "djup", "new", "shop"]
-    environment = {**os.environ, "GIT_AUTHOR_NAME": "Ann", "GIT_COMMITTER_NAME": "Ann"}
-    environment |= dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "ann@example.org")
-    subprocess.run(argv, cwd=folder, env=environment, check=True)
-    stack = Checkout(folder / "shop", RUNTIMES["embedded"])
+    """A new project whose stacks are removed at the end."""
+    stack = new(wheels, tmp_path_factory.mktemp("empty"))
     yield stack
     for runtime in RUNTIMES.values():
         if (stack.root / ".env").is_file():

@@ -33,7 +33,10 @@ def collect(
     """
     tasks = every_task()
     for one in own:
-        if isinstance(one, Collection):
+        if isinstance(one, Collection) and one.name in tasks.collections:
+            for member in one.tasks.values():
+                tasks.collections[one.name].add_task(member)
+        elif isinstance(one, Collection):
             tasks.add_collection(one)
         else:
             tasks.add_task(one)

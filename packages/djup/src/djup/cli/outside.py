@@ -5,8 +5,7 @@ from invoke.context import Context
 
 from djup import __version__
 from djup.cli.program import Tasks, task
-
-TOOLKIT = "The toolkit"
+from djup.cli.tasks import TOOLKIT
 
 
 @task(group=TOOLKIT, positional=["folder"], help={"folder": "where it shall be: a new folder"})

@@ -14,6 +14,7 @@ from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 from invoke.util import helpline
 
+from djup import __version__
 from djup.host import ownership
 from djup.host.packages import InstallFailed
 from djup.host.process import ChildFailed, Interrupted
@@ -92,7 +93,7 @@ class Tasks(Program):
     def print_version(self) -> None:
         from importlib.metadata import version
 
-        print(f"Invoke {version('invoke')}")
+        print(f"djup {__version__}, Invoke {version('invoke')}")
 
     def parse_core(self, argv: list[str] | None) -> None:
         before = sys.dont_write_bytecode

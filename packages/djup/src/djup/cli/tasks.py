@@ -10,7 +10,7 @@ from djup.stack.stack import Stack
 from djup.terminal import console
 
 STACK, DJANGO, DATA = "The stack", "Django", "The data"
-PRODUCTION, CODE = "Production", "The code"
+PRODUCTION, CODE, TOOLKIT = "Production", "The code", "The toolkit"
 TARGET = {
     "context": "a Docker context, or an address: ssh://user@server (default: DEPLOY_TO in .env)",
     "local": "the trial deploy on this machine",
@@ -544,6 +544,21 @@ def lock(c: Context, upgrade: bool = False) -> None:
     locks.compile_all(upgrade)
 
 
+@task(
+    name="upgrade",
+    group=TOOLKIT,
+    help={"to": "a wheel of djup, a folder that has one, or a version"},
+)
+def toolkit_upgrade(c: Context, to: str) -> None:
+    """Bring another version of the toolkit into this project.
+
+    Files that you have edited are merged. The result is one commit, which can be reverted.
+    """
+    from djup.project import upgrade
+
+    upgrade.run(to)
+
+
 def every_task() -> Collection:
     """The tasks of djup, in the order of `inv --list`."""
     return Collection(
@@ -561,4 +576,5 @@ def every_task() -> Collection:
             deploy, deploy_status, deploy_rollback, deploy_logs, deploy_psql, deploy_manage,
             deploy_backup, deploy_restore, deploy_down,
         ),
+        Collection("toolkit", toolkit_upgrade),
     )  # fmt: skip

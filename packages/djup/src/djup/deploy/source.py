@@ -76,13 +76,6 @@ def new_migrations(before: str) -> list[str]:
     return git.ask("diff", "--name-only", "--diff-filter=A", before, "--", MIGRATIONS).out.split()
 
 
-def listed(folder: str) -> list[str]:
-    """The files of a folder that git knows, from the root of the checkout."""
-    return git.ask("-c", "core.quotePath=false", "ls-files", "-z", "--", folder).out.split("\0")[
-        :-1
-    ]
-
-
 def tag(production: Production, commit: Commit) -> str:
     """What the tag of a commit's image begins with."""
     return f"{production.image_name}:{commit.id}{'-dirty' if commit.changes else ''}"

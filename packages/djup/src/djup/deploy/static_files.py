@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from djup import ROOT
-from djup.deploy.source import listed
+from djup.host.git import listed
 
 NAMED = re.compile(r"""\{%\s*static\s+(["'])([^"']+)\1""")
 FOLDER = "/static/"

@@ -29,6 +29,12 @@ def answer(*arguments: str, folder: Path | None = None) -> str:
     return done.out
 
 
+def listed(*paths: str) -> list[str]:
+    """The files within these paths that git knows, from the root of the checkout."""
+    words = ("-c", "core.quotePath=false", "ls-files", "-z", "--", *paths)
+    return [path for path in answer(*words).split("\0") if path]
+
+
 def refusal(done: process.Result) -> Problem | None:
     """The problem with a repository that is there, if it is the reason for this result."""
     if done.code != FATAL or any(words in done.err for words in NOTHING_THERE):

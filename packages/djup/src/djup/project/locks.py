@@ -5,6 +5,7 @@ finds nothing to change but comments.
 """
 
 import re
+from collections.abc import Mapping
 
 WEB, TOOLKIT = "djup-web", "djup"
 FIND_LINKS = "--find-links wheels\n"
@@ -17,7 +18,7 @@ UNUSED = ("types-psutil", "types-gunicorn", "types-docutils")  # by the toolkit'
 ENTRY = r"(?m)^{name}==.*(?:\n    .*)*\n"
 
 
-def with_wheels(lock: str, text: str, wheels: dict[str, str]) -> str:
+def with_wheels(lock: str, text: str, wheels: Mapping[str, str]) -> str:
     """The text of a lock with the toolkit's package in it, by the hash of its wheel."""
     for name in UNUSED:
         text = re.sub(ENTRY.format(name=name), "", text)
@@ -29,11 +30,20 @@ def with_wheels(lock: str, text: str, wheels: dict[str, str]) -> str:
     return f"{head}{FIND_LINKS}\n{''.join(sorted(entries, key=_name))}"
 
 
+def with_other_wheels(text: str, wheels: Mapping[str, str]) -> str:
+    """The text of a lock that pins the toolkit's packages by these wheels, if it pins any."""
+    for name, digest in wheels.items():
+        module, version = name.split("-")[:2]
+        pin = rf"(?m)^({module.replace('_', '-')}(?:\[\w+\])?)==\S+ \\\n    --hash=sha256:\w+$"
+        text = re.sub(pin, rf"\1=={version} \\\n    --hash=sha256:{digest}", text)
+    return text
+
+
 def _name(entry: str) -> str:
     return re.split(r"[=\[ ;]", entry, maxsplit=1)[0].lower()
 
 
-def _entry(package: str, lock: str, wheels: dict[str, str]) -> str:
+def _entry(package: str, lock: str, wheels: Mapping[str, str]) -> str:
     start = f"{package.replace('-', '_')}-"
     name, digest = next((name, one) for name, one in wheels.items() if name.startswith(start))
     version = name.split("-")[1]

@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from djup import __version__
 from djup.host import git
 from djup.problems import problem
-from djup.project import starter, wheels
+from djup.project import manifest, starter, wheels
 from djup.terminal import console
 from djup.terminal.task import this_task
 
@@ -28,6 +29,8 @@ def run(where: str) -> None:
     pins = {wheel.name: wheels.sha256(wheel) for wheel in _wheels_of(target)}
     for path, text in starter.files(target.name, pins):
         _write(target / path, text, program=path in starter.PROGRAMS)
+    note = manifest.of_texts(__version__, starter.managed(pins))
+    _write(target / manifest.NAME, note.as_text(), program=False)
     committed = _commit(target)
     console.say(f"{target}: {len(list(_written(target)))} files{committed}\n")
     console.answer(f"cd {where}\n./inv up\n")

@@ -4,10 +4,11 @@ The starter's own files stand once, at the root of that repository. `templates/`
 other ones there, where the toolkit is developed as well.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from djup import FILES
+from djup import FILES, IS_INSTALLED
+from djup.host import git
 from djup.project import locks
 
 # Of the repository, by git: taken as they are, but for those that templates/ has.
@@ -16,6 +17,11 @@ SOURCES = (
     *("compose", "project", "requirements"),
 )
 TEMPLATES = Path(__file__).parent / "templates"
+# Brought up to date by an upgrade. All else is the user's from the first day.
+MANAGED = (
+    *("inv", ".env.example", ".gitignore", ".gitattributes", ".dockerignore", "compose/"),
+    *("requirements/build.", "requirements/tasks.", "requirements/zstd."),
+)
 # These install what only the toolkit's own suites need.
 NOT_THEIRS = ("requirements/browser", "requirements/test")
 PROGRAMS = {
@@ -26,7 +32,7 @@ PROGRAMS = {
 }
 
 
-def files(name: str, wheels: dict[str, str]) -> Iterator[tuple[str, str]]:
+def files(name: str, wheels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Path and text of each file of a new project called `name`; `wheels` are the hashes of the
     toolkit's, by their file names."""
     texts = {path: (FILES / path).read_text() for path in _starter()}
@@ -38,15 +44,21 @@ def files(name: str, wheels: dict[str, str]) -> Iterator[tuple[str, str]]:
         yield path, locks.with_wheels(Path(path).stem, text, wheels) if is_lock else text
 
 
+def managed(wheels: Mapping[str, str]) -> dict[str, str]:
+    """The texts of the files that are the toolkit's, by their paths."""
+    return {path: text for path, text in files("", wheels) if is_managed(path)}
+
+
+def is_managed(path: str) -> bool:
+    """Whether a file is the toolkit's, which upgrades bring up to date; others are the user's."""
+    return path.startswith(MANAGED)
+
+
 def _starter() -> list[str]:
-    """The paths of the starter's files that a project takes over."""
-    found = []
-    for source in SOURCES:
-        path = FILES / source
-        inside = path.rglob("*") if path.is_dir() else [path]
-        found += [str(one.relative_to(FILES)) for one in inside if _is_text(one)]
-    return [path for path in found if not path.startswith(NOT_THEIRS)]
-
-
-def _is_text(path: Path) -> bool:
-    return path.is_file() and path.suffix not in (".pyc", ".sqlite3", ".whl")
+    """The paths of the starter's files that a project takes over: in the toolkit's repository those
+    that git knows, since others lie there as well."""
+    if IS_INSTALLED:
+        paths = [str(p.relative_to(FILES)) for p in FILES.rglob("*") if p.is_file()]
+    else:
+        paths = git.listed(*SOURCES)
+    return [path for path in paths if path.startswith(SOURCES) and not path.startswith(NOT_THEIRS)]

@@ -60,8 +60,7 @@ def sha256(wheel: Path) -> str:
 
 def _copy(target: Path, name: str, *, keep_path: bool = False) -> None:
     """Copy what git knows of a path as it lies in the checkout: no settings, no data, no caches."""
-    listed = git.answer("-c", "core.quotePath=false", "ls-files", "-z", "--", name).split("\0")
-    for path in filter(None, listed):
+    for path in git.listed(name):
         inside = path if keep_path else Path(path).relative_to(name)
         if "tests" in Path(path).relative_to(name).parts[:1] and not keep_path:
             continue

@@ -1,0 +1,185 @@
+"""From one version of the toolkit to another and back, in a project that was edited meanwhile."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import checkout
+import pytest
+from stacks import RUNTIMES, Checkout
+
+from djup import ROOT, __version__
+
+NEWER = "99.0.0"
+DOCKERFILE, PROD, DELETED = (
+    "compose/web/Dockerfile",
+    "compose/prod.yaml",
+    "compose/prod/pooler.yaml",
+)
+GONE, WANTED, ADDED = "compose/web/warm.py", "compose/mail.yaml", "compose/cache.yaml"
+VERSIONED = (
+    *("packages/djup/pyproject.toml", "packages/djup-web/pyproject.toml"),
+    *("packages/djup/src/djup/__init__.py", "packages/djup-web/src/djup_web/__init__.py"),
+)
+CHANGES = f"# Changes\n\n## {NEWER}\n\n- Mail and a cache.\n\n## {__version__}\n\n- The first.\n"
+LAST_LINE = "EXPOSE 8000\n"
+# Ends `inv` and all that it has started, for good, the moment that git is asked for one thing.
+KILLING = """\
+#!/bin/sh
+case " $* " in *" {word} "*) kill -9 0 ;; esac
+exec {git} "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of a later version, whose managed files are partly others."""
+    root = tmp_path_factory.mktemp("newer") / "djup"
+    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True).split("\0")
+    for name in filter(None, listed):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    for name in VERSIONED:
+        edit(root / name, f'"{__version__}"', f'"{NEWER}"')
+    edit(root / DOCKERFILE, "# The web image.", "# The image of the web.")
+    edit(root / PROD, "# Production, for", "# In production, for")
+    edit(root / DELETED, "services:", "# The pooler.\nservices:")
+    (root / GONE).unlink()
+    for name in (WANTED, ADDED):
+        (root / name).write_text("services: {}\n")
+    (root / "CHANGELOG.md").write_text(CHANGES)
+    git(root, "init", "--quiet")
+    git(root, "add", "--all")
+    checkout.lend_venv(root)
+    subprocess.run([root / "inv", "toolkit.build"], check=True)
+    return root / "dist" / f"djup-{NEWER}-py3-none-any.whl"
+
+
+@pytest.fixture
+def edited(made: Checkout, tmp_path: Path) -> Iterator[Checkout]:
+    """A copy of a new project, in which somebody has worked."""
+    root = tmp_path / "shop"
+    shutil.copytree(made.root, root, symlinks=True, ignore=shutil.ignore_patterns(".env", ".state"))
+    edit(root / DOCKERFILE, LAST_LINE, f"{LAST_LINE}# Ours.\n")
+    edit(root / PROD, "# Production, for", "# Our production, for")
+    (root / DELETED).unlink()
+    (root / WANTED).write_text("# Our own mail.\n")
+    commit(root)
+    yield Checkout(root, RUNTIMES["embedded"])
+
+
+def test_there_and_back(edited: Checkout, newer: Path, wheels: dict[str, Path]) -> None:
+    before = content(edited)
+    said = edited.inv("--dry", "toolkit.upgrade", "--to", str(newer)).stderr
+    assert content(edited) == before and f"djup {__version__} -> {NEWER}" in said
+    said = edited.inv("toolkit.upgrade", "--to", str(newer)).stderr
+    rows = dict(line.split(maxsplit=1) for line in said.splitlines() if line.startswith("compose/"))
+    assert rows == {
+        DOCKERFILE: "merged with your edit",
+        PROD: "CONFLICT: resolve the marked lines",
+        DELETED: "not written: you deleted it",
+        GONE: "removed: the toolkit has it no more",
+        WANTED: "NOT WRITTEN: you have a file of this name",
+        ADDED: "added",
+    }
+    assert "- Mail and a cache." in said and "- The first." not in said
+    text = (edited.root / DOCKERFILE).read_text()
+    assert "# The image of the web." in text and "# Ours." in text
+    marked = (edited.root / PROD).read_text()
+    assert "<<<<<<< yours\n# Our production, for" in marked
+    assert (edited.root / WANTED).read_text() == "# Our own mail.\n"
+    resolve(edited)
+    assert f"djup {NEWER}," in edited.inv("--version").stdout
+    assert git(edited.root, "status", "--porcelain") == ""
+    edited.inv("toolkit.upgrade", "--to", str(wheels["djup"].parent))
+    resolve(edited)
+    assert f"djup {__version__}," in edited.inv("--version").stdout
+    after = content(edited)
+    assert {path for path in {*before, *after} if before.get(path) != after.get(path)} <= {PROD}
+
+
+def test_an_untouched_project_is_upgraded_in_one_commit(made: Checkout, newer: Path) -> None:
+    first = git(made.root, "rev-parse", "HEAD").strip()
+    try:
+        made.inv("toolkit.upgrade", "--to", str(newer))
+        assert git(made.root, "log", "-1", "--format=%s").strip() == f"Upgrade djup to {NEWER}"
+        assert git(made.root, "status", "--porcelain") == ""
+        assert json.loads((made.root / ".djup.json").read_text())["version"] == NEWER
+        again = made.inv("toolkit.upgrade", "--to", str(newer)).stderr
+        assert f"djup {NEWER} is in this project already" in again
+        git(made.root, "revert", "--no-edit", "HEAD")
+        assert git(made.root, "diff", "--stat", first) == ""
+        assert f"djup {__version__}," in made.inv("--version").stdout
+    finally:
+        git(made.root, "reset", "--quiet", "--hard", first)
+
+
+@pytest.mark.parametrize("word", ["merge-file", "add", "commit"])
+def test_killed_on_the_way(edited: Checkout, newer: Path, tmp_path: Path, word: str) -> None:
+    """Before all is decided nothing has changed; from then on the next one finishes it."""
+    git_program = str(shutil.which("git"))
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(KILLING.format(word=word, git=git_program))
+    program.chmod(0o755)
+    before, path = content(edited), f"{program.parent}:{os.environ['PATH']}"
+    killed = edited.start("toolkit.upgrade", "--to", str(newer), env={**os.environ, "PATH": path})
+    killed.communicate(timeout=60)
+    assert killed.returncode == -9
+    if word == "merge-file":
+        assert content(edited) == before
+    if word != "commit":  # with the conflict that is left, it commits nothing itself
+        edited.inv("toolkit.upgrade", "--to", str(newer))
+    assert (edited.root / ADDED).read_text() == "services: {}\n"
+    assert not (edited.root / GONE).exists()
+    resolve(edited)
+    assert f"djup {NEWER}," in edited.inv("--version").stdout
+
+
+@pytest.mark.parametrize(
+    ("to", "code"), [("none.whl", "NEW04"), ("compose", "NEW04"), ("README.md", "NEW04")]
+)
+def test_what_is_no_version(edited: Checkout, to: str, code: str) -> None:
+    before = content(edited)
+    edited.refused(code, "toolkit.upgrade", "--to", to)
+    assert content(edited) == before
+
+
+def test_edits_that_are_not_committed(edited: Checkout, newer: Path) -> None:
+    edited.write("README.md", "# Ours\n")
+    edited.refused("NEW03", "toolkit.upgrade", "--to", str(newer))
+
+
+def resolve(project: Checkout) -> None:
+    """Take the project's own words, where both had changed a line."""
+    text = (project.root / PROD).read_text()
+    if "<<<<<<< " in text:
+        head, _, rest = text.partition("<<<<<<< yours\n")
+        ours, _, rest = rest.partition("||||||| " if "||||||| " in rest else "=======\n")
+        (project.root / PROD).write_text(head + ours + rest.partition(">>>>>>> the toolkit's\n")[2])
+        commit(project.root)
+
+
+def content(project: Checkout) -> dict[str, str]:
+    """What git knows of, with what each of it is; the conflicting file is the only one left out."""
+    listed = git(project.root, "ls-files", "-s").splitlines()
+    there = {line.split("\t")[1]: line.split()[1] for line in listed}
+    return {path: digest for path, digest in there.items() if (project.root / path).exists()}
+
+
+def edit(file: Path, before: str, after: str) -> None:
+    text = file.read_text()
+    assert before in text, (file, before)
+    file.write_text(text.replace(before, after, 1))
+
+
+def commit(root: Path) -> None:
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "Ours")
+
+
+def git(root: Path, *arguments: str) -> str:
+    return subprocess.check_output(["git", "-C", str(root), *arguments], text=True)
