@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from machine import needs_root
 
+from djup.checkout import manifest
 from djup.doctor.checks import files
 from djup.doctor.finding import Finding
 
@@ -43,6 +44,19 @@ def test_nothing_wrong_and_each_check_says_what_it_saw() -> None:
     assert found[0].fact == f"all 3 belong to {pwd.getpwuid(OURS).pw_name}"
     assert found[2].fact == "the 1 locks are complete"
     assert found[3].fact.endswith(" GB free")
+
+
+def test_the_files_of_the_toolkit_that_were_edited_are_named(here: Path) -> None:
+    texts = {"inv": "#!/bin/sh\n", "compose/web.yaml": "services:\n", "compose/db.yaml": "gone\n"}
+    (here / "compose").mkdir()
+    for path in ("inv", "compose/web.yaml"):
+        (here / path).write_text(texts[path])
+    (here / manifest.NAME).write_text(manifest.of_texts("1.2", texts).as_text())
+    assert finding("toolkit").fact == "djup 1.2, no file of it is edited"
+    (here / "compose/web.yaml").write_text("services: {}\n")
+    assert finding("toolkit") == Finding("toolkit", "djup 1.2, edited here: compose/web.yaml")
+    (here / manifest.NAME).write_text("{")
+    assert "toolkit" not in [it.subject for it in files.check()]
 
 
 def test_this_very_checkout_has_its_locks_in_step(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,12 @@
 """What a new project may be called, where it may be, and what its locks pin."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from djup import REQUIREMENTS, __version__
+from djup import REQUIREMENTS, ROOT, SOURCES, __version__
 from djup.problems import Problem
 from djup.project import locks, new, starter
 
@@ -58,6 +59,16 @@ def test_a_lock_gains_the_wheel_and_keeps_what_it_pins(name: str) -> None:
     kept = [line for line in text.splitlines() if "--hash" in line]
     lost = [line for line in kept if line not in changed]
     assert len(lost) == (0 if name != "lint" else len(lost)) and changed.count("--hash") > 0
+
+
+def test_a_version_is_the_same_wherever_it_stands() -> None:
+    for folder, module in (("djup", "djup"), ("djup-web", "djup_web")):
+        pyproject = tomllib.loads((SOURCES / folder / "pyproject.toml").read_text())
+        init = (SOURCES / folder / "src" / module / "__init__.py").read_text()
+        assert pyproject["project"]["version"] == __version__
+        assert f'__version__ = "{__version__}"' in init
+    newest = re.findall(r"(?m)^## (\S+)$", (ROOT / "CHANGELOG.md").read_text())[0]
+    assert newest == __version__
 
 
 def test_each_file_of_the_starter_is_text_and_has_its_name() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from djup.host import process
+from djup.host import git
 
 CONFLICT = "<<<<<<< yours"
 
@@ -68,5 +68,5 @@ def _merged(ours: str, before: str, after: str) -> tuple[str, bool]:
         for file, text in zip(files, (ours, before, after), strict=True):
             file.write_text(text, encoding="utf-8")
         labels = ("-L", "yours", "-L", "before", "-L", "the toolkit's")
-        done = process.run(["git", "merge-file", "-p", *labels, *map(str, files)])
+        done = git.ask("merge-file", "-p", *labels, *map(str, files))
     return done.out, done.code != 0

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from djup import __version__
+from djup.checkout import manifest
 from djup.host import git
 from djup.problems import problem
-from djup.project import manifest, starter, wheels
+from djup.project import starter, wheels
 from djup.terminal import console
 from djup.terminal.task import this_task
 

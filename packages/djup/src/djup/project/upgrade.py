@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from djup import IS_INSTALLED, REQUIREMENTS, ROOT, STATE, __version__
+from djup.checkout import manifest
 from djup.host import git, packages, process, temporary
 from djup.host.checkout_lock import one_at_a_time
 from djup.problems import problem
-from djup.project import locks, manifest, merge, wheels
+from djup.project import locks, merge, wheels
 from djup.project.merge import Act, Step
 from djup.terminal import console
 from djup.terminal.task import this_task

@@ -8,12 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from djup import ROOT, STATE
+from djup.checkout import manifest
 from djup.code import requirements, unhashable
 from djup.doctor.finding import Finding, Fix
 from djup.host import ownership
 from djup.host.ownership import user as _user
 from djup.problems import problem
 from djup.stack.stack import Stack
+from djup.terminal import console
 
 # Nobody edits these, or they are another's by design, as the embedded database is nobody's.
 SKIPPED = {".git", ".venv", ".data", ".state", "node_modules", "__pycache__"}
@@ -22,7 +24,7 @@ LEAST_SPACE = 200 * 10**6
 
 def check(stack: Stack | None = None) -> list[Finding]:
     """What can be told of the files without asking anybody."""
-    return [_owners(), _tasks(), _locks(), _space()]
+    return [_owners(), _tasks(), *_toolkit(), _locks(), _space()]
 
 
 def _owners() -> Finding:
@@ -64,6 +66,14 @@ def _tasks() -> Finding:
     except OSError as error:
         return Finding("tasks", "cannot be run", ownership.problem_of(error))
     return Finding("tasks", "can be run")
+
+
+def _toolkit() -> Iterator[Finding]:
+    """Which of the files that the toolkit wrote were edited here: an upgrade merges them."""
+    if noted := manifest.read(ROOT):
+        edited = noted.touched(ROOT)
+        more = f", edited here: {console.few(edited)}" if edited else ", no file of it is edited"
+        yield Finding("toolkit", f"djup {noted.version}{more}")
 
 
 def _locks() -> Finding:
