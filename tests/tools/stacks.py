@@ -174,6 +174,12 @@ def web_tests(stack: "Checkout", *modules: str) -> list[str]:
         web = f"{stack.project}-web-1"
         docker("exec", web, "mkdir", "-p", folder)
         docker("cp", "--quiet", source, f"{web}:{folder}/")
+    return labels(folder, *modules)
+
+
+def labels(folder: str, *modules: str) -> list[str]:
+    """What `manage.py test` takes for the tests of djup_web in a folder, all or those of some
+    modules."""
     chosen = [word for module in modules for word in ("-k", f"*.test_{module}.*")]
     return ["--top-level-directory", folder, f"{folder}/tests", *chosen]
 
