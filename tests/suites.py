@@ -47,8 +47,10 @@ DJANGO = (str(packages.PYTHON), "manage.py", "test")
 # In two processes, each with a stack of its own that all tests of a file share.
 BY_FILE = ("--numprocesses=2", "--dist=loadfile")
 SUITES = {
-    "unit": Suite(pytest("packages/djup/tests/unit", *PARALLEL), seconds=20),
-    "cli": Suite(pytest("packages/djup/tests/cli", *PARALLEL), seconds=60, locks=("test", "build")),
+    "unit": Suite(pytest("packages/djup/tests/unit", *PARALLEL), seconds=30),
+    "cli": Suite(
+        pytest("packages/djup/tests/cli", *PARALLEL), seconds=100, locks=("test", "build")
+    ),
     "web": Suite(
         [
             *DJANGO,
@@ -56,25 +58,25 @@ SUITES = {
             str(SOURCES / "djup-web"),
             str(SOURCES / "djup-web/tests"),
         ],
-        seconds=35,
+        seconds=60,
         run=django_tests.on_a_server,
         locks=("embedded",),
     ),
     "app": Suite(DJANGO, seconds=8, run=django_tests.on_a_server, locks=("embedded",)),
     "embedded": Suite(
         pytest(*STACKS, "--runtime=embedded"),
-        seconds=755,
+        seconds=1000,
         locks=("test", "build", "zstd", "embedded"),
     ),
     "docker": Suite(
         pytest("tests/runtimes", *NO_SITE, DOCKER),
-        seconds=600,
+        seconds=650,
         locks=("test", "build"),
         lacks=_lacks_engine,
     ),
     "faults": Suite(
         pytest("tests/faults", DOCKER, *BY_FILE, *(f"--ignore={file}" for file in ENGINE)),
-        seconds=700,
+        seconds=760,
         locks=("test", "zstd"),
         lacks=_lacks_engine,
     ),
@@ -92,7 +94,7 @@ SUITES = {
     ),
     "deploy": Suite(
         pytest(*DEPLOYS, "not three", *(f"--ignore={file}" for file in NO_SITE)),
-        seconds=1150,
+        seconds=1500,
         locks=("test", "zstd"),
         lacks=_lacks_engine,
     ),

@@ -10,7 +10,7 @@ import checkout
 import pytest
 from toolkit import SYSTEM_PATH, Done, Toolkit
 
-from djup import ROOT
+from djup import ROOT, __version__
 
 UV = '#!/bin/sh\necho "$@" >>"$FAKE_HOME/uv"\n'
 
@@ -185,7 +185,8 @@ def test_a_real_uv_makes_the_environment(tmp_path: Path) -> None:
     done = subprocess.run(
         [root / "inv", "--version"], env=env, capture_output=True, text=True, timeout=60
     )
-    assert (done.returncode, done.stdout) == (0, "Invoke 3.0.3\n"), done.stderr
+    version = f"djup {__version__}, Invoke 3.0.3\n"
+    assert (done.returncode, done.stdout) == (0, version), done.stderr
 
 
 LOADED = ("entry", "docker_stack")  # at the start, and by the task
