@@ -44,6 +44,7 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, root / name)
     for name in VERSIONED:
         edit(root / name, f'"{__version__}"', f'"{NEWER}"')
+    edit(root / VERSIONED[1], '"Django>=4.2",', '"Django>=4.2", "humanize",')
     edit(root / DOCKERFILE, "# The web image.", "# The image of the web.")
     edit(root / PROD, "# Production, for", "# In production, for")
     edit(root / DELETED, "services:", "# The pooler.\nservices:")
@@ -86,6 +87,7 @@ def test_there_and_back(edited: Checkout, newer: Path, wheels: dict[str, Path]) 
         WANTED: "NOT WRITTEN: you have a file of this name",
         ADDED: "added",
     }
+    assert "it also requires humanize: then run inv lock" in said
     assert "- Mail and a cache." in said and "- The first." not in said
     text = (edited.root / DOCKERFILE).read_text()
     assert "# The image of the web." in text and "# Ours." in text

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from djup import REQUIREMENTS, ROOT, SOURCES, __version__
+from djup.cli.tasks import every_task
 from djup.problems import Problem
 from djup.project import locks, new, starter
 
@@ -78,3 +79,12 @@ def test_each_file_of_the_starter_is_text_and_has_its_name() -> None:
     assert not [path for path in files if "test_" in path or path.startswith(("docs/", "bench/"))]
     assert not [path for path, text in files.items() if "{{ name }}" in text]
     assert files.keys() >= starter.PROGRAMS
+
+
+def test_each_task_that_the_templates_name_exists() -> None:
+    texts = [file.read_text() for file in starter.TEMPLATES.rglob("*") if file.is_file()]
+    named = {
+        name for text in texts for name in re.findall(r"\./inv (?:--\w+ )?([a-z][\w.]*)", text)
+    }
+    known = {min((full, *aliases), key=len) for full, aliases in every_task().task_names.items()}
+    assert named and named <= known

@@ -151,6 +151,18 @@ def _show(ours: Release, theirs: Release, steps: Sequence[Step]) -> None:
         console.say(console.table(("FILE", "WHAT"), [(step.path, step.act) for step in steps]))
     for line in [*_changes(ours.version, theirs)][:SHOWN_CHANGES]:
         console.say(line)
+    if new := _requirements(theirs) - _requirements(ours):
+        console.say(f"it also requires {console.few(sorted(new))}: then run inv lock, and commit")
+
+
+def _requirements(release: Release) -> set[str]:
+    """What its packages require, as their metadata have it."""
+    lines: list[str] = []
+    for wheel in release.wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
+            lines += archive.read(name).decode().splitlines()
+    return {line.partition(": ")[2] for line in lines if line.startswith("Requires-Dist: ")}
 
 
 def _changes(since: str, theirs: Release) -> Iterator[str]:
