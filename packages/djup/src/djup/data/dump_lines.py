@@ -34,7 +34,7 @@ class Lines:
 
     `see` gets each line that begins outside of quotes, and says whether rows follow it, as after
     COPY. `skips_inserts` passes over INSERT statements without a look. `rest` is the end of what
-    came, as long as it is no whole part.
+    came, as long as it is not a whole part.
     """
 
     see: Callable[[Line], bool]
@@ -56,7 +56,7 @@ class Lines:
         self.rest = text[begin:]
 
     def end(self) -> None:
-        """There is no more: what is left is the last line."""
+        """The input has ended: the rest is the last line."""
         if self.rest and not self.in_rows:
             self.take(b"\n")
             self.size -= 1

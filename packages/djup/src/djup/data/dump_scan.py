@@ -126,7 +126,7 @@ class Scan:
         self._lines.take(piece)
 
     def end(self) -> None:
-        """There is no more."""
+        """The input has ended."""
         self._lines.end()
         self._end_database(self.size)
         if not self._has_objects:

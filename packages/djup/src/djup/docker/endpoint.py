@@ -10,7 +10,7 @@ from djup.host import process
 
 SOCKET = "/var/run/docker.sock"
 USUAL = ("", "default")  # the names of the context that is there without any settings
-UNREADABLE = (OSError, ValueError, RuntimeError)  # the last where there is no home either
+UNREADABLE = (OSError, ValueError, RuntimeError)  # RuntimeError: no home folder is known
 
 
 def chosen() -> tuple[str, str]:

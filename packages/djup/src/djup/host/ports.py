@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ENGINE_SECONDS = 3
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-# The arguments that begin the web's process; the second are those of before djup_web.
+# How the command line of the web's process begins; the second is from versions before djup_web.
 SUPERVISORS = (["-m", "djup_web.supervise"], ["supervise.py"])
 WEBS = {*SUPERVISORS[0], *SUPERVISORS[1], "manage.py"} - {"-m"}
 # Listeners on these keep 127.0.0.1 from us; those on another interface's address do not.
