@@ -36,7 +36,7 @@ def test_a_pooler_comes_and_goes_without_a_failed_request(site: Site, image: str
         site.deploy()
         eventually(lambda: clients(site) == addresses(site, "web"), 30, "none goes by a pooler")
     assert_none_failed(traffic)
-    assert not addresses(site, "pooler")
+    eventually(lambda: not addresses(site, "pooler"), 30, "its containers are gone")
     site.assert_nothing_lost()
 
 

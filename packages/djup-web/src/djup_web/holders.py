@@ -133,9 +133,9 @@ def watched(
 
 def waiting_for(db: BaseDatabaseWrapper, pid: int) -> Waiting:
     """What a server process waits for."""
+    wanted = ask(db, WANTED, pid)  # first: where its wait ends meanwhile, no holders are found
     holders = [holder(*row) for row in ask(db, HOLDERS, pid)]
     holders += [prepared(*row) for row in ask(db, PREPARED, pid)]
-    wanted = ask(db, WANTED, pid)
     return Waiting(wanted[0][0] if wanted else "", tuple(holders))
 
 

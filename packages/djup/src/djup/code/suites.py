@@ -14,6 +14,7 @@ from djup.terminal import console
 from djup.terminal.task import this_task
 
 PYTHON = ".venv/bin/python"
+FAILED_ONES = ("--last-failed", "--last-failed-no-failures=none")
 GIVES_WAY = ("nice", "-n", "5")
 BESIDE_PORT = 19000  # from here on, so that two that look for a free one do not find the same
 PORTS_OF_ONE = 1000
@@ -125,10 +126,12 @@ class Course:
 
     def _retry(self, name: str) -> None:
         """Run the tests that failed once more, with nothing beside them: a machine that was too
-        busy says nothing about the code. The outcome still names the suite as unsteady."""
-        if self.outcomes[name].startswith("FAILED") and self._is_pytest(name):
+        busy says nothing about the code. The outcome still names the suite as unsteady.
+
+        Django's runner does not remember which failed: it runs all of them."""
+        if self.outcomes[name].startswith("FAILED"):
             self._say_where(name, ", its failed tests again")
-            if self._code(name, "--last-failed", "--last-failed-no-failures=none") == 0:
+            if self._code(name, *(FAILED_ONES if self._is_pytest(name) else ())) == 0:
                 self.outcomes[name] = "passed, some tests only on the second run"
 
     def _code(self, name: str, *options: str, gives_way: bool = False) -> int:
