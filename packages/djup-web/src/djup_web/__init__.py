@@ -1,5 +1,6 @@
 """djup's Django app: what a project serves, waits and migrates with, in development and production.
 
+adopted     what the environment says, over the settings of a project that djup did not write
 env, databases, logs   readers of environment variables, for a settings module
 errors, masking        mistakes answered with a sentence; no password in what is shown
 probes, unavailable    /healthz and /readyz, and the page of a database that is out of reach
@@ -8,4 +9,18 @@ serve, production      the two servers (management commands), supervise.py aroun
 wait, migrating, patience   what happens before a page is served
 """
 
+from collections.abc import MutableMapping
+from typing import Any
+
 __version__ = "0.1.0"
+
+
+def configure(settings: MutableMapping[str, Any]) -> None:
+    """Replace what differs between machines, in the last line of a settings module:
+    `djup_web.configure(globals())`.
+
+    Where djup starts the project, its secret key, DEBUG, hosts and default database become those of
+    the environment, and djup's app and middleware are added. Elsewhere nothing is done."""
+    from djup_web import adopted  # with Django, which supervise.py does not need
+
+    adopted.configure(settings)

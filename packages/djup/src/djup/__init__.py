@@ -45,6 +45,9 @@ SOURCES = ROOT / "packages"
 IS_INSTALLED = not Path(__file__).resolve().is_relative_to(SOURCES.resolve())
 FILES = Path(__file__).parent / "files" if IS_INSTALLED else ROOT
 """What the toolkit has besides modules: the starter, the documents; in its wheel or its sources."""
-PROJECT = ROOT / "project"
-REQUIREMENTS = ROOT / "requirements"
+_OWN_REQUIREMENTS = ROOT / "requirements" / "djup"
+REQUIREMENTS = _OWN_REQUIREMENTS if _OWN_REQUIREMENTS.is_dir() else _OWN_REQUIREMENTS.parent
+"""The locks; a folder deeper in a project that was adopted, which may have files of these names."""
+HERE = str(REQUIREMENTS.relative_to(ROOT))
+"""The same, from the root of the checkout."""
 STATE = ROOT / ".state"  # what tasks note for one another; git ignores it

@@ -28,7 +28,7 @@ def make(runtime: str = "", port: str = "") -> str:
     answers. One that is there, but closed to us, is a problem: the choice is the user's.
     """
     chosen = runtime or _runtime_of_this_machine()
-    example = env_file.EXAMPLE.read_text(encoding="utf-8")
+    example = env_file.example()
     own = _own_values(chosen, port or _free_port(example))
     text = _fill(example, own | _with_sources(dotenv.parse(example)))
     if this_task.dry:

@@ -51,7 +51,7 @@ def original(settings: Settings) -> Path | None:
 
 def known_keys() -> list[str]:
     """The keys of `.env.example`."""
-    return list(dotenv.parse(env_file.read(env_file.EXAMPLE)))
+    return list(dotenv.parse(env_file.example()))
 
 
 def missing_keys() -> list[str]:
@@ -63,7 +63,7 @@ def missing_keys() -> list[str]:
 def settings_from(text: str) -> Settings:
     """`text` as an `.env` of this checkout: checked, with the defaults of `.env.example`."""
     own = dotenv.parse(text)
-    defaults = dotenv.parse(env_file.read(env_file.EXAMPLE))
+    defaults = dotenv.parse(env_file.example())
     values = own | {key: own.get(key) or default for key, default in defaults.items()}
     values |= _by_url(values)
     given = frozenset(key for key in own if own[key] == values[key])

@@ -7,11 +7,17 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from djup import ROOT
+from djup.checkout import blocks
 from djup.host import ownership
 from djup.problems import BelongsToAnother, problem
 
 ENV = ROOT / ".env"
 EXAMPLE = ROOT / ".env.example"
+
+
+def example() -> str:
+    """The text of `.env.example`; of one that is the project's own, the toolkit's block in it."""
+    return blocks.inside(read(EXAMPLE))
 
 
 def read(path: Path) -> str:
@@ -41,7 +47,7 @@ def write_values(values: Mapping[str, str]) -> None:
 
 def add_from_example(keys: Collection[str]) -> None:
     """Append these keys to `.env` as they stand in `.env.example`, under the same comments."""
-    paragraphs = EXAMPLE.read_text(encoding="utf-8").split("\n\n")
+    paragraphs = example().split("\n\n")
     added = [text for paragraph in paragraphs if (text := _only(keys, paragraph))]
     _replace("\n\n".join((_current().rstrip(), *added)) + "\n")
 

@@ -5,21 +5,23 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from djup import ROOT, STATE
+from djup import HERE, ROOT, STATE
 from djup.checkout import web_env
+from djup.settings.layout import layout
 from djup.settings.settings import Settings
 
 IMAGE_FILES = (
     *("compose/web", "compose/dev.yaml"),
-    *("requirements/base.txt", "requirements/build.txt", "requirements/wheels"),
+    *(f"{HERE}/{name}" for name in ("base.txt", "dev.txt", "build.txt", "wheels")),
 )
+ARGUMENTS = ("PYTHON_IMAGE", "SYSTEM_PACKAGES")  # that the development image depends on
 NOTE = STATE / "up.json"
 
 
 def image_inputs(settings: Settings) -> str:
     """A hash of all that the web image is built from, as in its label build.inputs."""
-    values = (settings.values[key] for key in ("PYTHON_IMAGE", "SYSTEM_PACKAGES"))
-    return _hash(_files(IMAGE_FILES), *values)
+    arguments = web_env.build_arguments(settings.values)
+    return _hash(_files(IMAGE_FILES), *(arguments[key] for key in ARGUMENTS))
 
 
 def stack_inputs(settings: Settings, image: str) -> str:
@@ -28,15 +30,15 @@ def stack_inputs(settings: Settings, image: str) -> str:
     env = settings.child_environment()
     missing = {key: env[key] for key in settings.values if key not in settings.own}
     defaults = web_env.without_production(missing)
-    return _hash(
-        _files(web_env.compose_files(settings)), web_env.text(), json.dumps(defaults), image
-    )
+    said = (web_env.text(settings), json.dumps(defaults), layout().project)
+    return _hash(_files(web_env.compose_files(settings)), *said, image)
 
 
-def embedded_inputs() -> str:
+def embedded_inputs(settings: Settings) -> str:
     """A hash of all that the embedded runtime's processes are started from: `.env` without what is
     production's, packages."""
-    return _hash(_files(("requirements/embedded.txt",)), web_env.text())
+    locks = (f"{HERE}/embedded.txt", f"{HERE}/dev.txt")
+    return _hash(_files(locks), web_env.text(settings))
 
 
 def remember(inputs: str, configs: Mapping[str, str]) -> None:

@@ -1,12 +1,14 @@
-"""What of `.env` the development web gets: all but what is production's, or the build's."""
+"""What the development web gets: the keys of `.env` that have a value, but for those of production
+and of the build, and what the project's own settings read besides (`[tool.djup]`)."""
 
 import os
 from collections.abc import Collection, Mapping
 
-from djup import ROOT, SOURCES, STATE
+from djup import HERE, ROOT, SOURCES, STATE
 from djup.checkout import env_file
-from djup.settings import dotenv
-from djup.settings.settings import Settings
+from djup.settings import database_url, dotenv
+from djup.settings.layout import Layout, layout
+from djup.settings.settings import TRUE, Settings
 from djup.terminal.task import this_task
 
 OURS = SOURCES / "djup-web" / "compose.yaml"
@@ -17,6 +19,16 @@ OTHERS = {
     *("HTTP_PORT", "HTTPS_PORT", "MAX_BODY", "CADDY_IMAGE", "NETWORK_ENCRYPTED"),
     *("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS", "WEB_MEMORY", "POOL_SIZE", "PGBOUNCER_IMAGE"),
     *("PIP_INDEX_URL", "PIP_CERT"),  # of the build alone: a password may be in them
+}
+BY_KEYS = "DJUP_DATABASE_BY_KEYS"
+# What stands for a fact while the image is built, where it has to look like one.
+BUILD_FACTS = {
+    "DEBUG": "1",
+    "DEBUG_WORD": "True",
+    "ALLOWED_HOSTS": "localhost",
+    "CSRF_TRUSTED_ORIGINS": "http://localhost",
+    "DATABASE_URL": "postgresql://build:build@localhost:5432/build",
+    "SQL_PORT": "5432",
 }
 
 
@@ -30,8 +42,8 @@ def without_production(
 def compose_environment(settings: Settings) -> dict[str, str]:
     """The environment of a `docker compose`; the file that it hands to the web is written first."""
     if not this_task.dry:
-        _write(text())
-    environment = settings.child_environment()
+        _write(text(settings))
+    environment = settings.child_environment() | build_arguments(settings.values)
     if of_sources():  # which an older `.env` does not name
         separator = settings.values["COMPOSE_PATH_SEPARATOR"]
         environment["COMPOSE_FILE"] = separator.join(compose_files(settings))
@@ -50,17 +62,72 @@ def of_sources() -> list[str]:
     return [str(OURS.relative_to(ROOT))] if OURS.exists() else []
 
 
+def build_arguments(values: Mapping[str, str]) -> dict[str, str]:
+    """The arguments of the Dockerfile, by their names."""
+    here = layout()
+    packages = (*here.system_packages, *values["SYSTEM_PACKAGES"].split())
+    return {
+        "PYTHON_IMAGE": values["PYTHON_IMAGE"],
+        "SYSTEM_PACKAGES": " ".join(packages),
+        "LOCKS": HERE,
+        "PROJECT": here.project,
+        "SETTINGS_MODULE": here.production_module,
+        "BUILD_ENVIRONMENT": " ".join(f"{k}={v}" for k, v in for_build(here).items()),
+    }
+
+
+def started_by_us(values: Mapping[str, str], module: str) -> dict[str, str]:
+    """The variables that no `.env` has: that it is djup which starts the web, with which settings,
+    and what `environment` of `[tool.djup]` names, filled from `values`."""
+    named = {"DJANGO_SETTINGS_MODULE": module} if module else {}
+    return {"DJUP": "1", **named, **mapped(values)}
+
+
+def mapped(values: Mapping[str, str]) -> dict[str, str]:
+    """What `environment` of `[tool.djup]` names, filled from `values`, the keys of an `.env`."""
+    if not (wanted := layout().environment):
+        return {}
+    url = values.get("DATABASE_URL") or database_url.of(values)
+    is_on = values["DEBUG"].strip().lower() in TRUE
+    facts = {**values, "DATABASE_URL": url, "DEBUG_WORD": str(is_on)}
+    ours = {name: facts[fact] for name, fact in wanted.items()}
+    # Where they have a DATABASE_URL of this kind, the SQL_ keys go on to count for us.
+    return {**ours, **({BY_KEYS: "1"} if not values.get("DATABASE_URL") else {})}
+
+
+def for_build(here: Layout) -> dict[str, str]:
+    """What the project's settings have to read while the image is built: nothing secret."""
+    facts = {name: BUILD_FACTS.get(fact, "build") for name, fact in here.environment.items()}
+    return {**facts, **here.build_environment}
+
+
 def _is_of_production(key: str, others: Collection[str] = OTHERS) -> bool:
     return key.startswith(PREFIXES) or key in others
 
 
-def text() -> str:
-    """The lines of `.env` as they are spelled, which every reader takes alike; without comments."""
+def text(settings: Settings) -> str:
+    """The lines of `.env` as they are spelled, which every reader takes alike, and what is added to
+    them; without comments, and without known keys that are empty."""
     if not env_file.ENV.exists():  # under --dry in a fresh clone
         return ""
     lines = env_file.ENV.read_text(encoding="utf-8-sig").splitlines()
-    matched = ((dotenv.LINE.fullmatch(line), line) for line in lines)
-    return "".join(f"{line}\n" for key, line in matched if key and not _is_of_production(key[1]))
+    matched = [(match[1], line) for line in lines if (match := dotenv.LINE.fullmatch(line))]
+    kept = [line for key, line in matched if _is_handed_over(key, settings)]
+    theirs = {key for key, _ in matched}
+    values = {**settings.values, "SQL_HOST": settings.values["SQL_HOST"] or "db"}
+    added = started_by_us(values, layout().settings)
+    kept += [f"{key}={dotenv.quoted(text)}" for key, text in added.items() if key not in theirs]
+    return "".join(f"{line}\n" for line in kept)
+
+
+def _is_handed_over(key: str, settings: Settings) -> bool:
+    """Whether the web gets a key of `.env`: an empty one only where the user has added it."""
+    return not is_empty(key, settings.values) and not _is_of_production(key)
+
+
+def is_empty(key: str, values: Mapping[str, str]) -> bool:
+    """Whether a key of `.env.example` has no value: to the web it is as if it were not there."""
+    return not values.get(key) and key in dotenv.parse(env_file.example())
 
 
 def _write(lines: str) -> None:

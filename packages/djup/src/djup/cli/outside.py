@@ -1,5 +1,7 @@
 """The `djup` command: what one runs where no project is yet, as in `uvx --from WHEEL djup new`."""
 
+from collections.abc import Sequence
+
 from invoke.collection import Collection
 from invoke.context import Context
 
@@ -19,8 +21,37 @@ def new(c: Context, folder: str) -> None:
     project.run(folder)
 
 
+@task(
+    group=TOOLKIT,
+    iterable=["requirements"],
+    help={
+        "project": "the folder of manage.py, if there are several",
+        "settings": "the settings module of development",
+        "production-settings": "the settings module of production",
+        "requirements": "a file of requirements; may be given several times",
+    },
+)
+def adopt(
+    c: Context,
+    project: str = "",
+    settings: str = "",
+    production_settings: str = "",
+    requirements: Sequence[str] = (),
+) -> None:
+    """Bring these tasks into the Django project in this folder, in one commit.
+
+    djup adopt
+    djup adopt --settings shop.settings.dev --production-settings shop.settings.live
+    """
+    from djup.project import adopt as project_of_theirs
+    from djup.project.survey import Choices
+
+    chosen = Choices(project, settings, production_settings, tuple(requirements))
+    project_of_theirs.run(chosen)
+
+
 def main() -> None:
     """Run the tasks that the command line names."""
-    namespace = Collection(new)
-    new.typed_as = "new"
+    namespace = Collection(new, adopt)
+    new.typed_as, adopt.typed_as = "new", "adopt"
     Tasks(namespace=namespace, binary="djup", binary_names=["djup"], version=__version__).run()

@@ -1,21 +1,33 @@
 """Tests of Django code, on a throw-away PostgreSQL from a wheel."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from djup import PROJECT
+from djup.checkout import web_env
 from djup.host import process
 from djup.postgres import local_server
+from djup.settings.layout import layout
 from djup.terminal.task import this_task
 
 
-def on_a_server(runner: Sequence[str], arguments: Sequence[str]) -> int:
-    """Run Django's tests in the project's folder, on a PostgreSQL that is removed with them."""
-    argv = [*runner, *arguments]
+def on_a_server(runner: Sequence[str], arguments: Sequence[str], folder: Path | None = None) -> int:
+    """Run Django's tests in `folder` (that of manage.py), on a PostgreSQL that is removed with
+    them."""
+    argv, cwd = [*runner, *arguments], folder or layout().folder
     if this_task.dry:
-        return process.attach(argv, cwd=PROJECT)
+        return process.attach(argv, cwd=cwd)
     with local_server.throwaway() as server:
-        environment = local_server.clean_environment() | django_variables(server)
-        return process.attach(argv, cwd=PROJECT, env=environment)
+        ours = django_variables(server)
+        # pytest has a setting of its own for the module, which this variable would replace.
+        module = "" if "pytest" in runner else layout().settings
+        started = web_env.started_by_us({**TEST_FACTS, **ours}, module)
+        environment = local_server.clean_environment() | ours | started
+        return process.attach(argv, cwd=cwd, env=environment)
+
+
+# What a project's own settings read of these, if `[tool.djup]` names them.
+TEST_FACTS = {"ALLOWED_HOSTS": "localhost", "CSRF_TRUSTED_ORIGINS": "http://localhost"}
+KEY = "key-of-a-test-run-" + "0123456789" * 4
 
 
 def django_variables(server: Mapping[str, str]) -> dict[str, str]:
@@ -24,7 +36,7 @@ def django_variables(server: Mapping[str, str]) -> dict[str, str]:
     # Each key, so that nothing that is exported leads the tests to a database of worth.
     return {
         "DEBUG": "1",
-        "SECRET_KEY": "",
+        "SECRET_KEY": KEY,
         "ALLOWED_HOSTS": "",
         "SQL_ENGINE": "django.db.backends.postgresql",
         "SQL_DATABASE": server["PGDATABASE"],

@@ -1,9 +1,13 @@
 """`inv lint`: format, lint, types, and models without a migration."""
 
 import os
+from collections.abc import Mapping, Sequence
 
+from djup import REQUIREMENTS
+from djup.checkout import web_env
 from djup.host import packages, process
 from djup.host.process import ChildFailed
+from djup.settings.layout import layout
 from djup.terminal import console
 from djup.terminal.task import this_task
 
@@ -16,20 +20,38 @@ SQLITE = {
 }
 
 
+# What a project's own settings read of these, if `[tool.djup]` names them.
+FACTS = {
+    "SECRET_KEY": "key-of-a-linter",
+    "ALLOWED_HOSTS": "localhost",
+    "CSRF_TRUSTED_ORIGINS": "http://localhost",
+    **dict.fromkeys(("SQL_USER", "SQL_PASSWORD", "SQL_HOST"), "unused"),
+    "SQL_PORT": "5432",
+}
+
+
 def run(fix: bool) -> None:
     """Run every linter, then say what they found; `fix` lets ruff fix what it can."""
-    packages.ensure("lint")
+    packages.ensure(*(packages.optional("lint") or ("embedded", *packages.optional("dev"))))
     python = ".venv/bin/python"
     ruff = [python, "-m", "ruff"]
     linters = {  # format last of ruff's two: what a fix removes may leave lines to be closed up
         "style": [*ruff, "check", *(["--fix"] if fix else []), "."],
         "format": [*ruff, "format", *([] if fix else ["--check"]), "."],
         "types": [python, "-m", "mypy"],
-        "migrations": [python, "project/manage.py", "makemigrations", "--check", "--dry-run"],
+        "migrations": [
+            python,
+            f"{layout().prefix}manage.py",
+            "makemigrations",
+            "--check",
+            "--dry-run",
+        ],
     }
+    started = web_env.started_by_us(FACTS | SQLITE, layout().settings)
+    environment = {**os.environ, **SQLITE, **started}
     codes = {}
-    for name, argv in linters.items():
-        codes[name] = process.attach(argv, env=os.environ | SQLITE)
+    for name, argv in _installed(linters).items():
+        codes[name] = process.attach(argv, env=environment)
         if this_task.interrupted:
             raise KeyboardInterrupt
     if this_task.dry:
@@ -39,3 +61,13 @@ def run(fix: bool) -> None:
     if any(codes.values()):
         console.say("inv lint --fix fixes what it can")
         raise ChildFailed(1)
+
+
+def _installed(linters: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """Those whose program the locks have: a project that was adopted keeps its own."""
+    locked = "".join(lock.read_text() for lock in sorted(REQUIREMENTS.glob("*.txt")))
+    return {
+        name: argv
+        for name, argv in linters.items()
+        if "-m" not in argv or f"\n{argv[argv.index('-m') + 1]}==" in locked
+    }

@@ -2,17 +2,21 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-from djup import REQUIREMENTS, ROOT, STATE
-from djup.code import unhashable
+from djup import HERE, REQUIREMENTS, ROOT, STATE
+from djup.code import project_requirements, unhashable
 from djup.host import package_index, packages, process
 from djup.host.checkout_lock import one_at_a_time
 from djup.problems import problem
+from djup.settings.layout import layout
 from djup.terminal.task import this_task
 
 # The lowest version that the launcher accepts; each lock holds for it and all later ones.
 PYTHON_VERSION = "3.11"
+OF_TASKS = ("build", "tasks", "zstd")
+OVERRIDES = f"{HERE}/overrides.txt"  # what stands for a package that the requirements name
 PART = STATE / "locks.part"  # while they are compiled
 DONE = STATE / "locks"  # all compiled, and not all in place
 
@@ -70,12 +74,14 @@ def _names() -> list[str]:
 
 
 def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
-    options = ["--universal", "--generate-hashes", "--quiet", "--python-version", PYTHON_VERSION]
+    options = ["--universal", "--generate-hashes", "--quiet", "--python-version", _python(name)]
     header = ["--custom-compile-command", "inv lock", *(["--upgrade"] if upgrade else [])]
     here = str(PART.relative_to(ROOT))
     others = [word for other in agreeing_with for word in ("-c", f"{here}/{other}.txt")]
-    files = ["--output-file", f"{here}/{name}.txt", f"requirements/{name}.in"]
-    argv = [".venv/bin/uv", "pip", "compile", *options, *header, *others, *files]
+    replaced = ["--override", OVERRIDES] if (ROOT / OVERRIDES).exists() else []
+    inputs = [word for file in _theirs(name) for word in project_requirements.as_input(file, PART)]
+    files = ["--output-file", f"{here}/{name}.txt", f"{HERE}/{name}.in", *inputs]
+    argv = [".venv/bin/uv", "pip", "compile", *options, *header, *others, *replaced, *files]
     process.show(argv)
     if this_task.dry:
         return
@@ -83,15 +89,25 @@ def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
     process.stop_if_interrupted(done.code)
     if done.code:
         said = packages.told(done.err + done.out)
-        raise problem("PKG04", said, file=f"requirements/{name}.in", fix=packages.fix_of(said))
+        raise problem("PKG04", said, file=f"{HERE}/{name}.in", fix=packages.fix_of(said))
     _tidy(PART / f"{name}.txt", here)
+
+
+def _python(name: str) -> str:
+    """The oldest Python that a lock holds for: the project's own, but for what runs the tasks."""
+    return layout().python if layout().python and name not in OF_TASKS else PYTHON_VERSION
+
+
+def _theirs(name: str) -> Sequence[str]:
+    """The files of the project's own requirements that go into a lock."""
+    return {"base": layout().requirements, "dev": layout().dev_requirements}.get(name, ())
 
 
 def _tidy(lock: Path, here: str) -> None:
     """Have it name its inputs where they will be, and belong to whom the folder belongs to."""
     if not lock.exists():
         return
-    text = lock.read_text(encoding="utf-8").replace(f"{here}/", "requirements/")
+    text = lock.read_text(encoding="utf-8").replace(f"{here}/", f"{HERE}/")
     lock.write_text(text, encoding="utf-8")
     unhashable.refuse_locked(lock)
     if os.geteuid() == 0:

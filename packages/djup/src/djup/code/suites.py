@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
+from djup import HERE
 from djup.host import packages, process
 from djup.host.packages import InstallFailed
 from djup.host.process import ChildFailed
@@ -208,7 +209,7 @@ def _cannot_install(locks: Sequence[str]) -> str:
     try:
         packages.ensure(*locks)
     except InstallFailed as failed:
-        return f"requirements/{locks[-1]}.txt cannot be installed here: {failed}"
+        return f"{HERE}/{locks[-1]}.txt cannot be installed here: {failed}"
     return ""
 
 

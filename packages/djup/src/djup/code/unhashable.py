@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from djup import ROOT
+from djup import HERE, ROOT
 from djup.problems import Problem, problem
 
 VCS = re.compile(r"(?:^|[@\s])(?:git|hg|svn|bzr)\+(\S+)")
@@ -49,13 +49,13 @@ def spelling(stated: str) -> str:
 def refuse(file: Path) -> None:
     """Raise for the first line of an .in file that cannot have a hash."""
     for number, stated, works in find(file):
-        raise problem_of(f"requirements/{file.name} line {number}", stated, works)
+        raise problem_of(f"{HERE}/{file.name} line {number}", stated, works)
 
 
 def refuse_locked(lock: Path) -> None:
     """The same for a compiled lock: a package may ask for another one from git."""
     for _, stated, works in find(lock):
-        raise problem_of(f"requirements/{lock.stem}.in", stated, works)
+        raise problem_of(f"{HERE}/{lock.stem}.in", stated, works)
 
 
 def problem_of(where: str, stated: str, works: str) -> Problem:

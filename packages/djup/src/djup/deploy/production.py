@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from djup import ROOT
-from djup.checkout import env, env_file
+from djup.checkout import env, env_file, web_env
 from djup.checkout.create import random_word
 from djup.deploy.swarm.release import CA, Release, split_list
 from djup.host import ports
 from djup.problems import problem
 from djup.settings import database_url
+from djup.settings.layout import layout
 from djup.settings.settings import (
     BOOLEANS,
     SYSTEM,
@@ -259,7 +260,7 @@ def _is_file(root_certificate: str) -> bool:
 def _ca(chosen: Mapping[str, str]) -> str:
     """The certificates that a managed database is checked by, if they are in a file."""
     name = chosen["SQL_SSLROOTCERT"]
-    return _pem("SQL_SSLROOTCERT", f"project/{name}") if _is_file(name) else NO_FILE
+    return _pem("SQL_SSLROOTCERT", f"{layout().prefix}{name}") if _is_file(name) else NO_FILE
 
 
 def _allowed(name: str) -> str:
@@ -284,7 +285,15 @@ def _added(settings: Settings, chosen: Mapping[str, str]) -> dict[str, str]:
     known = {*env.known_keys(), *OWN_KEYS}
     added = {key for key in settings.own if key not in known}
     names = {key.removeprefix(PREFIX) for key in added}
-    return {key: chosen[key] for key in names - known | {ORIGINS} if chosen.get(key)}
+    given = {key: chosen[key] for key in names - known | {ORIGINS} if chosen.get(key)}
+    return {**_mapped(chosen), **given}
+
+
+def _mapped(chosen: Mapping[str, str]) -> dict[str, str]:
+    """What the project's own settings read, by `environment` of `[tool.djup]`."""
+    hosts = ",".join(_allowed(name) for name in split_list(chosen["DOMAIN"]))
+    own = {"DEBUG": "0", "ALLOWED_HOSTS": hosts, "DATABASE_URL": ""}
+    return web_env.mapped({**chosen, **_way_to_database(chosen), **own})
 
 
 def _userlist(user: str, password: str) -> str:

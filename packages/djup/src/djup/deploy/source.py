@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from djup import ROOT
+from djup.checkout import web_env
 from djup.deploy import tree
 from djup.deploy.production import Production
 from djup.docker import engine
 from djup.host import git, process, temporary
 from djup.problems import Problem, problem
+from djup.settings.layout import layout
 from djup.stack import images
 from djup.terminal.console import few
 
 DOCKERFILE = "compose/web/Dockerfile"
-MIGRATIONS = ":(glob)project/**/migrations/*.py"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def new_migrations(before: str) -> list[str]:
     """The files of migrations that came since another commit, as far as git knows that one."""
     if not before:
         return []
-    return git.ask("diff", "--name-only", "--diff-filter=A", before, "--", MIGRATIONS).out.split()
+    migrations = f":(glob){layout().prefix}**/migrations/*.py"
+    return git.ask("diff", "--name-only", "--diff-filter=A", before, "--", migrations).out.split()
 
 
 def tag(production: Production, commit: Commit) -> str:
@@ -116,8 +118,8 @@ def _build_labels(production: Production, commit: Commit) -> Iterator[str]:
 
 
 def _build_arguments(production: Production) -> Iterator[str]:
-    for key in ("PYTHON_IMAGE", "SYSTEM_PACKAGES"):
-        yield from ("--build-arg", f"{key}={production.values[key]}")
+    for key, value in web_env.build_arguments(production.values).items():
+        yield from ("--build-arg", f"{key}={value}")
 
 
 def push(tag: str) -> None:

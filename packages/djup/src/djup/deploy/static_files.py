@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from djup import ROOT
 from djup.host.git import listed
+from djup.settings.layout import layout
 
 NAMED = re.compile(r"""\{%\s*static\s+(["'])([^"']+)\1""")
 FOLDER = "/static/"
@@ -12,7 +13,7 @@ FOLDER = "/static/"
 
 def left_out() -> dict[str, str]:
     """Each name whose file lies in this folder alone, and a template that has it."""
-    files = [*listed("project")]
+    files = [*listed(layout().project)]
     tracked = {file.partition(FOLDER)[2] for file in files if FOLDER in file}
     templates = {name: file for file in reversed(files) for name in _named_in(file)}
     ignored = {
@@ -30,5 +31,5 @@ def _named_in(file: str) -> Iterator[str]:
 def _is_here(name: str) -> bool:
     """Whether an app of this project has the file, or the project itself; of packages' files
     nothing is known here."""
-    folders = (ROOT / "project").glob("**/static")
+    folders = layout().folder.glob("**/static")
     return any((folder / name).is_file() for folder in folders)

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 
-from djup import ROOT, SOURCES
+from djup import HERE, REQUIREMENTS, ROOT, SOURCES
 from djup.host import ownership, package_index
 from djup.problems import Problem, problem
 from djup.terminal import console
@@ -108,11 +108,16 @@ def ensure(*names: str) -> None:
     missing = [name for name in names if not is_installed(name)]
     if this_task.dry:
         for name in missing:
-            print(f"requirements/{name}.txt would be installed into .venv", file=sys.stderr)
+            print(f"{HERE}/{name}.txt would be installed into .venv", file=sys.stderr)
         return
     if missing:
         _install_all(missing)
     _link_sources()
+
+
+def optional(*names: str) -> list[str]:
+    """Those of these locks that the project has."""
+    return [name for name in names if (REQUIREMENTS / f"{name}.txt").exists()]
 
 
 def _link_sources() -> None:
@@ -136,17 +141,17 @@ def _install_all(missing: list[str]) -> None:
 
 def is_installed(name: str) -> bool:
     """Whether `requirements/NAME.txt` is in `.venv` as it stands."""
-    copy, lock = LOCKS / f"{name}.txt", ROOT / "requirements" / f"{name}.txt"
+    copy, lock = LOCKS / f"{name}.txt", REQUIREMENTS / f"{name}.txt"
     return copy.exists() and copy.read_bytes() == lock.read_bytes() and os.access(PYTHON, os.X_OK)
 
 
 def _install(name: str) -> None:
-    lock = ROOT / "requirements" / f"{name}.txt"
+    lock = REQUIREMENTS / f"{name}.txt"
     print(f"installing requirements/{name}.txt into .venv ...", file=sys.stderr, flush=True)
     if not _works():
         _make_venv()
     argv = [*_installer(), "--quiet", "--require-hashes", "-r", str(lock)]
-    _call(argv, f"requirements/{name}.txt")
+    _call(argv, f"{HERE}/{name}.txt")
     LOCKS.mkdir(exist_ok=True)
     (LOCKS / f"{name}.txt").write_bytes(lock.read_bytes())
     if name == "tasks":

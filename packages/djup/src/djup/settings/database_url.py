@@ -1,5 +1,6 @@
 """DATABASE_URL of `.env`: what it says in the words of the SQL_ keys."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from djup.problems import problem
@@ -28,6 +29,19 @@ def values(url: str) -> dict[str, str]:
         raise problem("ENV06", key="DATABASE_URL", allowed=ALLOWED)
     options = parse_qs(parts.query)
     return given | {key: options[name][-1] for key, name in TLS.items() if name in options}
+
+
+def of(values: Mapping[str, str]) -> str:
+    """The URL that says what these SQL_ keys say."""
+    from urllib.parse import quote, urlencode
+
+    user, password, name, host = (
+        quote(values[key], safe="")
+        for key in ("SQL_USER", "SQL_PASSWORD", "SQL_DATABASE", "SQL_HOST")
+    )
+    query = urlencode({name: values[key] for key, name in TLS.items() if values.get(key)})
+    address = f"{user}:{password}@{host}:{values['SQL_PORT']}/{name}"
+    return f"postgresql://{address}{'?' if query else ''}{query}"
 
 
 def _named(parts: "SplitResult") -> dict[str, str]:

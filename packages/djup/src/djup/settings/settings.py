@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from djup import ROOT
 from djup.problems import problem
 from djup.settings import database_url, typos
+from djup.settings.layout import layout
 
 TRUE = ("1", "true", "yes", "on")
 BOOLEANS = ("0", "1", "true", "false", "yes", "no", "on", "off")
@@ -89,7 +89,7 @@ class Settings:
     def ca_file(self) -> Path | None:
         """The certificates that a database elsewhere is checked by, if they are in a file."""
         name = self.values["SQL_SSLROOTCERT"]
-        return None if name in ("", SYSTEM) else ROOT / "project" / name
+        return None if name in ("", SYSTEM) else layout().folder / name
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -218,7 +218,7 @@ def check_tls(values: Mapping[str, str], prefix: str = "") -> None:
     if mode in CHECKING[1:] and not root:
         refuse("SQL_SSLROOTCERT", f"set while {prefix}SQL_SSLMODE is {mode}")
     if Path(root).is_absolute() or ".." in Path(root).parts:
-        refuse("SQL_SSLROOTCERT", "the path of a file within project/")
+        refuse("SQL_SSLROOTCERT", f"the path of a file within {layout().prefix or 'this folder'}")
 
 
 def check_hosts(values: Mapping[str, str], prefix: str = "") -> None:

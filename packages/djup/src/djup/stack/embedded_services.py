@@ -11,6 +11,7 @@ from djup.host.background import Background
 from djup.postgres import libpq, local_server, remote
 from djup.postgres.local_server import Server
 from djup.problems import problem
+from djup.settings.layout import layout
 from djup.settings.settings import Settings
 from djup.stack import strays
 from djup.stack.causes import web as web_cause
@@ -76,7 +77,10 @@ def environment_of(settings: Settings) -> dict[str, str]:
     """Our environment with the values of `.env`, and the way to the database."""
     where = {"SQL_HOST": _host(settings), "SQL_PORT": _port(settings), "READY_FILE": str(READY)}
     exported = web_env.without_production(local_server.clean_environment(), others=())
-    return {**exported, **web_env.without_production(settings.values), **where}
+    ours = web_env.without_production(settings.values)
+    given = {key: text for key, text in ours.items() if not web_env.is_empty(key, ours)}
+    added = web_env.started_by_us({**settings.values, **where}, layout().settings)
+    return {**exported, **added, **given, **where}
 
 
 def _port(settings: Settings) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from djup import PROJECT
 from djup.checkout import fingerprint
 from djup.docker import engine, resources
 from djup.host import packages, process
@@ -18,6 +17,7 @@ from djup.host.volumes import Volume
 from djup.postgres import libpq, local_server, remote
 from djup.postgres.client import Client
 from djup.problems import Problem, problem
+from djup.settings.layout import layout
 from djup.settings.settings import Settings
 from djup.stack import accounts, embedded_up, migrate
 from djup.stack.causes import readiness
@@ -74,7 +74,7 @@ class EmbeddedStack:
         _need_database(self.settings)
         argv = [PYTHON, "manage.py", *arguments]
         environment = environment_of(self.settings) | dict(variables or {})
-        process.attach_or_fail(argv, cwd=PROJECT, env=environment)
+        process.attach_or_fail(argv, cwd=layout().folder, env=environment)
 
     def migrate(self, arguments: Sequence[str]) -> None:
         """Run `manage.py migrate`, with the whole traceback of one that fails in a file."""
@@ -89,7 +89,7 @@ class EmbeddedStack:
         path = ":".join((str(packages.VENV / "bin"), *tools, os.environ.get("PATH", "")))
         environment = environment_of(self.settings) | connection_of(self.settings) | {"PATH": path}
         argv = [os.environ.get("SHELL") or "sh", *arguments]
-        process.attach_or_fail(argv, cwd=PROJECT, env=environment)
+        process.attach_or_fail(argv, cwd=layout().folder, env=environment)
 
     def psql(self, arguments: Sequence[str]) -> None:
         """psql on the project's database as its own user."""
@@ -179,7 +179,7 @@ class EmbeddedStack:
             served = self.is_served()
             answer = readiness.ask(self.settings) if served else readiness.ON_ANOTHER_PORT
         edited = all(processes(self.settings).values()) and not fingerprint.is_current(
-            fingerprint.embedded_inputs(), {}
+            fingerprint.embedded_inputs(self.settings), {}
         )
         return Status.assemble(self.settings, answer, edited, services, self.volumes())
 

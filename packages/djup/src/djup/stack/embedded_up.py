@@ -3,11 +3,11 @@
 import signal
 import time
 
-from djup import PROJECT
 from djup.checkout import fingerprint
 from djup.host import ownership, packages, ports
 from djup.host.background import owner
 from djup.postgres import local_server, remote
+from djup.settings.layout import layout
 from djup.settings.settings import Settings
 from djup.stack import accounts, migrate, strays
 from djup.stack.causes import login, readiness
@@ -36,8 +36,8 @@ MIGRATE = ("migrate", "--no-input")
 
 def up(stack: Stack) -> None:
     """Start what is not running, wait until the page answers and is migrated."""
-    packages.ensure("embedded")
-    inputs = fingerprint.embedded_inputs()
+    packages.ensure("embedded", *packages.optional("dev"))
+    inputs = fingerprint.embedded_inputs(stack.settings)
     if this_task.dry:
         _launch_web(stack.settings)
         return
@@ -101,7 +101,7 @@ def _migrate(stack: Stack) -> None:
     variables = environment_of(settings) | {migrate.LOG_KEY: migrate.ON_STDERR}
     answer = readiness.migrated(
         settings,
-        lambda: migrate.beside_web([PYTHON, "manage.py", *MIGRATE], variables, PROJECT),
+        lambda: migrate.beside_web([PYTHON, "manage.py", *MIGRATE], variables, layout().folder),
         waits_for_an_edit,
     )
     if not answer.ready:
@@ -121,7 +121,7 @@ def _launch_web(settings: Settings) -> None:
     argv = [PYTHON, *ports.SUPERVISORS[0], address(settings)]
     if not this_task.dry:
         ownership.give_back()  # under sudo it writes there as whom the checkout belongs to
-    WEB.start(argv, cwd=PROJECT, env=environment_of(settings), account=owner())
+    WEB.start(argv, cwd=layout().folder, env=environment_of(settings), account=owner())
 
 
 def _wait_for_web(stack: Stack) -> None:

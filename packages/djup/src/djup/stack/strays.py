@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from djup import PROJECT, ROOT, is_checkout
+from djup import ROOT, is_checkout
 from djup.checkout.create import project_name
 from djup.host import ports, process
 from djup.host.background import Account, Background, owner
 from djup.postgres import local_server
 from djup.problems import Problem, problem
+from djup.settings.layout import layout
 from djup.terminal.task import this_task
 
 if TYPE_CHECKING:
@@ -129,7 +130,11 @@ def _stray(candidate: "Process") -> Stray | None:
     with suppress(psutil.Error, OSError):  # it has ended, or is not ours to look into
         if data := _data_of(candidate):
             return _database(candidate, data)
-        if _is_web(candidate) and _is_in(candidate, PROJECT) and _is_ours(candidate, _uid(owner())):
+        if (
+            _is_web(candidate)
+            and _is_in(candidate, layout().folder)
+            and _is_ours(candidate, _uid(owner()))
+        ):
             return Stray("web", candidate, signal.SIGTERM)
     return None
 

@@ -32,7 +32,7 @@ def check(stack: Stack) -> list[Finding]:
         *(_folder() if settings.has_own_database else ()),
         *(_service(stack, name, running) for name in running),
         _port(stack, running["web"]),
-        *_stack(running),
+        *_stack(stack, running),
         *(server.check(stack) if running.get("db") else ()),
     ]
 
@@ -90,9 +90,9 @@ def _port(stack: Stack, web: int | None) -> Finding:
     return port.check(stack.settings)
 
 
-def _stack(running: dict[str, int | None]) -> list[Finding]:
+def _stack(stack: Stack, running: dict[str, int | None]) -> list[Finding]:
     if not all(running.values()):
         return []
-    if fingerprint.is_current(fingerprint.embedded_inputs(), {}):
+    if fingerprint.is_current(fingerprint.embedded_inputs(stack.settings), {}):
         return [Finding("stack", "matches .env and the packages")]
     return [Finding("stack", "older than its files", problem("RUN04"), edited=True)]

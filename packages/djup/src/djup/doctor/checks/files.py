@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from djup import ROOT, STATE
+from djup import HERE, REQUIREMENTS, ROOT, STATE
 from djup.checkout import manifest
 from djup.code import requirements, unhashable
 from djup.doctor.finding import Finding, Fix
@@ -77,10 +77,10 @@ def _toolkit() -> Iterator[Finding]:
 
 
 def _locks() -> Finding:
-    named = sorted((ROOT / "requirements").glob("*.in"))
+    named = sorted(REQUIREMENTS.glob("*.in"))
     for file in named:
         for number, stated, works in unhashable.find(file):
-            where = f"requirements/{file.name} line {number}"
+            where = f"{HERE}/{file.name} line {number}"
             unlockable = unhashable.problem_of(where, stated, works)
             return Finding("requirements", f"{where} has no hash", unlockable)
     absent = list(dict.fromkeys(name for file in named for name in requirements.unlocked(file)))

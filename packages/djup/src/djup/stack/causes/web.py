@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from djup import ROOT
+from djup import REQUIREMENTS, ROOT
 from djup.host import process
 from djup.problems import Problem, problem
+from djup.settings.layout import layout
 from djup.stack.causes import login, migrations, remote
 from djup.stack.causes.asked import Asked
 from djup.stack.causes.readiness import Readiness
@@ -73,9 +74,10 @@ def still_holds(stack: Asked, log: str, state: str, ended: float) -> Problem:
 def _edited() -> Iterator[Path]:
     """The files whose edit may have fixed the web."""
     yield ROOT / ".env"
-    yield from (ROOT / "requirements").glob("base.*")
-    for suffix in ("py", "html"):
-        yield from (ROOT / "project").rglob(f"*.{suffix}")
+    yield from REQUIREMENTS.glob("base.*")
+    for folder, folders, files in os.walk(layout().folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "node_modules"))]
+        yield from (Path(folder, name) for name in files if name.endswith((".py", ".html")))
 
 
 def has_failed(log: str) -> bool:
@@ -88,7 +90,7 @@ def of_running(stack: Asked, answer: Readiness, log: str) -> Problem:
     """The problem of a web that runs and is not ready: it waits for an edit, or its database."""
     settings = stack.settings
     if waits_for_an_edit(log):
-        return problem_of(stack, log, "waiting for a change in project/")
+        return problem_of(stack, log, f"waiting for a change in {layout().prefix or 'the code'}")
     if answer.conflicts:
         return problem("MIG04", sentence=f"{answer.reason}.")
     if named := migrations.cause(answer.status, f"{answer.reason}."):
@@ -144,7 +146,7 @@ def _of_exception(lines: list[str]) -> Problem | None:
 
 def _module_missing(name: str, shown: str) -> Problem:
     package = name.partition(".")[0]
-    inside = ROOT / "project" / package
+    inside = layout().folder / package
     if inside.is_dir() or inside.with_suffix(".py").exists():
         return problem("WEB09", shown, name=name, where=_place(shown))
     return problem("WEB03", shown, name=name)
@@ -185,16 +187,19 @@ def _is_users_own(line: str) -> bool:
 
 
 def _inside(path: str) -> str:
-    """A path within project/, in the checkout as in the container; '' for one elsewhere."""
-    _, project, inside = path.rpartition("/project/")
-    return "" if not project or "site-packages/" in inside else inside
+    """A path within the project's folder, in the checkout as in the container; '' for one
+    elsewhere."""
+    for folder in ("/srv/project/", f"{layout().folder}/"):
+        if path.startswith(folder) and "site-packages/" not in path:
+            return path.removeprefix(folder)
+    return ""
 
 
 def _place(shown: str) -> str:
     """`project/config/settings.py line 3`, from the last File line of a traceback."""
     places = FILE.findall(shown)
     if not places:
-        return "project/"
+        return layout().prefix or "the code"
     path, line = places[-1]
     inside = _inside(path)
-    return f"{f'project/{inside}' if inside else path} line {line}"
+    return f"{f'{layout().prefix}{inside}' if inside else path} line {line}"

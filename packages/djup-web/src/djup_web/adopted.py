@@ -1,0 +1,150 @@
+"""Settings of a project that djup did not write: what the environment says goes over what they say.
+
+Its settings module ends with a call of `configure(globals())`, which does nothing unless djup has
+started the process: the variable DJUP says so.
+"""
+
+from collections.abc import MutableMapping
+from os import environ
+from pathlib import Path
+from typing import Any
+
+from django.conf import global_settings
+from djup_web import env, errors
+from djup_web.databases import connections, database
+from djup_web.logs import logging
+
+Settings = MutableMapping[str, Any]
+
+APP = "djup_web"
+FIRST = tuple(
+    f"{APP}.{name}"
+    for name in (
+        "request_id.RequestIdMiddleware",
+        "requests.RequestsMiddleware",
+        "probes.ProbesMiddleware",
+        "unavailable.UnavailableMiddleware",
+    )
+)
+FORWARDED = f"{APP}.forwarded.ForwardedMiddleware"
+STORAGE = f"{APP}.storage.ForgivingStorage"
+# Of the project's default database: what is not about where it is.
+KEPT = ("ATOMIC_REQUESTS", "TEST", "TIME_ZONE", "AUTOCOMMIT")
+# Set where DATABASE_URL was derived from the SQL_ variables, for settings that read it.
+BY_KEYS = "DJUP_DATABASE_BY_KEYS"
+A_MONTH = 30 * 24 * 3600
+COOKIES = {
+    "SESSION_COOKIE_NAME": "sessionid",
+    "CSRF_COOKIE_NAME": "csrftoken",
+    "LANGUAGE_COOKIE_NAME": "django_language",
+}
+
+
+def configure(settings: Settings) -> None:
+    """Replace what differs between machines by what the environment says, add what djup needs.
+
+    `settings` are the names of a settings module. Its secret key, DEBUG, hosts and default database
+    are replaced; storages, logging, cookies and the like only where it does not set them.
+    """
+    if not environ.get("DJUP"):
+        return
+    errors.install()
+    env.add_file(environ)
+    debug, production = env.boolean(environ, "DEBUG"), env.boolean(environ, "PRODUCTION")
+    _identity(settings, debug)
+    _database(settings, debug, production)
+    _apps(settings, debug)
+    _reports(settings, debug)
+    if production:
+        _static_files(settings)
+    else:
+        _cookies(settings)
+    if env.boolean(environ, "HTTPS"):
+        _https(settings)
+
+
+def _identity(settings: Settings, debug: bool) -> None:
+    origins = [*settings.get("CSRF_TRUSTED_ORIGINS", ()), *env.trusted_origins(environ, debug)]
+    settings.update(
+        DEBUG=debug,
+        SECRET_KEY=env.secret_key(environ, debug),
+        SECRET_KEY_FALLBACKS=env.secret_key_fallbacks(environ, debug),
+        ALLOWED_HOSTS=env.allowed_hosts(environ, debug),
+        CSRF_TRUSTED_ORIGINS=list(dict.fromkeys(origins)),
+    )
+
+
+def _database(settings: Settings, debug: bool, production: bool) -> None:
+    """Replace the default database; the others, and what else is said of this one, stay."""
+    databases = settings.get("DATABASES", {})
+    theirs = databases.get("default", {})
+    known = dict(environ)
+    if known.get(BY_KEYS):
+        known.pop("DATABASE_URL", None)
+    ours = database(known, debug, _folder(settings)) | connections(environ, production)
+    kept = {key: theirs[key] for key in KEPT if key in theirs}
+    if "postg" in ours["ENGINE"] and _is_of_postgresql(theirs.get("ENGINE", "")):
+        kept["ENGINE"] = theirs["ENGINE"]
+    settings["DATABASES"] = {**databases, "default": {**ours, **kept}}
+
+
+def _is_of_postgresql(engine: str) -> bool:
+    """Whether a backend is built on that of PostgreSQL: PostGIS, or one of a package."""
+    return any(word in engine for word in ("postg", "psql"))
+
+
+def _folder(settings: Settings) -> Path:
+    """The folder that file names start from: BASE_DIR, else the one that was started in."""
+    return Path(settings.get("BASE_DIR") or Path.cwd())
+
+
+def _apps(settings: Settings, debug: bool) -> None:
+    first = (*((FORWARDED,) if debug else ()), *FIRST)
+    _put_first(settings, "INSTALLED_APPS", (APP,))
+    _put_first(settings, "MIDDLEWARE", first)
+
+
+def _put_first(settings: Settings, name: str, added: tuple[str, ...]) -> None:
+    """Add to the start of a list or a tuple what it lacks; it stays the one or the other."""
+    theirs = settings.get(name, ())
+    found = [one for one in added if one not in theirs]
+    settings[name] = type(theirs)([*found, *theirs])
+
+
+def _reports(settings: Settings, debug: bool) -> None:
+    if not settings.get("LOGGING"):
+        settings["LOGGING"] = logging(debug)
+    settings.setdefault("DEFAULT_EXCEPTION_REPORTER", f"{APP}.debug_page.MaskedReporter")
+
+
+def _static_files(settings: Settings) -> None:
+    """In production: a folder, and hashed names, unless the project has chosen a storage."""
+    if not settings.get("STATIC_ROOT"):
+        settings["STATIC_ROOT"] = _folder(settings) / "staticfiles"
+    storages = settings.get("STORAGES") or {}
+    if "staticfiles" not in storages and not settings.get("STATICFILES_STORAGE"):
+        theirs = settings.pop("DEFAULT_FILE_STORAGE", None)  # not both may be set
+        default = {"BACKEND": theirs} if theirs else global_settings.STORAGES["default"]
+        ours = {"BACKEND": STORAGE}
+        settings["STORAGES"] = {"default": default, **storages, "staticfiles": ours}
+
+
+def _cookies(settings: Settings) -> None:
+    """Cookies know hosts, not ports: two checkouts on 127.0.0.1 would log each other out."""
+    if checkout := environ.get("COMPOSE_PROJECT_NAME"):
+        for name, value in COOKIES.items():
+            settings.setdefault(name, f"{value}_{checkout}")
+
+
+def _https(settings: Settings) -> None:
+    """TLS ends at djup's proxy, which overwrites this header; what the project asks for stays."""
+    settings.update(
+        SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https"),
+        SECURE_SSL_REDIRECT=True,
+        SESSION_COOKIE_SECURE=True,
+        CSRF_COOKIE_SECURE=True,
+    )
+    if not settings.get("SECURE_HSTS_SECONDS"):
+        settings["SECURE_HSTS_SECONDS"] = A_MONTH
+        silenced = [*settings.get("SILENCED_SYSTEM_CHECKS", ()), "security.W005", "security.W021"]
+        settings["SILENCED_SYSTEM_CHECKS"] = silenced

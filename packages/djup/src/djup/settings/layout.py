@@ -1,0 +1,171 @@
+"""`[tool.djup]` of pyproject.toml: what differs between repositories, committed with each of them.
+
+The defaults are the starter's layout, so a new project has no such table.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from djup import ROOT
+from djup.problems import problem
+
+if TYPE_CHECKING:
+    from djup.problems import Problem
+
+FILE = ROOT / "pyproject.toml"
+TABLE = "tool.djup"
+MODULE = re.compile(r"""DJANGO_SETTINGS_MODULE["']\]?\s*[,=]\s*["']([\w.]+)["']""")
+DJANGO, PYTEST = "django", "pytest"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The keys of `[tool.djup]`; paths are from the root of the checkout.
+
+    `project` is the folder of manage.py. `settings` and `production_settings` are modules; '' is
+    the one that manage.py names, and the same in production. `requirements` are files whose
+    packages the image gets, `dev_requirements` those that development gets too. `python` is the
+    oldest Python that the locks are for. `environment` has a variable that the project's own
+    settings read, and the fact of the toolkit that fills it; `build_environment` is what they need
+    while the image is built. `test` is `django`, `pytest` or a command, `suites` are further
+    commands by name.
+    """
+
+    project: str = "project"
+    settings: str = ""
+    production_settings: str = ""
+    requirements: tuple[str, ...] = ()
+    dev_requirements: tuple[str, ...] = ()
+    python: str = ""
+    system_packages: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    build_environment: Mapping[str, str] = field(default_factory=dict)
+    test: str | tuple[str, ...] = ""
+    suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of manage.py."""
+        return ROOT / self.project
+
+    @property
+    def prefix(self) -> str:
+        """What a path within that folder begins with, from the root: `project/`, or nothing."""
+        return "" if self.project == "." else f"{self.project}/"
+
+    @property
+    def settings_module(self) -> str:
+        """The settings module of development."""
+        return self.settings or _named_by(self.folder / "manage.py")
+
+    @property
+    def production_module(self) -> str:
+        """The settings module of production."""
+        return self.production_settings or self.settings_module
+
+
+# The sources of `environment`: keys of .env, a full DATABASE_URL, and DEBUG as True or False.
+FACTS = (
+    *("SECRET_KEY", "DEBUG", "DEBUG_WORD", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL"),
+    *("SQL_DATABASE", "SQL_USER", "SQL_PASSWORD", "SQL_HOST", "SQL_PORT"),
+)
+
+
+@cache
+def layout() -> Layout:
+    """The layout of this checkout, or the problem of a key that is wrong."""
+    try:
+        text = FILE.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return Layout()
+    return parse(text) if f"[{TABLE}" in text else Layout()
+
+
+def parse(text: str) -> Layout:
+    """The layout that a pyproject.toml with this text has."""
+    import tomllib  # slow to load, and the starter has no such table
+
+    try:
+        found = tomllib.loads(text)["tool"]["djup"]
+    except tomllib.TOMLDecodeError as error:
+        raise problem("ENV20", key="pyproject.toml", allowed=f"TOML: {error}") from None
+    known = {one.name.replace("_", "-"): one.name for one in fields(Layout)}
+    values: dict[str, Any] = {}  # each of the type that its field has
+    for key, value in found.items():
+        if key not in known:
+            raise _wrong(key, f"one of {', '.join(known)}")
+        values[known[key]] = _checked(key, value)
+    return Layout(**values)
+
+
+def _checked(key: str, value: object) -> object:
+    """A value of the table in the type that the layout has it in."""
+    allowed, read = _KINDS.get(key, _TEXT)
+    if (result := read(value)) is None:
+        raise _wrong(key, allowed)
+    strangers = set(result.values()) - set(FACTS) if isinstance(result, dict) else set()
+    if key == "environment" and strangers:
+        raise _wrong(f"{key} ({min(strangers)})", f"one of {', '.join(FACTS)}")
+    return result
+
+
+def _wrong(key: str, allowed: str) -> "Problem":
+    return problem("ENV20", key=f"{key} in [{TABLE}] of pyproject.toml", allowed=allowed)
+
+
+def _text(value: object) -> object:
+    return value if isinstance(value, str) and value else None
+
+
+def _texts(value: object) -> object:
+    is_list = isinstance(value, list) and all(isinstance(one, str) and one for one in value)
+    return tuple(value) if is_list and isinstance(value, list) else None
+
+
+def _table(read: Callable[[object], object]) -> Callable[[object], object]:
+    def table(value: object) -> object:
+        if not isinstance(value, dict):
+            return None
+        values = {key: read(one) for key, one in value.items()}
+        return None if None in values.values() else values
+
+    return table
+
+
+def _string(value: object) -> object:
+    return value if isinstance(value, str) else None
+
+
+def _version(value: object) -> object:
+    return value if isinstance(value, str) and re.fullmatch(r"3\.\d+", value) else None
+
+
+def _command(value: object) -> object:
+    return value if value in (DJANGO, PYTEST) else _texts(value)
+
+
+_TEXT = ("a text that is not empty", _text)
+_LIST = ('a list of texts, such as ["requirements.txt"]', _texts)
+_KINDS: Mapping[str, tuple[str, Callable[[object], object]]] = {
+    "requirements": _LIST,
+    "dev-requirements": _LIST,
+    "system-packages": _LIST,
+    "python": ('a version such as "3.13"', _version),
+    "environment": ("a table of texts", _table(_text)),
+    "build-environment": ("a table of texts", _table(_string)),
+    "test": (f'"{DJANGO}", "{PYTEST}", or a command as a list of texts', _command),
+    "suites": ("a table of commands, each a list of texts", _table(_texts)),
+}
+
+
+def _named_by(manage: Path) -> str:
+    """The settings module that a manage.py names; '' if none can be read there."""
+    try:
+        match = MODULE.search(manage.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return match[1] if match else ""
