@@ -18,6 +18,7 @@ PYTHON_VERSION = "3.11"
 OF_TASKS = ("build", "tasks", "zstd")
 OVERRIDES = f"{HERE}/overrides.txt"  # what stands for a package that the requirements name
 PART = STATE / "locks.part"  # while they are compiled
+WHEELS = REQUIREMENTS / "wheels"
 DONE = STATE / "locks"  # all compiled, and not all in place
 
 
@@ -54,9 +55,10 @@ def finish() -> None:
     """Put compiled locks in place; a task that was killed on the way has left some."""
     if this_task.dry or not DONE.exists():
         return
-    for lock in DONE.iterdir():
-        lock.replace(REQUIREMENTS / lock.name)
-    DONE.rmdir()
+    for lock in map(DONE.joinpath, (f"{name}.txt" for name in _names())):
+        if lock.exists():  # one that was put in place already is not
+            lock.replace(REQUIREMENTS / lock.name)
+    shutil.rmtree(DONE)
 
 
 def _begin() -> None:
@@ -64,6 +66,8 @@ def _begin() -> None:
         return
     shutil.rmtree(PART, ignore_errors=True)
     PART.mkdir()
+    if WHEELS.is_dir():  # the locks name it by where they will be
+        (PART / WHEELS.name).symlink_to(WHEELS)
     for name in _names():  # uv keeps the versions that it finds there
         if (lock := REQUIREMENTS / f"{name}.txt").exists():
             shutil.copy2(lock, PART)
@@ -74,7 +78,14 @@ def _names() -> list[str]:
 
 
 def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
-    options = ["--universal", "--generate-hashes", "--quiet", "--python-version", _python(name)]
+    options = [
+        "--universal",
+        "--generate-hashes",
+        "--emit-find-links",
+        "--quiet",
+        "--python-version",
+        _python(name),
+    ]
     header = ["--custom-compile-command", "inv lock", *(["--upgrade"] if upgrade else [])]
     here = str(PART.relative_to(ROOT))
     others = [word for other in agreeing_with for word in ("-c", f"{here}/{other}.txt")]
