@@ -1,6 +1,7 @@
 """`inv lock`: from requirements/*.in, which people write, to *.txt, which machines install."""
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ PYTHON_VERSION = "3.11"
 OF_TASKS = ("build", "tasks", "zstd")
 OVERRIDES = f"{HERE}/overrides.txt"  # what stands for a package that the requirements name
 PART = STATE / "locks.part"  # while they are compiled
+FIND_LINKS = "--find-links wheels\n"
+OF_TOOLKIT = re.compile(r"(?m)^djup(-web)?(\[\w+\])?==")
 WHEELS = REQUIREMENTS / "wheels"
 DONE = STATE / "locks"  # all compiled, and not all in place
 
@@ -81,7 +84,6 @@ def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
     options = [
         "--universal",
         "--generate-hashes",
-        "--emit-find-links",
         "--quiet",
         "--python-version",
         _python(name),
@@ -114,12 +116,21 @@ def _theirs(name: str) -> Sequence[str]:
     return {"base": layout().requirements, "dev": layout().dev_requirements}.get(name, ())
 
 
+def _with_wheels(lock: str) -> str:
+    """A lock that says where the toolkit's own packages are, if it pins one: uv would say it once
+    for each file that it has read."""
+    if not OF_TOOLKIT.search(lock):
+        return lock
+    head = "".join(line for line in lock.splitlines(keepends=True) if line.startswith("#"))
+    return f"{head}{FIND_LINKS}\n{lock.removeprefix(head)}"
+
+
 def _tidy(lock: Path, here: str) -> None:
     """Have it name its inputs where they will be, and belong to whom the folder belongs to."""
     if not lock.exists():
         return
     text = lock.read_text(encoding="utf-8").replace(f"{here}/", f"{HERE}/")
-    lock.write_text(text, encoding="utf-8")
+    lock.write_text(_with_wheels(text), encoding="utf-8")
     unhashable.refuse_locked(lock)
     if os.geteuid() == 0:
         os.chown(lock, REQUIREMENTS.stat().st_uid, REQUIREMENTS.stat().st_gid)
