@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from djup.checkout import blocks
+
 NAME = ".djup.json"
 
 
@@ -21,8 +23,8 @@ class Manifest:
 
     def touched(self, root: Path) -> list[str]:
         """Give the files that were edited since; one that was deleted is not among them."""
-        paths = [path for path in self.files if (root / path).is_file()]
-        return [path for path in paths if digest((root / path).read_text()) != self.files[path]]
+        paths = [path for path in self.files if (root / path).is_file() and not is_lock(path)]
+        return [path for path in paths if digest(_ours(root / path)) != self.files[path]]
 
     def as_text(self) -> str:
         """Give it as it is written: one file a line, so that a merge reads well."""
@@ -41,6 +43,16 @@ def read(root: Path) -> Manifest | None:
         return Manifest(str(found["version"]), dict(found["files"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def is_lock(path: str) -> bool:
+    """Whether a file is a lock, which a program writes: nobody edits it."""
+    return path.startswith("requirements/") and path.endswith(".txt")
+
+
+def _ours(file: Path) -> str:
+    """What of a file is the toolkit's: its block in it, or all of it."""
+    return blocks.inside(file.read_text(encoding="utf-8"))
 
 
 def digest(text: str) -> str:

@@ -122,7 +122,7 @@ def _write(found: Survey, tree: Path) -> None:
         _put(file, adopted.blocked(path, before, text), program=path in starter.PROGRAMS)
     for path, text in {**adopted.owned(found), **adopted.edited(found)}.items():
         _put(tree / path, text, program=False)
-    note = manifest.of_texts(__version__, ours)
+    note = manifest.of_texts(__version__, {**ours, **example})
     _put(tree / manifest.NAME, note.as_text(), program=False)
 
 
