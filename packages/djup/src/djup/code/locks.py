@@ -113,7 +113,9 @@ def _python(name: str) -> str:
 
 def _theirs(name: str) -> Sequence[str]:
     """The files of the project's own requirements that go into a lock."""
-    return {"base": layout().requirements, "dev": layout().dev_requirements}.get(name, ())
+    here = layout()
+    main = dict.fromkeys(("base", "embedded"), here.requirements)
+    return {**main, "dev": here.dev_requirements}.get(name, ())
 
 
 def _with_wheels(lock: str) -> str:

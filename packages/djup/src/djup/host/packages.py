@@ -147,7 +147,7 @@ def is_installed(name: str) -> bool:
 
 def _install(name: str) -> None:
     lock = REQUIREMENTS / f"{name}.txt"
-    print(f"installing requirements/{name}.txt into .venv ...", file=sys.stderr, flush=True)
+    print(f"installing {HERE}/{name}.txt into .venv ...", file=sys.stderr, flush=True)
     if not _works():
         _make_venv()
     argv = [*_installer(), "--quiet", "--require-hashes", "-r", str(lock)]
