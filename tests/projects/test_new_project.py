@@ -62,6 +62,17 @@ def test_it_serves_tests_and_lints_without_this_tree(shop: Checkout) -> None:
     shop.inv("down")
 
 
+def test_its_hook(shop: Checkout) -> None:
+    shop.inv("hooks")
+    shop.write("project/notes/more.py", "import os\n")
+    git(shop, "add", ".")
+    argv = ["git", "-C", str(shop.root), "commit", "--quiet", "--message", "more"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 1 and "F401" in done.stderr and "--no-verify" in done.stderr
+    git(shop, "rm", "--quiet", "--force", "project/notes/more.py")
+    shop.inv("hooks", "--remove")
+
+
 def test_its_own_tasks(shop: Checkout) -> None:
     before = shop.write("tasks.py", OWN)
     try:

@@ -15,7 +15,7 @@ DRIVER = Path(__file__).with_name("one_line.py")
 SERVER, OURS = "ssh://deploy@shop.example.org", "of-this-machine"
 # Those that ask no engine: they open a browser, or look at the code.
 WITHOUT_ENGINE = {
-    *("open_page", "run_tests", "lint", "lock", "db_backups", "explain"),
+    *("open_page", "run_tests", "lint", "lock", "hooks", "db_backups", "explain"),
     *("new", "build_wheels", "toolkit_upgrade"),
 }
 NOTHING_TO_ASK = {"undo"}  # here: no task has taken anything away

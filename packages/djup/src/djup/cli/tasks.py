@@ -528,12 +528,34 @@ def run_tests(c: Context) -> None:
     project_tests.run(remainder())
 
 
-@task(group=CODE, help={"fix": "let ruff fix what it can"})
-def lint(c: Context, fix: bool = False) -> None:
+@task(
+    group=CODE,
+    help={
+        "fix": "let ruff fix what it can",
+        "staged": "check only format and style, of what the next commit would hold",
+    },
+)
+def lint(c: Context, fix: bool = False, staged: bool = False) -> None:
     """Check format, style, types and missing migrations."""
     from djup.code import linters
+    from djup.code import staged as index
 
-    linters.run(fix)
+    if staged:
+        index.run(fix)
+    else:
+        linters.run(fix)
+
+
+@task(group=CODE, help={"remove": "remove this hook again"})
+def hooks(c: Context, remove: bool = False) -> None:
+    """Have git lint what is staged before each commit.
+
+    Writes the hook pre-commit, which runs inv lint --staged. A hook of yours is never replaced, and
+    git commit --no-verify commits without it.
+    """
+    from djup.code import hooks
+
+    hooks.run(remove)
 
 
 @task(group=CODE, help={"upgrade": "use the newest versions that the .in files allow"})
@@ -565,7 +587,7 @@ def every_task() -> Collection:
         up, down, status, doctor, explain, logs, open_page, build, compose,
         migrate, makemigrations, manage, shell,
         psql, volumes, nuke, undo,
-        run_tests, lint, lock,
+        run_tests, lint, lock, hooks,
         Collection(
             "db",
             db_backup, db_backups, db_restore, db_snapshot, db_snapshots,
