@@ -109,6 +109,27 @@ def test_no_task_leads_the_next_one_to_its_engine(both: Toolkit, deploying: str)
         assert engines == expected or (task in NOTHING_TO_ASK and not engines), task
 
 
+@pytest.mark.parametrize(
+    "typed", ["status", "volumes", "doctor", "db.backups", "deploy --plan"]
+)
+def test_json_is_one_document_and_nothing_else(both: Toolkit, typed: str) -> None:
+    """What `deploy.status` prints is read where something is deployed."""
+    assert isinstance(json.loads(both.inv(*typed.split(), "--json").out), list | dict)
+
+
+def test_json_of_a_deploy_is_that_of_its_plan(toolkit: Toolkit) -> None:
+    toolkit.program("git", GIT)
+    with (toolkit.root / ".env").open("a") as file:
+        file.write("DOMAIN=shop.example.org\n")
+    toolkit.answers({"words": ["info"], "out": "inactive\n"})
+    done = toolkit.inv("deploy", "--context", SERVER, "--plan", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["where"] == SERVER
+    assert (found["in_swarm"], found["nodes"], found["release"]) == (False, 0, None)
+    assert "error TASK12" in toolkit.inv("deploy", "--local", "--json").err
+
+
 def test_a_plan_for_the_server_and_then_a_stack_here(toolkit: Toolkit) -> None:
     """As it is typed, with what it says: exit code 0, and the fixes are those of the second."""
     toolkit.program("git", GIT)
