@@ -109,9 +109,7 @@ def test_no_task_leads_the_next_one_to_its_engine(both: Toolkit, deploying: str)
         assert engines == expected or (task in NOTHING_TO_ASK and not engines), task
 
 
-@pytest.mark.parametrize(
-    "typed", ["status", "volumes", "doctor", "db.backups", "deploy --plan"]
-)
+@pytest.mark.parametrize("typed", ["status", "volumes", "doctor", "db.backups", "deploy --plan"])
 def test_json_is_one_document_and_nothing_else(both: Toolkit, typed: str) -> None:
     """What `deploy.status` prints is read where something is deployed."""
     assert isinstance(json.loads(both.inv(*typed.split(), "--json").out), list | dict)
