@@ -49,7 +49,7 @@ BY_FILE = ("--numprocesses=2", "--dist=loadfile")
 SUITES = {
     "unit": Suite(pytest("packages/djup/tests/unit", *PARALLEL), seconds=30),
     "cli": Suite(
-        pytest("packages/djup/tests/cli", *PARALLEL), seconds=100, locks=("test", "build")
+        pytest("packages/djup/tests/cli", *PARALLEL), seconds=100, locks=("test", "build", "lint")
     ),
     "web": Suite(
         [

@@ -1,5 +1,6 @@
 """Versions that are no good: the one before never stops answering, and the cause is said."""
 
+import json
 import os
 import re
 import signal
@@ -99,6 +100,8 @@ def test_one_whose_page_fails_in_production_alone(site: Site) -> None:
     shown = site.inv("deploy", "--plan").stdout
     named = f"{NOTES_PAGE} names the static file dist/bundle.css, which "
     assert f"warning: {named}git ignores" in shown
+    [warning] = json.loads(site.inv("deploy", "--plan", "--json").stdout)["warnings"]
+    assert warning.startswith(f"{named}git ignores")
     said = held_back(site, "DEP39", "a page that fails in production alone")
     assert f"warning: {named}the image lacks" in said
     assert "Missing staticfiles manifest entry for 'dist/bundle.css'" in said

@@ -70,6 +70,9 @@ def edited(made: Checkout, tmp_path: Path) -> Iterator[Checkout]:
     (root / DELETED).unlink()
     (root / WANTED).write_text("# Our own mail.\n")
     commit(root)
+    hook = root / ".git" / "hooks" / "pre-commit"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
     yield Checkout(root, RUNTIMES["embedded"])
 
 
@@ -183,7 +186,7 @@ def edit(file: Path, before: str, after: str) -> None:
 
 def commit(root: Path) -> None:
     git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--message", "Ours")
+    git(root, "commit", "--quiet", "--no-verify", "--message", "Ours")
 
 
 def git(root: Path, *arguments: str) -> str:

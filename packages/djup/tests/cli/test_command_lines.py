@@ -15,7 +15,7 @@ DRIVER = Path(__file__).with_name("one_line.py")
 SERVER, OURS = "ssh://deploy@shop.example.org", "of-this-machine"
 # Those that ask no engine: they open a browser, or look at the code.
 WITHOUT_ENGINE = {
-    *("open_page", "run_tests", "lint", "lock", "db_backups", "explain"),
+    *("open_page", "run_tests", "lint", "lock", "hooks", "db_backups", "explain"),
     *("new", "build_wheels", "toolkit_upgrade"),
 }
 NOTHING_TO_ASK = {"undo"}  # here: no task has taken anything away
@@ -107,6 +107,25 @@ def test_no_task_leads_the_next_one_to_its_engine(both: Toolkit, deploying: str)
         there = namespace[deploying].body.__name__ == task
         expected = {(SERVER, "")} if there else {("", OURS)}
         assert engines == expected or (task in NOTHING_TO_ASK and not engines), task
+
+
+@pytest.mark.parametrize("typed", ["status", "volumes", "doctor", "db.backups", "deploy --plan"])
+def test_json_is_one_document_and_nothing_else(both: Toolkit, typed: str) -> None:
+    """What `deploy.status` prints is read where something is deployed."""
+    assert isinstance(json.loads(both.inv(*typed.split(), "--json").out), list | dict)
+
+
+def test_json_of_a_deploy_is_that_of_its_plan(toolkit: Toolkit) -> None:
+    toolkit.program("git", GIT)
+    with (toolkit.root / ".env").open("a") as file:
+        file.write("DOMAIN=shop.example.org\n")
+    toolkit.answers({"words": ["info"], "out": "inactive\n"})
+    done = toolkit.inv("deploy", "--context", SERVER, "--plan", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["where"] == SERVER
+    assert (found["in_swarm"], found["nodes"], found["release"]) == (False, 0, None)
+    assert "error TASK12" in toolkit.inv("deploy", "--local", "--json").err
 
 
 def test_a_plan_for_the_server_and_then_a_stack_here(toolkit: Toolkit) -> None:

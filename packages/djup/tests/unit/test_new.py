@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from djup import REQUIREMENTS, ROOT, SOURCES, __version__
+from djup.cli import in_short
 from djup.cli.tasks import every_task
 from djup.problems import Problem
 from djup.project import locks, new, starter
@@ -79,6 +80,18 @@ def test_each_file_of_the_starter_is_text_and_has_its_name() -> None:
     assert not [path for path in files if "test_" in path or path.startswith(("docs/", "bench/"))]
     assert not [path for path, text in files.items() if "{{ name }}" in text]
     assert files.keys() >= starter.PROGRAMS
+
+
+def test_the_page_for_assistants_has_each_task_and_which_has_json() -> None:
+    tasks = every_task()
+    text = " ".join(in_short.as_markdown(tasks).split())
+    listed = re.findall(r"`([\w.]+)`( \(json\))?:\s", text)
+    names = {min((full, *aliases), key=len) for full, aliases in tasks.task_names.items()}
+    assert sorted(name for name, _ in listed) == sorted(names)
+    with_json = {name for name in names if "--json prints" in str(tasks[name].__doc__)}
+    assert {name for name, mark in listed if mark} == with_json >= {"status", "deploy"}
+    for group in {tasks[name].group for name in names}:
+        assert f"**{group}**: " in text
 
 
 def test_each_task_that_the_templates_name_exists() -> None:

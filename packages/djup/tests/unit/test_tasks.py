@@ -25,7 +25,7 @@ NAMES = {
     *("db.backup", "db.backups", "db.restore", "db.snapshot", "db.snapshots"),
     *("deploy", "deploy.status", "deploy.rollback", "deploy.logs", "deploy.down"),
     *("deploy.psql", "deploy.manage", "deploy.backup"),
-    *("test", "lint", "lock"),
+    *("test", "lint", "hooks", "lock"),
 }
 
 

@@ -7,7 +7,7 @@ from invoke.context import Context
 
 from djup import __version__
 from djup.cli.program import Tasks, task
-from djup.cli.tasks import TOOLKIT
+from djup.cli.tasks import TOOLKIT, every_task
 
 
 @task(group=TOOLKIT, positional=["folder"], help={"folder": "where it shall be: a new folder"})
@@ -16,9 +16,10 @@ def new(c: Context, folder: str) -> None:
 
     inv new ../shop
     """
+    from djup.cli import in_short
     from djup.project import new as project
 
-    project.run(folder)
+    project.run(folder, in_short.as_markdown(every_task()))
 
 
 @task(

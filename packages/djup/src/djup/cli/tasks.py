@@ -47,7 +47,11 @@ def down(c: Context) -> None:
 
 @task(group=STACK, help={"json": "print JSON, for scripts"})
 def status(c: Context, json: bool = False) -> None:
-    """Show what runs, in which state, and at which URL."""
+    """Show what runs, in which state, and at which URL.
+
+    --json prints an object: project, runtime, url, ready, reason, unapplied, unknown, fitting,
+    env_missing, edited, services, volumes, database, unmade.
+    """
     from djup.data import snapshots
     from djup.stack.status import as_text
 
@@ -64,6 +68,9 @@ def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
     """Check this checkout, and show how to fix what is wrong.
 
     Runs every check that applies, whether the stack is up or down. Exits with 1 if one fails.
+
+    --json prints a list of objects: check, found, fine, known, code, problem, fix, evidence,
+    fixable.
     """
     from djup.doctor import doctor as checks
 
@@ -224,7 +231,10 @@ def db_seed(c: Context, admin: bool = False) -> None:
 
 @task(group=DATA, help={"json": "print JSON, for scripts"})
 def volumes(c: Context, json: bool = False) -> None:
-    """List this project's volumes: name, size, age, mounted by."""
+    """List this project's volumes: name, size, age, mounted by.
+
+    --json prints a list of objects: name, size, created, mounted_by.
+    """
     from djup.host.volumes import as_text
 
     here = stack()
@@ -257,7 +267,11 @@ def db_backup(c: Context, to: str = "", verify: bool = False) -> None:
     },
 )
 def db_backups(c: Context, keep: str = "", json: bool = False) -> None:
-    """List the backups: name, age, size, verified or not."""
+    """List the backups: name, age, size, verified or not.
+
+    --json prints a list of objects: dump, number, created, project, database, note, reason,
+    contents, size, sha256, verified.
+    """
     from djup.data import prune
 
     prune.run(env.load(), keep, json)
@@ -296,7 +310,10 @@ def db_snapshot(c: Context, name: str = "") -> None:
     help={"remove": "delete this one permanently", "json": "print JSON, for scripts"},
 )
 def db_snapshots(c: Context, remove: str = "", json: bool = False) -> None:
-    """List the snapshots, and the databases that were replaced."""
+    """List the snapshots, and the databases that were replaced.
+
+    --json prints a list of objects: database, bytes, note.
+    """
     from djup.data import snapshots
 
     snapshots.run(stack(), remove, json)
@@ -365,6 +382,7 @@ def nuke(c: Context, yes: bool = False, backup: bool = True) -> None:
         "backup": "--no-backup skips the backup",
         "check": "--no-check skips the request to each page of the new version",
         "yes": "make the engine a Swarm of one node if it is not in a Swarm",
+        "json": "with --plan: print JSON, for scripts",
     },
 )
 def deploy(
@@ -377,23 +395,30 @@ def deploy(
     backup: bool = True,
     check: bool = True,
     yes: bool = False,
+    json: bool = False,
 ) -> None:
     """Deploy the commit to a Docker Swarm.
 
     Builds, backs up, migrates and rolls. If anything fails, it goes back to the previous release.
+
+    --plan --json prints an object: stack, where, commit, in_swarm, nodes, release, before,
+    changes_something, changes (what, now, then), new_migrations, interruptions, warnings.
 
     inv deploy --plan
     inv deploy --local
     """
     from djup.deploy import rollout
 
-    flags = rollout.Flags(context, local, plan, allow_downtime, dirty, backup, check, yes)
+    flags = rollout.Flags(context, local, plan, allow_downtime, dirty, backup, check, yes, json)
     rollout.run(env.load(), flags)
 
 
 @task(name="status", group=PRODUCTION, help={**TARGET, "json": "print JSON, for scripts"})
 def deploy_status(c: Context, context: str = "", local: bool = False, json: bool = False) -> None:
-    """Show what is deployed, and what runs where."""
+    """Show what is deployed, and what runs where.
+
+    --json prints an object: stack, release, before, commit, created, by, url, unfinished, services.
+    """
     from djup.deploy import status
 
     status.show(env.load(), context, local=local, as_json=json)
@@ -528,12 +553,34 @@ def run_tests(c: Context) -> None:
     project_tests.run(remainder())
 
 
-@task(group=CODE, help={"fix": "let ruff fix what it can"})
-def lint(c: Context, fix: bool = False) -> None:
+@task(
+    group=CODE,
+    help={
+        "fix": "let ruff fix what it can",
+        "staged": "check only format and style, of what the next commit would hold",
+    },
+)
+def lint(c: Context, fix: bool = False, staged: bool = False) -> None:
     """Check format, style, types and missing migrations."""
     from djup.code import linters
+    from djup.code import staged as index
 
-    linters.run(fix)
+    if staged:
+        index.run(fix)
+    else:
+        linters.run(fix)
+
+
+@task(group=CODE, help={"remove": "remove this hook again"})
+def hooks(c: Context, remove: bool = False) -> None:
+    """Have git lint what is staged before each commit.
+
+    Writes the hook pre-commit, which runs inv lint --staged. A hook of yours is never replaced, and
+    git commit --no-verify commits without it.
+    """
+    from djup.code import hooks
+
+    hooks.run(remove)
 
 
 @task(group=CODE, help={"upgrade": "use the newest versions that the .in files allow"})
@@ -565,7 +612,7 @@ def every_task() -> Collection:
         up, down, status, doctor, explain, logs, open_page, build, compose,
         migrate, makemigrations, manage, shell,
         psql, volumes, nuke, undo,
-        run_tests, lint, lock,
+        run_tests, lint, lock, hooks,
         Collection(
             "db",
             db_backup, db_backups, db_restore, db_snapshot, db_snapshots,

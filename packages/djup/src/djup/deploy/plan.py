@@ -197,7 +197,7 @@ def _migration_plan(release: Release, swarm: Swarm) -> dict[str, Any]:
 
 def as_text(plan: Plan, where: str, nodes: int, notes: Sequence[str] = ()) -> str:
     """For the person at the terminal; `notes` are further warnings."""
-    rows = _rows(plan)
+    rows = [(f"  {what}", _short(was), _short(now)) for what, was, now in rows_of(plan)]
     lines = [
         _head(plan, where, nodes),
         console.table(("  WHAT", "IS", "WILL BE"), rows) if rows else "  nothing changes",
@@ -205,9 +205,13 @@ def as_text(plan: Plan, where: str, nodes: int, notes: Sequence[str] = ()) -> st
     if plan.migrations.unapplied:
         lines.append(f"  migrations to apply: {few(plan.migrations.unapplied)}")
     lines += [f"  interrupts: {reason}" for reason in plan.interruptions]
-    lines += [f"  warning: {note}" for note in (*notes, *_too_many_connections(plan))]
-    lines += unserved(plan.lacking, UNSERVED)
+    lines += [f"  warning: {warning}" for warning in (*notes, *warnings(plan))]
     return "\n".join(lines)
+
+
+def warnings(plan: Plan) -> list[str]:
+    """What a release may suffer from, though nothing keeps it from being deployed."""
+    return [*_too_many_connections(plan), *unserved(plan.lacking, UNSERVED)]
 
 
 def _head(plan: Plan, where: str, nodes: int) -> str:
@@ -228,20 +232,20 @@ def _too_many_connections(plan: Plan) -> list[str]:
 
 
 def unserved(lacking: Mapping[str, str], by: str) -> list[str]:
-    """What there is to say of static files that are named and not there, one line each."""
+    """What there is to say of static files that are named and not there, one sentence each."""
     return [
-        f"  warning: {template} names the static file {name}, which {by} "
-        "(docs/production.md#a-bundler)"
+        f"{template} names the static file {name}, which {by} (docs/production.md#a-bundler)"
         for name, template in lacking.items()
     ]
 
 
-def _rows(plan: Plan) -> list[tuple[str, str, str]]:
+def rows_of(plan: Plan) -> list[tuple[str, str, str]]:
+    """What changes, from what, to what; of a first release the most important values."""
     if plan.before is None:
         shown = ("WEB_IMAGE", *SCALE, "DOMAIN", "TLS", "DATABASE_HOST", "POSTGRES_IMAGE")
-        return [(f"  {key}", "", plan.release.values.get(key, "")) for key in shown]
+        return [(key, "", plan.release.values.get(key, "")) for key in shown]
     changed = changes(plan.before, plan.release)
-    return [(f"  {_worded(key)}", _short(was), _short(now)) for key, (was, now) in changed.items()]
+    return [(_worded(key), was, now) for key, (was, now) in changed.items()]
 
 
 def _worded(key: str) -> str:

@@ -10,6 +10,7 @@ from djup.deploy import (
     kept_images,
     pages,
     plan,
+    plan_record,
     production,
     reach,
     source,
@@ -18,6 +19,7 @@ from djup.deploy import (
     transition,
 )
 from djup.deploy.plan import Migrations, Plan
+from djup.deploy.plan_record import PlanRecord
 from djup.deploy.production import Production
 from djup.deploy.source import Commit
 from djup.deploy.swarm import jobs, objects, swarm, swarm_stack
@@ -47,6 +49,7 @@ class Flags:
     backup: bool
     check: bool
     yes: bool
+    json: bool
 
     @property
     def only_shows(self) -> bool:
@@ -68,13 +71,14 @@ class Deploy:
 
 def run(settings: Settings, flags: Flags) -> None:
     """Deploy what is checked out; or show what that would change."""
+    if flags.json and not flags.only_shows:
+        raise problem("TASK12")
     where = swarm.lead_to(settings, flags.context, local=flags.local)
     commit = _checked_out(flags)
     missing = _missing_files(flags)
     wanted = _wanted(settings, flags, where)
     if flags.only_shows and not swarm.is_one():
-        fact = f"{where} is not in a Swarm: inv deploy creates one, for the first release"
-        console.answer(console.as_typed(fact))
+        _show_no_swarm(flags, PlanRecord(wanted.stack, where, commit.id, in_swarm=False))
         return
     reached = swarm.find(where, flags.yes, _purpose(wanted))
     if flags.local:
@@ -207,15 +211,33 @@ def _planned(deploy: Deploy, image: str) -> Plan:
     return plan.make(before, release, deploy.swarm)
 
 
+def _show_no_swarm(flags: Flags, record: PlanRecord) -> None:
+    fact = f"{record.where} is not in a Swarm: inv deploy creates one, for the first release"
+    console.answer(console.as_json(record) if flags.json else console.as_typed(fact))
+
+
 def _show(deploy: Deploy) -> None:
     planned = _planned(deploy, _image_to_be(deploy))
+    migrations = source.new_migrations(planned.before.commit if planned.before else "")
+    ignored = _ignored_files(deploy)
+    if deploy.flags.json:
+        notes, nodes = [*deploy.notes, *ignored], len(deploy.swarm.nodes)
+        record = plan_record.of_plan(planned, deploy.where, nodes, migrations, notes)
+        console.answer(console.as_json(record))
+        return
     console.answer(_as_text(planned, deploy))
-    for path in source.new_migrations(planned.before.commit if planned.before else ""):
+    for path in migrations:
         console.answer(f"  new migration: {path}")
-    if not deploy.commit.changes:  # with changes, all that lies in the folder gets into the image
-        by = "git ignores: pages that use it answer 500, unless the build of the image creates it"
-        for line in plan.unserved(static_files.left_out(), by):
-            console.answer(line)
+    for sentence in ignored:
+        console.answer(f"  warning: {sentence}")
+
+
+def _ignored_files(deploy: Deploy) -> list[str]:
+    """What there is to say of static files that are named and that the image will lack."""
+    if deploy.commit.changes:  # all that lies in the folder gets into the image
+        return []
+    by = "git ignores: pages that use it answer 500, unless the build of the image creates it"
+    return plan.unserved(static_files.left_out(), by)
 
 
 def _as_text(planned: Plan, deploy: Deploy) -> str:

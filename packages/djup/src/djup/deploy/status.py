@@ -84,5 +84,6 @@ def _record(release: Release, services: Sequence[Service]) -> dict[str, Any]:
         "created": release.created,
         "by": release.by,
         "url": release.url,
+        "unfinished": history.is_unfinished(release.stack),
         "services": [asdict(service) for service in services],
     }

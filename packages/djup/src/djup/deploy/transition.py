@@ -54,8 +54,8 @@ def _ask_first(release: Release, swarm: Swarm, *, bears: bool) -> Plan:
     planned = plan.ask_new_code(Plan(None, release), swarm)
     if (ahead := planned.migrations.ahead) and not bears:
         raise problem("DEP20", number=release.number, migrations=few(ahead), task="inv deploy")
-    for line in plan.unserved(planned.lacking, plan.UNSERVED):
-        console.say(line.strip())
+    for sentence in plan.unserved(planned.lacking, plan.UNSERVED):
+        console.say(f"warning: {sentence}")
     return planned
 
 

@@ -15,15 +15,16 @@ NOTHING_THERE = ("not a git repository (or any", "Needed a single revision")
 TRUST = re.compile(r"git config --global --add safe\.directory .+")
 
 
-def ask(*arguments: str, folder: Path | None = None) -> process.Result:
+def ask(*arguments: str, folder: Path | None = None, stdin: str = "") -> process.Result:
     """Ask git about a folder, or this checkout. In English: a refusal's cause is in its words."""
     place = ["-C", str(folder)] if folder else []
-    return process.run(["git", *place, *arguments], env={**os.environ, "LC_ALL": "C"})
+    argv = ["git", *place, *arguments]
+    return process.run(argv, env={**os.environ, "LC_ALL": "C"}, stdin=stdin)
 
 
-def answer(*arguments: str, folder: Path | None = None) -> str:
+def answer(*arguments: str, folder: Path | None = None, stdin: str = "") -> str:
     """The output of a question that git has to answer; raise the problem if it does not."""
-    done = ask(*arguments, folder=folder)
+    done = ask(*arguments, folder=folder, stdin=stdin)
     if done.code:
         raise cause(done)
     return done.out

@@ -66,18 +66,19 @@ def run(
     argv: Sequence[str],
     *,
     env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
     timeout: float | None = None,
     stdin: str = "",
     merged: bool = False,
 ) -> Result:
-    """Ask a question: run `argv` in the root, captured, under --dry as well.
+    """Ask a question: run `argv` in `cwd`, or the root, captured, under --dry as well.
 
     `merged` has stderr in `out` too, in the order in which both came.
     """
     if this_task.echo:
         show(argv)
     try:
-        done = _captured(argv, environment(env), timeout, stdin, merged)
+        done = _captured(argv, environment(env), cwd or ROOT, timeout, stdin, merged)
     except OSError as error:
         return Result(_cannot_run(error), "", f"{argv[0]}: {error.strerror}")
     except subprocess.TimeoutExpired as late:
@@ -87,11 +88,16 @@ def run(
 
 
 def _captured(
-    argv: Sequence[str], env: Mapping[str, str], timeout: float | None, stdin: str, merged: bool
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    cwd: Path,
+    timeout: float | None,
+    stdin: str,
+    merged: bool,
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         argv,
-        cwd=ROOT,
+        cwd=cwd,
         env=env,
         timeout=timeout,
         input=stdin,

@@ -18,8 +18,9 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 LONGEST = 32  # of the part of a Compose name that comes from the folder
 
 
-def run(where: str) -> None:
-    """Write a new project into a folder that is not there yet, or is empty."""
+def run(where: str, tasks: str) -> None:
+    """Write a new project into a folder that is not there yet, or is empty; `tasks` is the text
+    that lists them."""
     target = Path(where).expanduser().resolve()
     refuse_name(target.name)
     refuse_occupied(target)
@@ -29,6 +30,7 @@ def run(where: str) -> None:
     target.mkdir(parents=True, exist_ok=True)
     pins = {wheel.name: wheels.sha256(wheel) for wheel in _wheels_of(target)}
     for path, text in starter.files(target.name, pins):
+        text = text.replace("{{ tasks }}", tasks)
         _write(target / path, text, program=path in starter.PROGRAMS)
     note = manifest.of_texts(__version__, starter.managed(pins))
     _write(target / manifest.NAME, note.as_text(), program=False)
