@@ -33,24 +33,10 @@ FACTS = {
 def run(fix: bool) -> None:
     """Run every linter, then say what they found; `fix` lets ruff fix what it can."""
     packages.ensure(*(packages.optional("lint") or ("embedded", *packages.optional("dev"))))
-    python = ".venv/bin/python"
-    ruff = [python, "-m", "ruff"]
-    linters = {  # format last of ruff's two: what a fix removes may leave lines to be closed up
-        "style": [*ruff, "check", *(["--fix"] if fix else []), "."],
-        "format": [*ruff, "format", *([] if fix else ["--check"]), "."],
-        "types": [python, "-m", "mypy"],
-        "migrations": [
-            python,
-            f"{layout().prefix}manage.py",
-            "makemigrations",
-            "--check",
-            "--dry-run",
-        ],
-    }
     started = web_env.started_by_us(FACTS | SQLITE, layout().settings)
     environment = {**os.environ, **SQLITE, **started}
     codes = {}
-    for name, argv in _installed(linters).items():
+    for name, argv in _installed(_linters(fix)).items():
         codes[name] = process.attach(argv, env=environment)
         if this_task.interrupted:
             raise KeyboardInterrupt
@@ -61,6 +47,18 @@ def run(fix: bool) -> None:
     if any(codes.values()):
         console.say("inv lint --fix fixes what it can")
         raise ChildFailed(1)
+
+
+def _linters(fix: bool) -> dict[str, Sequence[str]]:
+    """The command of each linter, in the order in which they run."""
+    python, manage = ".venv/bin/python", f"{layout().prefix}manage.py"
+    ruff = [python, "-m", "ruff"]
+    return {  # format last of ruff's two: what a fix removes may leave lines to be closed up
+        "style": [*ruff, "check", *(["--fix"] if fix else []), "."],
+        "format": [*ruff, "format", *([] if fix else ["--check"]), "."],
+        "types": [python, "-m", "mypy"],
+        "migrations": [python, manage, "makemigrations", "--check", "--dry-run"],
+    }
 
 
 def _installed(linters: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
