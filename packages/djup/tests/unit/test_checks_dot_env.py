@@ -13,7 +13,7 @@ from djup.doctor.checks import dot_env
 from djup.doctor.finding import Finding
 from djup.host import process
 from djup.settings import dotenv
-from djup.settings import settings as settings_module
+from djup.settings import layout as layout_module
 from djup.settings.settings import Settings
 from djup.stack import runtimes
 
@@ -27,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "shop"
     folder.mkdir()
     monkeypatch.setattr(env_file, "ENV", folder / ".env")
-    for module in (dot_env, env, settings_module, process):
+    for module in (dot_env, env, layout_module, process):
         monkeypatch.setattr(module, "ROOT", folder)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)

@@ -22,6 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "requirements").mkdir(parents=True)
     lock(folder, "base", "Django>=5.2\n", "django==5.2.19 \\\n    --hash=sha256:0\n")
     monkeypatch.setattr(files, "ROOT", folder)
+    monkeypatch.setattr(files, "REQUIREMENTS", folder / "requirements")
     monkeypatch.setattr(files, "STATE", folder / ".state")
     return folder
 

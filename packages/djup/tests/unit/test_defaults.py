@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from djup import ROOT, SOURCES
+from djup import HERE, ROOT, SOURCES
 from djup.checkout import env, env_file, fingerprint
 from djup.code import locks
 from djup.data import load, seed
@@ -12,6 +12,7 @@ from djup.deploy import production
 from djup.host import packages
 from djup.postgres import client, local_server
 from djup.settings import dotenv, settings
+from djup.settings.layout import layout
 from djup.settings.settings import REQUIRED, RUNTIMES
 
 EXAMPLE = dotenv.parse(env_file.EXAMPLE.read_text())
@@ -20,6 +21,7 @@ PRODUCTION = [path.read_text() for path in (FOLDER / "prod.yaml", *FOLDER.glob("
 COMPOSE = {
     path.name: path.read_text() for path in FOLDER.glob("*.yaml") if path.name != "prod.yaml"
 }
+OPTIONAL = ("requirements/wheels", "requirements/dev.txt")  # of a project
 REFERENCE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
 REFERENCES = [
     (name, key, operator, text)
@@ -27,7 +29,9 @@ REFERENCES = [
     for key, operator, text in REFERENCE.findall(content)
 ]
 # Not the user's to set: the hash that `inv` hands to a build.
-INTERNAL = {"BUILD_INPUTS", "PACKAGE_INDEX_FILE", "PACKAGE_CA_FILE"}
+INTERNAL = {"BUILD_INPUTS", "PACKAGE_INDEX_FILE", "PACKAGE_CA_FILE", "LOCKS", "PROJECT"}
+# What [tool.djup] says; the default is the starter's layout.
+LAYOUT = {"LOCKS": "requirements", "PROJECT": "project", "SETTINGS_MODULE": "config.settings"}
 # Empty in .env means that the runtime knows it, as the name of its own database service, or none.
 EMPTY = (
     "SQL_SSLMODE",
@@ -104,7 +108,9 @@ def test_dockerfile() -> None:
     arguments = re.findall(r"(?m)^ARG (\w+)=(.*)$", text)
     assert "PYTHON_IMAGE" in dict(arguments)
     for key, default in arguments:
-        assert default == EXAMPLE[key], key
+        assert default == (EXAMPLE | LAYOUT | {"BUILD_ENVIRONMENT": ""})[key], key
+    assert layout().production_module == LAYOUT["SETTINGS_MODULE"]
+    assert (layout().project, HERE) == (LAYOUT["PROJECT"], LAYOUT["LOCKS"])
 
 
 def test_django_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,11 +161,12 @@ def test_what_the_image_is_built_from_is_what_the_dockerfile_copies() -> None:
     assert copied, "the Dockerfile copies something"
     # The wheel is in a project, the sources are here, and mounted over what is installed.
     copied -= {"package[s]/djup-web"}
-    for path in {path.replace("[s]", "s") for path in copied}:
+    here = (re.sub(r"\[(.)\]", r"\1", path).replace("${LOCKS}", HERE) for path in copied)
+    for path in set(here):
         assert any(
             path == known or path.startswith(f"{known}/") for known in fingerprint.IMAGE_FILES
         )
-        assert (ROOT / path).exists() or path == "requirements/wheels", path
+        assert (ROOT / path).exists() or path in OPTIONAL, path
 
 
 def test_oldest_python_is_one_and_the_same() -> None:

@@ -75,10 +75,10 @@ def test_a_changed_file(root: Path, path: str, image_changes: bool, stack_change
 )
 def test_a_key_of_env(root: Path, line: str, changes: bool) -> None:
     """What is production's does not make the development stack stale."""
-    stack, embedded = hashes(root)[1], fingerprint.embedded_inputs()
+    stack, embedded = hashes(root)[1], fingerprint.embedded_inputs(settings(root))
     (root / ".env").write_text(f"{NEEDED}{line}\n")
     assert (hashes(root)[1] != stack) == changes
-    assert (fingerprint.embedded_inputs() != embedded) == changes
+    assert (fingerprint.embedded_inputs(settings(root)) != embedded) == changes
 
 
 def test_the_same_files_have_the_same_hashes(root: Path) -> None:

@@ -17,6 +17,7 @@ def venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "requirements" / "lint.txt").write_text("ruff==1\n")
     (venv / "bin" / "python").symlink_to(sys.executable)
     monkeypatch.setattr(packages, "ROOT", tmp_path)
+    monkeypatch.setattr(packages, "REQUIREMENTS", tmp_path / "requirements")
     monkeypatch.setattr(packages, "VENV", venv)
     monkeypatch.setattr(packages, "LOCKS", venv / "locks")
     monkeypatch.setattr(packages, "PYTHON", venv / "bin" / "python")
