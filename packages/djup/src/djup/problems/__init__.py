@@ -19,7 +19,7 @@ import string
 from dataclasses import dataclass
 from functools import cache
 
-from djup import IS_INSTALLED, ROOT
+from djup import IS_INSTALLED, ROOT, is_checkout
 
 PAGE = "docs/problems.md"
 KEYS = ("what", "fix", "log")
@@ -49,16 +49,10 @@ class Problem(Exception):
 
     def __str__(self) -> str:
         quoted = [f"  | {line}".rstrip() for line in self.evidence.splitlines()]
-        shown = [f"  log: {self.log}"] if self.log else []
-        return "\n".join(
-            (
-                *quoted,
-                f"error {self.code}: {self.what}",
-                f"  fix: {self.fix}",
-                *shown,
-                f"  docs: {PAGE}#{self.code.lower()}",
-            )
-        )
+        log = [f"  log: {self.log}"] if self.log else []
+        docs = [f"  docs: {where}"] if (where := _where(self.code)) else []
+        error = (f"error {self.code}: {self.what}", f"  fix: {self.fix}")
+        return "\n".join((*quoted, *error, *log, *docs))
 
 
 class EngineProblem(Problem):
@@ -114,6 +108,14 @@ def problem(name: str, evidence: str = "", /, **fields: str | int) -> Problem:
         return _without_words(code, evidence, fields)
     what, fix, log = (_filled(section.template(k, variant), fields) for k in KEYS)
     return _class_of(code)(code, what, fix, evidence, log)
+
+
+def _where(code: str) -> str:
+    """Where more is said of a code: the page, or the task that shows it in a project which has not
+    the page; '' where there is neither."""
+    if not IS_INSTALLED:
+        return f"{PAGE}#{code.lower()}"
+    return f"inv explain {code}" if is_checkout(ROOT) else ""
 
 
 def _class_of(code: str) -> type[Problem]:

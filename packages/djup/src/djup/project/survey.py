@@ -75,7 +75,7 @@ class Survey:
 
 def survey(root: Path, files: Sequence[str], choices: Choices) -> Survey:
     """Look at a project whose files git lists as `files`, or raise what is not clear."""
-    project = choices.project or _project(root, files)
+    project = _chosen(root, choices.project) if choices.project else _project(root, files)
     settings = _settings(root, project, files, choices.settings)
     chosen = choices.production_settings
     production = _module(root, project, files, chosen) if chosen else _production(settings)
@@ -96,6 +96,14 @@ def survey(root: Path, files: Sequence[str], choices: Choices) -> Survey:
         read_by(sorted(modules)),
         [name for name in files if _is_container_file(name)],
     )
+
+
+def _chosen(root: Path, folder: str) -> str:
+    """The folder of manage.py that the user names, from the root."""
+    path = Path(folder)
+    if not (root / path / "manage.py").is_file() or path.is_absolute():
+        raise problem("NEW08.chosen", folder=folder)
+    return str(path)
 
 
 def _project(root: Path, files: Sequence[str]) -> str:

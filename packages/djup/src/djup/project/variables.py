@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+OWN = "(?:(?:DJANGO|APP|PROJECT|SITE|WEB)_)?"
 DATABASE = r"(?:DJANGO_)?(?:POSTGRES(?:QL)?|DATABASE|DB|PG|RDS|SQL)_?"
 # Which fact of `environment` in [tool.djup] a variable's name stands for.
 MEANINGS = (
-    (r"(?:\w+_)?SECRET_KEY", "SECRET_KEY"),
+    (rf"{OWN}SECRET_KEY", "SECRET_KEY"),
     (r"(?:\w+_)?ALLOWED_HOSTS", "ALLOWED_HOSTS"),
     (r"(?:\w+_)?CSRF_TRUSTED_ORIGINS", "CSRF_TRUSTED_ORIGINS"),
     (r"(?:\w+_)?(?:DATABASE|DB|POSTGRES)_URL", "DATABASE_URL"),
@@ -19,7 +20,7 @@ MEANINGS = (
     (rf"{DATABASE}HOST(?:NAME)?", "SQL_HOST"),
     (rf"{DATABASE}PORT", "SQL_PORT"),
 )
-DEBUG = re.compile(r"(?:\w+_)?DEBUG")
+DEBUG = re.compile(rf"{OWN}DEBUG")
 # What calls a variable is read by: environ's env("X"), decouple's config("X"), own functions.
 READER = re.compile(r"(?i)env|^config$")
 WHOLE = ("int", "float", "Decimal")
