@@ -67,26 +67,27 @@ CAUSES = {
     ),
     r"(?i)do not match the hashes|hash mismatch": (
         "the index serves another file than the locked one. If somebody edited the lock: "
-        "git checkout requirements/. Otherwise ask the operator of the index; inv lock accepts it"
+        f"git checkout {HERE}/. Otherwise ask the operator of the index; inv lock accepts it"
     ),
     r"(?i)version control|editable requirement|point to directories|hashes are required|"
     r"don't have a way to hash|in `?--require-hashes`? mode|must have a hash": (
-        "write that requirement as the URL of an archive, or as a version, in requirements/*.in, "
+        f"write that requirement as the URL of an archive, or as a version, in {HERE}/*.in, "
         "then: inv lock"
     ),
     r"(?i)requires? a different python|does not satisfy python|requires-python|python>=": (
         "use a newer Python (put that python3 first on PATH, and remove .venv), or require "
-        "an older version of the package in requirements/*.in, then: inv lock"
+        f"an older version of the package in {HERE}/*.in, then: inv lock"
     ),
     r"from versions: none": (
-        f"check the network, and the name and the version in requirements/*.in, {AGAIN}"
+        f"check the network, and the name and the version in {HERE}/*.in, {AGAIN}"
     ),
     r"(?i)no matching distribution|no version of|not found in the package registry|"
     r"no solution found|no versions of": (
-        "correct the name or the version in requirements/*.in, then: inv lock"
+        f"correct the name or the version in {HERE}/*.in, then: inv lock"
     ),
 }
 OTHER = "correct what the lines above name, " + AGAIN
+WIDEST = 300
 LONGEST = 40  # lines of what they said that are shown
 
 
@@ -94,8 +95,13 @@ def told(said: str) -> str:
     """What pip or uv has said, whole, less its own tracebacks and advertising, and less secrets."""
     said = re.sub(r"(?m)^Traceback .*\n(?:[ \t]+.*\n)*(?:[\w.]+Error: .*\n?)?", "", said)
     lines = [line.rstrip() for line in said.splitlines() if line.strip()]
-    kept = [line for line in lines if not line.startswith("[notice]")]
+    kept = [_cut(line) for line in lines if not line.startswith("[notice]")]
     return re.sub(r"//[^/@\s]+@", "//…@", "\n".join(kept[-LONGEST:]))
+
+
+def _cut(line: str) -> str:
+    """A line that is not too long to be read: pip lists every version of a package in one."""
+    return line if len(line) <= WIDEST else f"{line[:WIDEST]} ..."
 
 
 def fix_of(said: str) -> str:

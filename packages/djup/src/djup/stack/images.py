@@ -34,6 +34,10 @@ OF_INDEX = {
         "check the network, and PIP_INDEX_URL in .env"
     ),
 }
+NO_COMPILER = re.compile(
+    r"(?i)need a C compiler|unable to execute '\w*(?:gcc|cc)'|command '\w*(?:gcc|cc)'"
+    r"|pg_config executable not found|No such file or directory: '(?:gcc|cc)'|Python\.h: No such file"
+)
 SHOWN = 6
 BUILD_LOG = STATE / "build.log"
 
@@ -136,6 +140,8 @@ def cause_of_step(values: Mapping[str, str], step: str, log: str) -> Problem | N
     """What `.env` asked for in vain, if that is why a step of the Dockerfile failed."""
     if "/system-packages" in step.partition("\n")[0]:
         return problem("IMG07", step, names=values["SYSTEM_PACKAGES"], log=log)
+    if NO_COMPILER.search(step):
+        return problem("IMG09", step, log=log)
     if "/package-index" in step.partition("\n")[0]:
         fixes = (fix for pattern, fix in OF_INDEX.items() if re.search(pattern, step))
         if fix := next(fixes, ""):
