@@ -112,12 +112,12 @@ def text(settings: Settings) -> str:
         return ""
     lines = env_file.ENV.read_text(encoding="utf-8-sig").splitlines()
     matched = [(match[1], line) for line in lines if (match := dotenv.LINE.fullmatch(line))]
-    kept = [line for key, line in matched if _is_handed_over(key, settings)]
-    theirs = {key for key, _ in matched}
+    kept = [(key, line) for key, line in matched if _is_handed_over(key, settings)]
+    theirs = {key for key, _ in kept}
     values = {**settings.values, "SQL_HOST": settings.values["SQL_HOST"] or "db"}
     added = started_by_us(values, layout().settings)
-    kept += [f"{key}={dotenv.quoted(text)}" for key, text in added.items() if key not in theirs]
-    return "".join(f"{line}\n" for line in kept)
+    lines = [f"{key}={dotenv.quoted(text)}" for key, text in added.items() if key not in theirs]
+    return "".join(f"{line}\n" for line in (*(line for _, line in kept), *lines))
 
 
 def _is_handed_over(key: str, settings: Settings) -> bool:
