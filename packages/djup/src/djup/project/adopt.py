@@ -152,8 +152,9 @@ def _environment() -> Mapping[str, str]:
 
 def _commit(tree: Path) -> str:
     git.answer("add", "--all", folder=tree)
-    # What their .gitignore leaves out, such as *.whl, is a part of it all the same.
-    git.answer("add", "--force", "--", adopted.LOCKS, "compose", "inv", folder=tree)
+    # What their .gitignore leaves out, such as .env* or wheels/, is a part of it all the same.
+    ours = (*adopted.managed(_no_wheels()), adopted.LOCKS, "tasks.py", manifest.NAME)
+    git.answer("add", "--force", "--", *ours, folder=tree)
     words = ("commit", "--quiet", "--no-verify", "--message", f"Adopt djup {__version__}")
     git.answer(*WITHOUT_HOOKS, *words, folder=tree)
     return git.answer("rev-parse", "HEAD", folder=tree).strip()

@@ -68,7 +68,12 @@ OVERRIDES = """\
 gunicorn>=27     # djup's production server is built on it
 whitenoise>=6.9  # so are its static files
 """
-SERVERS = {"uwsgi", "mod-wsgi"}  # others are wheels, and do no harm
+# What is not used under djup, and would have to be compiled.
+COMPILED = {
+    "uwsgi": "djup serves by gunicorn",
+    "mod-wsgi": "djup serves by gunicorn",
+    "mysqlclient": "the database is PostgreSQL",
+}
 OLDEST_BINARY = (2, 9, 11)  # the first psycopg2-binary with wheels for Python 3.14
 TABLE = re.compile(r"(?m)^\[tool\.djup[\].]")
 OS = re.compile(r"(?m)^import os\b")
@@ -184,8 +189,8 @@ def _driver(found: Survey) -> str:
 def _of_drivers(found: Survey) -> Iterator[str]:
     """What the image needs instead of a driver that would have to be compiled, or has no wheel."""
     packages = found.packages
-    for name in sorted(SERVERS & packages.keys()):
-        yield f'{name}; python_version < "3"   # djup serves by gunicorn; this would be compiled\n'
+    for name in sorted(COMPILED.keys() & packages.keys()):
+        yield f'{name}; python_version < "3"   # left out: {COMPILED[name]}\n'
     if "psycopg2" in packages:
         yield 'psycopg2; python_version < "3"   # psycopg2-binary is the same, as a wheel\n'
     if "psycopg" in packages:

@@ -1,11 +1,12 @@
 """What an upgrade does to each managed file; all is decided before any is written."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from djup.checkout import blocks, manifest
 from djup.host import git
 
 CONFLICT = "<<<<<<< yours"
@@ -33,22 +34,33 @@ class Step:
     text: str | None = None
 
 
-def steps(root: Path, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Step]:
+def steps(
+    root: Path,
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+    in_blocks: Collection[str] = (),
+) -> Iterator[Step]:
     """What leads a project's files from those of one version to those of another.
 
     `before` and `after` are the texts of the managed files, by their paths. Files that need nothing
-    are left out.
+    are left out. Of those `in_blocks` the texts are those of the toolkit's block in them.
     """
     for path in sorted({*before, *after}):
         file = root / path
-        ours = file.read_text(encoding="utf-8") if file.is_file() else None
-        if step := _step(path, ours, before.get(path), after.get(path)):
+        whole = file.read_text(encoding="utf-8") if file.is_file() else None
+        ours = blocks.find(whole) if whole and path in in_blocks else whole
+        step = _step(path, ours, before.get(path), after.get(path))
+        if step and step.text is not None and whole and path in in_blocks:
+            step = replace(step, text=blocks.replaced(whole, step.text))
+        if step:
             yield step
 
 
 def _step(path: str, ours: str | None, before: str | None, after: str | None) -> Step | None:
     if ours == after or before == after:
         return None
+    if manifest.is_lock(path) and ours not in (before, None):
+        return None  # compiled here; the pins of the toolkit are replaced in it all the same
     if after is None:
         return Step(path, Act.REMOVED if ours == before else Act.KEPT)
     if before is None:

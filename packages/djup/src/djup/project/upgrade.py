@@ -13,24 +13,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from djup import IS_INSTALLED, REQUIREMENTS, ROOT, STATE, __version__
+from djup import HERE, IS_INSTALLED, REQUIREMENTS, ROOT, STATE, __version__
 from djup.checkout import manifest
 from djup.host import git, packages, process, temporary
 from djup.host.checkout_lock import one_at_a_time
 from djup.problems import problem
-from djup.project import locks, merge, wheels
+from djup.project import adopted, locks, merge, wheels
 from djup.project.merge import Act, Step
 from djup.terminal import console
 from djup.terminal.task import this_task
 
 PREPARED = STATE / "upgrade"  # complete, and not all in place
 WHEELS = REQUIREMENTS / "wheels"
+ADOPTED = HERE == adopted.LOCKS
 TELL = """
 import sys
 sys.path[:0] = sys.argv[1:2]
 import json
-from djup.project import starter
-files = starter.managed(json.loads(sys.argv[2]))
+from djup.project import adopted, starter
+source = adopted if sys.argv[3] == "adopted" else starter
+files = source.managed(json.loads(sys.argv[2]))
 print(json.dumps({"files": files, "programs": sorted(starter.PROGRAMS)}))
 """
 SHOWN_CHANGES = 40  # lines of the CHANGELOG
@@ -80,7 +82,8 @@ def _begin(to: str) -> None:
 
 
 def _upgrade(ours: Release, theirs: Release) -> None:
-    steps = [*merge.steps(ROOT, ours.files, theirs.files)]
+    in_blocks = adopted.BLOCKS if ADOPTED else ()
+    steps = [*merge.steps(ROOT, ours.files, theirs.files, in_blocks)]
     _show(ours, theirs, steps)
     if this_task.dry:
         return
@@ -138,7 +141,8 @@ def _release(wheel: Path, folder: Path) -> Release:
     except (OSError, zipfile.BadZipFile, ValueError, IndexError):
         raise problem("NEW04", to=repr(str(wheel))) from None
     pins = {file.name: wheels.sha256(file) for file in (wheel, web)}
-    done = process.run([str(packages.PYTHON), "-P", "-c", TELL, str(folder), json.dumps(pins)])
+    words = [str(folder), json.dumps(pins), "adopted" if ADOPTED else "new"]
+    done = process.run([str(packages.PYTHON), "-P", "-c", TELL, *words])
     if done.code:
         raise problem("NEW05", done.err.strip(), wheel=wheel.name)
     told = json.loads(done.out)
@@ -186,7 +190,7 @@ def _prepare(theirs: Release, steps: Sequence[Step]) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
         file.chmod(0o755 if path in theirs.programs else 0o644)
-    folder = part / "files" / "requirements" / "wheels"
+    folder = part / "files" / HERE / "wheels"
     folder.mkdir(parents=True, exist_ok=True)
     for wheel in theirs.wheels:
         shutil.copy(wheel, folder)
