@@ -72,6 +72,7 @@ whitenoise>=6.9  # so are its static files
 COMPILED = {
     "uwsgi": "djup serves by gunicorn",
     "mod-wsgi": "djup serves by gunicorn",
+    "psycopg-c": "psycopg-binary does the same",
     "mysqlclient": "the database is PostgreSQL",
 }
 OLDEST_BINARY = (2, 9, 11)  # the first psycopg2-binary with wheels for Python 3.14
