@@ -1,6 +1,7 @@
 """`inv lock`: from requirements/*.in, which people write, to *.txt, which machines install."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from djup.terminal.task import this_task
 PYTHON_VERSION = "3.11"
 PART = STATE / "locks.part"  # while they are compiled
 DONE = STATE / "locks"  # all compiled, and not all in place
+TYPED = "inv lock"
+FIND_LINKS = r"(?m)^--find-links (.+)\n+"
+HEAD = r"\A(?:#.*\n)*"
+INCLUDED = r"(?m)^(?:-r|--requirement)[ =](\S+)"
 
 
 def compile_all(upgrade: bool) -> None:
@@ -41,6 +46,8 @@ def _compile_beside(upgrade: bool) -> None:
         _compile(name, done, upgrade)
         done.append(name)
     if not this_task.dry:
+        for name in done:  # last: a lock that agrees with another would repeat that one's
+            _add_find_links(name)
         with process.unbroken():
             PART.rename(DONE)
             finish()
@@ -62,7 +69,9 @@ def _begin() -> None:
     PART.mkdir()
     for name in _names():  # uv keeps the versions that it finds there
         if (lock := REQUIREMENTS / f"{name}.txt").exists():
-            shutil.copy2(lock, PART)
+            # Its folders of wheels are none of where this copy is.
+            text = re.sub(FIND_LINKS, "", lock.read_text(encoding="utf-8"))
+            (PART / lock.name).write_text(text, encoding="utf-8")
 
 
 def _names() -> list[str]:
@@ -71,7 +80,8 @@ def _names() -> list[str]:
 
 def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
     options = ["--universal", "--generate-hashes", "--quiet", "--python-version", PYTHON_VERSION]
-    header = ["--custom-compile-command", "inv lock", *(["--upgrade"] if upgrade else [])]
+    options += ["--no-emit-find-links", *(["--upgrade"] if upgrade else [])]
+    header = ["--custom-compile-command", TYPED]
     here = str(PART.relative_to(ROOT))
     others = [word for other in agreeing_with for word in ("-c", f"{here}/{other}.txt")]
     files = ["--output-file", f"{here}/{name}.txt", f"requirements/{name}.in"]
@@ -84,15 +94,45 @@ def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
     if done.code:
         said = packages.told(done.err + done.out)
         raise problem("PKG04", said, file=f"requirements/{name}.in", fix=packages.fix_of(said))
-    _tidy(PART / f"{name}.txt", here)
+    _tidy(PART / f"{name}.txt", here, agreeing_with)
 
 
-def _tidy(lock: Path, here: str) -> None:
+def _tidy(lock: Path, here: str, agreeing_with: list[str]) -> None:
     """Have it name its inputs where they will be, and belong to whom the folder belongs to."""
     if not lock.exists():
         return
     text = lock.read_text(encoding="utf-8").replace(f"{here}/", "requirements/")
+    told = f"#    {TYPED}\n"
+    text = text.replace(told, f"{told}#    {raw_command(lock.stem, agreeing_with)}\n", 1)
     lock.write_text(text, encoding="utf-8")
     unhashable.refuse_locked(lock)
     if os.geteuid() == 0:
         os.chown(lock, REQUIREMENTS.stat().st_uid, REQUIREMENTS.stat().st_gid)
+
+
+def _add_find_links(name: str) -> None:
+    """Have a lock name the folders of wheels that its input names."""
+    lock = PART / f"{name}.txt"
+    if lines := "".join(f"--find-links {folder}\n" for folder in _find_links(f"{name}.in")):
+        text = lock.read_text(encoding="utf-8")
+        lock.write_text(re.sub(HEAD, rf"\g<0>{lines}\n", text), encoding="utf-8")
+
+
+def _find_links(name: str) -> dict[str, None]:
+    """What an input names, and those that it includes: each once, in order."""
+    text = (REQUIREMENTS / name).read_text(encoding="utf-8")
+    found = dict.fromkeys(re.findall(FIND_LINKS, text))
+    for included in re.findall(INCLUDED, text):
+        found |= _find_links(included)
+    return found
+
+
+def raw_command(name: str, agreeing_with: list[str]) -> str:
+    """The command by which a lock is compiled where no toolkit is: in agreement with the first.
+
+    Renovate reads it in the head of the lock, and runs it. It wants `=` before each value.
+    """
+    options = ["--universal", "--generate-hashes", f"--python-version={PYTHON_VERSION}"]
+    others = [f"--constraints=requirements/{other}.txt" for other in agreeing_with[:1]]
+    files = [f"--output-file=requirements/{name}.txt", f"requirements/{name}.in"]
+    return " ".join(["uv", "pip", "compile", *options, *others, *files])
