@@ -8,6 +8,7 @@ import checkout
 from stacks import RUNTIMES, Checkout, docker
 
 from djup import ROOT
+from djup.host import package_index
 
 FIRST_PORT = int(os.environ.get("FIRST_PORT", checkout.FIRST_PORT))
 WRITTEN = (".txt", ".whl", ".djup.json")  # by programs alone
@@ -44,7 +45,7 @@ def test_it_is_small_and_committed(shop: Checkout) -> None:
     listed = git(shop, "ls-files").splitlines()
     written = [name for name in listed if not name.endswith(WRITTEN)]
     lines = sum(len((shop.root / name).read_text().splitlines()) for name in written)
-    assert len(written) <= 65 and lines < 1930, (len(written), lines)
+    assert len(written) <= 66 and lines < 1950, (len(written), lines)
     page = (shop.root / "AGENTS.md").read_text()
     assert "`status` (json):" in " ".join(page.split()) and "{{" not in page
     assert len(page.splitlines()) < 70
@@ -74,6 +75,35 @@ def test_its_hook(shop: Checkout) -> None:
     assert done.returncode == 1 and "F401" in done.stderr and "--no-verify" in done.stderr
     git(shop, "rm", "--quiet", "--force", "project/notes/more.py")
     shop.inv("hooks", "--remove")
+
+
+def test_its_locks_are_compiled_by_the_task_and_by_their_heads(made: Checkout) -> None:
+    """The second is what Renovate does: no toolkit is there then, and uv alone reads pyproject."""
+    folder = made.root / "requirements"
+    before = {lock.name: lock.read_text() for lock in folder.glob("*.txt")}
+    made.inv("lock")
+    after = {lock.name: lock.read_text() for lock in folder.glob("*.txt")}
+    assert {name: without_comments(text) for name, text in after.items()} == {
+        name: without_comments(text) for name, text in before.items()
+    }
+    made.inv("lock")
+    assert {lock.name: lock.read_text() for lock in folder.glob("*.txt")} == after
+    for name in ("base.txt", "prod.txt"):
+        command = after[name].splitlines()[2].removeprefix("#    ").split()
+        assert command[:3] == ["uv", "pip", "compile"]
+        argv = [made.root / ".venv" / "bin" / "uv", *command[1:], "--quiet"]
+        env = os.environ | package_index.environment()
+        subprocess.run(argv, cwd=made.root, env=env, check=True)
+        text = (folder / name).read_text()
+        assert set(without_comments(text)) == set(without_comments(after[name]))
+        assert text.splitlines()[1] == after[name].splitlines()[2]  # so the next one finds it
+    git(made, "checkout", "--quiet", ".")
+
+
+def without_comments(text: str) -> list[str]:
+    """What a lock pins: its lines, less the extras, since uv lists what they require anyway."""
+    lines = (line.replace("[serve]", "") for line in text.splitlines())
+    return [line for line in lines if not line.lstrip().startswith("#")]
 
 
 def test_its_own_tasks(shop: Checkout) -> None:

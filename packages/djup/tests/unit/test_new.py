@@ -1,5 +1,6 @@
 """What a new project may be called, where it may be, and what its locks pin."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -61,6 +62,30 @@ def test_a_lock_gains_the_wheel_and_keeps_what_it_pins(name: str) -> None:
     kept = [line for line in text.splitlines() if "--hash" in line]
     lost = [line for line in kept if line not in changed]
     assert len(lost) == (0 if name != "lint" else len(lost)) and changed.count("--hash") > 0
+
+
+@pytest.mark.parametrize("lock", sorted(REQUIREMENTS.glob("*.txt")), ids=lambda lock: lock.stem)
+def test_the_head_of_a_lock_is_a_command_that_renovate_reads(lock: Path) -> None:
+    head = re.match(r"(?:#.*\n)+# {4}(\S*) (.*)\n", lock.read_text())
+    assert head and head[1] == "uv"
+    options = [word for word in head[2].split() if word.startswith("-")]
+    allowed = ("--universal", "--generate-hashes")
+    values = ("--python-version=", "--constraints=", "--output-file=")
+    assert all(word in allowed or word.startswith(values) for word in options)
+    named = {word.partition("=")[2] for word in options if word.startswith("--constraints")}
+    assert not any(name.startswith(starter.NOT_THEIRS) for name in named)
+
+
+def test_updates_leave_the_toolkit_and_its_locks_alone() -> None:
+    found = json.loads((starter.TEMPLATES / "renovate.json").read_text())
+    [pattern] = found["pip-compile"]["managerFilePatterns"]
+    paths = [f"requirements/{lock.name}" for lock in REQUIREMENTS.glob("*.txt")]
+    assert all(re.search(pattern.strip("/"), path) for path in paths)
+    [names] = re.findall(r"requirements/\{(.*)\}\.\*", found["ignorePaths"][0])
+    managed = {Path(path).stem for path in paths if starter.is_managed(path)}
+    assert set(names.split(",")) == managed
+    [off] = [rule for rule in found["packageRules"] if not rule["enabled"]]
+    assert set(off["matchPackageNames"]) == {locks.WEB, locks.TOOLKIT}
 
 
 def test_a_version_is_the_same_wherever_it_stands() -> None:

@@ -19,10 +19,11 @@ PYTHON_VERSION = "3.11"
 OF_TASKS = ("build", "tasks", "zstd")
 OVERRIDES = f"{HERE}/overrides.txt"  # what stands for a package that the requirements name
 PART = STATE / "locks.part"  # while they are compiled
-FIND_LINKS = "--find-links wheels\n"
-OF_TOOLKIT = re.compile(r"(?m)^djup(-web)?(\[\w+\])?==")
-WHEELS = REQUIREMENTS / "wheels"
 DONE = STATE / "locks"  # all compiled, and not all in place
+TYPED = "inv lock"
+FIND_LINKS = r"(?m)^--find-links (.+)\n+"
+HEAD = r"\A(?:#.*\n)*"
+INCLUDED = r"(?m)^(?:-r|--requirement)[ =](\S+)"
 
 
 def compile_all(upgrade: bool) -> None:
@@ -49,6 +50,8 @@ def _compile_beside(upgrade: bool) -> None:
         _compile(name, done, upgrade)
         done.append(name)
     if not this_task.dry:
+        for name in done:  # last: a lock that agrees with another would repeat that one's
+            _add_find_links(name)
         with process.unbroken():
             PART.rename(DONE)
             finish()
@@ -58,8 +61,8 @@ def finish() -> None:
     """Put compiled locks in place; a task that was killed on the way has left some."""
     if this_task.dry or not DONE.exists():
         return
-    for lock in map(DONE.joinpath, (f"{name}.txt" for name in _names())):
-        if lock.exists():  # one that was put in place already is not
+    for lock in (DONE / f"{name}.txt" for name in _names()):
+        if lock.exists():  # else it was put in place before this was interrupted
             lock.replace(REQUIREMENTS / lock.name)
     shutil.rmtree(DONE)
 
@@ -69,11 +72,11 @@ def _begin() -> None:
         return
     shutil.rmtree(PART, ignore_errors=True)
     PART.mkdir()
-    if WHEELS.is_dir():  # the locks name it by where they will be
-        (PART / WHEELS.name).symlink_to(WHEELS)
     for name in _names():  # uv keeps the versions that it finds there
         if (lock := REQUIREMENTS / f"{name}.txt").exists():
-            shutil.copy2(lock, PART)
+            # Its folders of wheels are none of where this copy is.
+            text = re.sub(FIND_LINKS, "", lock.read_text(encoding="utf-8"))
+            (PART / lock.name).write_text(text, encoding="utf-8")
 
 
 def _names() -> list[str]:
@@ -81,20 +84,14 @@ def _names() -> list[str]:
 
 
 def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
-    options = [
-        "--universal",
-        "--generate-hashes",
-        "--quiet",
-        "--python-version",
-        _python(name),
-    ]
-    header = ["--custom-compile-command", "inv lock", *(["--upgrade"] if upgrade else [])]
+    options = ["--universal", "--generate-hashes", "--quiet", "--python-version", _python(name)]
+    options += ["--no-emit-find-links", *(["--upgrade"] if upgrade else [])]
+    header = ["--custom-compile-command", TYPED]
     here = str(PART.relative_to(ROOT))
     others = [word for other in agreeing_with for word in ("-c", f"{here}/{other}.txt")]
-    replaced = ["--override", OVERRIDES] if (ROOT / OVERRIDES).exists() else []
     inputs = [word for file in _theirs(name) for word in project_requirements.as_input(file, PART)]
     files = ["--output-file", f"{here}/{name}.txt", f"{HERE}/{name}.in", *inputs]
-    argv = [".venv/bin/uv", "pip", "compile", *options, *header, *others, *replaced, *files]
+    argv = [".venv/bin/uv", "pip", "compile", *options, *header, *others, *_overrides(), *files]
     process.show(argv)
     if this_task.dry:
         return
@@ -103,7 +100,7 @@ def _compile(name: str, agreeing_with: list[str], upgrade: bool) -> None:
     if done.code:
         said = packages.told(done.err + done.out)
         raise problem("PKG04", said, file=f"{HERE}/{name}.in", fix=packages.fix_of(said))
-    _tidy(PART / f"{name}.txt", here)
+    _tidy(PART / f"{name}.txt", here, agreeing_with)
 
 
 def _python(name: str) -> str:
@@ -118,21 +115,47 @@ def _theirs(name: str) -> Sequence[str]:
     return {**main, "dev": here.dev_requirements}.get(name, ())
 
 
-def _with_wheels(lock: str) -> str:
-    """A lock that says where the toolkit's own packages are, if it pins one: uv would say it once
-    for each file that it has read."""
-    if not OF_TOOLKIT.search(lock):
-        return lock
-    head = "".join(line for line in lock.splitlines(keepends=True) if line.startswith("#"))
-    return f"{head}{FIND_LINKS}\n{lock.removeprefix(head)}"
+def _overrides() -> Sequence[str]:
+    return ("--override", OVERRIDES) if (ROOT / OVERRIDES).exists() else ()
 
 
-def _tidy(lock: Path, here: str) -> None:
+def _tidy(lock: Path, here: str, agreeing_with: list[str]) -> None:
     """Have it name its inputs where they will be, and belong to whom the folder belongs to."""
     if not lock.exists():
         return
     text = lock.read_text(encoding="utf-8").replace(f"{here}/", f"{HERE}/")
-    lock.write_text(_with_wheels(text), encoding="utf-8")
+    told = f"#    {TYPED}\n"
+    text = text.replace(told, f"{told}#    {raw_command(lock.stem, agreeing_with)}\n", 1)
+    lock.write_text(text, encoding="utf-8")
     unhashable.refuse_locked(lock)
     if os.geteuid() == 0:
         os.chown(lock, REQUIREMENTS.stat().st_uid, REQUIREMENTS.stat().st_gid)
+
+
+def _add_find_links(name: str) -> None:
+    """Have a lock name the folders of wheels that its input names."""
+    lock = PART / f"{name}.txt"
+    if lines := "".join(f"--find-links {folder}\n" for folder in _find_links(f"{name}.in")):
+        text = lock.read_text(encoding="utf-8")
+        lock.write_text(re.sub(HEAD, rf"\g<0>{lines}\n", text), encoding="utf-8")
+
+
+def _find_links(name: str) -> dict[str, None]:
+    """What an input names, and those that it includes: each once, in order."""
+    text = (REQUIREMENTS / name).read_text(encoding="utf-8")
+    found = dict.fromkeys(re.findall(FIND_LINKS, text))
+    for included in re.findall(INCLUDED, text):
+        found |= _find_links(included)
+    return found
+
+
+def raw_command(name: str, agreeing_with: list[str]) -> str:
+    """The command by which a lock is compiled where no toolkit is: in agreement with the first.
+
+    Renovate reads it in the head of the lock, and runs it. It wants `=` before each value.
+    """
+    options = ["--universal", "--generate-hashes", f"--python-version={_python(name)}"]
+    others = [f"--constraints={HERE}/{other}.txt" for other in agreeing_with[:1]]
+    files = [f"--output-file={HERE}/{name}.txt", f"{HERE}/{name}.in", *_theirs(name)]
+    overrides = ["=".join(_overrides())] if _overrides() else []
+    return " ".join(["uv", "pip", "compile", *options, *others, *overrides, *files])

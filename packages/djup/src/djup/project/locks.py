@@ -7,9 +7,8 @@ finds nothing to change but comments.
 import re
 from collections.abc import Mapping
 
-from djup.code.locks import FIND_LINKS
-
 WEB, TOOLKIT = "djup-web", "djup"
+FIND_LINKS = "--find-links wheels\n"
 # Which lock has which of the toolkit's packages, as its .in file asks for it.
 ENTRIES = {
     **dict.fromkeys(("base", "embedded", "lint", "prod"), WEB),

@@ -36,7 +36,7 @@ OF_INDEX = {
 }
 NO_COMPILER = re.compile(
     r"(?i)need a C compiler|pkg-config|unable to execute '\w*(?:gcc|cc)'|command '\w*(?:gcc|cc)'"
-    r"|pg_config executable not found|run 'pg_config'|No such file or directory: '(?:gcc|cc)'|Python\.h: No such"
+    r"|pg_config executable not found|run 'pg_config'|directory: '(?:gcc|cc)'|Python\.h: No such"
 )
 SHOWN = 6
 BUILD_LOG = STATE / "build.log"
