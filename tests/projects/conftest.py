@@ -1,14 +1,16 @@
 """Projects that have the toolkit as wheels alone, in folders that know nothing of this tree."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import versions
 from stacks import RUNTIMES, Checkout
 
 from djup import ROOT
 
+Adopt = Callable[..., subprocess.CompletedProcess[str]]
 UV = ROOT / ".venv" / "bin" / "uv"
 
 
@@ -55,3 +57,22 @@ def shop(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
         if (stack.root / ".env").is_file():
             runtime.remove(stack.root)
             assert runtime.leftovers(stack.root) == {}
+
+
+@pytest.fixture(scope="session")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of a later version, whose managed files are partly others."""
+    return versions.build(tmp_path_factory.mktemp("newer") / "djup")
+
+
+@pytest.fixture(scope="session")
+def adopt(wheels: dict[str, Path]) -> Adopt:
+    """`uvx --from djup-….whl djup`, run in a folder."""
+
+    def run(root: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        argv = [UV, "tool", "run", "--from", wheels["djup"], "djup", *arguments]
+        done = subprocess.run(argv, cwd=root, capture_output=True, text=True)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return run

@@ -3,61 +3,22 @@
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import checkout
 import pytest
+from shapes import git
 from stacks import RUNTIMES, Checkout
+from versions import ADDED, DELETED, DOCKERFILE, GONE, LAST_LINE, NEWER, PROD, WANTED, edit
 
-from djup import ROOT, __version__
+from djup import __version__
 
-NEWER = "99.0.0"
-DOCKERFILE, PROD, DELETED = (
-    "compose/web/Dockerfile",
-    "compose/prod.yaml",
-    "compose/prod/pooler.yaml",
-)
-GONE, WANTED, ADDED = "compose/web/warm.py", "compose/mail.yaml", "compose/cache.yaml"
-VERSIONED = (
-    *("packages/djup/pyproject.toml", "packages/djup-web/pyproject.toml"),
-    *("packages/djup/src/djup/__init__.py", "packages/djup-web/src/djup_web/__init__.py"),
-)
-CHANGES = f"# Changes\n\n## {NEWER}\n\n- Mail and a cache.\n\n## {__version__}\n\n- The first.\n"
-LAST_LINE = "EXPOSE 8000\n"
 # Ends `inv`, which has called it, the moment that git is asked for one thing.
 KILLING = """\
 #!/bin/sh
 case " $* " in *" {word} "*) kill -9 $PPID ;; esac
 exec {git} "$@"
 """
-
-
-@pytest.fixture(scope="module")
-def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of a later version, whose managed files are partly others."""
-    root = tmp_path_factory.mktemp("newer") / "djup"
-    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True).split("\0")
-    for name in filter(None, listed):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, root / name)
-    for name in VERSIONED:
-        edit(root / name, f'"{__version__}"', f'"{NEWER}"')
-    edit(root / VERSIONED[1], '"Django>=4.2",', '"Django>=4.2", "humanize",')
-    edit(root / DOCKERFILE, "# The web image.", "# The image of the web.")
-    edit(root / PROD, "# Production, for", "# In production, for")
-    edit(root / DELETED, "services:", "# The pooler.\nservices:")
-    (root / GONE).unlink()
-    for name in (WANTED, ADDED):
-        (root / name).write_text("services: {}\n")
-    (root / "CHANGELOG.md").write_text(CHANGES)
-    git(root, "init", "--quiet")
-    git(root, "add", "--all")
-    checkout.lend_venv(root)
-    (root / ".venv" / "bin" / "uv").symlink_to(ROOT / ".venv" / "bin" / "uv")
-    subprocess.run([root / "inv", "toolkit.build"], cwd=root, check=True)
-    return root / "dist" / f"djup-{NEWER}-py3-none-any.whl"
 
 
 @pytest.fixture
@@ -178,16 +139,6 @@ def content(project: Checkout) -> dict[str, str]:
     return {path: digest for path, digest in there.items() if (project.root / path).exists()}
 
 
-def edit(file: Path, before: str, after: str) -> None:
-    text = file.read_text()
-    assert before in text, (file, before)
-    file.write_text(text.replace(before, after, 1))
-
-
 def commit(root: Path) -> None:
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--no-verify", "--message", "Ours")
-
-
-def git(root: Path, *arguments: str) -> str:
-    return subprocess.check_output(["git", "-C", str(root), *arguments], text=True)

@@ -21,9 +21,11 @@ LETTERS = string.ascii_letters + string.digits
 FIRST_PORT = 8000  # where `.env.example` names none
 
 
-def make(runtime: str = "", port: str = "") -> str:
+def make(runtime: str = "", port: str = "", theirs: str = "") -> str:
     """Write `.env` (0600) and return its text; under --dry the text alone.
 
+    `theirs` is the text of one that the project has had before it had these tasks: it stays, and
+    the keys that it lacks come after it.
     Without a `port` it is the first that is free. Without a `runtime` it is docker if an engine
     answers. One that is there, but closed to us, is a problem: the choice is the user's.
     """
@@ -34,6 +36,8 @@ def make(runtime: str = "", port: str = "") -> str:
     if this_task.dry:
         console.say(".env would be created from .env.example")
         return text
+    if theirs:
+        return _complete(theirs, text)
     try:
         return _write(text, asked=bool(runtime))
     except OSError as error:
@@ -110,6 +114,14 @@ def _write(text: str, *, asked: bool) -> str:
         part.unlink()
     _say_what_was_chosen(text, asked=asked)
     return text
+
+
+def _complete(theirs: str, ours: str) -> str:
+    """Append to a project's own `.env` what it lacks of ours."""
+    lacking = dotenv.parse(ours).keys() - dotenv.parse(theirs).keys()
+    env_file.append(env_file.paragraphs(ours, lacking))
+    console.say(f".env has {len(lacking)} more keys, which the tasks need; yours are as they were")
+    return env_file.read(env_file.ENV)
 
 
 def _say_what_was_chosen(text: str, *, asked: bool) -> None:

@@ -12,6 +12,9 @@ from djup.settings.settings import Settings, check, check_runtime
 from djup.terminal import console
 from djup.terminal.task import this_task
 
+# One of these is in each `.env` that a task has written; without them it is a project's own.
+OURS = frozenset(("COMPOSE_PROJECT_NAME", "CHECKOUT", "SQL_PASSWORD"))
+
 
 def load() -> Settings:
     """The settings of this checkout; makes `.env` where there is none (not under --dry).
@@ -30,11 +33,12 @@ def load_any(runtime: str = "", port: str = "") -> Settings:
     ownership.refuse_closed()
     if runtime:
         check_runtime(runtime)
-    if env_file.ENV.exists():
-        return settings_from(env_file.read(env_file.ENV))
+    text = env_file.read(env_file.ENV) if env_file.ENV.exists() else ""
+    if text and not OURS.isdisjoint(dotenv.parse(text)):
+        return settings_from(text)
     from djup.checkout import create  # a tenth of each task's start, and needed once
 
-    return settings_from(create.make(runtime, port))
+    return settings_from(create.make(runtime, port, text))
 
 
 def original(settings: Settings) -> Path | None:

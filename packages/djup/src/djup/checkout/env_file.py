@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from djup import ROOT
@@ -47,8 +47,16 @@ def write_values(values: Mapping[str, str]) -> None:
 
 def add_from_example(keys: Collection[str]) -> None:
     """Append these keys to `.env` as they stand in `.env.example`, under the same comments."""
-    paragraphs = example().split("\n\n")
-    added = [text for paragraph in paragraphs if (text := _only(keys, paragraph))]
+    append(paragraphs(example(), keys))
+
+
+def paragraphs(text: str, keys: Collection[str]) -> list[str]:
+    """The paragraphs of a text that set one of these keys, without the lines of other keys."""
+    return [part for paragraph in text.split("\n\n") if (part := _only(keys, paragraph))]
+
+
+def append(added: Sequence[str]) -> None:
+    """Append these paragraphs to `.env`."""
     _replace("\n\n".join((_current().rstrip(), *added)) + "\n")
 
 

@@ -1,0 +1,224 @@
+"""Projects that exist take the toolkit from a wheel, in one commit, and stay what they were."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import checkout
+import pytest
+import shapes
+from shapes import TEAM, TUTORIAL, git
+from stacks import RUNTIMES, Checkout
+
+from djup import __version__
+
+FIRST_PORT = int(os.environ.get("FIRST_PORT", checkout.FIRST_PORT))
+Adopt = Callable[..., subprocess.CompletedProcess[str]]
+# Imports nothing of the toolkit, as a project that was never adopted.
+WITHOUT_US = """
+import sys
+sys.modules["djup_web"] = None
+sys.argv[0] = "manage.py"
+exec(compile(open("manage.py").read(), "manage.py", "exec"))
+"""
+
+
+@pytest.fixture(scope="module")
+def tutorial(adopt: Adopt, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    yield from adopted(adopt, tmp_path_factory.mktemp("a") / "tutorial", TUTORIAL, "adopt")
+
+
+@pytest.fixture(scope="module")
+def team(adopt: Adopt, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    yield from adopted(adopt, tmp_path_factory.mktemp("b") / "team", TEAM, "adopt")
+
+
+def adopted(adopt: Adopt, root: Path, files: dict[str, str], *words: str) -> Iterator[Checkout]:
+    shapes.write(root, files)
+    adopt(root, *words)
+    stack = Checkout(root, RUNTIMES["embedded"])
+    yield stack
+    for runtime in RUNTIMES.values():
+        runtime.remove(root)
+        assert runtime.leftovers(root) == {}
+
+
+def test_it_is_one_commit_that_can_be_reverted(tutorial: Checkout, tmp_path: Path) -> None:
+    root = tutorial.root
+    first, last = git(root, "rev-list", "HEAD").split()[::-1]
+    assert git(root, "log", "-1", "--format=%s").strip() == f"Adopt djup {__version__}"
+    assert git(root, "status", "--porcelain").split("\n") == ['?? "a file of nobody\'s.txt"', ""]
+    changed = dict(
+        reversed(line.split("\t"))
+        for line in git(root, "diff", "--name-status", first).splitlines()
+    )
+    assert {path for path, how in changed.items() if how != "A"} == {
+        *("mysite/settings.py", ".gitignore")
+    }
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", root, clone], check=True)
+    git(clone, "revert", "--no-edit", last)
+    assert git(clone, "diff", "--stat", first) == ""
+
+
+def test_started_in_the_old_way_it_is_what_it_was(tutorial: Checkout) -> None:
+    tutorial.inv("test")  # installs what it needs
+    python = tutorial.root / ".venv" / "bin" / "python"
+    argv = [python, "-c", WITHOUT_US, "test"]
+    done = subprocess.run(argv, cwd=tutorial.root, capture_output=True, text=True)
+    assert done.returncode == 0 and "Ran 1 test" in done.stderr, done.stderr
+    shown = [python, "-c", WITHOUT_US, "diffsettings", "--output", "unified"]
+    said = subprocess.run(shown, cwd=tutorial.root, capture_output=True, text=True).stdout
+    assert "sqlite3" in said and "djup" not in said
+
+
+def test_a_tutorial_serves_on_postgresql_and_tests_itself(tutorial: Checkout) -> None:
+    tutorial.inv("up", "--runtime", "embedded", "--port", str(FIRST_PORT + 50))
+    status, page = tutorial.get()
+    assert status == 200 and "1 visits, postgresql" in page
+    assert "Ran 1 test" in tutorial.inv("test").stderr
+    assert "No changes detected" in tutorial.inv("lint").stdout
+    assert tutorial.psql("select count(*) from visits_visit") == "1"
+    assert "Traceback" not in tutorial.inv("doctor", code=None).stderr
+    tutorial.inv("down")
+
+
+def test_a_team_keeps_what_it_has_set(team: Checkout) -> None:
+    """Its settings fail without variables of other names, and have a user model, a second database
+    and a logging of their own."""
+    team.inv("up", "--runtime", "embedded", "--port", str(FIRST_PORT + 51))
+    status, page = team.get()
+    assert status == 200 and "1 visits, postgresql" in page
+    told = team.inv("test").stdout
+    assert "2 passed" in told
+    code = (
+        "from django.conf import settings as s; d = s.DATABASES; import json; print(json.dumps(["
+        "d['default']['ATOMIC_REQUESTS'], d['archive']['NAME'], s.AUTH_USER_MODEL, s.DEBUG, "
+        "s.LOGGING, s.EMAIL_SUBJECT_PREFIX, 'django_extensions' in s.INSTALLED_APPS]))"
+    )
+    said = team.inv("manage", "--", "shell", "--no-imports", "-c", code).stdout
+    logging = {"version": 1, "disable_existing_loggers": False}
+    assert json.loads(said) == [True, ":memory:", "people.User", True, logging, "[dev] ", True]
+    team.inv("down")
+
+
+def test_what_was_found_is_in_pyproject(team: Checkout) -> None:
+    text = (team.root / "pyproject.toml").read_text()
+    for line in (
+        'project = "src"',
+        'settings = "config.settings.dev"',
+        'production-settings = "config.settings.production"',
+        'requirements = ["pyproject.toml"]',
+        'dev-requirements = ["pyproject.toml:dev"]',
+        'DJANGO_SECRET_KEY = "SECRET_KEY"',
+        'DATABASE_URL = "DATABASE_URL"',
+        'DJANGO_DEBUG = "DEBUG_WORD"',
+        'MAIL_KEY = "build"',
+    ):
+        assert f"\n{line}\n" in text
+    example = (team.root / ".env.example").read_text()
+    assert example.startswith("MAIL_KEY=\nDATABASE_URL=postgres://team:team@localhost/team\n")
+
+
+def test_an_env_that_is_there_is_kept(team: Checkout, tmp_path: Path) -> None:
+    root = tmp_path / "team"
+    shutil.copytree(team.root, root, ignore=shutil.ignore_patterns(".venv", ".env", ".state"))
+    checkout.lend_venv(root)
+    (root / ".env").write_text("MAIL_KEY=ours\nDEBUG=off\n")
+    stack = Checkout(root, RUNTIMES["embedded"])
+    stack.inv("--dry", "status", code=None)
+    stack.inv("volumes")
+    text = (root / ".env").read_text()
+    assert text.startswith("MAIL_KEY=ours\nDEBUG=off\n") and "COMPOSE_PROJECT_NAME=team-" in text
+    assert stack.values["DEBUG"] == "off" and len(stack.values["SECRET_KEY"]) == 64
+
+
+def test_an_upgrade_leaves_what_is_around_the_blocks(team: Checkout, newer: Path) -> None:
+    clone = team.root.parent / "clone"
+    subprocess.run(["git", "clone", "--quiet", team.root, clone], check=True)
+    ignored = (clone / ".gitignore").read_text()
+    (clone / ".gitignore").write_text(f"first\n{ignored}last\n")
+    git(clone, "commit", "--quiet", "--all", "--message", "ours")
+    stack = Checkout(clone, RUNTIMES["embedded"])
+    stack.inv("toolkit.upgrade", "--to", str(newer))
+    text = (clone / ".gitignore").read_text()
+    assert text == f"first\n{ignored}last\n"
+    assert "# The image of the web." in (clone / "compose/web/Dockerfile").read_text()
+    assert len([*(clone / "requirements/djup/wheels").iterdir()]) == 2
+    assert git(clone, "status", "--porcelain") == ""
+    stack.inv("--version")
+
+
+REFUSED = {
+    "edited": ("NEW03", "settings.py"),
+    "clash": ("NEW13", "inv"),
+    "env": ("NEW13", "git rm --cached .env"),
+    "nothing": ("NEW08", "manage.py"),
+    "two": ("NEW08", "one, two"),
+    "module": ("NEW09", "mysite.settings"),
+    "requirements": ("NEW10", "requirements.txt"),
+    "old": ("NEW11", "Django==3.2.*"),
+    "below": ("NEW07", "cd "),
+    "no git": ("NEW07", "git init"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_it_refuses_and_writes_nothing(adopt: Adopt, tmp_path: Path, case: str) -> None:
+    root, files = tmp_path / "mysite", dict(TUTORIAL)
+    if case in ("clash", "env"):
+        files |= {"inv" if case == "clash" else ".env": "ours\n"}
+    for lacking, path in (("nothing", "manage.py"), ("requirements", "requirements.txt")):
+        if case == lacking:
+            del files[path]
+    if case == "two":
+        manage = files.pop("manage.py")
+        files |= {"one/manage.py": manage, "two/manage.py": manage}
+    if case == "module":
+        del files["mysite/settings.py"]
+    if case == "old":
+        files |= {"requirements.txt": "Django==3.2.*\n"}
+    shapes.write(root, files)
+    if case == "edited":
+        (root / "mysite" / "settings.py").write_text("DEBUG = True\n")
+    if case == "no git":
+        shutil.rmtree(root / ".git")
+    before = content(root)
+    code, words = REFUSED[case]
+    said = adopt(root / "visits" if case == "below" else root, "adopt", code=1).stderr
+    assert f"error {code}: " in said and words in said and "  fix: " in said
+    assert content(root) == before
+
+
+def test_dry_writes_nothing(adopt: Adopt, tmp_path: Path) -> None:
+    root = shapes.write(tmp_path / "tutorial", TUTORIAL)
+    before = content(root)
+    said = adopt(root, "--dry", "adopt").stderr
+    assert "mysite.settings" in said and "would be written: compose/web/Dockerfile" in said
+    assert content(root) == before
+
+
+def test_locks_that_cannot_be_compiled_leave_all_as_it_was(adopt: Adopt, tmp_path: Path) -> None:
+    wrong = {"requirements.txt": "Django==5.2.*\nno-such-package-of-anybody==1\n"}
+    root = shapes.write(tmp_path / "tutorial", TUTORIAL | wrong)
+    before = content(root)
+    said = adopt(root, "adopt", code=1).stderr
+    assert "error NEW14: " in said and "no-such-package-of-anybody" in said
+    assert content(root) == before and git(root, "worktree", "list").count("\n") == 1
+
+
+def test_twice_is_once(tutorial: Checkout, adopt: Adopt) -> None:
+    assert "error NEW12: " in adopt(tutorial.root, "adopt", code=1).stderr
+
+
+def content(root: Path) -> dict[str, bytes]:
+    """The files of a project by their paths, less those of git."""
+    files = (path for path in root.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in files
+        if ".git" not in path.relative_to(root).parts
+    }

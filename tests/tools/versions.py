@@ -1,0 +1,55 @@
+"""A later version of the toolkit than this one, whose managed files are partly others."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import checkout
+from shapes import git
+
+from djup import ROOT, __version__
+
+NEWER = "99.0.0"
+DOCKERFILE, PROD, DELETED = (
+    "compose/web/Dockerfile",
+    "compose/prod.yaml",
+    "compose/prod/pooler.yaml",
+)
+GONE, WANTED, ADDED = "compose/web/warm.py", "compose/mail.yaml", "compose/cache.yaml"
+VERSIONED = (
+    *("packages/djup/pyproject.toml", "packages/djup-web/pyproject.toml"),
+    *("packages/djup/src/djup/__init__.py", "packages/djup-web/src/djup_web/__init__.py"),
+)
+CHANGES = f"# Changes\n\n## {NEWER}\n\n- Mail and a cache.\n\n## {__version__}\n\n- The first.\n"
+LAST_LINE = "EXPOSE 8000\n"
+
+
+def build(root: Path) -> Path:
+    """Its wheel, built in a new folder."""
+    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True).split("\0")
+    for name in filter(None, listed):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    for name in VERSIONED:
+        edit(root / name, f'"{__version__}"', f'"{NEWER}"')
+    edit(root / VERSIONED[1], '"Django>=4.2",', '"Django>=4.2", "humanize",')
+    edit(root / DOCKERFILE, "# The web image.", "# The image of the web.")
+    edit(root / PROD, "# Production, for", "# In production, for")
+    edit(root / DELETED, "services:", "# The pooler.\nservices:")
+    (root / GONE).unlink()
+    for name in (WANTED, ADDED):
+        (root / name).write_text("services: {}\n")
+    (root / "CHANGELOG.md").write_text(CHANGES)
+    git(root, "init", "--quiet")
+    git(root, "add", "--all")
+    checkout.lend_venv(root)
+    (root / ".venv" / "bin" / "uv").symlink_to(ROOT / ".venv" / "bin" / "uv")
+    subprocess.run([root / "inv", "toolkit.build"], cwd=root, check=True)
+    return root / "dist" / f"djup-{NEWER}-py3-none-any.whl"
+
+
+def edit(file: Path, before: str, after: str) -> None:
+    """Replace the first place of a text in a file, which has to have it."""
+    text = file.read_text()
+    assert before in text, (file, before)
+    file.write_text(text.replace(before, after, 1))
