@@ -44,6 +44,8 @@ def compose_environment(settings: Settings) -> dict[str, str]:
     if not this_task.dry:
         _write(text(settings))
     environment = settings.child_environment() | build_arguments(settings.values)
+    # A key of .env that the project's own settings read as well, and spell in another way.
+    environment |= {k: v for k, v in _added(settings).items() if k in settings.values}
     if of_sources():  # which an older `.env` does not name
         separator = settings.values["COMPOSE_PATH_SEPARATOR"]
         environment["COMPOSE_FILE"] = separator.join(compose_files(settings))
@@ -112,12 +114,16 @@ def text(settings: Settings) -> str:
         return ""
     lines = env_file.ENV.read_text(encoding="utf-8-sig").splitlines()
     matched = [(match[1], line) for line in lines if (match := dotenv.LINE.fullmatch(line))]
-    kept = [(key, line) for key, line in matched if _is_handed_over(key, settings)]
-    theirs = {key for key, _ in kept}
+    added = _added(settings)
+    kept = [line for key, line in matched if key not in added and _is_handed_over(key, settings)]
+    lines = [f"{key}={dotenv.quoted(text)}" for key, text in added.items()]
+    return "".join(f"{line}\n" for line in (*kept, *lines))
+
+
+def _added(settings: Settings) -> dict[str, str]:
+    """What the web in its container gets besides the keys of `.env`, or in their stead."""
     values = {**settings.values, "SQL_HOST": settings.values["SQL_HOST"] or "db"}
-    added = started_by_us(values, layout().settings)
-    lines = [f"{key}={dotenv.quoted(text)}" for key, text in added.items() if key not in theirs]
-    return "".join(f"{line}\n" for line in (*(line for _, line in kept), *lines))
+    return started_by_us(values, layout().settings)
 
 
 def _is_handed_over(key: str, settings: Settings) -> bool:

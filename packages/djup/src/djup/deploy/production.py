@@ -231,6 +231,7 @@ def _pages(chosen: Mapping[str, str]) -> list[str]:
 
 def _values(stack: str, chosen: Mapping[str, str]) -> dict[str, str]:
     values = {key: chosen[key] for key in PLAIN_KEYS}
+    values |= {"DEBUG": _mapped(chosen).get("DEBUG", "0")}  # as the project's settings spell it
     values |= {"STACK": stack, "DOMAIN": " ".join(split_list(chosen["DOMAIN"]))}
     values["ALLOWED_HOSTS"] = ",".join(_allowed(name) for name in split_list(chosen["DOMAIN"]))
     values["ACME_ACCOUNT"] = f"email {chosen['EMAIL']}" if chosen["EMAIL"] else ""

@@ -23,7 +23,7 @@ MEANINGS = (
 DEBUG = re.compile(rf"{OWN}DEBUG")
 # What calls a variable is read by: environ's env("X"), decouple's config("X"), own functions.
 READER = re.compile(r"(?i)env|^config$")
-STRICT = ("env", "ENV", "config")  # which fail without a value; what own functions do is not known
+STRICT = ("env", "config")  # which fail without a value; what own functions do is not known
 WHOLE = ("int", "float", "Decimal")
 
 
@@ -98,7 +98,7 @@ def _read(node: ast.AST) -> tuple[str, bool]:
     # A second argument is a default, and so is each of get, pop, getenv and setdefault.
     given = len(node.args) > 1 or any(keyword.arg == "default" for keyword in node.keywords)
     lenient = words[-1] in ("get", "pop", "getenv", "setdefault")
-    return name, words[0] in STRICT and not given and not lenient
+    return name, words[0].lower() in STRICT and not given and not lenient
 
 
 def _name(node: ast.expr) -> str:

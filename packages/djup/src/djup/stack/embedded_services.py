@@ -80,7 +80,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
     ours = web_env.without_production(settings.values)
     given = {key: text for key, text in ours.items() if not web_env.is_empty(key, ours)}
     added = web_env.started_by_us({**settings.values, **where}, layout().settings)
-    return {**exported, **added, **given, **where}
+    return {**exported, **given, **where, **added}
 
 
 def _port(settings: Settings) -> str:

@@ -101,7 +101,8 @@ def environment(release: Release) -> dict[str, str]:
         "SETTINGS_FILE": "/run/secrets/settings",
     }
     database = {f"SQL_{key}": values[f"DATABASE_{key}"] for key in WAY}
-    fixed = {"DEBUG": "0", "HTTPS": "1", "ALLOWED_HOSTS": values["ALLOWED_HOSTS"]}
+    debug = values.get("DEBUG", "0")  # releases of earlier versions have none
+    fixed = {"DEBUG": debug, "HTTPS": "1", "ALLOWED_HOSTS": values["ALLOWED_HOSTS"]}
     return {**fixed, **files, **database, **{key: values[key] for key in PLAIN}}
 
 
