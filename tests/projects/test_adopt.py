@@ -157,6 +157,7 @@ REFUSED = {
     "module": ("NEW09", "mysite.settings"),
     "requirements": ("NEW10", "requirements.txt"),
     "old": ("NEW11", "Django==3.2.*"),
+    "syntax": ("NEW09", "settings.py line 1"),
     "below": ("NEW07", "cd "),
     "no git": ("NEW07", "git init"),
 }
@@ -175,6 +176,8 @@ def test_it_refuses_and_writes_nothing(adopt: Adopt, tmp_path: Path, case: str) 
         files |= {"one/manage.py": manage, "two/manage.py": manage}
     if case == "module":
         del files["mysite/settings.py"]
+    if case == "syntax":
+        files |= {"mysite/settings.py": "DEBUG =\n"}
     if case == "old":
         files |= {"requirements.txt": "Django==3.2.*\n"}
     shapes.write(root, files)

@@ -57,10 +57,13 @@ VISITS = {
                 self.assertContains(self.client.get("/"), "1 visits")
         """,
 }
-APPS = """
-    "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
-    "django.contrib.messages", "django.contrib.staticfiles", "visits",
-"""
+APPS = "".join(
+    f'"{name}", '
+    for name in (
+        *(f"django.contrib.{app}" for app in ("auth", "contenttypes", "sessions", "messages")),
+        *("django.contrib.staticfiles", "visits"),
+    )
+)
 MANAGE = """
     #!/usr/bin/env python
     import os, sys
@@ -102,7 +105,7 @@ TUTORIAL = {
         SECRET_KEY = "django-insecure-written-out"
         DEBUG = True
         ALLOWED_HOSTS = []
-        INSTALLED_APPS = ({APPS.strip()})
+        INSTALLED_APPS = ({APPS})
         MIDDLEWARE = (
             "django.contrib.sessions.middleware.SessionMiddleware",
             "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -163,7 +166,7 @@ TEAM = {
             }},
             "archive": {{"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
         }}
-        INSTALLED_APPS = [{APPS.strip()} "people"]
+        INSTALLED_APPS = [{APPS}"people"]
         MIDDLEWARE = [
             "django.middleware.security.SecurityMiddleware",
             "whitenoise.middleware.WhiteNoiseMiddleware",

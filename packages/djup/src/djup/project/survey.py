@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from djup.problems import problem
-from djup.project.variables import Variable, read_by
+from djup.project.variables import Variable, parsed, read_by
 from djup.settings.layout import MODULE
 
 DEVELOPMENT = ("local", "dev", "development", "develop")
@@ -171,7 +171,7 @@ def _development(module: Module) -> Module:
 def _family(module: Module) -> Iterator[Module]:
     """A settings module, and those of its package that it imports everything from."""
     yield module
-    for node in ast.walk(ast.parse(_text(module.file))):
+    for node in ast.walk(parsed(module.file)):
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
             name = (node.module or "").rpartition(".")[2]
             file = module.file.with_name(f"{name}.py")

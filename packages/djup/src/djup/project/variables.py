@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from djup.problems import problem
+
 OWN = "(?:(?:DJANGO|APP|PROJECT|SITE|WEB)_)?"
 DATABASE = r"(?:DJANGO_)?(?:POSTGRES(?:QL)?|DATABASE|DB|PG|RDS|SQL)_?"
 # Which fact of `environment` in [tool.djup] a variable's name stands for.
@@ -50,12 +52,21 @@ def read_by(files: Iterable[Path]) -> dict[str, Variable]:
     """The variables that these modules read, by their names."""
     found: dict[str, Variable] = {}
     for file in files:
-        for variable in _in(ast.parse(file.read_text(encoding="utf-8"))):
+        for variable in _in(parsed(file)):
             known = found.get(variable.name)
             required = variable.required or bool(known and known.required)
             number = variable.as_number or bool(known and known.as_number)
             found[variable.name] = Variable(variable.name, required, number)
     return found
+
+
+def parsed(file: Path) -> ast.Module:
+    """A module of settings; the problem of one that is not Python, or that of a newer version."""
+    try:
+        return ast.parse(file.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        where = f"{file.name} line {getattr(error, 'lineno', 1)}"
+        raise problem("NEW09.unreadable", where=where, reason=str(error)) from None
 
 
 def _in(tree: ast.Module) -> Iterator[Variable]:
