@@ -1,5 +1,6 @@
 """Projects that have the toolkit as wheels alone, in folders that know nothing of this tree."""
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,12 +67,15 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def adopt(wheels: dict[str, Path]) -> Adopt:
-    """`uvx --from djup-….whl djup`, run in a folder."""
+def adopt(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Adopt:
+    """`uvx --from djup-….whl djup`, run in a folder, with uv on PATH as whoever has uvx."""
+    folder = tmp_path_factory.mktemp("bin")
+    (folder / "uv").symlink_to(UV)
+    env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
 
     def run(root: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         argv = [UV, "tool", "run", "--from", wheels["djup"], "djup", *arguments]
-        done = subprocess.run(argv, cwd=root, capture_output=True, text=True)
+        done = subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True)
         assert done.returncode == code, done.stdout + done.stderr
         return done
 

@@ -122,7 +122,6 @@ def test_what_was_found_is_in_pyproject(team: Checkout) -> None:
 def test_an_env_that_is_there_is_kept(team: Checkout, tmp_path: Path) -> None:
     root = tmp_path / "team"
     shutil.copytree(team.root, root, ignore=shutil.ignore_patterns(".venv", ".env", ".state"))
-    checkout.lend_venv(root)
     (root / ".env").write_text("MAIL_KEY=ours\nDEBUG=off\n")
     stack = Checkout(root, RUNTIMES["embedded"])
     stack.inv("--dry", "status", code=None)

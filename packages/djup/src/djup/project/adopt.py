@@ -85,7 +85,7 @@ def _show(found: Survey) -> None:
         ("settings", _shown(found)),
         ("requirements", ", ".join(found.requirements)),
         ("in development also", ", ".join(found.dev_requirements)),
-        ("Python", found.python),
+        ("Python", f"{found.image_python} in the image, locks for {found.python} and newer"),
         ("variables", ", ".join(f"{name} = {fact}" for name, fact in found.environment.items())),
         ("left alone", ", ".join(found.left_alone)),
     ]

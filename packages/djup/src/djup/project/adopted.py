@@ -128,7 +128,7 @@ def edited(found: Survey) -> dict[str, str]:
 
 def example(found: Survey, text: str) -> str:
     """The block of .env.example for this project: with its Python, and the keys that it needs."""
-    text = re.sub(r"(?m)^(PYTHON_IMAGE)=.*", rf"\1=python:{found.python}-slim", text)
+    text = re.sub(r"(?m)^(PYTHON_IMAGE)=.*", rf"\1=python:{found.image_python}-slim", text)
     if not found.needed:
         return text
     keys = "".join(f"{name}=\n" for name in found.needed)

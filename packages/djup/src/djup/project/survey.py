@@ -21,7 +21,9 @@ FURTHER = ("local", "dev", "development", "develop", "test", "tests", "testing",
 # Locks of other tools, and whether these are asked for them.
 LOCKS = ("uv.lock", "poetry.lock", "Pipfile.lock")
 GROUPS = ("dev", "develop", "development", "test", "tests", "testing")
-OLDEST_PYTHON, NEWEST_PYTHON, USUAL_PYTHON = 10, 14, 13
+# Minor versions: supported in the image, usual there, and what the tasks need at least.
+OLDEST_PYTHON, NEWEST_PYTHON, USUAL_PYTHON, OF_TASKS = 10, 14, 13, 11
+PYTHON_OF_DJANGO_6 = 12
 OLDEST_DJANGO = (4, 2)
 NAMED = re.compile(
     r"(?im)^[ \t]*[\"']?([a-z0-9][\w.-]*)[ \t]*(?:\[([^\]]*)\])?[ \t]*([=<>~!][^;#\"'\n\\]*)?"
@@ -57,7 +59,8 @@ class Survey:
     production: Module
     requirements: Sequence[str]
     dev_requirements: Sequence[str]
-    python: str
+    python: str  # the oldest that the locks are for
+    image_python: str  # that of the image
     packages: Mapping[str, str] = field(default_factory=dict)  # name -> extras and versions
     variables: Mapping[str, Variable] = field(default_factory=dict)
     left_alone: Sequence[str] = ()
@@ -91,7 +94,8 @@ def survey(root: Path, files: Sequence[str], choices: Choices) -> Survey:
         production,
         requirements,
         further,
-        _python(root),
+        _oldest_python(root, packages),
+        _image_python(root),
         packages,
         read_by(sorted(modules)),
         [name for name in files if _is_container_file(name)],
@@ -267,23 +271,34 @@ def _refuse_old(packages: Mapping[str, str]) -> None:
         raise problem("NEW11", version=f"Django{packages['django']}")
 
 
-def _python(root: Path) -> str:
+def _image_python(root: Path) -> str:
     """The version of Python that the project says it runs on; else the usual one."""
-    pinned = (
-        r"\A\s*(?:python-)?3\.(\d+)",
-        ".python-version",
-        "runtime.txt",
-    )
-    for name in pinned[1:]:
-        if match := re.search(pinned[0], _text(root / name)):
+    for name in (".python-version", "runtime.txt"):
+        if match := re.search(r"\A\s*(?:python-)?3\.(\d+)", _text(root / name)):
             return _supported(int(match[1]))
     for file in sorted([*root.glob("Dockerfile*"), *root.glob("compose/**/Dockerfile*")]):
         if match := re.search(r"(?im)^FROM\s+\S*python:3\.(\d+)", _text(file)):
             return _supported(int(match[1]))
+    exact, least = _required_python(root)
+    return _supported(exact or max(USUAL_PYTHON, least))
+
+
+def _oldest_python(root: Path, packages: Mapping[str, str]) -> str:
+    """The oldest Python that the locks have to hold for: what the project requires, or its Django
+    does, but not newer than that of the image."""
+    image = int(_image_python(root).partition(".")[2])
+    newest_django = re.search(r"[=~>]=\s*(\d+)", packages.get("django", ""))
+    by_django = PYTHON_OF_DJANGO_6 if newest_django and int(newest_django[1]) >= 6 else 0
+    exact, least = _required_python(root)
+    return _supported(min(exact or max(least or OF_TASKS, by_django), image))
+
+
+def _required_python(root: Path) -> tuple[int, int]:
+    """The minor version that `requires-python` fixes, and the least that it allows; 0 for none."""
     wanted = _pyproject(root / "pyproject.toml").get("project", {}).get("requires-python", "")
     exact = re.search(r"(?:==|~=)\s*3\.(\d+)", wanted)
     least = re.search(r">=?\s*3\.(\d+)", wanted)
-    return _supported(int(exact[1]) if exact else max(USUAL_PYTHON, int(least[1]) if least else 0))
+    return int(exact[1]) if exact else 0, int(least[1]) if least else 0
 
 
 def _supported(minor: int) -> str:
