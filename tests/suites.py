@@ -60,7 +60,7 @@ SUITES = {
         ],
         seconds=60,
         run=django_tests.on_a_server,
-        locks=("embedded",),
+        locks=("embedded", "prod"),
     ),
     "app": Suite(DJANGO, seconds=8, run=django_tests.on_a_server, locks=("embedded",)),
     "embedded": Suite(

@@ -4,14 +4,27 @@ The arguments are further modules.
 """
 
 import sys
-from contextlib import suppress
 from importlib import import_module
 
 import django
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+POSTGRESQL = "django.db.backends.postgresql"
+
+
+def engine() -> str:
+    """PostgreSQL's, if there is a driver that can be loaded: a project on SQLite has none, and of
+    one that lacks a library the web itself tells."""
+    try:
+        import_module(f"{POSTGRESQL}.base")
+    except (ImportError, ImproperlyConfigured):
+        return "django.db.backends.sqlite3"
+    return POSTGRESQL
+
 
 settings.configure(
-    DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "unused"}},
+    DATABASES={"default": {"ENGINE": engine(), "NAME": "unused"}},
     INSTALLED_APPS=[
         "django.contrib.admin",
         "django.contrib.auth",
@@ -30,7 +43,5 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.test import Client  # noqa: E402, F401
 
 get_wsgi_application()
-with suppress(ImportError):  # the driver that Django takes; a project on SQLite has none
-    import_module("django.db.backends.postgresql.base")
 for module in sys.argv[1:]:
     import_module(module)

@@ -1,7 +1,8 @@
-"""psycopg 3 in place of psycopg2, and beside it: all is the same to a user.
+"""psycopg 3 in place of psycopg2, and beside it; the newest Django and the oldest: all is the same
+to a user.
 
-On Docker it is the only driver, in an image on Debian with a package of the system. Without Docker
-both drivers are installed, and Django takes psycopg 3.
+On Docker it is Django 6 and the only driver, in an image on Debian with a package of the system.
+Without Docker it is Django 4.2; both drivers are installed, and Django takes psycopg 3.
 """
 
 import os
@@ -17,8 +18,15 @@ from stacks import Checkout, Docker, Make, Runtime, docker, eventually, web_test
 from djup import ROOT
 
 SLIM = "python:3.13-slim"
-DRIVER = "from django.db.backends.postgresql import psycopg_any as it; print(it.is_psycopg3)"
-TESTS = ("database", "unavailable", "probes", "migrating")
+NEWEST, OLDEST = "6", "4.2"
+VERSIONS = (
+    "import django; from django.db.backends.postgresql import psycopg_any as it; "
+    "print(django.__version__, it.is_psycopg3)"
+)
+TESTS = (
+    *("database", "unavailable", "probes", "migrating", "migrations_state", "additive", "seeding"),
+    *("logs", "unrun", "static_files", "static_names"),
+)
 ASKS = """\
 from django.http import HttpResponse
 from notes.models import Note
@@ -36,7 +44,7 @@ def stack(
         if isinstance(runtime, Docker):
             on_debian(stack)
         else:
-            patch.setenv("PYTHONPATH", str(with_psycopg(tmp_path_factory.mktemp("psycopg"))))
+            patch.setenv("PYTHONPATH", str(with_others(tmp_path_factory.mktemp("others"))))
         stack.inv("up")
         yield stack
 
@@ -47,7 +55,16 @@ def on_debian(stack: Checkout) -> None:
     stack.set("PYTHON_IMAGE", SLIM)
     stack.set("SYSTEM_PACKAGES", "gettext")
     base = stack.root / "requirements" / "base.in"
-    base.write_text(base.read_text().replace("psycopg2-binary", "psycopg[binary]"))
+    others = {
+        "psycopg2-binary": "psycopg[binary]",
+        # No Django 6 runs on the oldest Python that the locks are for.
+        "Django>=5.2,<5.3": f"Django>={NEWEST}; python_version >= '3.12'",
+    }
+    text = base.read_text()
+    for ours, other in others.items():
+        assert ours in text
+        text = text.replace(ours, other)
+    base.write_text(text)
     # The checkout's .venv is lent, and has no programs of its own.
     shutil.copy(ROOT / ".venv/bin/uv", stack.root / ".venv/bin/uv")
     stack.inv("lock")
@@ -55,15 +72,17 @@ def on_debian(stack: Checkout) -> None:
     assert "psycopg-binary==" in lock and "psycopg2" not in lock
 
 
-def with_psycopg(folder: Path) -> Path:
+def with_others(folder: Path) -> Path:
     argv = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder)]
-    subprocess.run([*argv, "psycopg[binary]"], check=True, timeout=300)
+    subprocess.run([*argv, "psycopg[binary]", f"Django~={OLDEST}.0"], check=True, timeout=300)
     return folder
 
 
 def test_it_serves(stack: Checkout) -> None:
     assert stack.get()[0] == 200 and stack.get("readyz")[0] == 200
-    assert stack.inv("manage", "--", "shell", "--no-imports", "-c", DRIVER).stdout.strip() == "True"
+    said = stack.inv("manage", "--", "shell", "-c", VERSIONS).stdout.splitlines()[-1]
+    django = NEWEST if isinstance(stack.runtime, Docker) else OLDEST
+    assert said.startswith(f"{django}.") and said.endswith(" True")
     assert stack.post_note("by psycopg 3") == 200
     stack.inv("migrate")
     assert stack.found_by_doctor() == set()

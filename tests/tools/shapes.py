@@ -129,7 +129,7 @@ TEAM = {
         name = "team"
         version = "1"
         requires-python = ">=3.11"
-        dependencies = ["Django>=5.2,<5.3", "psycopg", "whitenoise==6.5.0"]
+        dependencies = ["Django>=5.2,<5.3", "psycopg", "dj-database-url", "whitenoise==6.5.0"]
 
         [dependency-groups]
         dev = ["pytest", "pytest-django", "django-extensions"]
@@ -151,18 +151,15 @@ TEAM = {
     "src/config/settings/base.py": f"""
         import os
         from pathlib import Path
-        from urllib.parse import urlsplit
+
+        import dj_database_url
 
         BASE_DIR = Path(__file__).resolve().parents[2]
         SECRET_KEY = os.environ["DJANGO_SECRET_KEY"]
         DEBUG = os.environ.get("DJANGO_DEBUG", "True") == "True"
-        url = urlsplit(os.environ["DATABASE_URL"])
         DATABASES = {{
             "default": {{
-                "ENGINE": "django.db.backends.postgresql",
-                "NAME": url.path[1:], "USER": url.username, "PASSWORD": url.password,
-                "HOST": (url.hostname or "").replace("%2f", "/"), "PORT": url.port or "",
-                "ATOMIC_REQUESTS": True,
+                **dj_database_url.parse(os.environ["DATABASE_URL"]), "ATOMIC_REQUESTS": True
             }},
             "archive": {{"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
         }}

@@ -21,7 +21,7 @@ from django.db.migrations.state import ProjectState
 from django.db.models import UniqueConstraint
 
 from .migrations_state import dotted
-from .widening import Field, why_not_wider
+from .widening import Field, has_db_default, why_not_wider
 
 ModelKey = tuple[str, str]  # app label, name in small letters
 
@@ -126,9 +126,9 @@ def added(change: Change) -> str:
     field = change.field(change.after)
     if not field.db_parameters(connection)["type"]:
         return ""  # A many-to-many one has a table of its own.
-    if not field.null and not field.has_db_default():
+    if not field.null and not has_db_default(field):
         return "an INSERT of the old code leaves it out, and it has neither NULL nor a db_default"
-    if field.unique and field.has_db_default():
+    if field.unique and has_db_default(field):
         return "rows of the old code would all get the same db_default, and it is unique"
     return ""
 
@@ -175,13 +175,14 @@ ON_A_MODEL: dict[type[Operation], Judge] = {
     operations.RenameIndex: "",
     operations.RemoveIndex: "",
     operations.AddConstraint: "the old code may write what it forbids",
-    operations.AlterConstraint: "",
     operations.RemoveConstraint: released,
     postgres.AddIndexConcurrently: "",
     postgres.RemoveIndexConcurrently: "",
     postgres.AddConstraintNotValid: "the old code may write what it forbids",
     postgres.ValidateConstraint: "",  # New rows obey it already.
 }
+if hasattr(operations, "AlterConstraint"):  # from Django 5.2 on
+    ON_A_MODEL[operations.AlterConstraint] = ""
 JUDGES: dict[type[Operation], Judge] = {
     **ON_A_MODEL,
     operations.RunPython: lambda change: (

@@ -41,7 +41,7 @@ def unreachable(error: BaseException) -> bool:
     if isinstance(error, InterfaceError):
         return "connection already closed" in str(error)
     if isinstance(cause, sqlite3.OperationalError):
-        return cause.sqlite_errorname.startswith("SQLITE_CANTOPEN")
+        return "unable to open database file" in str(cause)  # Python 3.10 has no sqlite_errorname
     code = sqlstate(error)
     return isinstance(error, OperationalError) and (code is None or bool(LOST.match(code)))
 

@@ -6,7 +6,7 @@ there. Here a field is what is known to be plain, and nothing has to be kept out
 
 import json
 import logging
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 from . import request_id
 from .masking import masked
@@ -21,7 +21,7 @@ class JsonLines(logging.Formatter):
     `extra`, where they are text or numbers; and `traceback`, one text."""
 
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, UTC)
+        time = datetime.fromtimestamp(record.created, timezone.utc)
         fields = {
             "time": time.isoformat(timespec="milliseconds"),
             "level": record.levelname,

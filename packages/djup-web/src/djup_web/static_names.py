@@ -11,11 +11,12 @@ from django.template import engines
 from django.template.backends.django import DjangoTemplates
 from django.template.base import Lexer, Token, TokenType
 from djup_web import own_code
+from djup_web.static_files import of_a_folder
 
 
 def lacking() -> dict[str, str]:
     """Each name that was not collected, and a template that has it."""
-    if not isinstance(staticfiles_storage, ManifestFilesMixin):
+    if of_a_folder() is None or not isinstance(staticfiles_storage, ManifestFilesMixin):
         return {}
     return {
         name: own_code.shown(template)

@@ -15,7 +15,7 @@ UNREACHABLE = {
 
 def changed(**settings: Any) -> BaseDatabaseWrapper:
     """A new connection like the default one, but for some settings."""
-    db = connections["default"].copy()
+    db: BaseDatabaseWrapper = connections["default"].copy()
     db.settings_dict.update(settings)
     return db
 

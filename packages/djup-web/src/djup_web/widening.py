@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from django.db import connection
+from django.db.models import NOT_PROVIDED
 
 Field = Any  # of either state; what is asked of it here has no types in Django's stubs
 
@@ -54,13 +55,18 @@ def narrower(name: str, old: Field, new: Field) -> str:
         case "null":
             return "" if new.null else "the old code may write NULL"
         case "db_default":
-            return "the old code leaves it to its db_default" if old.has_db_default() else ""
+            return "the old code leaves it to its db_default" if has_db_default(old) else ""
         case "db_constraint":
             return "the old code may write what it forbids" if new.db_constraint else ""
         case "unique" | "primary_key":
             return "the old code may write a value twice, or rely on a single one"
         case _:
             return f"{name} changes"
+
+
+def has_db_default(field: Field) -> bool:
+    """Whether the database has a default for it: no Django before 5.0 gives it one."""
+    return getattr(field, "db_default", NOT_PROVIDED) is not NOT_PROVIDED
 
 
 def widens(old: str | None, new: str | None) -> bool:

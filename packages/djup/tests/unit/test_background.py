@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from djup.host.background import Background
+from djup.problems import Problem
 
 
 @pytest.fixture
@@ -57,6 +58,23 @@ def test_the_number_of_one_that_ended_is_never_signalled(sleeper: Background) ->
     assert bystander.poll() is None
     bystander.kill()
     bystander.wait()
+
+
+def test_one_of_a_container_that_has_the_folder_is_never_signalled(sleeper: Background) -> None:
+    """Where the lock is seen, and the number is another program's."""
+    start(sleeper)
+    ours = sleeper.numbers.read_text()
+    assert ours.startswith("pid:[")
+    try:
+        sleeper.numbers.write_text("pid:[1]")
+        for ask in (sleeper.pid, lambda: sleeper.stop(signal.SIGKILL, 1)):
+            with pytest.raises(Problem, match="EMB10"):
+                ask()
+    finally:
+        sleeper.numbers.write_text(ours)
+    assert sleeper.pid()
+    sleeper.numbers.unlink()  # as an earlier version has left it
+    assert sleeper.pid()
 
 
 def test_two_that_ask_at_once_do_not_take_each_other_for_it(sleeper: Background) -> None:

@@ -12,6 +12,7 @@ SENTENCES = [
     ('password authentication failed for user "ann"', "SQL_USER and SQL_PASSWORD"),
     ('database "shop" does not exist', "SQL_DATABASE"),
     ('could not translate host name "pg.example" to address: Name not known', "SQL_HOST ("),
+    ("failed to resolve host 'pg.example': [Errno -2] Name or service not known", "SQL_HOST ("),
     ("SSL error: certificate verify failed", "SQL_SSLROOTCERT"),
     (
         'server certificate for "other.example" does not match host name "pg.example"',

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,14 @@ def test_a_user_that_was_not_made_is_seen(tmp_path: Path, name: str, uid: str, c
 def test_they_can_be_started() -> None:
     for script in ("add-user", "system-packages", "entrypoint", "healthcheck"):
         assert os.access(WEB / script, os.X_OK)
+
+
+@pytest.mark.parametrize("lacking", [(), ("psycopg", "psycopg2")], ids=["driver", "none"])
+def test_what_a_start_imports_with_and_without_a_driver(lacking: tuple[str, ...]) -> None:
+    code = (
+        f"import runpy, sys; sys.modules |= dict.fromkeys({lacking!r}); sys.argv = ['warm.py']\n"
+        f"runpy.run_path({str(WEB / 'warm.py')!r}, run_name='__main__')\n"
+        "print('django.db.backends.postgresql.base' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{not lacking}\n"), done.stderr

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from djup import REQUIREMENTS
+from djup import REQUIREMENTS, ROOT, SOURCES
 from djup.checkout import web_env
 from djup.host import packages, process
 from djup.host.process import ChildFailed
@@ -20,6 +20,8 @@ SQLITE = {
 }
 
 
+# What the toolkit brings into the image runs on every Python that Django 4.2 to 6.x supports.
+OLDEST_PYTHON = "3.10"
 # What a project's own settings read of these, if `[tool.djup]` names them.
 FACTS = {
     "SECRET_KEY": "key-of-a-linter",
@@ -57,8 +59,16 @@ def _linters(fix: bool) -> dict[str, Sequence[str]]:
         "style": [*ruff, "check", *(["--fix"] if fix else []), "."],
         "format": [*ruff, "format", *([] if fix else ["--check"]), "."],
         "types": [python, "-m", "mypy"],
+        **_of_the_image([python, "-m", "mypy"]),
         "migrations": [python, manage, "makemigrations", "--check", "--dry-run"],
     }
+
+
+def _of_the_image(mypy: Sequence[str]) -> dict[str, list[str]]:
+    """Give the check of djup_web for the oldest Python, where one works on it."""
+    web = SOURCES / "djup-web/src"
+    argv = [*mypy, "--python-version", OLDEST_PYTHON, str(web.relative_to(ROOT)), "compose/web"]
+    return {f"types on Python {OLDEST_PYTHON}": argv} if web.is_dir() else {}
 
 
 def _installed(linters: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:

@@ -1,7 +1,8 @@
 """Processes that go on after the task: alive as long as they hold the lock on a file of ours.
 
 The kernel lets go of a lock when its holder ends, and at a reboot. A process number is read only
-while the lock is held, so that one which now belongs to another program is never signalled.
+while the lock is held, so that one which now belongs to another program is never signalled. Nor is
+one of a container that has this folder as well, as a dev container does: there it is another's.
 """
 
 import fcntl
@@ -70,6 +71,11 @@ class Background:
         """The file whose lock it holds as long as it runs."""
         return self.folder / f"{self.name}.lock"
 
+    @property
+    def numbers(self) -> Path:
+        """The file that says among which process numbers its own is one."""
+        return self.folder / f"{self.name}.numbers"
+
     def pid(self) -> int | None:
         """Its process number while it runs (0 in the moment of its start), else None."""
         if not self.lock.exists():
@@ -79,8 +85,14 @@ class Background:
                 # Shared: two that ask at once must not take each other for the process.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
+                self._refuse_other_numbers()
                 return int(self.lock.read_text() or 0)
         return None
+
+    def _refuse_other_numbers(self) -> None:
+        """Raise if it runs where process numbers are not ours."""
+        if self.numbers.exists() and self.numbers.read_text() not in ("", _numbers()):
+            raise problem("EMB10", name=self.name, folder=str(ROOT))
 
     def start(
         self,
@@ -98,6 +110,7 @@ class Background:
         with self.lock.open("a+") as lock, self.log.open("wb") as log:
             fcntl.flock(lock, fcntl.LOCK_EX)
             lock.truncate(0)  # the number of before, which may be another program's by now
+            self.numbers.write_text(_numbers())
             subprocess.Popen(
                 argv,
                 cwd=cwd,
@@ -145,3 +158,12 @@ class Background:
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+def _numbers() -> str:
+    """What tells the process numbers of this machine from those of a container; '' where the kernel
+    does not say (macOS: a container there is on another kernel, and shares no lock with us)."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""

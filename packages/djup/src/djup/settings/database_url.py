@@ -32,15 +32,18 @@ def values(url: str) -> dict[str, str]:
 
 
 def of(values: Mapping[str, str]) -> str:
-    """The URL that says what these SQL_ keys say."""
+    """The URL that says what these SQL_ keys say; the folder of a socket is its parameter host."""
     from urllib.parse import quote, urlencode
 
     user, password, name, host = (
         quote(values[key], safe="")
         for key in ("SQL_USER", "SQL_PASSWORD", "SQL_DATABASE", "SQL_HOST")
     )
-    query = urlencode({name: values[key] for key, name in TLS.items() if values.get(key)})
-    address = f"{user}:{password}@{host}:{values['SQL_PORT']}/{name}"
+    given = {name: values[key] for key, name in TLS.items() if values.get(key)}
+    where = f"{host}:{values['SQL_PORT']}"
+    if values["SQL_HOST"].startswith("/"):
+        where, given = "", {"host": values["SQL_HOST"], "port": values["SQL_PORT"], **given}
+    address, query = f"{user}:{password}@{where}/{name}", urlencode(given)
     return f"postgresql://{address}{'?' if query else ''}{query}"
 
 

@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from djup_web import exits, failures, migrating
 from djup_web.patience import PatientExecutor, patient
 
-LOCK = int.from_bytes(b"migr")
+LOCK = int.from_bytes(b"migr", "big")
 POLL_SECONDS = 0.2
 HOLDER = """
     SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management import BaseCommand
 from django.db import connection
 from djup_web import exits, static_files
@@ -31,15 +30,13 @@ class Command(BaseCommand):
         serve(server)
 
     def share_files(self) -> None:
-        if not static_files.SHARED.is_mount():
-            return
-        names, root = static_files.hashed_names(), Path(settings.STATIC_ROOT)
         try:
-            copied = static_files.share(names, root, static_files.SHARED)
+            copied = static_files.share_with_proxy()
         except OSError as error:  # then this server serves them, more slowly
             self.tell(f"Static files are not shared with the proxy: {error}.")
         else:
-            self.tell(f"Shared {copied} new static files with the proxy")
+            if copied is not None:
+                self.tell(f"Shared {copied} new static files with the proxy")
 
     def wait(self, seconds: int) -> None:
         try:

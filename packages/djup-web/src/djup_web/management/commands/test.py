@@ -40,9 +40,12 @@ class Strict(DiscoverRunner):
 
     silent: Sequence[str] = ()
 
-    def build_suite(self, test_labels: Sequence[str] | None = None, **kwargs: Any) -> TestSuite:
+    def build_suite(
+        self, test_labels: Sequence[str] | None = None, *arguments: Any, **kwargs: Any
+    ) -> TestSuite:
         before = set(sys.modules)
-        suite = super().build_suite(test_labels, **kwargs)
+        # Django 4.2 passes one argument more.
+        suite = super().build_suite(test_labels, *arguments, **kwargs)
         if self.pattern in (None, PATTERN):
             self.silent = unrun(own_code.folder(), _loaded(before) if test_labels else None)
         if not suite.countTestCases():

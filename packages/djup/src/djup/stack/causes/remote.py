@@ -5,12 +5,14 @@ import re
 from djup.problems import Problem, problem
 from djup.stack.causes.asked import Asked
 
+# By psycopg2, or by psycopg 3, which looks a name up itself.
+NO_NAME = r"could not translate host name|failed to resolve host"
 # The keys at fault, and what else may be done; the first that matches counts.
 CAUSES = {
     r"authentication failed|no password supplied": ("SQL_USER and SQL_PASSWORD", ""),
     r'role ".*" (does not exist|is not permitted)': ("SQL_USER", ""),
     r'database ".*" does not exist': ("SQL_DATABASE", "create that database there"),
-    r"could not translate host name|failed to resolve host": ("SQL_HOST", ""),
+    NO_NAME: ("SQL_HOST", ""),
     r"does not match host name": ("SQL_HOST, which must be the name in its certificate", ""),
     r"certificate verify failed": (
         "SQL_SSLROOTCERT, which must hold the certificate that signed the server's",

@@ -22,7 +22,6 @@ NO_DATABASE = os.EX_UNAVAILABLE
 SETTINGS = os.EX_CONFIG
 NO_DRIVER = "Error loading psycopg2 or psycopg module"  # Django's words
 NO_ANSWER = "the database does not answer"  # what /readyz begins with then
-NO_NAME = "could not translate host name"
 NOT_MIGRATED = os.EX_DATAERR
 MIGRATIONS_CONFLICT = os.EX_USAGE
 SYNTAX = ("SyntaxError", "IndentationError", "TabError")
@@ -40,7 +39,7 @@ def problem_of(stack: Asked, log: str, state: str, said: str = "") -> Problem:
     if status == NO_DATABASE:
         return _misfit(stack) or remote.refused(stack, sentence)
     if status == SETTINGS and NO_DRIVER in sentence:
-        return problem("IMG06")
+        return problem("IMG06.libpq" if _lacks_libpq() else "IMG06")
     if status == SETTINGS:
         return problem("WEB04", sentence=sentence)
     if status == MIGRATIONS_CONFLICT:
@@ -52,6 +51,13 @@ def problem_of(stack: Asked, log: str, state: str, said: str = "") -> Problem:
     by_name = _of_exception(lines) if status else None
     evidence = [*lines[-SHOWN:], *([said] if said else [])]
     return by_name or problem("WEB01", "\n".join(evidence), state=state)
+
+
+def _lacks_libpq() -> bool:
+    """Whether the driver that is locked is psycopg without a libpq of its own."""
+    lock = REQUIREMENTS / "base.txt"
+    text = lock.read_text(encoding="utf-8", errors="replace") if lock.exists() else ""
+    return "\npsycopg==" in text and not re.search(r"(?m)^psycopg-(binary|c)==", text)
 
 
 def waits_for_an_edit(log: str) -> bool:
@@ -107,7 +113,7 @@ def of_running(stack: Asked, answer: Readiness, log: str) -> Problem:
 
 def lost_names(stack: Asked, answer: Readiness) -> Problem | None:
     """Whether the web no longer finds its database by name, though it runs."""
-    if NO_NAME not in answer.reason or not stack.settings.has_own_database:
+    if not re.search(remote.NO_NAME, answer.reason) or not stack.settings.has_own_database:
         return None
     return None if stack.finds_database() else problem("DOCKER11", web="web", db="db")
 

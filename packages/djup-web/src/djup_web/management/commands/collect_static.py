@@ -1,0 +1,38 @@
+"""Collect the static files when the image is built, whichever storage the project has."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import django
+from django.core.management import BaseCommand, CommandParser, call_command
+from djup_web import static_files
+
+
+class Command(BaseCommand):
+    help = (
+        "Runs collectstatic where the files go into a folder of the image; does nothing where they "
+        "go elsewhere, as into a bucket."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--remove-sources",
+            action="store_true",
+            help="Remove what was copied of Django's own: the image needs it once.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if static_files.collected() is None:
+            self.stdout.write("No static files are collected: they go into no folder of the image.")
+            return
+        call_command(
+            "collectstatic",
+            interactive=False,
+            verbosity=0,
+            stdout=self.stdout,
+            stderr=self.stderr,
+        )
+        if options["remove_sources"]:
+            for folder in Path(django.__file__).parent.glob("contrib/*/static"):
+                shutil.rmtree(folder)

@@ -1,0 +1,59 @@
+"""What a web says at its end, or of its database, whichever driver it has."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from djup.checkout import env
+from djup.settings.settings import Settings
+from djup.stack.causes import web
+from djup.stack.causes.asked import Asked
+from djup.stack.causes.readiness import Readiness
+
+NO_DRIVER = "Error loading psycopg2 or psycopg module\nEnded with status 78."
+PSYCOPG = "asgiref==3.13.0 \\\n    --hash=sha256:0\npsycopg==3.3.9 \\\n    --hash=sha256:0\n"
+LOCKS = [
+    (PSYCOPG, "add libpq5 to SYSTEM_PACKAGES"),
+    (f"{PSYCOPG}psycopg-binary==3.3.9 \\\n", "write psycopg2-binary or psycopg[binary]"),
+    (f"{PSYCOPG}psycopg-c==3.3.9 \\\n", "write psycopg2-binary or psycopg[binary]"),
+    ("asgiref==3.13.0 \\\n", "write psycopg2-binary or psycopg[binary]"),
+]
+NAMELESS = [
+    'could not translate host name "db" to address: Name does not resolve',
+    "failed to resolve host 'db': [Errno -2] Name or service not known",
+]
+
+
+@dataclass
+class Lost:
+    """A stack whose web runs and no longer finds the database by name."""
+
+    settings: Settings
+
+    def finds_database(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def stack() -> Asked:
+    settings = env.settings_from("COMPOSE_PROJECT_NAME=shop\nSECRET_KEY=x\nSQL_PASSWORD=x\n")
+    return cast(Asked, Lost(settings))
+
+
+@pytest.mark.parametrize(("lock", "fix"), LOCKS, ids=["none", "binary", "c", "other"])
+def test_a_driver_that_cannot_be_loaded(
+    stack: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: str, fix: str
+) -> None:
+    (tmp_path / "base.txt").write_text(lock)
+    monkeypatch.setattr(web, "REQUIREMENTS", tmp_path)
+    found = web.problem_of(stack, NO_DRIVER, "Exited (78)")
+    assert found.code == "IMG06" and fix in found.fix
+
+
+@pytest.mark.parametrize("words", NAMELESS, ids=["psycopg2", "psycopg"])
+def test_a_name_that_leads_nowhere(stack: Asked, words: str) -> None:
+    answer = Readiness(ready=False, reason=f"the database does not answer: {words}")
+    found = web.lost_names(stack, answer)
+    assert found is not None and found.code == "DOCKER11"
