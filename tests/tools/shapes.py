@@ -23,7 +23,7 @@ VISITS = {
                 migrations.CreateModel(
                     name="Visit",
                     fields=[
-                        ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                        ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                         ("at", models.DateTimeField(auto_now_add=True)),
                     ],
                 ),
@@ -208,7 +208,7 @@ TEAM = {
                 migrations.CreateModel(
                     name="User",
                     fields=[
-                        ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                        ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                         ("password", models.CharField(max_length=128)),
                         ("last_login", models.DateTimeField(blank=True, null=True)),
                         ("is_superuser", models.BooleanField(default=False)),
