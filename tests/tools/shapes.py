@@ -16,6 +16,8 @@ VISITS = {
     "visits/migrations/0001_initial.py": """
         from django.db import migrations, models
 
+        AUTO = dict(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")
+
         class Migration(migrations.Migration):
             initial = True
             dependencies = []
@@ -23,7 +25,7 @@ VISITS = {
                 migrations.CreateModel(
                     name="Visit",
                     fields=[
-                        ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                        ("id", models.BigAutoField(**AUTO)),
                         ("at", models.DateTimeField(auto_now_add=True)),
                     ],
                 ),
@@ -201,6 +203,8 @@ TEAM = {
         import django.contrib.auth.models
         from django.db import migrations, models
 
+        AUTO = dict(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")
+
         class Migration(migrations.Migration):
             initial = True
             dependencies = [("auth", "0012_alter_user_first_name_max_length")]
@@ -208,7 +212,7 @@ TEAM = {
                 migrations.CreateModel(
                     name="User",
                     fields=[
-                        ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                        ("id", models.BigAutoField(**AUTO)),
                         ("password", models.CharField(max_length=128)),
                         ("last_login", models.DateTimeField(blank=True, null=True)),
                         ("is_superuser", models.BooleanField(default=False)),
