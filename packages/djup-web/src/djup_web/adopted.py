@@ -32,6 +32,7 @@ STORAGE = f"{APP}.storage.ForgivingStorage"
 KEPT = ("ATOMIC_REQUESTS", "TEST", "TIME_ZONE", "AUTOCOMMIT")
 # Set where DATABASE_URL was derived from the SQL_ variables, for settings that read it.
 BY_KEYS = "DJUP_DATABASE_BY_KEYS"
+SECRETS = ("SECRET_KEY", "SQL_PASSWORD")  # of which production has files
 A_MONTH = 30 * 24 * 3600
 COOKIES = {
     "SESSION_COOKIE_NAME": "sessionid",
@@ -50,38 +51,44 @@ def configure(settings: Settings) -> None:
         return
     errors.install()
     env.add_file(environ)
-    debug, production = env.boolean(environ, "DEBUG"), env.boolean(environ, "PRODUCTION")
-    _identity(settings, debug)
-    _database(settings, debug, production)
+    known = _ours(environ)
+    debug, production = env.boolean(known, "DEBUG"), env.boolean(known, "PRODUCTION")
+    _identity(settings, known, debug)
+    _database(settings, known, debug, production)
     _apps(settings, debug)
     _reports(settings, debug)
     if production:
         _static_files(settings)
     else:
         _cookies(settings)
-    if env.boolean(environ, "HTTPS"):
+    if env.boolean(known, "HTTPS"):
         _https(settings)
 
 
-def _identity(settings: Settings, debug: bool) -> None:
-    origins = [*settings.get("CSRF_TRUSTED_ORIGINS", ()), *env.trusted_origins(environ, debug)]
+def _ours(environ: env.Environ) -> env.Environ:
+    """The environment without what was put there for the project's own settings alone."""
+    theirs = {key for key in SECRETS if environ.get(f"{key}_FILE")}
+    if environ.get(BY_KEYS):
+        theirs.add("DATABASE_URL")
+    return {key: value for key, value in environ.items() if key not in theirs}
+
+
+def _identity(settings: Settings, known: env.Environ, debug: bool) -> None:
+    origins = [*settings.get("CSRF_TRUSTED_ORIGINS", ()), *env.trusted_origins(known, debug)]
     settings.update(
         DEBUG=debug,
-        SECRET_KEY=env.secret_key(environ, debug),
-        SECRET_KEY_FALLBACKS=env.secret_key_fallbacks(environ, debug),
-        ALLOWED_HOSTS=env.allowed_hosts(environ, debug),
+        SECRET_KEY=env.secret_key(known, debug),
+        SECRET_KEY_FALLBACKS=env.secret_key_fallbacks(known, debug),
+        ALLOWED_HOSTS=env.allowed_hosts(known, debug),
         CSRF_TRUSTED_ORIGINS=list(dict.fromkeys(origins)),
     )
 
 
-def _database(settings: Settings, debug: bool, production: bool) -> None:
+def _database(settings: Settings, known: env.Environ, debug: bool, production: bool) -> None:
     """Replace the default database; the others, and what else is said of this one, stay."""
     databases = settings.get("DATABASES", {})
     theirs = databases.get("default", {})
-    known = dict(environ)
-    if known.get(BY_KEYS):
-        known.pop("DATABASE_URL", None)
-    ours = database(known, debug, _folder(settings)) | connections(environ, production)
+    ours = database(known, debug, _folder(settings)) | connections(known, production)
     kept = {key: theirs[key] for key in KEPT if key in theirs}
     if "postg" in ours["ENGINE"] and _is_of_postgresql(theirs.get("ENGINE", "")):
         kept["ENGINE"] = theirs["ENGINE"]

@@ -175,7 +175,7 @@ def test_oldest_python_is_one_and_the_same() -> None:
     assert dotted == locks.PYTHON_VERSION
     launcher = (ROOT / "inv").read_text()
     assert f"sys.version_info < max({oldest}," in launcher
-    assert f"|| own={oldest[1]}\n" in launcher
+    assert f"Python {dotted} or newer" in launcher
     assert (
         f'target-version = "py{"".join(map(str, oldest))}"' in (ROOT / "pyproject.toml").read_text()
     )

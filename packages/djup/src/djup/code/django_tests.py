@@ -26,7 +26,7 @@ def on_a_server(runner: Sequence[str], arguments: Sequence[str], folder: Path | 
 
 
 # What a project's own settings read of these, if `[tool.djup]` names them.
-TEST_FACTS = {"ALLOWED_HOSTS": "localhost", "CSRF_TRUSTED_ORIGINS": "http://localhost"}
+TEST_FACTS = {"CSRF_TRUSTED_ORIGINS": "http://localhost"}
 KEY = "key-of-a-test-run-" + "0123456789" * 4
 
 
@@ -37,7 +37,7 @@ def django_variables(server: Mapping[str, str]) -> dict[str, str]:
     return {
         "DEBUG": "1",
         "SECRET_KEY": KEY,
-        "ALLOWED_HOSTS": "",
+        "ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]",
         "SQL_ENGINE": "django.db.backends.postgresql",
         "SQL_DATABASE": server["PGDATABASE"],
         "SQL_USER": server["PGUSER"],
