@@ -119,6 +119,24 @@ def test_what_was_found_is_in_pyproject(team: Checkout) -> None:
     assert example.startswith("MAIL_KEY=\nDATABASE_URL=postgres://team:team@localhost/team\n")
 
 
+def test_further_suites(team: Checkout) -> None:
+    """Each on a database of its own; what fails last fails the task."""
+    before = (team.root / "pyproject.toml").read_text()
+    ask = "import os; print('suite on', os.environ['DATABASE_URL'].split('//')[0]); raise SystemExit(3)"
+    suites = f'\n[tool.djup.suites]\nurls = ["python3", "-c", {json.dumps(ask)}]\n'
+    team.write("pyproject.toml", before + suites)
+    try:
+        done = team.inv("test", code=3)
+        assert "2 passed" in done.stdout and "suite on postgresql:" in done.stdout
+        assert "tests  passed" in done.stderr and "urls   FAILED" in done.stderr
+        assert "2 passed" in team.inv("test", "--suite", "tests").stdout
+        assert "error TASK05" in team.inv("test", "--suite", "others", code=1).stderr
+        team.write("pyproject.toml", before.replace('project = "src"', "project = 1"))
+        assert "error ENV20" in team.inv("status", code=1).stderr
+    finally:
+        team.write("pyproject.toml", before)
+
+
 def test_an_env_that_is_there_is_kept(team: Checkout, tmp_path: Path) -> None:
     root = tmp_path / "team"
     shutil.copytree(team.root, root, ignore=shutil.ignore_patterns(".venv", ".env", ".state"))

@@ -82,5 +82,5 @@ def test_of_several_modules_the_strictest_counts(tmp_path: Path) -> None:
 
 def test_what_is_not_python(tmp_path: Path) -> None:
     (tmp_path / "settings.py").write_text("x = 1\nprint 1\n")
-    with pytest.raises(Problem, match="settings.py line 2"):
+    with pytest.raises(Problem, match=r"settings\.py line 2"):
         read_by([tmp_path / "settings.py"])

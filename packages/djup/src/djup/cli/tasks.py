@@ -541,8 +541,13 @@ def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = 
     operations.down(env.load(), context, local=local, yes=yes)
 
 
-@task(name="test", group=CODE, rest=True)
-def run_tests(c: Context) -> None:
+@task(
+    name="test",
+    group=CODE,
+    rest=True,
+    help={"suite": "only this one: tests, or a name in suites of [tool.djup]"},
+)
+def run_tests(c: Context, suite: str = "") -> None:
     """Run the project's tests, on a PostgreSQL of their own.
 
     inv test
@@ -550,7 +555,7 @@ def run_tests(c: Context) -> None:
     """
     from djup.code import project_tests
 
-    project_tests.run(remainder())
+    project_tests.run(suite, remainder())
 
 
 @task(

@@ -1,4 +1,4 @@
-"""`inv test` in a project: its own tests, by Django's runner or by pytest."""
+"""`inv test` in a project: its own tests, by Django's runner or by pytest, and further suites."""
 
 import re
 from collections.abc import Sequence
@@ -8,20 +8,45 @@ from djup import REQUIREMENTS, ROOT
 from djup.code import django_tests
 from djup.host import packages, process
 from djup.host.process import ChildFailed
+from djup.problems import problem
 from djup.settings.layout import DJANGO, PYTEST, layout
+from djup.terminal import console
 from djup.terminal.task import this_task
 
 PLUGIN = "pytest-django=="
 SECTION = re.compile(r"(?m)^\[(tool\.pytest[.\w]*|tool:pytest|pytest)\]")
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Run the project's tests on a throw-away PostgreSQL; `ChildFailed` where one fails."""
+TESTS = "tests"  # the suite that every project has
+
+
+def run(suite: str, arguments: Sequence[str]) -> None:
+    """Run the project's tests and its further suites, or one of them, each on a throw-away
+    PostgreSQL; `ChildFailed` with the exit code of the first that fails."""
+    suites = {TESTS: (_runner(), _folder())}
+    suites |= {name: (command, ROOT) for name, command in layout().suites.items()}
+    if suite and suite not in suites:
+        raise problem("TASK05", suite=repr(suite), known=", ".join(suites))
     packages.ensure("embedded", *packages.optional("dev", "test"))
-    code = django_tests.on_a_server(_runner(), arguments, _folder())
+    codes = {
+        name: _code(command, arguments if name == (suite or TESTS) else (), folder)
+        for name, (command, folder) in suites.items()
+        if name == (suite or name)
+    }
+    if this_task.dry:
+        return
+    if len(codes) > 1:
+        rows = [(name, "FAILED" if code else "passed") for name, code in codes.items()]
+        console.say("\n" + console.table(("SUITE", "OUTCOME"), rows))
+    if failed := [code for code in codes.values() if code]:
+        raise ChildFailed(failed[0])
+
+
+def _code(command: Sequence[str], arguments: Sequence[str], folder: Path) -> int:
+    """Run a suite; its exit code."""
+    code = django_tests.on_a_server(command, arguments, folder)
     process.stop_if_interrupted(code)
-    if code and not this_task.dry:
-        raise ChildFailed(code)
+    return code
 
 
 def _runner() -> Sequence[str]:
