@@ -122,7 +122,7 @@ def test_what_was_found_is_in_pyproject(team: Checkout) -> None:
 def test_further_suites(team: Checkout) -> None:
     """Each on a database of its own; what fails last fails the task."""
     before = (team.root / "pyproject.toml").read_text()
-    ask = "import os; print('suite on', os.environ['DATABASE_URL'].split('//')[0]); raise SystemExit(3)"
+    ask = "import os; print('suite on', os.environ['DATABASE_URL'][:11]); raise SystemExit(3)"
     suites = f'\n[tool.djup.suites]\nurls = ["python3", "-c", {json.dumps(ask)}]\n'
     team.write("pyproject.toml", before + suites)
     try:
