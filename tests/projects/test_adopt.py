@@ -132,7 +132,7 @@ def test_further_suites(team: Checkout) -> None:
         assert "2 passed" in team.inv("test", "--suite", "tests").stdout
         assert "error TASK05" in team.inv("test", "--suite", "others", code=1).stderr
         team.write("pyproject.toml", before.replace('project = "src"', "project = 1"))
-        assert "error ENV20" in team.inv("status", code=1).stderr
+        assert "error ENV20" in team.inv("test", code=1).stderr
     finally:
         team.write("pyproject.toml", before)
 
@@ -223,6 +223,7 @@ def test_locks_that_cannot_be_compiled_leave_all_as_it_was(adopt: Adopt, tmp_pat
     before = content(root)
     said = adopt(root, "adopt", code=1).stderr
     assert "error NEW14: " in said and "no-such-package-of-anybody" in said
+    assert "uv pip compile" not in said and said.count("  fix: ") == 1
     assert content(root) == before and git(root, "worktree", "list").count("\n") == 1
 
 

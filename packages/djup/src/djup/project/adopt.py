@@ -21,6 +21,9 @@ from djup.terminal.task import this_task
 
 WITHOUT_HOOKS = ("-c", "core.hooksPath=/dev/null")
 UPLOADS = "MEDIA_ROOT"
+# Of what the launcher of the work tree says: its steps, and advice that is not about this one.
+QUIET = (".venv/bin/uv ", "installing ")
+OWN_ADVICE = ("fix:", "docs:", "error PKG04")
 
 
 def run(choices: Choices) -> None:
@@ -141,7 +144,13 @@ def _lock(tree: Path) -> None:
     done = process.run([str(tree / "inv"), "lock"], env=_environment())
     process.stop_if_interrupted(done.code)
     if done.code:
-        raise problem("NEW14", done.err.strip())
+        raise problem("NEW14", _why(done.err))
+
+
+def _why(said: str) -> str:
+    """The end of what a launcher has said, without the commands that it has shown."""
+    lines = [line for line in said.splitlines() if not line.startswith(QUIET)]
+    return "\n".join(line for line in lines if not line.lstrip().startswith(OWN_ADVICE))
 
 
 def _environment() -> Mapping[str, str]:
@@ -172,6 +181,7 @@ def _say_what_next(found: Survey) -> None:
 
 def _left(found: Survey) -> Iterator[str]:
     """What this project needs that nobody but its owner knows."""
+    yield "for production: DOMAIN and DEPLOY_TO in .env, then inv deploy; here: inv deploy --local"
     if found.needed:
         names = ", ".join(found.needed)
         yield f"set in .env, and with PROD_ before the name for production: {names}"
