@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -53,6 +54,23 @@ def test_no_python_that_is_new_enough(toolkit: Toolkit, python3: str | None, fou
     [sentence] = done.err.splitlines()
     assert "Python 3.11 or newer" in sentence and found in sentence
     assert not (toolkit.root / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "taken"), [("3.14", "python3.14"), ("3.99", "python3"), ("3.10", "python3")]
+)
+def test_the_python_of_the_project_is_preferred(changed: Toolkit, wanted: str, taken: str) -> None:
+    """One that fits the locks; without it the tasks run on any that is new enough for them."""
+    text = f'[tool.ruff]\npython = "3.98"\n\n[tool.djup]\nsettings = "x"\npython = "{wanted}"\n'
+    (changed.root / "pyproject.toml").write_text(text)
+    for name, version in (("python3", "(3, 11)"), ("python3.14", "(3, 14)")):
+        test = f"import sys; sys.version_info = {version}; exec(sys.argv[1])"
+        changed.program(
+            name,
+            f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} -c "{test}" "$2"\n'
+            f"echo {name} was taken\n",
+        )
+    assert f"{taken} was taken" in changed.inv("--version").out
 
 
 def test_the_first_python_that_is_new_enough_is_taken(changed: Toolkit) -> None:

@@ -34,7 +34,8 @@ def load_any(runtime: str = "", port: str = "") -> Settings:
     if runtime:
         check_runtime(runtime)
     text = env_file.read(env_file.ENV) if env_file.ENV.exists() else ""
-    if text and not OURS.isdisjoint(dotenv.parse(text)):
+    is_ours = not text.strip() or not OURS.isdisjoint(dotenv.parse(text))
+    if env_file.ENV.exists() and is_ours:
         return settings_from(text)
     from djup.checkout import create  # a tenth of each task's start, and needed once
 
