@@ -3,6 +3,7 @@ and of the build, and what the project's own settings read besides (`[tool.djup]
 
 import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from djup import HERE, ROOT, SOURCES, STATE
 from djup.checkout import env_file
@@ -13,6 +14,8 @@ from djup.terminal.task import this_task
 
 OURS = SOURCES / "djup-web" / "compose.yaml"
 FILE = STATE / "web.env"  # compose/dev.yaml names it
+WITHOUT_ENV = STATE / "without-env.yaml"
+HIDING = "services: {web: {volumes: ['/dev/null:/srv/project/.env:ro']}}\n"
 PREFIXES = ("PROD_", "DEPLOY_")
 OTHERS = {
     *("STACK", "DOMAIN", "EMAIL", "TLS", "TLS_CERT", "TLS_KEY", "REGISTRY"),
@@ -42,26 +45,33 @@ def without_production(
 def compose_environment(settings: Settings) -> dict[str, str]:
     """The environment of a `docker compose`; the file that it hands to the web is written first."""
     if not this_task.dry:
-        _write(text(settings))
+        _write(FILE, text(settings))
+        _write(WITHOUT_ENV, HIDING)
     environment = settings.child_environment() | build_arguments(settings.values)
     # A key of .env that the project's own settings read as well, and spell in another way.
     environment |= {k: v for k, v in _added(settings).items() if k in settings.values}
-    if of_sources():  # which an older `.env` does not name
+    if of_sources() or _hiding():  # which `.env` does not name
         separator = settings.values["COMPOSE_PATH_SEPARATOR"]
         environment["COMPOSE_FILE"] = separator.join(compose_files(settings))
     return environment
 
 
 def compose_files(settings: Settings) -> list[str]:
-    """The compose files of the stack, from the root of the checkout: those of `.env` and, where the
-    toolkit is worked on, the one that mounts its sources."""
+    """The compose files of the stack, from the root of the checkout: those of `.env`, the one that
+    mounts the toolkit's sources where it is worked on, and the one that hides `.env`."""
     composed = settings.values["COMPOSE_FILE"].split(settings.values["COMPOSE_PATH_SEPARATOR"])
-    return [*composed, *(file for file in of_sources() if file not in composed)]
+    return [*composed, *(file for file in (*of_sources(), *_hiding()) if file not in composed)]
 
 
 def of_sources() -> list[str]:
     """The compose file that mounts the toolkit's sources, where it is worked on; else none."""
     return [str(OURS.relative_to(ROOT))] if OURS.exists() else []
+
+
+def _hiding() -> list[str]:
+    """The compose file that hides `.env` where it lies in the folder that the web has: the secrets
+    of production are in it. Settings that read it have its keys from the environment."""
+    return [str(WITHOUT_ENV.relative_to(ROOT))] if layout().folder == ROOT else []
 
 
 def build_arguments(values: Mapping[str, str]) -> dict[str, str]:
@@ -136,12 +146,12 @@ def is_empty(key: str, values: Mapping[str, str]) -> bool:
     return not values.get(key) and key in dotenv.parse(env_file.example())
 
 
-def _write(lines: str) -> None:
-    """Replace the file where it differs; readable by its owner alone, as `.env` is."""
-    if FILE.exists() and FILE.read_text(encoding="utf-8") == lines:
+def _write(file: Path, lines: str) -> None:
+    """Replace a file where it differs; readable by its owner alone, as `.env` is."""
+    if file.exists() and file.read_text(encoding="utf-8") == lines:
         return
     STATE.mkdir(mode=0o700, exist_ok=True)
-    part = FILE.with_name(f"{FILE.name}.{os.getpid()}")
+    part = file.with_name(f"{file.name}.{os.getpid()}")
     part.touch(0o600)
     part.write_text(lines, encoding="utf-8")
-    part.replace(FILE)
+    part.replace(file)

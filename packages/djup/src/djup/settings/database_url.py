@@ -43,7 +43,7 @@ def of(values: Mapping[str, str]) -> str:
     where = f"{host}:{values['SQL_PORT']}"
     if values["SQL_HOST"].startswith("/"):
         where, given = "", {"host": values["SQL_HOST"], "port": values["SQL_PORT"], **given}
-    address, query = f"{user}:{password}@{where}/{name}", urlencode(given)
+    address, query = f"{user}:{password}@{where}/{name}", urlencode(given, quote_via=quote)
     return f"postgresql://{address}{'?' if query else ''}{query}"
 
 
