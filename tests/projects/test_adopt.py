@@ -169,6 +169,9 @@ REFUSED = {
     "edited": ("NEW03", "settings.py"),
     "clash": ("NEW13", "inv"),
     "env": ("NEW13", "git rm --cached .env"),
+    "ignored": ("NEW13", ".env.example would get lines"),
+    "link": ("NEW13", ".gitignore would get lines"),
+    "folder": ("NEW13", "compose"),
     "nothing": ("NEW08", "manage.py"),
     "two": ("NEW08", "one, two"),
     "module": ("NEW09", "mysite.settings"),
@@ -200,6 +203,16 @@ def test_it_refuses_and_writes_nothing(adopt: Adopt, tmp_path: Path, case: str) 
     shapes.write(root, files)
     if case == "edited":
         (root / "mysite" / "settings.py").write_text("DEBUG = True\n")
+    if case == "ignored":  # by its name, in their .git/info/exclude or .gitignore
+        (root / ".git" / "info" / "exclude").write_text(".env.*\n")
+        (root / ".env.example").write_text("OURS=1\n")
+    if case in ("link", "folder"):
+        name, elsewhere = (".gitignore" if case == "link" else "compose"), tmp_path / "elsewhere"
+        elsewhere.mkdir() if case == "folder" else elsewhere.write_text("*.log\n")
+        (root / name).unlink(missing_ok=True)
+        (root / name).symlink_to(elsewhere)
+        git(root, "add", "--all")
+        git(root, "commit", "--quiet", "--message", "a link")
     if case == "no git":
         shutil.rmtree(root / ".git")
     before = content(root)
@@ -207,6 +220,22 @@ def test_it_refuses_and_writes_nothing(adopt: Adopt, tmp_path: Path, case: str) 
     said = adopt(root / "visits" if case == "below" else root, "adopt", code=1).stderr
     assert f"error {code}: " in said and words in said and "  fix: " in said
     assert content(root) == before
+
+
+def test_line_ends_stay(adopt: Adopt, tmp_path: Path) -> None:
+    """As an editor on Windows saves them; the settings with the mark that some begin with."""
+    root = shapes.write(tmp_path / "tutorial", TUTORIAL)
+    paths = ("mysite/settings.py", ".gitignore")
+    before = {path: (root / path).read_bytes().replace(b"\n", b"\r\n") for path in paths}
+    before["mysite/settings.py"] = b"\xef\xbb\xbf" + before["mysite/settings.py"]
+    for path, text in before.items():
+        (root / path).write_bytes(text)
+    git(root, "config", "core.autocrlf", "false")
+    git(root, "commit", "--quiet", "--all", "--message", "from Windows")
+    adopt(root, "adopt")
+    for path, text in before.items():
+        after = (root / path).read_bytes()
+        assert after.startswith(text.rstrip()) and b"\n" not in after.replace(b"\r\n", b"")
 
 
 def test_dry_writes_nothing(adopt: Adopt, tmp_path: Path) -> None:
