@@ -137,15 +137,33 @@ def test_further_suites(team: Checkout) -> None:
         team.write("pyproject.toml", before)
 
 
+def test_linters_and_tests_have_stand_ins(team: Checkout) -> None:
+    """For what settings do not start without, and only .env has."""
+    read = 'import os\n\nKEY = os.environ["MAIL_KEY"]\n'
+    files = [team.root / "src/config/settings" / name for name in ("dev.py", "test.py")]
+    before = [file.read_text() for file in files]
+    for file, text in zip(files, before, strict=True):
+        file.write_text(read + text)
+    try:
+        linted = team.inv("lint", code=None)  # a migration is missing there
+        assert "Migrations for 'people'" in linted.stdout
+        assert "2 passed" in team.inv("test", "--suite", "tests").stdout
+    finally:
+        for file, text in zip(files, before, strict=True):
+            file.write_text(text)
+
+
 def test_an_env_that_is_there_is_kept(team: Checkout, tmp_path: Path) -> None:
     root = tmp_path / "team"
     shutil.copytree(team.root, root, ignore=shutil.ignore_patterns(".venv", ".env", ".state"))
-    (root / ".env").write_text("MAIL_KEY=ours\nDEBUG=off\n")
+    (root / ".env").write_text("MAIL_KEY=ours\nDEBUG=off\nSQL_PASSWORD=ours\n")
     stack = Checkout(root, RUNTIMES["embedded"])
     stack.inv("--dry", "status", code=None)
     stack.inv("volumes")
     text = (root / ".env").read_text()
-    assert text.startswith("MAIL_KEY=ours\nDEBUG=off\n") and "COMPOSE_PROJECT_NAME=team-" in text
+    assert (
+        text.startswith("MAIL_KEY=ours\nDEBUG=off\nSQL_") and "COMPOSE_PROJECT_NAME=team-" in text
+    )
     assert stack.values["DEBUG"] == "off" and len(stack.values["SECRET_KEY"]) == 64
 
 

@@ -156,7 +156,7 @@ def _lines(found: Survey, values: Mapping[str, object]) -> Iterator[str]:
         yield "[tool.djup.environment]\n"
         yield from (f"{name} = {json.dumps(fact)}\n" for name, fact in found.environment.items())
     if found.needed:
-        yield "\n# Stand-ins while the image is built, for what they do not start without.\n"
+        yield "\n# What these settings require, for linters, tests and the build of the image.\n"
         yield "[tool.djup.build-environment]\n"
         yield from (f"{name} = {json.dumps(_stand_in(found, name))}\n" for name in found.needed)
 
