@@ -137,15 +137,33 @@ def test_further_suites(team: Checkout) -> None:
         team.write("pyproject.toml", before)
 
 
+def test_linters_and_tests_have_stand_ins(team: Checkout) -> None:
+    """For what settings do not start without, and only .env has."""
+    read = 'import os\n\nKEY = os.environ["MAIL_KEY"]\n'
+    files = [team.root / "src/config/settings" / name for name in ("dev.py", "test.py")]
+    before = [file.read_text() for file in files]
+    for file, text in zip(files, before, strict=True):
+        file.write_text(read + text)
+    try:
+        linted = team.inv("lint", code=None)  # a migration is missing there
+        assert "Migrations for 'people'" in linted.stdout
+        assert "2 passed" in team.inv("test", "--suite", "tests").stdout
+    finally:
+        for file, text in zip(files, before, strict=True):
+            file.write_text(text)
+
+
 def test_an_env_that_is_there_is_kept(team: Checkout, tmp_path: Path) -> None:
     root = tmp_path / "team"
     shutil.copytree(team.root, root, ignore=shutil.ignore_patterns(".venv", ".env", ".state"))
-    (root / ".env").write_text("MAIL_KEY=ours\nDEBUG=off\n")
+    (root / ".env").write_text("MAIL_KEY=ours\nDEBUG=off\nSQL_PASSWORD=ours\n")
     stack = Checkout(root, RUNTIMES["embedded"])
     stack.inv("--dry", "status", code=None)
     stack.inv("volumes")
     text = (root / ".env").read_text()
-    assert text.startswith("MAIL_KEY=ours\nDEBUG=off\n") and "COMPOSE_PROJECT_NAME=team-" in text
+    assert (
+        text.startswith("MAIL_KEY=ours\nDEBUG=off\nSQL_") and "COMPOSE_PROJECT_NAME=team-" in text
+    )
     assert stack.values["DEBUG"] == "off" and len(stack.values["SECRET_KEY"]) == 64
 
 
@@ -169,6 +187,9 @@ REFUSED = {
     "edited": ("NEW03", "settings.py"),
     "clash": ("NEW13", "inv"),
     "env": ("NEW13", "git rm --cached .env"),
+    "ignored": ("NEW13", ".env.example would get lines"),
+    "link": ("NEW13", ".gitignore would get lines"),
+    "folder": ("NEW13", "compose"),
     "nothing": ("NEW08", "manage.py"),
     "two": ("NEW08", "one, two"),
     "module": ("NEW09", "mysite.settings"),
@@ -200,6 +221,16 @@ def test_it_refuses_and_writes_nothing(adopt: Adopt, tmp_path: Path, case: str) 
     shapes.write(root, files)
     if case == "edited":
         (root / "mysite" / "settings.py").write_text("DEBUG = True\n")
+    if case == "ignored":  # by its name, in their .git/info/exclude or .gitignore
+        (root / ".git" / "info" / "exclude").write_text(".env.*\n")
+        (root / ".env.example").write_text("OURS=1\n")
+    if case in ("link", "folder"):
+        name, elsewhere = (".gitignore" if case == "link" else "compose"), tmp_path / "elsewhere"
+        elsewhere.mkdir() if case == "folder" else elsewhere.write_text("*.log\n")
+        (root / name).unlink(missing_ok=True)
+        (root / name).symlink_to(elsewhere)
+        git(root, "add", "--all")
+        git(root, "commit", "--quiet", "--message", "a link")
     if case == "no git":
         shutil.rmtree(root / ".git")
     before = content(root)
@@ -207,6 +238,22 @@ def test_it_refuses_and_writes_nothing(adopt: Adopt, tmp_path: Path, case: str) 
     said = adopt(root / "visits" if case == "below" else root, "adopt", code=1).stderr
     assert f"error {code}: " in said and words in said and "  fix: " in said
     assert content(root) == before
+
+
+def test_line_ends_stay(adopt: Adopt, tmp_path: Path) -> None:
+    """As an editor on Windows saves them; the settings with the mark that some begin with."""
+    root = shapes.write(tmp_path / "tutorial", TUTORIAL)
+    paths = ("mysite/settings.py", ".gitignore")
+    before = {path: (root / path).read_bytes().replace(b"\n", b"\r\n") for path in paths}
+    before["mysite/settings.py"] = b"\xef\xbb\xbf" + before["mysite/settings.py"]
+    for path, text in before.items():
+        (root / path).write_bytes(text)
+    git(root, "config", "core.autocrlf", "false")
+    git(root, "commit", "--quiet", "--all", "--message", "from Windows")
+    adopt(root, "adopt")
+    for path, text in before.items():
+        after = (root / path).read_bytes()
+        assert after.startswith(text.rstrip()) and b"\n" not in after.replace(b"\r\n", b"")
 
 
 def test_dry_writes_nothing(adopt: Adopt, tmp_path: Path) -> None:

@@ -330,3 +330,11 @@ def test_children_read_env_themselves_and_get_only_what_it_lacks(
     assert child["WEB_PORT"] == "8000"
     assert (child["OTHER"], child["DOCKER_HOST"]) == ("stays", "stays")
     assert not {key for key in child if key in exported and key.startswith("COMPOSE_")}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "plain", "two words", "it's", 'a "b" $c', "a\nb", "a\\\\b 'c' \"d\"", "it's\ntwo", "#no"],
+)
+def test_a_value_that_env_can_have_is_written_so_that_it_stays(value: str) -> None:
+    assert dotenv.parse(f"KEY={dotenv.quoted(value)}") == {"KEY": value}

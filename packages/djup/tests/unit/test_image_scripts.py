@@ -1,6 +1,7 @@
 """The scripts of the Dockerfile on systems that are not at hand, such as Alpine's with apk."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from djup import ROOT
+from djup.checkout import web_env
+from djup.settings.layout import Layout
 
 WEB = ROOT / "compose" / "web"
 
@@ -78,3 +81,16 @@ def test_what_a_start_imports_with_and_without_a_driver(lacking: tuple[str, ...]
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"{not lacking}\n"), done.stderr
+
+
+def test_what_settings_read_at_the_build_arrives_with_spaces_and_quotes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = {"TITLE": "it's $HOME  *", "EMPTY": ""}
+    monkeypatch.setattr(web_env, "layout", lambda: Layout(build_environment=values))
+    given = web_env.build_arguments({"PYTHON_IMAGE": "", "SYSTEM_PACKAGES": ""})
+    [command] = re.findall(r"(?m)^RUN (eval .*) \\$", (WEB / "Dockerfile").read_text())
+    environment = {"PATH": os.environ["PATH"], **given}
+    argv = ["/bin/sh", "-c", f"{command} env"]
+    said = subprocess.run(argv, env=environment, capture_output=True, text=True).stdout
+    assert {"TITLE=it's $HOME  *", "EMPTY=", "DJUP=1", "DEBUG=1"} <= set(said.splitlines())

@@ -88,3 +88,11 @@ def test_a_block_is_added_and_replaced() -> None:
     assert blocks.find(second) == ".venv\n" and second.endswith("# djup: end\ndist\n")
     assert blocks.find("*.pyc\n") is None and blocks.inside("A=1\n") == "A=1\n"
     assert blocks.find(blocks.replaced("", "x\n")) == "x\n"
+
+
+def test_a_block_has_the_line_ends_of_its_file() -> None:
+    first = blocks.replaced("*.pyc\r\n", ".env\n")
+    assert "\n" not in first.replace("\r\n", "") and blocks.find(first) == ".env\n"
+    second = blocks.replaced(f"{first}dist\r\n", ".venv\n")
+    assert second == f"{first}dist\r\n".replace(".env", ".venv")
+    assert blocks.outside(second) == "*.pyc\r\n\r\ndist\r\n"

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from djup.problems import Problem
+from djup.project import survey
+from djup.project.survey import Module
 from djup.project.variables import Variable, read_by
 
 
@@ -84,3 +86,13 @@ def test_what_is_not_python(tmp_path: Path) -> None:
     (tmp_path / "settings.py").write_text("x = 1\nprint 1\n")
     with pytest.raises(Problem, match=r"settings\.py line 2"):
         read_by([tmp_path / "settings.py"])
+
+
+def test_files_that_include_each_other_are_read_once(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("from b import *\n")
+    (tmp_path / "b.py").write_text("try:\n    from a import *\nexcept ImportError:\n    pass\n")
+    family = survey._family(Module("a", tmp_path / "a.py"))
+    assert [one.file.name for one in family] == ["a.py", "b.py"]
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfDjango==5.2\n-r b.txt\n")
+    (tmp_path / "b.txt").write_text("-r a.txt\npsycopg[binary]\n")
+    assert survey._packages(tmp_path, ["a.txt"]) == {"django": "==5.2", "psycopg": "[binary]"}

@@ -13,7 +13,7 @@ from djup.terminal import console
 from djup.terminal.task import this_task
 
 # One of these is in each `.env` that a task has written; without them it is a project's own.
-OURS = frozenset(("COMPOSE_PROJECT_NAME", "CHECKOUT", "SQL_PASSWORD"))
+OURS = frozenset(("COMPOSE_PROJECT_NAME", "CHECKOUT", "APP_UID"))
 
 
 def load() -> Settings:

@@ -2,6 +2,7 @@
 and of the build, and what the project's own settings read besides (`[tool.djup]`)."""
 
 import os
+import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -84,7 +85,8 @@ def build_arguments(values: Mapping[str, str]) -> dict[str, str]:
         "LOCKS": HERE,
         "PROJECT": here.project,
         "SETTINGS_MODULE": here.production_module,
-        "BUILD_ENVIRONMENT": " ".join(f"{k}={v}" for k, v in for_build(here).items()),
+        # Words of a shell: a value may have spaces and quotes.
+        "BUILD_ENVIRONMENT": shlex.join(f"{k}={v}" for k, v in for_build(here).items()),
     }
 
 

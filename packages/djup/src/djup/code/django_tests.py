@@ -21,7 +21,8 @@ def on_a_server(runner: Sequence[str], arguments: Sequence[str], folder: Path | 
         # pytest has a setting of its own for the module, which this variable would replace.
         module = "" if "pytest" in runner else layout().settings
         started = web_env.started_by_us({**TEST_FACTS, **ours}, module)
-        environment = local_server.clean_environment() | ours | started
+        stand_ins = layout().build_environment  # for what the settings do not start without
+        environment = {**stand_ins, **local_server.clean_environment(), **ours, **started}
         return process.attach(argv, cwd=cwd, env=environment)
 
 

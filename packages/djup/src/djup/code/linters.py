@@ -36,7 +36,7 @@ def run(fix: bool) -> None:
     """Run every linter, then say what they found; `fix` lets ruff fix what it can."""
     packages.ensure(*(packages.optional("lint") or ("embedded", *packages.optional("dev"))))
     started = web_env.started_by_us(FACTS | SQLITE, layout().settings)
-    environment = {**os.environ, **SQLITE, **started}
+    environment = {**layout().build_environment, **os.environ, **SQLITE, **started}
     codes = {}
     for name, argv in _installed(_linters(fix)).items():
         codes[name] = process.attach(argv, env=environment)

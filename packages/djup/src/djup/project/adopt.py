@@ -5,7 +5,6 @@ changes once, when its branch moves on to that commit: git then replaces no file
 """
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +39,7 @@ def run(choices: Choices) -> None:
         _write(found, tree)
         _lock(tree)
         commit = _commit(tree)
-    git.answer(*WITHOUT_HOOKS, "merge", "--quiet", "--ff-only", commit)
+    git.answer(*WITHOUT_HOOKS, "merge", "--quiet", "--ff-only", "--no-overwrite-ignore", commit)
     _say_what_next(found)
 
 
@@ -75,10 +74,22 @@ def _refuse_clashes(found: Survey) -> None:
     taken = [path for path in _paths(found) if os.path.lexists(ROOT / path)]
     if os.path.lexists(ROOT / adopted.LOCKS):
         taken.append(adopted.LOCKS)
+    taken += [path for path in ("compose", "requirements") if (ROOT / path).is_symlink()]
     if taken:
         raise problem("NEW13", files=", ".join(taken))
     if git.listed(".env"):
         raise problem("NEW13.env")
+    _refuse_unsafe_edits(found)
+
+
+def _refuse_unsafe_edits(found: Survey) -> None:
+    """Raise where git could not restore a file that would be edited, or it lies somewhere else."""
+    edited = [*adopted.BLOCKS, *adopted.edited(found)]
+    here = [path for path in edited if os.path.lexists(ROOT / path)]
+    if unknown := set(here).difference(git.listed(*here) if here else ()):
+        raise problem("NEW13.unknown", files=console.few(sorted(unknown)))
+    if links := [path for path in here if (ROOT / path).is_symlink()]:
+        raise problem("NEW13.link", files=console.few(links))
 
 
 def _show(found: Survey) -> None:
@@ -110,8 +121,7 @@ def _worktree() -> Iterator[Path]:
         try:
             yield tree
         finally:
-            shutil.rmtree(tree, ignore_errors=True)
-            git.ask("worktree", "prune")
+            git.ask("worktree", "remove", "--force", str(tree))
 
 
 def _write(found: Survey, tree: Path) -> None:
@@ -121,7 +131,7 @@ def _write(found: Survey, tree: Path) -> None:
     example = {".env.example": adopted.example(found, ours[".env.example"])}
     for path, text in {**ours, **example}.items():
         file = tree / path
-        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        before = adopted.read(file) if file.exists() else ""
         _put(file, adopted.blocked(path, before, text), program=path in starter.PROGRAMS)
     for path, text in {**adopted.owned(found), **adopted.edited(found)}.items():
         _put(tree / path, text, program=False)

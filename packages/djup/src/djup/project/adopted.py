@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from djup.checkout import blocks
 from djup.project import starter
@@ -79,7 +80,7 @@ OLDEST_BINARY = (2, 9, 11)  # the first psycopg2-binary with wheels for Python 3
 TABLE = re.compile(r"(?m)^\[tool\.djup[\].]")
 OS = re.compile(r"(?m)^import os\b")
 CALL = "djup_web.configure(globals())"
-LINE = f"""
+LINE = f"""\
 # Where djup's tasks start this project, .env has the last word: database, secret key, hosts.
 if os.environ.get("DJUP"):
     import djup_web
@@ -120,10 +121,10 @@ def edited(found: Survey) -> dict[str, str]:
     line, pyproject.toml with a table."""
     texts = {}
     for module in (found.settings, found.production):
-        texts[str(module.file.relative_to(found.root))] = _with_line(_text(found, module.file))
+        texts[str(module.file.relative_to(found.root))] = _with_line(read(module.file))
     project = found.root / "pyproject.toml"
-    before = project.read_text(encoding="utf-8") if project.exists() else ""
-    return {**texts, "pyproject.toml": f"{before.rstrip()}\n\n{table(found)}".lstrip()}
+    before = read(project) if project.exists() else ""
+    return {**texts, "pyproject.toml": blocks.appended(before, table(found))}
 
 
 def example(found: Survey, text: str) -> str:
@@ -155,7 +156,7 @@ def _lines(found: Survey, values: Mapping[str, object]) -> Iterator[str]:
         yield "[tool.djup.environment]\n"
         yield from (f"{name} = {json.dumps(fact)}\n" for name, fact in found.environment.items())
     if found.needed:
-        yield "\n# Stand-ins while the image is built, for what they do not start without.\n"
+        yield "\n# What these settings require, for linters, tests and the build of the image.\n"
         yield "[tool.djup.build-environment]\n"
         yield from (f"{name} = {json.dumps(_stand_in(found, name))}\n" for name in found.needed)
 
@@ -169,17 +170,17 @@ def _moved(text: str) -> str:
     return text.replace("requirements/", f"{LOCKS}/")
 
 
-def _text(found: Survey, file: object) -> str:
-    return (found.root / str(file)).read_text(encoding="utf-8")
+def read(file: Path) -> str:
+    """The text of a file of the project, with its own line ends."""
+    return file.read_bytes().decode()
 
 
 def _with_line(text: str) -> str:
     """A settings module with the line at its end."""
     if CALL in text:
         return text
-    line = LINE if OS.search(text) else f"\nimport os  # noqa: E402\n{LINE}"
-    added = f"{text.rstrip()}\n{line}"
-    return added.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in text else added
+    imported = "" if OS.search(text) else "import os  # noqa: E402\n\n"
+    return blocks.appended(text, f"{imported}{LINE}")
 
 
 def _driver(found: Survey) -> str:

@@ -47,10 +47,11 @@ def steps(
     """
     for path in sorted({*before, *after}):
         file = root / path
-        whole = file.read_text(encoding="utf-8") if file.is_file() else None
-        ours = blocks.find(whole) if whole and path in in_blocks else whole
-        step = _step(path, ours, before.get(path), after.get(path))
-        if step and step.text is not None and whole and path in in_blocks:
+        ours = file.read_text(encoding="utf-8") if file.is_file() else None
+        # What is around a block keeps its line ends.
+        whole = file.read_bytes().decode() if ours and path in in_blocks else ""
+        step = _step(path, blocks.find(whole) if whole else ours, before.get(path), after.get(path))
+        if step and step.text is not None and whole:
             step = replace(step, text=blocks.replaced(whole, step.text))
         if step:
             yield step

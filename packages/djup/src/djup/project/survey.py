@@ -172,15 +172,17 @@ def _development(module: Module) -> Module:
     return next(_siblings(module, DEVELOPMENT), module) if is_production else module
 
 
-def _family(module: Module) -> Iterator[Module]:
-    """A settings module, and those of its package that it imports everything from."""
+def _family(module: Module, known: frozenset[Path] = frozenset()) -> Iterator[Module]:
+    """A settings module, and those of its package that it imports everything from; none of those
+    that are `known` again, for two may import each other."""
     yield module
+    known |= {module.file}
     for node in ast.walk(parsed(module.file)):
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
             name = (node.module or "").rpartition(".")[2]
             file = module.file.with_name(f"{name}.py")
-            if name and file.is_file() and file != module.file:
-                yield from _family(Module(name, file))
+            if name and file.is_file() and file not in known:
+                yield from _family(Module(name, file), known)
 
 
 def _requirements(
@@ -247,7 +249,7 @@ def _packages(root: Path, names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _with_included(file: Path) -> Iterator[str]:
+def _with_included(file: Path, known: frozenset[Path] = frozenset()) -> Iterator[str]:
     """The text of a file of requirements, and of those that it includes; of a lock, what it pins as
     a file of requirements would say it."""
     text = _text(file)
@@ -256,8 +258,10 @@ def _with_included(file: Path) -> Iterator[str]:
     if file.name == "pyproject.toml":
         text = "\n".join(re.findall(r"[\"']([A-Za-z][^\"'\n]*)[\"']", text))
     yield text
+    known |= {file.resolve()}
     for name in INCLUDED.findall(text):
-        yield from _with_included(file.parent / name)
+        if (file.parent / name).resolve() not in known:
+            yield from _with_included(file.parent / name, known)
 
 
 def _refuse_old(packages: Mapping[str, str]) -> None:
@@ -319,6 +323,6 @@ def _is_container_file(name: str) -> bool:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return ""

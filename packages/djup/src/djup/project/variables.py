@@ -63,7 +63,7 @@ def read_by(files: Iterable[Path]) -> dict[str, Variable]:
 def parsed(file: Path) -> ast.Module:
     """A module of settings; the problem of one that is not Python, or that of a newer version."""
     try:
-        return ast.parse(file.read_text(encoding="utf-8"))
+        return ast.parse(file.read_text(encoding="utf-8-sig"))
     except (SyntaxError, ValueError) as error:
         where = f"{file.name} line {getattr(error, 'lineno', 1)}"
         raise problem("NEW09.unreadable", where=where, reason=str(error)) from None

@@ -21,7 +21,8 @@ VALUE = re.compile(
 
 def quoted(value: str) -> str:
     """`value` as it is written in `.env`; '' if no spelling of it reads the same for all."""
-    for spelling in (value, "'" + value.replace("'", r"\'") + "'"):
+    escaped = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    for spelling in (value, "'" + value.replace("'", r"\'") + "'", f'"{escaped}"'):
         if VALUE.fullmatch(spelling) and parse(f"KEY={spelling}") == {"KEY": value}:
             return spelling
     return ""

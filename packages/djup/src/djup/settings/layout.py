@@ -31,8 +31,8 @@ class Layout:
     packages the image gets, `dev_requirements` those that development gets too. `python` is the
     oldest Python that the locks are for. `environment` has a variable that the project's own
     settings read, and the fact of the toolkit that fills it; `build_environment` is what they need
-    while the image is built. `test` is `django`, `pytest` or a command, `suites` are further
-    commands by name.
+    while the image is built, and in linters and tests. `test` is `django`, `pytest` or a command,
+    `suites` are further commands by name.
     """
 
     project: str = "project"
