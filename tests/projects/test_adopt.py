@@ -274,6 +274,19 @@ def test_locks_that_cannot_be_compiled_leave_all_as_it_was(adopt: Adopt, tmp_pat
     assert content(root) == before and git(root, "worktree", "list").count("\n") == 1
 
 
+def test_one_that_was_killed_leaves_nothing(adopt: Adopt, tmp_path: Path) -> None:
+    """Its work tree is removed by the next one; one of the user's on another disk stays."""
+    root = shapes.write(tmp_path / "tutorial", TUTORIAL)
+    killed = root / ".state" / "temporary-99999999-x" / "tutorial"
+    for tree in (killed, tmp_path / "theirs"):
+        git(root, "worktree", "add", "--quiet", "--detach", str(tree))
+    (tmp_path / "theirs").rename(tmp_path / "elsewhere")
+    adopt(root, "adopt")
+    assert not killed.parent.exists()
+    listed = git(root, "worktree", "list", "--porcelain")
+    assert "theirs" in listed and "temporary" not in listed
+
+
 def test_twice_is_once(tutorial: Checkout, adopt: Adopt) -> None:
     assert "error NEW12: " in adopt(tutorial.root, "adopt", code=1).stderr
 

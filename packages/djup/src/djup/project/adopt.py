@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from djup import ROOT, __version__
+from djup import ROOT, STATE, __version__
 from djup.checkout import manifest
 from djup.host import git, process, temporary
 from djup.problems import problem
@@ -116,12 +116,23 @@ def _shown(found: Survey) -> str:
 def _worktree() -> Iterator[Path]:
     """A second work tree of this commit, which is removed at the end."""
     with temporary.folder() as made:
+        _forget_killed()
         tree = Path(made) / ROOT.name
         git.answer(*WITHOUT_HOOKS, "worktree", "add", "--quiet", "--detach", str(tree), "HEAD")
         try:
             yield tree
         finally:
             git.ask("worktree", "remove", "--force", str(tree))
+
+
+def _forget_killed() -> None:
+    """Have git forget the work trees of ours whose folder is gone; another may be on a disk that is
+    not there now."""
+    for line in git.answer("worktree", "list", "--porcelain").splitlines():
+        tree = Path(line.removeprefix("worktree "))
+        is_ours = tree.match(f"{STATE}/{temporary.PREFIX}*/*")
+        if is_ours and not tree.exists():
+            git.ask("worktree", "remove", str(tree))
 
 
 def _write(found: Survey, tree: Path) -> None:
