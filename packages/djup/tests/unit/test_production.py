@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from releases import BASE, LONG, made, release, settings
 
+from djup.checkout import web_env
 from djup.deploy import history, plan, production
 from djup.deploy.swarm import swarm_stack
 from djup.problems import Problem
+from djup.settings.layout import Layout
 
 
 def test_secrets_are_production_s_own_and_no_value() -> None:
@@ -21,6 +23,18 @@ def test_secrets_are_production_s_own_and_no_value() -> None:
     for text in ("of-production", "of-development", "live"):
         assert text not in str(found.values), text
         assert text not in repr(found), text
+
+
+def test_what_the_project_reads_is_production_s_own_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A key of these names that .env has for development alone has no part in it."""
+    names = {"DJANGO_KEY": "SECRET_KEY", "DJANGO_DEBUG": "DEBUG_WORD", "DB_USER": "SQL_USER"}
+    monkeypatch.setattr(web_env, "layout", lambda: Layout(environment=names))
+    found = made(DJANGO_KEY="dev", DJANGO_DEBUG="True", DB_USER="dev", PROD_DB_USER="live")
+    told = json.loads(found.secrets["settings"])
+    assert told["DJANGO_KEY"] == f"of-production-{LONG}" and told["DJANGO_DEBUG"] == "False"
+    assert told["DB_USER"] == "live"
 
 
 def test_another_content_is_another_name() -> None:

@@ -287,7 +287,10 @@ def _added(settings: Settings, chosen: Mapping[str, str]) -> dict[str, str]:
     added = {key for key in settings.own if key not in known}
     names = {key.removeprefix(PREFIX) for key in added}
     given = {key: chosen[key] for key in names - known | {ORIGINS} if chosen.get(key)}
-    return {**_mapped(chosen), **given}
+    production = prefixed(settings)
+    explicit = {key: text for key, text in given.items() if production.get(key) == text}
+    # What the project reads under its own name may be in .env as well, for development.
+    return {**given, **_mapped(chosen), **explicit}
 
 
 def _mapped(chosen: Mapping[str, str]) -> dict[str, str]:
