@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from djup.checkout import blocks
 from djup.project import locks, merge
 from djup.project.merge import Act, Step
 
@@ -65,3 +66,10 @@ def test_a_lock_pins_the_other_wheel_and_nothing_else_changes() -> None:
     wheels = {"djup_web-0.2.0-py3-none-any.whl": "b" * 64, "djup-0.2.0-py3-none-any.whl": "c" * 64}
     expected = PINS.replace("0.1.0", "0.2.0").replace("a" * 64, "b" * 64)
     assert locks.with_other_wheels(PINS, wheels) == expected
+
+
+def test_what_is_around_a_block_keeps_its_line_ends(tmp_path: Path) -> None:
+    before = blocks.replaced("ours\r\n", "a\n")
+    (tmp_path / "x").write_bytes(before.encode())
+    [step] = merge.steps(tmp_path, {"x": "a\n"}, {"x": "b\n"}, ("x",))
+    assert step == Step("x", Act.REPLACED, before.replace("a\r\n#", "b\r\n#"))
