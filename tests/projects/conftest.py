@@ -71,10 +71,10 @@ def adopt(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> 
     """`uvx --from djup-….whl djup`, run in a folder, with uv on PATH as whoever has uvx."""
     folder = tmp_path_factory.mktemp("bin")
     (folder / "uv").symlink_to(UV)
-    env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
 
     def run(root: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         argv = [UV, "tool", "run", "--from", wheels["djup"], "djup", *arguments]
+        env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
         done = subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True)
         assert done.returncode == code, done.stdout + done.stderr
         return done

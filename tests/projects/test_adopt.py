@@ -198,11 +198,14 @@ REFUSED = {
     "syntax": ("NEW09", "settings.py line 1"),
     "below": ("NEW07", "cd "),
     "no git": ("NEW07", "git init"),
+    "nobody": ("NEW15", "git config --global user.name"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_it_refuses_and_writes_nothing(adopt: Adopt, tmp_path: Path, case: str) -> None:
+def test_it_refuses_and_writes_nothing(
+    adopt: Adopt, tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root, files = tmp_path / "mysite", dict(TUTORIAL)
     if case in ("clash", "env"):
         files |= {"inv" if case == "clash" else ".env": "ours\n"}
@@ -235,6 +238,11 @@ def test_it_refuses_and_writes_nothing(adopt: Adopt, tmp_path: Path, case: str) 
         shutil.rmtree(root / ".git")
     before = content(root)
     code, words = REFUSED[case]
+    if case == "nobody":
+        for key in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
+            monkeypatch.delenv(key, raising=False)
+        monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        git(root, "config", "user.useConfigOnly", "true")
     said = adopt(root / "visits" if case == "below" else root, "adopt", code=1).stderr
     assert f"error {code}: " in said and words in said and "  fix: " in said
     assert content(root) == before
@@ -261,6 +269,9 @@ def test_dry_writes_nothing(adopt: Adopt, tmp_path: Path) -> None:
     before = content(root)
     said = adopt(root, "--dry", "adopt").stderr
     assert "mysite.settings" in said and "would be written: compose/web/Dockerfile" in said
+    assert "would be edited at its end: mysite/settings.py" in said
+    others = adopt(root, "--dry", "adopt", "--requirements", "requirements.txt").stderr
+    assert others == said
     assert content(root) == before
 
 

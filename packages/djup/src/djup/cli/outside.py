@@ -37,7 +37,7 @@ def adopt(
     project: str = "",
     settings: str = "",
     production_settings: str = "",
-    requirements: Sequence[str] = (),
+    requirements: Sequence[str] | None = None,
 ) -> None:
     """Bring these tasks into the Django project in this folder, in one commit.
 
@@ -47,7 +47,7 @@ def adopt(
     from djup.project import adopt as project_of_theirs
     from djup.project.survey import Choices
 
-    chosen = Choices(project, settings, production_settings, tuple(requirements))
+    chosen = Choices(project, settings, production_settings, tuple(requirements or ()))
     project_of_theirs.run(chosen)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from djup import ROOT
-from djup.host import git, packages
+from djup.code import staged
+from djup.host import git
 from djup.problems import problem
 from djup.terminal import console
 from djup.terminal.task import this_task
@@ -78,7 +79,7 @@ def _install(place: Place) -> None:
         raise problem("TASK09.shared", hook=str(place.hook), line=place.line)
     if os.path.lexists(place.hook) and not _is_ours(place):
         raise problem("TASK09", hook=str(place.hook), line=place.line)
-    packages.ensure("lint")
+    staged.ensure_ruff()
     if this_task.dry:
         console.say(f"{place.hook} would be written")
         return

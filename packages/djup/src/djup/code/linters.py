@@ -34,7 +34,7 @@ FACTS = {
 
 def run(fix: bool) -> None:
     """Run every linter, then say what they found; `fix` lets ruff fix what it can."""
-    packages.ensure(*(packages.optional("lint") or ("embedded", *packages.optional("dev"))))
+    packages.ensure(*packages.of_linters())
     started = web_env.started_by_us(FACTS | SQLITE, layout().settings)
     environment = {**layout().build_environment, **os.environ, **SQLITE, **started}
     codes = {}

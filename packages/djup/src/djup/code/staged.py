@@ -11,6 +11,7 @@ from djup.host import git, packages, process, temporary
 from djup.host.process import ChildFailed
 from djup.problems import problem
 from djup.terminal import console
+from djup.terminal.task import this_task
 
 RUFF = packages.VENV / "bin" / "ruff"
 PYTHON = ("*.py", "*.pyi")
@@ -30,10 +31,17 @@ def run(fix: bool) -> None:
     if not names:
         return
     if not RUFF.exists():  # a lock that has changed since can wait until the next inv lint
-        packages.ensure("lint")
+        ensure_ruff()
     with temporary.folder() as folder:
         _write(top, Path(folder))
         _lint(names, Path(folder) / ROOT.relative_to(top))
+
+
+def ensure_ruff() -> None:
+    """Install the linters, or raise where the project has no ruff among them."""
+    packages.ensure(*packages.of_linters())
+    if not RUFF.exists() and not this_task.dry:
+        raise problem("TASK13")
 
 
 def _names(top: Path, *question: str, paths: tuple[str, ...]) -> Iterator[str]:

@@ -126,6 +126,12 @@ def optional(*names: str) -> list[str]:
     return [name for name in names if (REQUIREMENTS / f"{name}.txt").exists()]
 
 
+def of_linters() -> list[str]:
+    """The locks that have the linters: one of their own, else those of a project that was adopted
+    and brings its own."""
+    return optional("lint") or ["embedded", *optional("dev")]
+
+
 def _link_sources() -> None:
     """Have Python find the toolkit's own packages, where they are worked on, as if installed."""
     for packages in VENV.glob("lib/python3*/site-packages"):

@@ -32,8 +32,7 @@ def run(choices: Choices) -> None:
     _refuse_clashes(found)
     _show(found)
     if this_task.dry:
-        for path in _paths(found):
-            console.say(f"would be written: {path}")
+        _show_dry(found)
         return
     with _worktree() as tree:
         _write(found, tree)
@@ -54,6 +53,8 @@ def _refuse_other_states() -> None:
         raise problem("NEW07.inside", top=top.out.strip())
     if manifest.read(ROOT):
         raise problem("NEW12")
+    if git.ask("var", "GIT_COMMITTER_IDENT").code:
+        raise problem("NEW15")
     if changes := git.answer("status", "--porcelain", "--untracked-files=no").splitlines():
         raise problem("NEW03", files=console.few([line[3:] for line in changes]))
 
@@ -62,6 +63,15 @@ def _paths(found: Survey) -> list[str]:
     """The files that are new, from the root of the checkout."""
     ours = [path for path in adopted.managed(_no_wheels()) if path not in adopted.BLOCKS]
     return sorted([*ours, *adopted.owned(found), manifest.NAME])
+
+
+def _show_dry(found: Survey) -> None:
+    """Say which files would be new, and which would be other ones."""
+    for path in (*_paths(found), f"{adopted.LOCKS}/*.txt", f"{adopted.LOCKS}/wheels/*.whl"):
+        console.say(f"would be written: {path}")
+    for path in (*adopted.BLOCKS, *adopted.edited(found)):
+        what = "edited at its end" if (ROOT / path).exists() else "written"
+        console.say(f"would be {what}: {path}")
 
 
 def _no_wheels() -> dict[str, str]:
@@ -193,7 +203,7 @@ def _commit(tree: Path) -> str:
 def _say_what_next(found: Survey) -> None:
     """Say what came of it and what is left for the user, then let doctor look at it."""
     commit = git.answer("rev-parse", "--short", "HEAD").strip()
-    console.say(f"\nadopted in commit {commit}; to undo: git revert {commit}")
+    console.say(f"\nadopted in commit {commit}; to undo: inv nuke, then git revert {commit}")
     for sentence in _left(found):
         console.say(sentence)
     process.attach([str(ROOT / "inv"), "doctor"], env=_environment())

@@ -50,7 +50,7 @@ def _mode() -> Finding:
 
 def _keys() -> list[Finding]:
     present = dotenv.parse(env_file.ENV.read_text(encoding="utf-8-sig"))
-    known = dotenv.parse(env_file.EXAMPLE.read_text(encoding="utf-8"))
+    known = dotenv.parse(env_file.example())
     slips = typos.find(present, known)
     # One that stands there mistyped is not added: its default would settle what is to be asked.
     missing = [key for key in known if key not in (*present, *slips.values())]
