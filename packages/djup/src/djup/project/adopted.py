@@ -31,6 +31,9 @@ inv text eol=lf
 compose/** text eol=lf
 """
 NOT_IN_IMAGE = """\
+# What the build needs, whatever is left out above. The last line that fits a file counts.
+!compose/web
+!requirements/djup
 # Nothing of a machine gets into the image, and nothing of the toolkit but its Django app.
 **/.*
 **/__pycache__
@@ -41,8 +44,6 @@ backups
 inv
 tasks.py
 requirements/djup/wheels/djup-*.whl
-!compose/web
-!requirements/djup
 """
 DJANGO_APP = "djup-web   # probes, waiting and migrating, the servers: the toolkit's Django app\n"
 BASE = f"""\
