@@ -73,9 +73,17 @@ class ConfigureTests(SimpleTestCase):
 
     def test_a_backend_on_postgresql_stays(self) -> None:
         gis = "django.contrib.gis.db.backends.postgis"
-        theirs = {"default": {"ENGINE": gis, "NAME": "x"}}
+        options = {"options": "-c search_path=app", "sslmode": "disable", "pool": True}
+        theirs = {"default": {"ENGINE": gis, "NAME": "x", "OPTIONS": options}}
         found = configured(DEVELOPMENT, DATABASES=theirs)["DATABASES"]["default"]
         self.assertEqual((found["ENGINE"], found["NAME"]), (gis, "shop"))
+        self.assertEqual(found["OPTIONS"]["options"], "-c search_path=app")
+        self.assertTrue({"sslmode", "pool"}.isdisjoint(found["OPTIONS"]))
+
+    def test_options_of_another_database_do_not_reach_postgresql(self) -> None:
+        sqlite = {"ENGINE": "django.db.backends.sqlite3", "OPTIONS": {"isolation_level": None}}
+        found = configured(DEVELOPMENT, DATABASES={"default": sqlite})["DATABASES"]["default"]
+        self.assertNotIn("isolation_level", found["OPTIONS"])
 
     def test_a_database_url_that_was_made_of_the_keys_does_not_count(self) -> None:
         """In production its password is that of the settings file, its host may be a pooler's."""

@@ -30,6 +30,8 @@ FORWARDED = f"{APP}.forwarded.ForwardedMiddleware"
 STORAGE = f"{APP}.storage.ForgivingStorage"
 # Of the project's default database: what is not about where it is.
 KEPT = ("ATOMIC_REQUESTS", "TEST", "TIME_ZONE", "AUTOCOMMIT")
+# Of its OPTIONS: how a session behaves. Where and how it connects is the environment's to say.
+KEPT_OPTIONS = ("options", "isolation_level", "assume_role", "client_encoding", "application_name")
 # Set where DATABASE_URL was derived from the SQL_ variables, for settings that read it.
 BY_KEYS = "DJUP_DATABASE_BY_KEYS"
 SECRETS = ("SECRET_KEY", "SQL_PASSWORD")  # of which production has files
@@ -92,6 +94,8 @@ def _database(settings: Settings, known: env.Environ, debug: bool, production: b
     kept = {key: theirs[key] for key in KEPT if key in theirs}
     if "postg" in ours["ENGINE"] and _is_of_postgresql(theirs.get("ENGINE", "")):
         kept["ENGINE"] = theirs["ENGINE"]
+        options = theirs.get("OPTIONS", {})
+        ours["OPTIONS"] |= {key: options[key] for key in KEPT_OPTIONS if key in options}
     settings["DATABASES"] = {**databases, "default": {**ours, **kept}}
 
 

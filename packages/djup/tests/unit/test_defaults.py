@@ -5,7 +5,7 @@ import re
 import pytest
 
 from djup import HERE, ROOT, SOURCES
-from djup.checkout import env, env_file, fingerprint
+from djup.checkout import env, env_file, fingerprint, web_env
 from djup.code import locks
 from djup.data import load, seed
 from djup.deploy import production
@@ -29,7 +29,10 @@ REFERENCES = [
     for key, operator, text in REFERENCE.findall(content)
 ]
 # Not the user's to set: the hash that `inv` hands to a build.
-INTERNAL = {"BUILD_INPUTS", "PACKAGE_INDEX_FILE", "PACKAGE_CA_FILE", "LOCKS", "PROJECT"}
+INTERNAL = {
+    *("BUILD_INPUTS", "PACKAGE_INDEX_FILE", "PACKAGE_CA_FILE"),
+    *web_env.OF_COMPOSE.values(),
+}
 # What [tool.djup] says; the default is the starter's layout.
 LAYOUT = {"LOCKS": "requirements", "PROJECT": "project", "SETTINGS_MODULE": "config.settings"}
 # Empty in .env means that the runtime knows it, as the name of its own database service, or none.

@@ -24,6 +24,8 @@ OTHERS = {
     *("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS", "WEB_MEMORY", "POOL_SIZE", "PGBOUNCER_IMAGE"),
     *("PIP_INDEX_URL", "PIP_CERT"),  # of the build alone: a password may be in them
 }
+# How the compose files call those arguments whose names somebody else may use as well.
+OF_COMPOSE = {"LOCKS": "DJUP_LOCKS", "PROJECT": "DJUP_PROJECT"}
 BY_KEYS = "DJUP_DATABASE_BY_KEYS"
 # What stands for a fact while the image is built, where it has to look like one.
 BUILD_FACTS = {
@@ -48,7 +50,10 @@ def compose_environment(settings: Settings) -> dict[str, str]:
     if not this_task.dry:
         _write(FILE, text(settings))
         _write(WITHOUT_ENV, HIDING)
-    environment = settings.child_environment() | build_arguments(settings.values)
+    arguments = build_arguments(settings.values)
+    environment = settings.child_environment() | {
+        OF_COMPOSE.get(name, name): value for name, value in arguments.items()
+    }
     # A key of .env that the project's own settings read as well, and spell in another way.
     environment |= {k: v for k, v in _added(settings).items() if k in settings.values}
     if of_sources() or _hiding():  # which `.env` does not name
