@@ -11,9 +11,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import checkout
 import pytest
+from from_wheels import IMPORTED, imported
 from stacks import Checkout, Docker, Embedded, Make, Runtime, needs_notes, web_tests
+
+from djup import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,15 @@ def up(stack: Checkout) -> None:
 def test_page(stack: Checkout) -> None:
     status, page = stack.get()
     assert status == 200 and "PostgreSQL" in page
+
+
+@pytest.mark.made
+def test_nothing_of_this_tree_is_imported(stack: Checkout) -> None:
+    """By the tasks, and by the web, wherever its Python is."""
+    web = stack.inv("shell", "--", "-c", f"python -P -c '{IMPORTED}' djup_web django").stdout
+    for found in (imported(stack.root, "djup", "invoke"), web.splitlines()):
+        assert sum("/site-packages/" in line for line in found) >= 2, found
+        assert not [line for line in found if str(ROOT) in line or "/packages/djup" in line]
 
 
 def test_probes(stack: Checkout) -> None:
@@ -354,8 +365,7 @@ def test_the_example_app_goes_as_the_home_page_says(stack: Checkout, tmp_path: P
 
 def test_the_checkout_holds_nothing_new(stack: Checkout) -> None:
     """Beside what a clone has there are only files that git ignores."""
-    cloned = {Path(name).parts[0] for name in checkout.PARTS}
-    assert {path.name for path in stack.root.iterdir()} - cloned <= {
+    assert {path.name for path in stack.root.iterdir()} - {*stack.cloned} <= {
         ".data",
         ".env",
         ".state",
