@@ -2,7 +2,8 @@
 
 For those on real stacks: the runtimes. The contract and the faults run on every runtime, scenarios
 on their own; `--runtime` takes one alone. `--made` runs them in projects that `djup new` makes from
-the wheels, instead of in copies of this tree.
+the wheels, instead of in copies of this tree: all on the embedded runtime, and on Docker those that
+are marked `image`, or all with `--runtime=docker`.
 """
 
 import signal
@@ -34,21 +35,29 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fault(code, *runtimes): makes this problem for real")
     config.addinivalue_line("markers", "runtime(name): exists on this one alone")
     config.addinivalue_line("markers", "made: is about projects made from the wheels")
+    config.addinivalue_line("markers", "image: can differ where the image has the wheel")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what belongs to the other runtime: by its mark, its parameter, or the runtime that
     it asks for."""
     chosen = config.getoption("--runtime")
-    in_made = bool(config.getoption("--made"))
     others = [name for name in RUNTIMES if chosen and name != chosen]
     items[:] = [
         item
         for item in items
         if _applies(item, chosen)
-        and (in_made or not item.get_closest_marker("made"))
+        and _is_for(item, chosen, in_made=bool(config.getoption("--made")))
         and not any(_belongs_to(item, other) for other in others)
     ]
+
+
+def _is_for(item: pytest.Item, chosen: str | None, *, in_made: bool) -> bool:
+    """Whether a test is one for copies of this tree, or for made projects."""
+    if not in_made:
+        return not item.get_closest_marker("made")
+    everything = chosen or _parameter(item) != "docker"
+    return bool(everything or item.get_closest_marker("image"))
 
 
 def _belongs_to(item: pytest.Item, runtime: str) -> bool:

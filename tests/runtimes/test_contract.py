@@ -36,11 +36,13 @@ def up(stack: Checkout) -> None:
     """Every test finds it up, so that each can also be run alone."""
 
 
+@pytest.mark.image
 def test_page(stack: Checkout) -> None:
     status, page = stack.get()
     assert status == 200 and "PostgreSQL" in page
 
 
+@pytest.mark.image
 @pytest.mark.made
 def test_nothing_of_this_tree_is_imported(stack: Checkout) -> None:
     """By the tasks, and by the web, wherever its Python is."""
@@ -50,6 +52,7 @@ def test_nothing_of_this_tree_is_imported(stack: Checkout) -> None:
         assert not [line for line in found if str(ROOT) in line or "/packages/djup" in line]
 
 
+@pytest.mark.image
 def test_probes(stack: Checkout) -> None:
     assert stack.get("healthz")[0] == 200
     status, answer = stack.get("readyz")
@@ -85,6 +88,7 @@ def test_volumes(stack: Checkout) -> None:
     assert found["name"] in stack.inv("volumes").stdout
 
 
+@pytest.mark.image
 def test_migrations(stack: Checkout) -> None:
     assert "No migrations to apply" in stack.inv("migrate").stdout
     assert "No changes detected" in stack.inv("makemigrations", "--", "--check").stdout
@@ -164,6 +168,7 @@ def shop(stack: Checkout) -> Iterator[Path]:
     stack.inv("up")
 
 
+@pytest.mark.image
 @needs_notes
 def test_an_app_of_the_users(stack: Checkout, shop: Path) -> None:
     """By the README's commands: it is in project/, with its table, rows and example data."""
@@ -206,6 +211,7 @@ def test_manage_and_shell_work_in_the_projects_folder(stack: Checkout) -> None:
         assert {"manage.py", "config", "home"} <= set(stack.inv(*typed, code).stdout.split())
 
 
+@pytest.mark.image
 def test_shell(stack: Checkout) -> None:
     assert "uid=" in stack.inv("shell", "--", "-c", "id").stdout
     stack.inv("shell", "--", "-c", "exit 7", code=7)
@@ -297,6 +303,7 @@ def test_down_twice(stack: Checkout) -> None:
     stack.inv("up")
 
 
+@pytest.mark.image
 def test_nuke(stack: Checkout) -> None:
     assert set(stack.runtime.leftovers(stack.root)) >= {"volume"}
     used = stack.runtime.data_volumes(stack.root)
