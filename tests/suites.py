@@ -84,7 +84,7 @@ SUITES = {
     ),
     "projects": Suite(
         pytest("tests/projects", *BOTH_WAYS, "--made"),
-        seconds=300,
+        seconds=330,
         locks=("test", "build", "embedded"),
         lacks=_lacks_engine,
     ),
