@@ -1,7 +1,9 @@
 """For all suites: `djup` and `tasks` come from this checkout, wherever pytest is called.
 
 For those on real stacks: the runtimes. The contract and the faults run on every runtime, scenarios
-on their own; `--runtime` takes one alone.
+on their own; `--runtime` takes one alone. `--made` runs them in projects that `djup new` makes from
+the wheels, instead of in copies of this tree: all on the embedded runtime, and on Docker those that
+are marked `image`, or all with `--runtime=docker`.
 """
 
 import signal
@@ -17,11 +19,14 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("", "packages/djup/src", "packages/djup/tests/tools", "tests/tools")
 sys.path[:0] = [str(ROOT / folder) for folder in FOLDERS]
 
-from stacks import RUNTIMES, Docker, Embedded, Make, Runtime, maker  # noqa: E402
+import checkout  # noqa: E402
+import from_wheels  # noqa: E402
+from stacks import RUNTIMES, Docker, Embedded, Make, Runtime, Write, maker  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--runtime", choices=RUNTIMES, help="this runtime alone")
+    parser.addoption("--made", action="store_true", help="in projects made from the wheels")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "fault(code, *runtimes): makes this problem for real")
     config.addinivalue_line("markers", "runtime(name): exists on this one alone")
+    config.addinivalue_line("markers", "made: is about projects made from the wheels")
+    config.addinivalue_line("markers", "image: can differ where the image has the wheel")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -39,8 +46,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [
         item
         for item in items
-        if _applies(item, chosen) and not any(_belongs_to(item, other) for other in others)
+        if _applies(item, chosen)
+        and _is_for(item, chosen, in_made=bool(config.getoption("--made")))
+        and not any(_belongs_to(item, other) for other in others)
     ]
+
+
+def _is_for(item: pytest.Item, chosen: str | None, *, in_made: bool) -> bool:
+    """Whether a test is one for copies of this tree, or for made projects."""
+    if not in_made:
+        return not item.get_closest_marker("made")
+    everything = chosen or _parameter(item) != "docker"
+    return bool(everything or item.get_closest_marker("image"))
 
 
 def _belongs_to(item: pytest.Item, runtime: str) -> bool:
@@ -84,29 +101,37 @@ def embedded_runtime() -> Embedded:
     return RUNTIMES["embedded"]
 
 
+@pytest.fixture(scope="session")
+def write(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Write:
+    """Writes a checkout: a copy of this tree or, with `--made`, a project that has the wheels."""
+    if not request.config.getoption("--made"):
+        return checkout.lent
+    return from_wheels.writer(from_wheels.build(tmp_path_factory.mktemp("wheels"))["djup"])
+
+
 @pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
+def make(tmp_path_factory: pytest.TempPathFactory, write: Write) -> Iterator[Make]:
     """Makes checkouts; see `stacks.maker`."""
-    with maker(tmp_path_factory.mktemp) as new:
+    with maker(tmp_path_factory.mktemp, write) as new:
         yield new
 
 
 @pytest.fixture(scope="module")
-def reachable_make() -> Iterator[Make]:
+def reachable_make(write: Write) -> Iterator[Make]:
     """The same in folders that every account can enter, unlike pytest's own."""
-    with _reachable() as new:
+    with _reachable(write) as new:
         yield new
 
 
 @pytest.fixture(scope="session")
-def lasting_make() -> Iterator[Make]:
+def lasting_make(write: Write) -> Iterator[Make]:
     """The same for as long as the tests last."""
-    with _reachable() as new:
+    with _reachable(write) as new:
         yield new
 
 
 @contextmanager
-def _reachable() -> Iterator[Make]:
+def _reachable(write: Write) -> Iterator[Make]:
     with tempfile.TemporaryDirectory(prefix="checkouts-") as base:
         Path(base).chmod(0o755)
 
@@ -115,5 +140,5 @@ def _reachable() -> Iterator[Make]:
             made.chmod(0o755)
             return made
 
-        with maker(folder) as new:
+        with maker(folder, write) as new:
             yield new

@@ -41,6 +41,8 @@ DOCKER = "--runtime=docker"
 # By the site: on three nodes, or on one. The rest of that folder needs no Swarm of this engine.
 DEPLOYS = ("tests/cluster", "-k")
 NO_SITE = ("tests/cluster/test_edge.py", "tests/cluster/test_new_swarm.py")
+# Once in copies of this tree, and once in projects that have the wheels alone.
+BOTH_WAYS = ("tests/runtimes/test_contract.py", "tests/runtimes/test_backups.py")
 # On every processor: many short tests, each with a checkout and ports of its own.
 PARALLEL = ("--numprocesses=auto", "--dist=worksteal")
 DJANGO = (str(packages.PYTHON), "manage.py", "test")
@@ -81,8 +83,8 @@ SUITES = {
         lacks=_lacks_engine,
     ),
     "projects": Suite(
-        pytest("tests/projects"),
-        seconds=150,
+        pytest("tests/projects", *BOTH_WAYS, "--made"),
+        seconds=330,
         locks=("test", "build", "embedded"),
         lacks=_lacks_engine,
     ),

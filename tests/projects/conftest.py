@@ -5,31 +5,26 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import from_wheels
 import pytest
 import versions
+from from_wheels import UV
 from stacks import RUNTIMES, Checkout
 
-from djup import ROOT
-
 Adopt = Callable[..., subprocess.CompletedProcess[str]]
-UV = ROOT / ".venv" / "bin" / "uv"
 
 
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The wheels of both packages, by their names."""
-    folder = tmp_path_factory.mktemp("wheels")
-    subprocess.run([ROOT / "inv", "toolkit.build", "--folder", folder], check=True)
-    return {wheel.name.partition("-")[0]: wheel for wheel in folder.glob("*.whl")}
+    return from_wheels.build(tmp_path_factory.mktemp("wheels"))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def committer() -> Iterator[None]:
     """Somebody whose commits these are."""
-    names = dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "Ann")
-    mails = dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "ann@example.org")
     with pytest.MonkeyPatch.context() as patch:
-        for key, value in (names | mails).items():
+        for key, value in from_wheels.COMMITTER.items():
             patch.setenv(key, value)
         yield
 
@@ -43,10 +38,8 @@ def made(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> C
 
 
 def new(wheels: dict[str, Path], folder: Path) -> Checkout:
-    """What `uvx --from djup-….whl djup new shop` writes into an empty folder."""
-    argv = [UV, "tool", "run", "--from", wheels["djup"], "djup", "new", "shop"]
-    subprocess.run(argv, cwd=folder, check=True)
-    return Checkout(folder / "shop", RUNTIMES["embedded"])
+    """A new project in an empty folder."""
+    return Checkout(from_wheels.new(wheels["djup"], folder / "shop"), RUNTIMES["embedded"])
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import checkout
 import pytest
+from from_wheels import IMPORTED, imported
 from stacks import Checkout, Docker, Embedded, Make, Runtime, needs_notes, web_tests
+
+from djup import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +36,23 @@ def up(stack: Checkout) -> None:
     """Every test finds it up, so that each can also be run alone."""
 
 
+@pytest.mark.image
 def test_page(stack: Checkout) -> None:
     status, page = stack.get()
     assert status == 200 and "PostgreSQL" in page
 
 
+@pytest.mark.image
+@pytest.mark.made
+def test_nothing_of_this_tree_is_imported(stack: Checkout) -> None:
+    """By the tasks, and by the web, wherever its Python is."""
+    web = stack.inv("shell", "--", "-c", f"python -P -c '{IMPORTED}' djup_web django").stdout
+    for found in (imported(stack.root, "djup", "invoke"), web.splitlines()):
+        assert sum("/site-packages/" in line for line in found) >= 2, found
+        assert not [line for line in found if str(ROOT) in line or "/packages/djup" in line]
+
+
+@pytest.mark.image
 def test_probes(stack: Checkout) -> None:
     assert stack.get("healthz")[0] == 200
     status, answer = stack.get("readyz")
@@ -74,6 +88,7 @@ def test_volumes(stack: Checkout) -> None:
     assert found["name"] in stack.inv("volumes").stdout
 
 
+@pytest.mark.image
 def test_migrations(stack: Checkout) -> None:
     assert "No migrations to apply" in stack.inv("migrate").stdout
     assert "No changes detected" in stack.inv("makemigrations", "--", "--check").stdout
@@ -153,6 +168,7 @@ def shop(stack: Checkout) -> Iterator[Path]:
     stack.inv("up")
 
 
+@pytest.mark.image
 @needs_notes
 def test_an_app_of_the_users(stack: Checkout, shop: Path) -> None:
     """By the README's commands: it is in project/, with its table, rows and example data."""
@@ -195,6 +211,7 @@ def test_manage_and_shell_work_in_the_projects_folder(stack: Checkout) -> None:
         assert {"manage.py", "config", "home"} <= set(stack.inv(*typed, code).stdout.split())
 
 
+@pytest.mark.image
 def test_shell(stack: Checkout) -> None:
     assert "uid=" in stack.inv("shell", "--", "-c", "id").stdout
     stack.inv("shell", "--", "-c", "exit 7", code=7)
@@ -286,6 +303,7 @@ def test_down_twice(stack: Checkout) -> None:
     stack.inv("up")
 
 
+@pytest.mark.image
 def test_nuke(stack: Checkout) -> None:
     assert set(stack.runtime.leftovers(stack.root)) >= {"volume"}
     used = stack.runtime.data_volumes(stack.root)
@@ -354,8 +372,7 @@ def test_the_example_app_goes_as_the_home_page_says(stack: Checkout, tmp_path: P
 
 def test_the_checkout_holds_nothing_new(stack: Checkout) -> None:
     """Beside what a clone has there are only files that git ignores."""
-    cloned = {Path(name).parts[0] for name in checkout.PARTS}
-    assert {path.name for path in stack.root.iterdir()} - cloned <= {
+    assert {path.name for path in stack.root.iterdir()} - {*stack.cloned} <= {
         ".data",
         ".env",
         ".state",

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -170,7 +170,7 @@ def web_tests(stack: "Checkout", *modules: str) -> list[str]:
     runs in a container, they get there first."""
     folder = str(stack.root / "packages" / "djup-web")
     if stack.runtime.name == "docker":
-        source, folder = f"{folder}/tests", "/tmp/djup-web"
+        source, folder = ROOT / "packages" / "djup-web" / "tests", "/tmp/djup-web"
         web = f"{stack.project}-web-1"
         docker("exec", web, "mkdir", "-p", folder)
         docker("cp", "--quiet", source, f"{web}:{folder}/")
@@ -191,8 +191,9 @@ RUNTIMES: dict[str, Runtime] = {"docker": Docker(), "embedded": Embedded()}
 class Checkout:
     """A checkout with an .env of its own, and the `inv` in it."""
 
-    def __init__(self, root: Path, runtime: Runtime) -> None:
-        self.root, self.runtime = root, runtime
+    def __init__(self, root: Path, runtime: Runtime, cloned: Collection[str] = ()) -> None:
+        """`cloned` are the names in its folder before anything ran there."""
+        self.root, self.runtime, self.cloned = root, runtime, cloned
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         return checkout.start(self.root, *arguments, **{"text": True, **options})
@@ -380,17 +381,17 @@ def cut_off(container: str) -> Iterator[None]:
 
 
 Make = Callable[..., Checkout]
+Write = Callable[[Path], Path]  # writes a checkout into a folder; a task of its own makes the rest
 
 
 @contextmanager
-def maker(folder: Callable[[str], Path]) -> Iterator[Make]:
+def maker(folder: Callable[[str], Path], write: Write = checkout.lent) -> Iterator[Make]:
     """Makes checkouts in new folders, and removes them at the end with all that they started."""
     made: list[Checkout] = []
 
     def new(runtime: Runtime, name: str = "shop", **values: str) -> Checkout:
-        root = checkout.make(folder("checkout") / name)
-        checkout.lend_venv(root)
-        stack = Checkout(root, runtime)
+        root = write(folder("checkout") / name)
+        stack = Checkout(root, runtime, {path.name for path in root.iterdir()})
         made.append(stack)
         stack.inv("status")  # any task makes .env
         for key, value in {"RUNTIME": runtime.name, **values}.items():

@@ -44,11 +44,18 @@ def make(root: Path) -> Path:
         else:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, root / name)
-    begin_at(root, _first_port())
+    begin_at(root, first_port())
     return root
 
 
-def _first_port() -> int:
+def lent(root: Path) -> Path:
+    """The same with a .venv, which nothing has to be installed into."""
+    make(root)
+    lend_venv(root)
+    return root
+
+
+def first_port() -> int:
     """Where this process begins to look: neither another one of pytest-xdist nor another suite is
     to find the same port free."""
     return int(os.environ.get("FIRST_PORT", FIRST_PORT)) + worker() * PORTS_OF_ONE

@@ -79,7 +79,7 @@ def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
 
 @task(group=STACK, help={"code": "the code of an error, such as DB02"})
 def explain(c: Context, code: str) -> None:
-    """Explain the code of an error, from docs/problems.md.
+    """Explain the code of an error, and how to fix it.
 
     inv explain DB02
     """

@@ -6,8 +6,10 @@ from djup.deploy.production import Production
 from djup.deploy.swarm import ranges
 from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm_stack import label_filter
-from djup.problems import problem
+from djup.problems import documents, problem
 from djup.terminal import console
+
+RANGES = documents.located("docs/production.md#ranges-of-addresses")
 
 
 def hosts(wanted: Production) -> list[str]:
@@ -28,7 +30,7 @@ def refuse_hidden(wanted: Production) -> None:
         if name:
             console.say(
                 f"warning: {key} in .env has an address within {range}, the network {name} of the "
-                "containers, which cannot reach it (docs/production.md#ranges-of-addresses)"
+                f"containers, which cannot reach it ({RANGES})"
             )
 
 

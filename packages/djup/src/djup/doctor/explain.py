@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from djup import problems
-from djup.problems import Problem, Section, problem
+from djup.problems import Problem, Section, documents, problem
 from djup.terminal import console
 
 WIDEST = 100  # a longer line is hard to read
@@ -60,7 +60,7 @@ def _link(match: re.Match[str]) -> str:
     if target.startswith("#"):
         return text
     where = target if ":" in target else f"docs/{target}".replace("docs/../", "")
-    return f"{text} ({where})"
+    return f"{text} ({documents.located(where)})"
 
 
 def _unknown(code: str) -> Problem:

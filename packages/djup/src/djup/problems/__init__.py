@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from djup import IS_INSTALLED, ROOT, is_checkout
+from djup.problems import documents
 
 PAGE = "docs/problems.md"
 KEYS = ("what", "fix", "log")
@@ -134,7 +135,8 @@ def _without_words(code: str, evidence: str, fields: dict[str, str | int]) -> Pr
     what = (
         f"{PAGE}, which has the text of this error, cannot be read{f' ({facts})' if facts else ''}."
     )
-    fix = f"git checkout -- {PAGE}, then run the same command again"
+    repair = "rm -r .venv" if IS_INSTALLED else f"git checkout -- {PAGE}"
+    fix = f"{repair}, then run the same command again"
     return _class_of(code)(code, what, fix, evidence)
 
 
@@ -151,7 +153,7 @@ def _page() -> str:
     from pkgutil import get_data
 
     # From within a wheel, too, which the launcher runs to install it.
-    return (get_data("djup", f"files/{PAGE}") or b"").decode()
+    return documents.located((get_data("djup", f"files/{PAGE}") or b"").decode())
 
 
 def _parsed(code: str, title: str, words: str, text: str) -> Section:

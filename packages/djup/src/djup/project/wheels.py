@@ -16,7 +16,7 @@ from djup.project import starter
 
 WEB = f"djup_web-{__version__}-py3-none-any.whl"
 TOOLKIT = f"djup-{__version__}-py3-none-any.whl"
-SHIPPED = ("docs", "CHANGELOG.md")  # besides the starter
+SHIPPED = ("docs", "README.md", "CHANGELOG.md")  # besides the starter
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip knows
 
 

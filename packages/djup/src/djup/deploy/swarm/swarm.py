@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from djup.deploy.swarm import ranges
 from djup.docker import endpoint, engine, refusals
 from djup.host import process
-from djup.problems import Problem, problem
+from djup.problems import Problem, documents, problem
 from djup.settings.settings import Settings
 from djup.terminal import consent, console
 from djup.terminal.task import this_task
@@ -135,7 +135,8 @@ def _address(refusal: str, purpose: Purpose, pool: Sequence[str]) -> str:
         words = f"swarm init {' '.join(pool)} {ADVERTISE} ADDRESS"
         raise problem("DEP43", addresses=", ".join(addresses), command=engine.as_typed(words))
     chosen = ranges.best(addresses)
-    console.say(f"the address of the node is {chosen} (docs/growth.md#three-nodes)")
+    more = documents.located("docs/growth.md#three-nodes")
+    console.say(f"the address of the node is {chosen} ({more})")
     return chosen
 
 

@@ -1,0 +1,18 @@
+"""Where the toolkit's documents are: in its own repository at the root, else in its wheel."""
+
+import re
+
+from djup import FILES, IS_INSTALLED, ROOT
+
+# As its own repository has them: a page in docs/, or a section of its README.
+NAMED = r"(?<![\w./])(?:docs/\w+\.md|README\.md(?=#))"
+
+
+def located(text: str) -> str:
+    """The same text, with each document named by a path that exists here."""
+    return re.sub(NAMED, lambda match: _path(match[0]), text) if IS_INSTALLED else text
+
+
+def _path(name: str) -> str:
+    path = FILES / name
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
