@@ -97,7 +97,7 @@ SUITES = {
     "deploy": Suite(
         pytest(*DEPLOYS, "not three", *(f"--ignore={file}" for file in NO_SITE)),
         seconds=1500,
-        locks=("test", "zstd"),
+        locks=("test", "build", "zstd"),
         lacks=_lacks_engine,
     ),
     "cluster": Suite(

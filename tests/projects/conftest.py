@@ -2,16 +2,14 @@
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import from_wheels
 import pytest
 import versions
-from from_wheels import UV
+from from_wheels import Adopt
 from stacks import RUNTIMES, Checkout
-
-Adopt = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
@@ -61,15 +59,4 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def adopt(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Adopt:
-    """`uvx --from djup-….whl djup`, run in a folder, with uv on PATH as whoever has uvx."""
-    folder = tmp_path_factory.mktemp("bin")
-    (folder / "uv").symlink_to(UV)
-
-    def run(root: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        argv = [UV, "tool", "run", "--from", wheels["djup"], "djup", *arguments]
-        env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
-        done = subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    return run
+    return from_wheels.runner(wheels["djup"], tmp_path_factory.mktemp("bin"))

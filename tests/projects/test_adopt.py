@@ -4,19 +4,19 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import checkout
 import pytest
 import shapes
+from from_wheels import Adopt
 from shapes import TEAM, TUTORIAL, git
 from stacks import RUNTIMES, Checkout
 
 from djup import __version__
 
 FIRST_PORT = int(os.environ.get("FIRST_PORT", checkout.FIRST_PORT))
-Adopt = Callable[..., subprocess.CompletedProcess[str]]
 # Imports nothing of the toolkit, as a project that was never adopted.
 WITHOUT_US = """
 import sys

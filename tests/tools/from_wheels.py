@@ -1,4 +1,4 @@
-"""Projects that `djup new` makes: they have the toolkit as wheels alone."""
+"""Projects that `djup new` makes, or `djup adopt` takes: they have the toolkit as wheels alone."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ import checkout
 
 from djup import ROOT
 
+Adopt = Callable[..., subprocess.CompletedProcess[str]]
 UV = ROOT / ".venv" / "bin" / "uv"
 COMMITTER = {
     f"GIT_{role}_{key}": value
@@ -43,6 +44,20 @@ def writer(wheel: Path) -> Callable[[Path], Path]:
         return root
 
     return write
+
+
+def runner(wheel: Path, folder: Path) -> Adopt:
+    """`uvx --from djup-….whl djup`, run in a folder, with uv on PATH as whoever has uvx."""
+    (folder / "uv").symlink_to(UV)
+
+    def run(root: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        argv = [UV, "tool", "run", "--from", wheel, "djup", *arguments]
+        env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+        done = subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return run
 
 
 def imported(root: Path, *modules: str) -> list[str]:

@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 from textwrap import dedent
 
+UNTRACKED = "a file of nobody's.txt"
 VISITS = {
     "visits/__init__.py": "",
     "visits/migrations/__init__.py": "",
@@ -250,7 +251,7 @@ def write(root: Path, files: dict[str, str]) -> Path:
         file = root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(dedent(text).lstrip("\n"))
-    (root / "a file of nobody's.txt").write_text("untracked\n")
+    (root / UNTRACKED).write_text("untracked\n")
     for words in (("init", "--quiet"), ("add", "--force", "--", *files)):
         git(root, *words)
     git(root, "commit", "--quiet", "--message", "The project")

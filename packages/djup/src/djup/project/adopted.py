@@ -24,6 +24,7 @@ IGNORED = """\
 backups/
 compose/local.yaml
 staticfiles/
+__pycache__/
 """
 ATTRIBUTES = """\
 # A shell script with CRLF line ends does not start in a container.
