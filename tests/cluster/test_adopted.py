@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-import adopting
+import from_wheels
 import pytest
 import shapes
 from deployed import Site
@@ -21,10 +21,12 @@ ASKS = "import os; from django.conf import settings as s; print(s.MAIL_KEY, s.DE
 def team(docker_runtime: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The project of a team, with no file of the toolkit's own tree, deployed here."""
     root = tmp_path_factory.mktemp("adopted") / "team"
-    built = adopting.build(tmp_path_factory.mktemp("wheels"))
-    with adopting.committer():
+    wheels = from_wheels.build(tmp_path_factory.mktemp("wheels"))
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in from_wheels.COMMITTER.items():
+            patch.setenv(key, value)
         (shapes.write(root, TEAM) / UNTRACKED).unlink()
-        adopting.runner(built, tmp_path_factory.mktemp("bin"))(root, "adopt")
+    from_wheels.runner(wheels["djup"], tmp_path_factory.mktemp("bin"))(root, "adopt")
     stack, engines = Checkout(root, docker_runtime), ThisMachine()
     for key, value in PRODUCTION.items():
         stack.set(key, value)

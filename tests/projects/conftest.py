@@ -1,7 +1,5 @@
 """Projects that have the toolkit as wheels alone, in folders that know nothing of this tree."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -195,6 +195,7 @@ REFUSED = {
     "module": ("NEW09", "mysite.settings"),
     "requirements": ("NEW10", "requirements.txt"),
     "old": ("NEW11", "Django==3.2.*"),
+    "any old": ("NEW11", "Django==3.*"),
     "syntax": ("NEW09", "settings.py line 1"),
     "below": ("NEW07", "cd "),
     "no git": ("NEW07", "git init"),
@@ -219,8 +220,8 @@ def test_it_refuses_and_writes_nothing(
         del files["mysite/settings.py"]
     if case == "syntax":
         files |= {"mysite/settings.py": "DEBUG =\n"}
-    if case == "old":
-        files |= {"requirements.txt": "Django==3.2.*\n"}
+    if case.endswith("old"):
+        files |= {"requirements.txt": f"{REFUSED[case][1]}\n"}
     shapes.write(root, files)
     if case == "edited":
         (root / "mysite" / "settings.py").write_text("DEBUG = True\n")

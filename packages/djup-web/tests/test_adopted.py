@@ -48,6 +48,12 @@ class ConfigureTests(SimpleTestCase):
         self.assertEqual(found["SECRET_KEY"], KEY)
         self.assertEqual(found["ALLOWED_HOSTS"], ["shop.example.org"])
 
+    def test_no_secret_and_no_database_is_asked_for_while_the_image_is_built(self) -> None:
+        built = {"DJUP": "build", "DEBUG": "0", "PRODUCTION": "1", "SECRET_KEY": "build"}
+        self.assertIs(configured(built)["DEBUG"], True)
+        with self.assertRaises(ImproperlyConfigured):
+            configured({**built, "DJUP": "1"})
+
     def test_a_list_stays_a_list_and_a_tuple_a_tuple(self) -> None:
         for kind in (list, tuple):
             found = configured(DEVELOPMENT, INSTALLED_APPS=kind(["shop"]), MIDDLEWARE=kind(["x"]))

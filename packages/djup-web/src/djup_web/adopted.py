@@ -54,7 +54,9 @@ def configure(settings: Settings) -> None:
     errors.install()
     env.add_file(environ)
     known = _ours(environ)
-    debug, production = env.boolean(known, "DEBUG"), env.boolean(known, "PRODUCTION")
+    # While the image is built, nothing is asked for; their own DEBUG is off then, as it will be.
+    debug = env.boolean(known, "DEBUG") or environ["DJUP"] == "build"
+    production = env.boolean(known, "PRODUCTION")
     _identity(settings, known, debug)
     _database(settings, known, debug, production)
     _apps(settings, debug)

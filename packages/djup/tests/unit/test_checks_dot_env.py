@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from machine import git, needs_root
 
-from djup.checkout import create, env, env_file
+from djup.checkout import blocks, create, env, env_file
 from djup.doctor.checks import dot_env
 from djup.doctor.finding import Finding
 from djup.host import process
@@ -86,6 +86,15 @@ def test_one_that_inv_has_just_made_is_good(here: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(create, "ROOT", here)
     create.make()
     assert not [it for it in check() if it.problem]
+
+
+def test_keys_of_a_project_around_the_block_are_not_missing(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`.env` is made of the block alone, and what else the project reads has defaults there."""
+    monkeypatch.setattr(env_file, "EXAMPLE", here / "example")
+    (here / "example").write_text(blocks.replaced('SENTRY_DSN="" # theirs\n', EXAMPLE))
+    assert not found("ENV10")
 
 
 def test_one_that_is_not_there_under_dry(here: Path) -> None:

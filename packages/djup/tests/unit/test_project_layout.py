@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from djup.checkout import blocks
+from djup.checkout.web_env import for_build
 from djup.problems import Problem
 from djup.settings import layout as module
 from djup.settings.layout import Layout, parse
@@ -42,6 +43,13 @@ def test_all_of_it() -> None:
         test=("make", "test"),
         suites={"js": ("npm", "test")},
     )
+
+
+def test_debug_is_off_for_their_settings_while_the_image_is_built() -> None:
+    """What they import with it on may be installed in development alone."""
+    facts = {"DEBUG": "DEBUG", "SHOP_DEBUG": "DEBUG_WORD", "SHOP_KEY": "SECRET_KEY"}
+    here = Layout(environment=facts, build_environment={"SHOP_KEY": "x"})
+    assert for_build(here) == {"DEBUG": "0", "SHOP_DEBUG": "False", "SHOP_KEY": "x"}
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ OF_COMPOSE = {"LOCKS": "DJUP_LOCKS", "PROJECT": "DJUP_PROJECT"}
 BY_KEYS = "DJUP_DATABASE_BY_KEYS"
 # What stands for a fact while the image is built, where it has to look like one.
 BUILD_FACTS = {
-    "DEBUG": "1",
-    "DEBUG_WORD": "True",
+    "DEBUG": "0",  # what only development installs is not there
+    "DEBUG_WORD": "False",
     "ALLOWED_HOSTS": "localhost",
     "CSRF_TRUSTED_ORIGINS": "http://localhost",
     "DATABASE_URL": "postgresql://build:build@localhost:5432/build",

@@ -25,6 +25,7 @@ GROUPS = ("dev", "develop", "development", "test", "tests", "testing")
 OLDEST_PYTHON, NEWEST_PYTHON, USUAL_PYTHON, OF_TASKS = 10, 14, 13, 11
 PYTHON_OF_DJANGO_6 = 12
 OLDEST_DJANGO = (4, 2)
+ANY_MINOR = 99
 NAMED = re.compile(
     r"(?im)^[ \t]*[\"']?([a-z0-9][\w.-]*)[ \t]*(?:\[([^\]]*)\])?[ \t]*([=<>~!][^;#\"'\n\\]*)?"
 )
@@ -266,10 +267,12 @@ def _with_included(file: Path, known: frozenset[Path] = frozenset()) -> Iterator
 
 def _refuse_old(packages: Mapping[str, str]) -> None:
     """Raise where the project asks for a Django that is too old."""
-    match = re.search(r"[=~]=\s*(\d+)\.(\d+)|<=?\s*(\d+)(?:\.(\d+))?", packages.get("django", ""))
+    exact = r"[=~]=\s*(\d+)(?:\.(\d+))?"
+    match = re.search(rf"{exact}|<=?\s*(\d+)(?:\.(\d+))?", packages.get("django", ""))
     if not match:
         return
-    major, minor = (int(part or 0) for part in (match[1] or match[3], match[2] or match[4]))
+    newest = ANY_MINOR if match[1] else 0  # ==3.* may be any of them, <4 is none
+    major, minor = int(match[1] or match[3]), int(match[2] or match[4] or newest)
     upper = (major, minor) <= OLDEST_DJANGO and match[3]
     if (major, minor) < OLDEST_DJANGO or upper:
         raise problem("NEW11", version=f"Django{packages['django']}")
