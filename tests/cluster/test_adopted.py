@@ -13,7 +13,8 @@ from stacks import Checkout, Docker, docker
 from traffic import Visitor
 
 IMAGE = "python:3.13-slim"
-PRODUCTION = {"PYTHON_IMAGE": IMAGE, "PROD_MAIL_KEY": "key of production", "MAIL_KEY": ""}
+# A trial has the keys of `.env` themselves, not those of production.
+VALUES = {"PYTHON_IMAGE": IMAGE, "MAIL_KEY": "key", "PROD_MAIL_KEY": "key of production"}
 ASKS = "import os; from django.conf import settings as s; print(s.MAIL_KEY, s.DEBUG)"
 
 
@@ -28,7 +29,7 @@ def team(docker_runtime: Docker, tmp_path_factory: pytest.TempPathFactory) -> It
         (shapes.write(root, TEAM) / UNTRACKED).unlink()
     from_wheels.runner(wheels["djup"], tmp_path_factory.mktemp("bin"))(root, "adopt")
     stack, engines = Checkout(root, docker_runtime), ThisMachine()
-    for key, value in PRODUCTION.items():
+    for key, value in VALUES.items():
         stack.set(key, value)
     site = Site(stack, engines, f"{stack.project}-local", ("--local",))
     try:
@@ -42,17 +43,18 @@ def team(docker_runtime: Docker, tmp_path_factory: pytest.TempPathFactory) -> It
 def test_it_serves_its_page_and_what_the_page_needs(team: Site) -> None:
     visitor = Visitor(team.place, "one")
     answer, page = visitor.get()
-    assert answer.status == 200 and "1 visits, postgresql" in page
+    visits = re.search(r"(\d+) visits, postgresql", page)
+    assert answer.status == 200 and visits, page
+    assert team.sql("select count(*) from visits_visit") == visits[1]
     found = re.search(r'href="(/assets/site\.[0-9a-f]+\.css)"', page)
     assert found, page
     answer, style = visitor.get(found[1])
     assert answer.status == 200 and "missing.png" in style
-    assert team.sql("select count(*) from visits_visit") == "1"
 
 
-def test_its_settings_of_production_have_what_env_says_for_them(team: Site) -> None:
+def test_its_settings_of_production_read_what_env_says(team: Site) -> None:
     said = team.inv("deploy.manage", "--", "shell", "--no-imports", "-c", ASKS).stdout
-    assert said.strip().splitlines()[-1] == "key of production False"
+    assert said.strip().splitlines()[-1] == "key False"
 
 
 def test_the_image_has_nothing_of_the_toolkit_but_what_serves(team: Site) -> None:

@@ -195,39 +195,33 @@ TEAM = {
     "src/people/__init__.py": "",
     "src/people/migrations/__init__.py": "",
     "src/people/models.py": """
-        from django.contrib.auth.models import AbstractUser
+        from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+        from django.db import models
 
-        class User(AbstractUser):
-            pass
+        class User(AbstractBaseUser):
+            name = models.CharField(max_length=150, unique=True)
+            USERNAME_FIELD = "name"
+            objects = BaseUserManager()
         """,
     "src/people/migrations/0001_initial.py": """
-        import django.contrib.auth.models
         from django.db import migrations, models
 
         AUTO = dict(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")
+        LAST = dict(blank=True, null=True, verbose_name="last login")
 
         class Migration(migrations.Migration):
             initial = True
-            dependencies = [("auth", "0012_alter_user_first_name_max_length")]
+            dependencies = []
             operations = [
                 migrations.CreateModel(
                     name="User",
                     fields=[
                         ("id", models.BigAutoField(**AUTO)),
-                        ("password", models.CharField(max_length=128)),
-                        ("last_login", models.DateTimeField(blank=True, null=True)),
-                        ("is_superuser", models.BooleanField(default=False)),
-                        ("username", models.CharField(max_length=150, unique=True)),
-                        ("first_name", models.CharField(blank=True, max_length=150)),
-                        ("last_name", models.CharField(blank=True, max_length=150)),
-                        ("email", models.EmailField(blank=True, max_length=254)),
-                        ("is_staff", models.BooleanField(default=False)),
-                        ("is_active", models.BooleanField(default=True)),
-                        ("date_joined", models.DateTimeField()),
-                        ("groups", models.ManyToManyField(to="auth.group")),
-                        ("user_permissions", models.ManyToManyField(to="auth.permission")),
+                        ("password", models.CharField(max_length=128, verbose_name="password")),
+                        ("last_login", models.DateTimeField(**LAST)),
+                        ("name", models.CharField(max_length=150, unique=True)),
                     ],
-                    managers=[("objects", django.contrib.auth.models.UserManager())],
+                    options={"abstract": False},
                 ),
             ]
         """,

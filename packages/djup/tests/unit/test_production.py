@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from releases import BASE, LONG, made, release, settings
 
-from djup.checkout import web_env
+from djup.checkout import blocks, env_file, web_env
 from djup.deploy import history, plan, production
 from djup.deploy.swarm import swarm_stack
 from djup.problems import Problem
@@ -35,6 +35,18 @@ def test_what_the_project_reads_is_production_s_own_as_well(
     told = json.loads(found.secrets["settings"])
     assert told["DJANGO_KEY"] == f"of-production-{LONG}" and told["DJANGO_DEBUG"] == "False"
     assert told["DB_USER"] == "live"
+
+
+def test_what_the_project_needs_is_handed_over_though_the_block_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = env_file.EXAMPLE.read_text()
+    monkeypatch.setattr(env_file, "EXAMPLE", tmp_path / "example")
+    env_file.EXAMPLE.write_text(blocks.replaced("", f"{example}MAIL_KEY=\n"))
+    needs = Layout(build_environment={"MAIL_KEY": "build"})
+    monkeypatch.setattr(production, "layout", lambda: needs)
+    found = made(MAIL_KEY="test", PROD_MAIL_KEY="live")
+    assert json.loads(found.secrets["settings"]) == {"MAIL_KEY": "live"}
 
 
 def test_another_content_is_another_name() -> None:

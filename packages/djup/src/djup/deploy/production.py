@@ -283,7 +283,8 @@ def _files(chosen: Mapping[str, str]) -> Iterable[str]:
 
 def _added(settings: Settings, chosen: Mapping[str, str]) -> dict[str, str]:
     """The keys that the user has added to `.env`, as production has them."""
-    known = {*env.known_keys(), *OWN_KEYS}
+    # What the project's settings do not start without stands in the block, too, but is theirs.
+    known = {*env.known_keys(), *OWN_KEYS} - layout().build_environment.keys()
     added = {key for key in settings.own if key not in known}
     names = {key.removeprefix(PREFIX) for key in added}
     given = {key: chosen[key] for key in names - known | {ORIGINS} if chosen.get(key)}
