@@ -93,4 +93,4 @@ def test_what_settings_read_at_the_build_arrives_with_spaces_and_quotes(
     environment = {"PATH": os.environ["PATH"], **given}
     argv = ["/bin/sh", "-c", f"{command} env"]
     said = subprocess.run(argv, env=environment, capture_output=True, text=True).stdout
-    assert {"TITLE=it's $HOME  *", "EMPTY=", "DJUP=1", "DEBUG=1"} <= set(said.splitlines())
+    assert {"TITLE=it's $HOME  *", "EMPTY=", "DJUP=build", "DEBUG=1"} <= set(said.splitlines())
