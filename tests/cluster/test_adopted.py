@@ -27,7 +27,7 @@ def team(docker_runtime: Docker, tmp_path_factory: pytest.TempPathFactory) -> It
         for key, value in from_wheels.COMMITTER.items():
             patch.setenv(key, value)
         (shapes.write(root, TEAM) / UNTRACKED).unlink()
-    from_wheels.runner(wheels["djup"], tmp_path_factory.mktemp("bin"))(root, "adopt")
+        from_wheels.runner(wheels["djup"], tmp_path_factory.mktemp("bin"))(root, "adopt")
     stack, engines = Checkout(root, docker_runtime), ThisMachine()
     for key, value in VALUES.items():
         stack.set(key, value)
