@@ -52,6 +52,11 @@ def test_debug_is_off_for_their_settings_while_the_image_is_built() -> None:
     assert for_build(here) == {"DEBUG": "0", "SHOP_DEBUG": "False", "SHOP_KEY": "x"}
 
 
+def test_settings_that_read_our_names_have_an_engine_while_the_image_is_built() -> None:
+    found = for_build(Layout(environment={"SQL_DATABASE": "SQL_DATABASE"}))
+    assert found == {"SQL_DATABASE": "build", "SQL_ENGINE": "django.db.backends.postgresql"}
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

@@ -117,6 +117,8 @@ def mapped(values: Mapping[str, str]) -> dict[str, str]:
 def for_build(here: Layout) -> dict[str, str]:
     """What the project's settings have to read while the image is built: nothing secret."""
     facts = {name: BUILD_FACTS.get(fact, "build") for name, fact in here.environment.items()}
+    if "SQL_DATABASE" in facts:  # under our own names, which are looked at together
+        facts["SQL_ENGINE"] = "django.db.backends.postgresql"
     return {**facts, **here.build_environment}
 
 
