@@ -50,7 +50,7 @@ def test_what_the_settings_of_a_project_read(
     found = given(tmp_path, monkeypatch, f"{NEEDED}{MORE}DEBUG=on\n", layout)
     assert found["DJANGO_SETTINGS_MODULE"] == "config.settings.dev"
     assert (found["DJANGO_SECRET_KEY"], found["POSTGRES_PASSWORD"]) == ("key", "p w")
-    assert found["DATABASE_URL"] == "postgresql://app:p%20w@db:5432/app"
+    assert found["DATABASE_URL"] == "postgres://app:p%20w@db:5432/app"
     assert (found["DEBUG"], found[web_env.BY_KEYS]) == ("True", "1")
 
 
@@ -71,15 +71,15 @@ def test_a_socket_is_named_as_libpq_does() -> None:
         **{"SQL_HOST": "/tmp/x y", "SQL_PORT": "5432"},
     }
     url = database_url.of(values)
-    assert url == "postgresql://app:a%2Fb@/app?host=%2Ftmp%2Fx%20y&port=5432"
+    assert url == "postgres://app:a%2Fb@/app?host=%2Ftmp%2Fx%20y&port=5432"
 
 
 def test_while_the_image_is_built_nothing_is_secret() -> None:
     layout = Layout(**NAMES, build_environment={"MAIL_KEY": "build"})
     assert web_env.for_build(layout) == {
         "DJANGO_SECRET_KEY": "build",
-        "DATABASE_URL": "postgresql://build:build@localhost:5432/build",
-        "DEBUG": "True",
+        "DATABASE_URL": "postgres://build:build@localhost:5432/build",
+        "DEBUG": "False",
         "POSTGRES_PASSWORD": "build",
         "MAIL_KEY": "build",
     }

@@ -33,7 +33,7 @@ BUILD_FACTS = {
     "DEBUG_WORD": "False",
     "ALLOWED_HOSTS": "localhost",
     "CSRF_TRUSTED_ORIGINS": "http://localhost",
-    "DATABASE_URL": "postgresql://build:build@localhost:5432/build",
+    "DATABASE_URL": "postgres://build:build@localhost:5432/build",
     "SQL_PORT": "5432",
 }
 

@@ -44,7 +44,7 @@ def of(values: Mapping[str, str]) -> str:
     if values["SQL_HOST"].startswith("/"):
         where, given = "", {"host": values["SQL_HOST"], "port": values["SQL_PORT"], **given}
     address, query = f"{user}:{password}@{where}/{name}", urlencode(given, quote_via=quote)
-    return f"postgresql://{address}{'?' if query else ''}{query}"
+    return f"postgres://{address}{'?' if query else ''}{query}"
 
 
 def _named(parts: "SplitResult") -> dict[str, str]:
