@@ -130,7 +130,9 @@ class ConfigureTests(SimpleTestCase):
         self.assertEqual(found["SECURE_HSTS_SECONDS"], adopted.A_MONTH)
         found = configured(PRODUCTION, SECURE_HSTS_SECONDS=1)
         self.assertEqual(found["SECURE_HSTS_SECONDS"], 1)
-        self.assertNotIn("SECURE_SSL_REDIRECT", configured(DEVELOPMENT))
+        theirs = dict.fromkeys(adopted.OF_HTTPS, True)
+        found = configured(DEVELOPMENT, **theirs)
+        self.assertEqual([found[name] for name in theirs], [False] * 3)
 
     def test_a_key_that_the_project_reads_as_well(self) -> None:
         """Production has secrets as files; the variable is there for the project's settings."""

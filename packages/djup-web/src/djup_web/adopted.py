@@ -35,6 +35,8 @@ KEPT_OPTIONS = ("options", "isolation_level", "assume_role", "client_encoding", 
 # Set where DATABASE_URL was derived from the SQL_ variables, for settings that read it.
 BY_KEYS = "DJUP_DATABASE_BY_KEYS"
 SECRETS = ("SECRET_KEY", "SQL_PASSWORD")  # of which production has files
+# On where there is HTTPS; where there is none, a redirect to it or a cookie for it alone is no use.
+OF_HTTPS = ("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
 A_MONTH = 30 * 24 * 3600
 COOKIES = {
     "SESSION_COOKIE_NAME": "sessionid",
@@ -65,6 +67,7 @@ def configure(settings: Settings) -> None:
         _static_files(settings)
     else:
         _cookies(settings)
+    settings.update(dict.fromkeys(OF_HTTPS, env.boolean(known, "HTTPS")))
     if env.boolean(known, "HTTPS"):
         _https(settings)
 
@@ -151,12 +154,7 @@ def _cookies(settings: Settings) -> None:
 
 def _https(settings: Settings) -> None:
     """TLS ends at djup's proxy, which overwrites this header; what the project asks for stays."""
-    settings.update(
-        SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https"),
-        SECURE_SSL_REDIRECT=True,
-        SESSION_COOKIE_SECURE=True,
-        CSRF_COOKIE_SECURE=True,
-    )
+    settings["SECURE_PROXY_SSL_HEADER"] = ("HTTP_X_FORWARDED_PROTO", "https")
     if not settings.get("SECURE_HSTS_SECONDS"):
         settings["SECURE_HSTS_SECONDS"] = A_MONTH
         silenced = [*settings.get("SILENCED_SYSTEM_CHECKS", ()), "security.W005", "security.W021"]

@@ -302,9 +302,11 @@ def _oldest_python(root: Path, packages: Mapping[str, str]) -> str:
 
 def _required_python(root: Path) -> tuple[int, int]:
     """The minor version that `requires-python` fixes, and the least that it allows; 0 for none."""
-    wanted = _pyproject(root / "pyproject.toml").get("project", {}).get("requires-python", "")
+    declared = _pyproject(root / "pyproject.toml")
+    poetry = declared.get("tool", {}).get("poetry", {}).get("dependencies", {}).get("python", "")
+    wanted = declared.get("project", {}).get("requires-python", "") or str(poetry)
     exact = re.search(r"(?:==|~=)\s*3\.(\d+)", wanted)
-    least = re.search(r">=?\s*3\.(\d+)", wanted)
+    least = re.search(r"(?:>=?|\^)\s*3\.(\d+)", wanted)
     return int(exact[1]) if exact else 0, int(least[1]) if least else 0
 
 
