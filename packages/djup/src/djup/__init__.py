@@ -46,7 +46,9 @@ IS_INSTALLED = not Path(__file__).resolve().is_relative_to(SOURCES.resolve())
 FILES = Path(__file__).parent / "files" if IS_INSTALLED else ROOT
 """What the toolkit has besides modules: the starter, the documents; in its wheel or its sources."""
 _OWN_REQUIREMENTS = ROOT / "requirements" / "djup"
-REQUIREMENTS = _OWN_REQUIREMENTS if _OWN_REQUIREMENTS.is_dir() else _OWN_REQUIREMENTS.parent
+IS_ADOPTED = _OWN_REQUIREMENTS.is_dir()
+"""Whether the toolkit came by `djup adopt`, rather than the project by `djup new`."""
+REQUIREMENTS = _OWN_REQUIREMENTS if IS_ADOPTED else _OWN_REQUIREMENTS.parent
 """The locks; a folder deeper in a project that was adopted, which may have files of these names."""
 HERE = str(REQUIREMENTS.relative_to(ROOT))
 """The same, from the root of the checkout."""

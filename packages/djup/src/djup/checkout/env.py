@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from djup import ROOT
+from djup import IS_ADOPTED, ROOT
 from djup.checkout import env_file
 from djup.host import ownership
 from djup.problems import Problem, problem
@@ -34,8 +34,8 @@ def load_any(runtime: str = "", port: str = "") -> Settings:
     if runtime:
         check_runtime(runtime)
     text = env_file.read(env_file.ENV) if env_file.ENV.exists() else ""
-    is_ours = not text.strip() or not OURS.isdisjoint(dotenv.parse(text))
-    if env_file.ENV.exists() and is_ours:
+    is_theirs = IS_ADOPTED and bool(text.strip()) and OURS.isdisjoint(dotenv.parse(text))
+    if env_file.ENV.exists() and not is_theirs:
         return settings_from(text)
     from djup.checkout import create  # a tenth of each task's start, and needed once
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from djup import HERE, IS_INSTALLED, REQUIREMENTS, ROOT, STATE, __version__
+from djup import HERE, IS_ADOPTED, IS_INSTALLED, REQUIREMENTS, ROOT, STATE, __version__
 from djup.checkout import manifest
 from djup.host import git, packages, process, temporary
 from djup.host.checkout_lock import one_at_a_time
@@ -25,7 +25,6 @@ from djup.terminal.task import this_task
 
 PREPARED = STATE / "upgrade"  # complete, and not all in place
 WHEELS = REQUIREMENTS / "wheels"
-ADOPTED = HERE == adopted.LOCKS
 TELL = """
 import sys
 sys.path[:0] = sys.argv[1:2]
@@ -82,7 +81,7 @@ def _begin(to: str) -> None:
 
 
 def _upgrade(ours: Release, theirs: Release) -> None:
-    in_blocks = adopted.BLOCKS if ADOPTED else ()
+    in_blocks = adopted.BLOCKS if IS_ADOPTED else ()
     steps = [*merge.steps(ROOT, ours.files, theirs.files, in_blocks)]
     _show(ours, theirs, steps)
     if this_task.dry:
@@ -141,7 +140,7 @@ def _release(wheel: Path, folder: Path) -> Release:
     except (OSError, zipfile.BadZipFile, ValueError, IndexError):
         raise problem("NEW04", to=repr(str(wheel))) from None
     pins = {file.name: wheels.sha256(file) for file in (wheel, web)}
-    words = [str(folder), json.dumps(pins), "adopted" if ADOPTED else "new"]
+    words = [str(folder), json.dumps(pins), "adopted" if IS_ADOPTED else "new"]
     done = process.run([str(packages.PYTHON), "-P", "-c", TELL, *words])
     if done.code:
         raise problem("NEW05", done.err.strip(), wheel=wheel.name)
