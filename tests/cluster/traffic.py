@@ -205,8 +205,11 @@ class Traffic:
         return max(later - earlier for earlier, later in itertools.pairwise(times))
 
     def calm_seconds(self) -> float:
-        """Since the last request that failed was begun, or since the beginning."""
-        return time.monotonic() - max((a.began for a in self.failed), default=self.began)
+        """How long the good answers have gone on since the last request that failed was begun, or
+        since the beginning: a site that answers nobody is not calm."""
+        since = max((a.began for a in self.failed), default=self.began)
+        good = (a.ended for a in self.answers if a.good and a.began > since)
+        return max(good, default=since) - since
 
     def in_words(self) -> str:
         statuses = Counter(a.status or a.error for a in self.failed)
