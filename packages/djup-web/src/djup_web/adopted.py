@@ -35,7 +35,7 @@ KEPT_OPTIONS = ("options", "isolation_level", "assume_role", "client_encoding", 
 # Set where DATABASE_URL was derived from the SQL_ variables, for settings that read it.
 BY_KEYS = "DJUP_DATABASE_BY_KEYS"
 SECRETS = ("SECRET_KEY", "SQL_PASSWORD")  # of which production has files
-# On where there is HTTPS; where there is none, a redirect to it or a cookie for it alone is no use.
+# On with HTTPS, off without: a redirect to HTTPS would lead nowhere, a secure cookie would be lost.
 OF_HTTPS = ("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
 A_MONTH = 30 * 24 * 3600
 COOKIES = {

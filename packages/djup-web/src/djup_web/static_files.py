@@ -88,8 +88,8 @@ def forbid_guessing(headers: Headers, path: str, url: str) -> None:
 
 
 def share_with_proxy() -> int | None:
-    """Copy what the proxy may serve for as long as it likes; how many files that were, or None
-    where there is no such volume, or the pages name another path than the proxy serves."""
+    """Copy the files that never change for the proxy. The number of files copied; None without
+    that volume, or if STATIC_URL is not the path that the proxy serves."""
     files = collected()
     if files is None or files.prefix != SHARED_PREFIX or not SHARED.is_mount():
         return None
