@@ -5,7 +5,7 @@ import re
 from djup import FILES, IS_INSTALLED, ROOT
 
 # As its own repository has them: a page in docs/, or a section of its README.
-NAMED = r"(?<![\w./])(?:docs/\w+\.md|README\.md(?=#))"
+NAMED = r"(?<![\w./])(?:docs/[\w/-]+\.md|README\.md(?=#))"
 
 
 def located(text: str) -> str:
