@@ -4,8 +4,8 @@ import re
 
 from djup import FILES, IS_INSTALLED, ROOT
 
-# As its own repository has them: a page in docs/, or a section of its README.
-NAMED = r"(?<![\w./])(?:docs/[\w/-]+\.md|README\.md(?=#))"
+# As its own repository has them: a page in docs/ or a folder of it, or a section of its README.
+NAMED = r"(?<![\w./-])(?:docs/(?:[\w-]+/)*[\w-]+\.md|README\.md(?=#))"
 
 
 def located(text: str) -> str:

@@ -17,6 +17,7 @@ from djup.project import starter
 WEB = f"djup_web-{__version__}-py3-none-any.whl"
 TOOLKIT = f"djup-{__version__}-py3-none-any.whl"
 SHIPPED = ("docs", "README.md", "CHANGELOG.md")  # besides the starter
+PAGE = ".md"  # the only files of docs/ that are shipped: no picture, no program
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip knows
 
 
@@ -31,7 +32,7 @@ def build(folder: Path) -> list[Path]:
         _copy(stage / "toolkit", "packages/djup")
         files = stage / "toolkit" / "src" / "djup" / "files"
         for name in (*SHIPPED, *starter.SOURCES):
-            _copy(files, name, keep_path=True)
+            _copy(files, name, keep_path=True, ending=PAGE if name in SHIPPED else "")
         (files / "wheels").mkdir()
         shutil.copy(web, files / "wheels")
         return [_build(stage / "toolkit", folder, TOOLKIT), web]
@@ -58,9 +59,11 @@ def sha256(wheel: Path) -> str:
     return hashlib.sha256(wheel.read_bytes()).hexdigest()
 
 
-def _copy(target: Path, name: str, *, keep_path: bool = False) -> None:
+def _copy(target: Path, name: str, *, keep_path: bool = False, ending: str = "") -> None:
     """Copy what git knows of a path as it lies in the checkout: no settings, no data, no caches."""
     for path in git.listed(name):
+        if not path.endswith(ending):
+            continue
         inside = path if keep_path else Path(path).relative_to(name)
         if "tests" in Path(path).relative_to(name).parts[:1] and not keep_path:
             continue

@@ -1,0 +1,137 @@
+"""The manual is true and readable: its commands are tasks, its links lead somewhere, its sentences
+are short, and it does not grow."""
+
+import re
+import shlex
+from copy import deepcopy
+from functools import cache
+
+import manual
+import pytest
+from invoke.collection import Collection
+from invoke.exceptions import ParseError
+from invoke.parser import Parser
+from invoke.parser.context import ParserContext
+
+from djup import ROOT
+from djup.cli import outside
+from djup.cli.program import Tasks
+from djup.host import git
+from tasks import namespace
+
+PAGES, WRITTEN = manual.pages(), manual.written()
+LONGEST, AVERAGE = 40, 20  # words of a sentence
+# A list of names, which no shorter sentence would make clearer.
+MAY_BE_LONG: set[str] = set()
+CORE = ("--dry", "-R", "--echo", "-e", "--list", "-l", "--help", "-h", "--version", "-V")
+ENDS = ("--", "<", ">", "|", "&&", ";")
+
+
+@cache
+def contexts(program: str) -> list[ParserContext]:
+    """What the tasks of a program accept: those of `inv`, or those of `djup`."""
+    tasks = {"inv": namespace, "djup": Collection(outside.new, outside.adopt)}[program]
+    return deepcopy(tasks).to_contexts()  # which takes the help out of its tasks
+
+
+@cache
+def core() -> ParserContext:
+    """The flags that stand before a task, as in `inv --dry nuke`."""
+    return ParserContext(args=Tasks(namespace=namespace).core_args())
+
+
+def called(line: str) -> list[tuple[str, list[str]]]:
+    """Each call of `inv` or `djup` in a line of a shell, with the words that it parses itself."""
+    parts = shlex.split(line.replace("<(", " < ").rstrip(")"), comments=True)
+    found = []
+    for number, word in enumerate(parts):
+        program = word.rpartition("/")[2]
+        before = parts[number - 1] if number else ""
+        first = not before or before in ENDS or (program == "djup" and before.endswith(".whl"))
+        if program in ("inv", "djup") and first:
+            rest = parts[number + 1 :]
+            end = next((n for n, other in enumerate(rest) if other in ENDS), len(rest))
+            found.append((program, rest[:end]))
+    return found
+
+
+CALLS = [
+    (page, program, tuple(words))
+    for page in PAGES
+    for line in manual.commands(page)
+    for program, words in called(line)
+]
+
+
+def test_calls_are_found() -> None:
+    assert len(CALLS) > 50
+    assert called("cd ../shop && ./inv --dry nuke -- x") == [("inv", ["--dry", "nuke"])]
+    assert called("uvx --from djup-1.whl djup new shop") == [("djup", ["new", "shop"])]
+    assert not called("inv: not in a checkout") and not called("git commit -m inv")
+    assert called("source <(inv --print-completion-script bash)") == [
+        ("inv", ["--print-completion-script", "bash"])
+    ]
+
+
+@pytest.mark.parametrize(("page", "program", "words"), dict.fromkeys(CALLS))
+def test_a_command_is_one_of_the_tasks(page: str, program: str, words: tuple[str, ...]) -> None:
+    """Every task and flag in a code block exists, and gets the values that it needs."""
+    parse(program, words)
+
+
+@pytest.mark.parametrize("typed", ["inv upp", "inv up --prot 1", "inv --help upp", "inv logs x"])
+def test_another_command_would_be_found(typed: str) -> None:
+    [(program, words)] = called(typed)
+    with pytest.raises((ParseError, AssertionError)):
+        parse(program, tuple(words))
+
+
+def parse(program: str, words: tuple[str, ...]) -> None:
+    """Raise unless the program would accept these words."""
+    before = Parser(initial=deepcopy(core()), ignore_unknown=True).parse_argv(list(words))
+    tasks = before.unparsed
+    named = before[0].args.help.value if before else None
+    assert not named or any(named in (c.name, *c.aliases) for c in contexts(program)), named
+    if tasks and not named:
+        Parser(contexts=contexts(program), initial=deepcopy(core())).parse_argv(tasks)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_link_leads_to_a_section_that_is_there(page: str) -> None:
+    for path, anchor in manual.links(page):
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), path
+        assert not anchor or anchor in manual.anchors(target), f"{path}#{anchor}"
+
+
+def test_each_page_is_in_the_index() -> None:
+    """Each kind of page is listed in docs/README.md, which the README leads to."""
+    if not (ROOT / "docs/README.md").exists():
+        pytest.skip("there is no docs/README.md yet")
+    listed = {f"docs/{path}" for path, _ in manual.links("docs/README.md")}
+    pages = {page for page in PAGES if page.startswith("docs/")} - {"docs/README.md"}
+    assert pages - listed == set()
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_no_sentence_is_too_long(page: str) -> None:
+    long = [one for one in manual.sentences(page) if len(one.split()) > LONGEST]
+    assert [one for one in long if one not in MAY_BE_LONG] == []
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_sentences_are_short_on_the_whole(page: str) -> None:
+    lengths = [len(one.split()) for one in manual.sentences(page)]
+    assert sum(lengths) / max(1, len(lengths)) <= AVERAGE
+
+
+def test_the_toolkit_names_pages_and_sections_that_are_there() -> None:
+    """What errors, settings and sources say after `docs/`: a page, and a section of it."""
+    folders = ("compose", "packages/djup/src", "packages/djup-web/src")
+    sources = [ROOT / ".env.example", ROOT / ".dockerignore", ROOT / "tasks.py"]
+    sources += [ROOT / path for path in git.listed(*folders)]
+    named = re.compile(r"(?<![\w./-])(docs/[\w/-]+\.md)(?:#([\w-]+))?")
+    for file in sources:
+        for page, anchor in named.findall(file.read_text(errors="ignore")):
+            assert (ROOT / page).is_file(), f"{file.relative_to(ROOT)}: {page}"
+            assert not anchor or anchor in manual.anchors(ROOT / page), f"{file}: {page}#{anchor}"
