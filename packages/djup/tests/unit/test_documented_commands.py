@@ -1,4 +1,5 @@
-"""Each command that README.md and the home page show is run by a test, which looks at its effect.
+"""Each command that README.md, the how-tos and the home page show is run by a test, which looks at
+its effect.
 
 This holds the list complete; the tests that it names do the work, on both runtimes where a command
 has both. A command that no test can run has the reason in their place.
@@ -26,6 +27,13 @@ BACK = f"{ROLLS}::test_back_to_the_release_before_which_stays_at_the_present_sca
 DEPLOYED = "tests/cluster/conftest.py::site"  # deploys with --yes, on three nodes and here
 TRACED = "packages/djup-web/tests/test_logs.py::test_an_error_is_one_line_with_its_traceback"
 NEW = "tests/projects/conftest.py"
+LINTED = "tests/projects/test_new_project.py::test_it_serves_tests_and_lints_without_this_tree"
+HOOKS = "packages/djup/tests/cli/test_hooks.py"
+PASSWORD = "tests/faults/test_password.py"
+PAGES = (
+    "README.md",
+    *(f"docs/how-to/{name}.md" for name in ("develop", "database", "backups", "test")),
+)
 OUTSIDE = "cannot run in a test: it asks a host of Amazon's"
 
 RUN_BY = {
@@ -33,11 +41,16 @@ RUN_BY = {
     "./inv new ../shop": f"{NEW}::shop",
     "cd ../shop": f"{NEW}::shop",
     "./inv test": "packages/djup/tests/cli/test_up.py::test_dry_changes_nothing",
+    "./inv lint": LINTED,
+    "inv test": LINTED,
+    "inv lint": LINTED,
+    "inv hooks": f"{HOOKS}::test_what_is_staged_is_linted_and_no_verify_passes",
     ". .venv/bin/activate": "packages/djup/tests/cli/test_launcher.py::shim",
     "source <(inv --print-completion-script bash)": (
         "packages/djup/tests/unit/test_tasks.py::test_completion_loads_nothing_heavy"
     ),
     "inv db.password": "tests/faults/test_database.py::test_another_password",
+    "inv db.password --new": f"{PASSWORD}::test_both_get_a_new_one",
     "inv db.create": "tests/faults/test_database.py::test_another_user",
     "pip install --require-hashes -r requirements/base.txt": SQLITE,
     "pip install --no-deps ./packages/djup-web": SQLITE,
@@ -46,9 +59,18 @@ RUN_BY = {
     "inv down && inv up": f"{CONTRACT}::test_rows_survive_down_and_up",
     "inv volumes": f"{CONTRACT}::test_volumes",
     "inv nuke": f"{CONTRACT}::test_nuke",
+    "inv db.backup": f"{BACKUPS}::test_a_backup_is_listed_verified_and_pruned",
     "inv db.backup --verify": f"{BACKUPS}::test_a_backup_is_listed_verified_and_pruned",
+    "inv db.backup --to /media/stick/shop.dump": f"{BACKUPS}::test_a_file_of_any_name",
+    "inv db.backups": f"{BACKUPS}::test_a_backup_is_listed_verified_and_pruned",
+    "inv db.backups --keep 5": f"{BACKUPS}::test_a_backup_is_listed_verified_and_pruned",
+    "inv db.restore shop-3f9c-20260102T101500Z-notes.0004_tags": UNDO,
     "inv db.restore dump.sql.gz": "tests/faults/test_data_files.py::test_dumps_from_elsewhere",
     "inv db.snapshot": f"{BACKUPS}::test_snapshots",
+    "inv db.snapshot --name before-merge": f"{BACKUPS}::test_snapshots",
+    "inv db.restore before-merge": f"{BACKUPS}::test_snapshots",
+    "inv db.snapshots": f"{BACKUPS}::test_snapshots",
+    "inv db.snapshots --remove before-merge": f"{BACKUPS}::test_snapshots",
     "inv undo": UNDO,
     "inv db.upgrade --to 18": THERE_AND_BACK,
     "inv db.upgrade --finish": THERE_AND_BACK,
@@ -70,6 +92,10 @@ RUN_BY = {
     "inv manage -- makemessages --locale de": f"{DRIVERS}::test_makemessages_works",
     "inv manage -- compilemessages": f"{DRIVERS}::test_makemessages_works",
     "inv manage -- createsuperuser": f"{CONTRACT}::test_the_readmes_superuser_of_a_script",
+    "inv shell -- -c 'DJANGO_SUPERUSER_PASSWORD=… python manage.py createsuperuser --noinput "
+    "--username ann --email ann@example.org'": (
+        f"{CONTRACT}::test_the_readmes_superuser_of_a_script"
+    ),
     "inv db.seed --admin": f"{CONTRACT}::test_an_admin_for_development",
     "mkdir -p project/shop/fixtures": AFTER,
     "inv manage -- dumpdata shop --indent 2 > project/shop/fixtures/seed.json": AFTER,
@@ -87,10 +113,13 @@ RUN_BY = {
     "inv manage -- migrate notes zero": EXAMPLE,
 }
 
+BLOCK = re.compile(r"(?ms)^ *```sh\n(.*?)^ *```")  # in a list of steps it is indented
+
 
 def shown() -> set[str]:
-    """The commands in README.md's shell blocks, settings left out, and those of the home page."""
-    blocks = re.findall(r"(?ms)^```sh\n(.*?)^```", (ROOT / "README.md").read_text())
+    """The commands in the pages' shell blocks, settings left out, and those of the home page."""
+    texts = [(ROOT / page).read_text() for page in PAGES]
+    blocks = [block for text in texts for block in BLOCK.findall(text)]
     lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
     page = (ROOT / "project/home/templates/home/index.html").read_text()
     typed = [html.unescape(code) for code in re.findall(r"<code>(inv [^<]*)</code>", page)]
