@@ -201,9 +201,16 @@ def test_explain_prints_a_section_for_a_terminal() -> None:
     said = explained("db02")
     assert said == explained("DB02")
     assert said.startswith("DB02: SQL_PASSWORD is not the password in the database\n")
-    assert "\nwhat: SQL_PASSWORD in .env is not the password of {user}" in said
+    assert "\nwhat: SQL_PASSWORD in .env is not the password of <user> in the database." in said
     assert "### " not in said and "```" not in said and "](#" not in said
     assert max(map(len, said.splitlines())) <= 80
+
+
+def test_explain_shows_the_fields_of_a_case_in_angle_brackets() -> None:
+    assert "\nfix: (in the error)\n" in explained("ENV01")
+    assert "\nfix: <end session>, then run: " in explained("MIG05")
+    log = "docker inspect --format '{{json .State.Health.Log}}' <container>"
+    assert log in " ".join(explained("WEB10").split())
 
 
 def test_explain_names_codes_that_are_near() -> None:

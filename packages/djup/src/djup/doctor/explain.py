@@ -24,9 +24,16 @@ def run(code: str) -> None:
 def as_text(section: Section, width: int) -> str:
     """Without Markdown's marks, in lines of that width; commands and tables stay as they are."""
     heading, text = f"{section.code}: {section.title}", console.as_typed(section.text)
-    said = (console.as_typed(f"{key}: {words}") for key, words in section.words.items())
+    said = (console.as_typed(f"{key}: {_named(words)}") for key, words in section.words.items())
     templates = "\n".join(_fill(line, width, "  ") for line in said)
     return "\n\n".join((heading, templates, *_blocks(text, width)))
+
+
+def _named(template: str) -> str:
+    """Show each field as `<user>`; one that is a whole sentence is only in the error."""
+    if re.fullmatch(rf"{problems.FIELD}\.?", template):
+        return "(in the error)"
+    return re.sub(problems.FIELD, lambda field: f"<{field[1].replace('_', ' ')}>", template)
 
 
 def _blocks(text: str, width: int) -> Iterator[str]:
