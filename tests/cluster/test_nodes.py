@@ -78,7 +78,7 @@ def answers(site: Site) -> bool:
 
 def test_a_node_that_is_cut_off_and_comes_back(site: Site) -> None:
     """One that manages nothing: a manager has the others elect anew when it is back, after which
-    Swarm at times starts nothing for minutes (docs/growth.md), and no test could go on."""
+    Swarm at times starts nothing for minutes (docs/how-to/cluster.md), and no test could go on."""
     leader, _, third = roles(site)
     with (
         site.cluster.as_worker(third, asked=leader),

@@ -68,7 +68,7 @@ def test_an_error_leads_to_the_task_that_explains_it(made: Checkout) -> None:
     said = made.inv("explain", "x", code=1).stderr
     assert said.splitlines()[-1].strip() == "docs: inv explain TASK08"
     shown = " ".join(made.inv("explain", "DEP13").stdout.split())
-    [path] = set(re.findall(r"\(([^()\s]+/docs/production\.md)#migrations\)", shown))
+    [path] = set(re.findall(r"\(([^()\s]+/docs/how-to/deploy\.md)#migrations\)", shown))
     assert (made.root / path).is_file()
 
 

@@ -9,7 +9,7 @@ from djup.deploy.swarm.swarm_stack import label_filter
 from djup.problems import documents, problem
 from djup.terminal import console
 
-RANGES = documents.located("docs/production.md#ranges-of-addresses")
+RANGES = documents.located("docs/how-to/cluster.md#ranges-of-addresses")
 
 
 def hosts(wanted: Production) -> list[str]:

@@ -135,7 +135,7 @@ def _address(refusal: str, purpose: Purpose, pool: Sequence[str]) -> str:
         words = f"swarm init {' '.join(pool)} {ADVERTISE} ADDRESS"
         raise problem("DEP43", addresses=", ".join(addresses), command=engine.as_typed(words))
     chosen = ranges.best(addresses)
-    more = documents.located("docs/growth.md#three-nodes")
+    more = documents.located("docs/how-to/cluster.md#three-nodes")
     console.say(f"the address of the node is {chosen} ({more})")
     return chosen
 
