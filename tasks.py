@@ -47,4 +47,33 @@ def run_tests(
     suites.run(suite, strict, remainder(), quick, retry)
 
 
-namespace = collect(new, run_tests, Collection("toolkit", build_wheels))
+@task(
+    group=TOOLKIT,
+    help={
+        "write": "write the pages that are made from the sources, and build nothing",
+        "serve": "serve the site on 127.0.0.1, and build it again after each edit",
+        "port": "with --serve: the port",
+    },
+)
+def docs(c: Context, write: bool = False, serve: bool = False, port: str = "8080") -> None:
+    """Build the manual as a site, into dist/docs/.
+
+    Fails if a link leads nowhere.
+
+    inv docs
+    inv docs --serve
+    inv docs --write
+    """
+    from djup.terminal import console, options
+    from docs.tools import reference, website
+
+    if write:
+        for path in reference.write(namespace):
+            console.say(f"{path} is written")
+    elif serve:
+        website.serve(options.port(port))
+    else:
+        website.build()
+
+
+namespace = collect(new, run_tests, docs, Collection("toolkit", build_wheels))

@@ -16,7 +16,7 @@ SERVER, OURS = "ssh://deploy@shop.example.org", "of-this-machine"
 # Those that ask no engine: they open a browser, or look at the code.
 WITHOUT_ENGINE = {
     *("open_page", "run_tests", "lint", "lock", "hooks", "db_backups", "explain"),
-    *("new", "build_wheels", "toolkit_upgrade"),
+    *("new", "build_wheels", "toolkit_upgrade", "docs"),
 }
 NOTHING_TO_ASK = {"undo"}  # here: no task has taken anything away
 WORDS = {

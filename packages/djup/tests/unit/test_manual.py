@@ -17,6 +17,7 @@ from djup import ROOT
 from djup.cli import outside
 from djup.cli.program import Tasks
 from djup.host import git
+from docs.tools import reference
 from tasks import namespace
 
 PAGES, WRITTEN = manual.pages(), manual.written()
@@ -135,3 +136,25 @@ def test_the_toolkit_names_pages_and_sections_that_are_there() -> None:
         for page, anchor in named.findall(file.read_text(errors="ignore")):
             assert (ROOT / page).is_file(), f"{file.relative_to(ROOT)}: {page}"
             assert not anchor or anchor in manual.anchors(ROOT / page), f"{file}: {page}#{anchor}"
+
+
+@pytest.mark.parametrize("page", manual.GENERATED)
+def test_a_page_is_what_it_is_made_from(page: str) -> None:
+    """Else run `inv docs --write`."""
+    assert manual.text(page) == reference.pages(namespace)[page]
+
+
+def test_the_readme_lists_the_tasks_as_they_are() -> None:
+    made = reference.pages(namespace)
+    assert made.get("README.md", manual.text("README.md")) == manual.text("README.md")
+
+
+def test_the_reference_has_every_argument_of_every_task() -> None:
+    page = manual.text("docs/reference/tasks.md")
+    for name, task in reference.named(namespace).items():
+        shown = {
+            section.partition("\n### ")[0] for section in page.split(f"\n### inv {name}\n")[1:]
+        }
+        shown |= {page.partition(f"\n### inv {name} (toolkit)\n")[2].partition("\n### ")[0]}
+        flags = {flag.replace("_", "-") for flag in task.help}
+        assert any(all(flag in text.lower() for flag in flags) for text in shown if text), name

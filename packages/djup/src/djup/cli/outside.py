@@ -10,7 +10,7 @@ from djup.cli.program import Tasks, task
 from djup.cli.tasks import TOOLKIT, every_task
 
 
-@task(group=TOOLKIT, positional=["folder"], help={"folder": "where it shall be: a new folder"})
+@task(group=TOOLKIT, positional=["folder"], help={"folder": "a new folder, or an empty one"})
 def new(c: Context, folder: str) -> None:
     """Write a new project with these tasks.
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
+from invoke.parser.argument import Argument
 from invoke.program import Program
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
@@ -37,6 +38,14 @@ class Command(Task[Callable[..., None]]):
         flags = args[0].config.run
         with running(self.typed_as, dry=flags.dry, echo=flags.echo):
             self._run(*args, **kwargs)
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """Give its parameters; the help stays, which Invoke would take out of the task."""
+        told = dict(self.help)
+        try:
+            return super().get_arguments(ignore_unknown_help)
+        finally:
+            self.help = told
 
     def _run(self, *args: Any, **kwargs: Any) -> None:
         try:

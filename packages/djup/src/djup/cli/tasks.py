@@ -122,7 +122,7 @@ def build(c: Context, cache: bool = True) -> None:
 
 @task(group=STACK, rest=True)
 def compose(c: Context) -> None:
-    """Run docker compose with the arguments after --.
+    """Run docker compose.
 
     inv compose -- config
     """
@@ -153,7 +153,7 @@ def makemigrations(c: Context) -> None:
 
 @task(group=DJANGO, rest=True)
 def manage(c: Context) -> None:
-    """Run manage.py with the arguments after --.
+    """Run manage.py.
 
     inv manage -- createsuperuser
     """
@@ -605,6 +605,8 @@ def toolkit_upgrade(c: Context, to: str) -> None:
     """Bring another version of the toolkit into this project.
 
     Files that you have edited are merged. The result is one commit, which can be reverted.
+
+    inv toolkit.upgrade --to djup-0.2.0-py3-none-any.whl
     """
     from djup.project import upgrade
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from djup import REQUIREMENTS, ROOT, SOURCES
+from djup import IS_INSTALLED, REQUIREMENTS, ROOT, SOURCES
 from djup.checkout import web_env
 from djup.host import packages, process
 from djup.host.process import ChildFailed
@@ -22,6 +22,7 @@ SQLITE = {
 
 # What the toolkit brings into the image runs on every Python that Django 4.2 to 6.x supports.
 OLDEST_PYTHON = "3.10"
+MANUAL = "docs/tools/website.py"  # builds the toolkit's manual, and follows its links
 # What a project's own settings read of these, if `[tool.djup]` names them.
 FACTS = {
     "SECRET_KEY": "key-of-a-linter",
@@ -61,6 +62,7 @@ def _linters(fix: bool) -> dict[str, Sequence[str]]:
         "types": [python, "-m", "mypy"],
         **_of_the_image([python, "-m", "mypy"]),
         "migrations": [python, manage, "makemigrations", "--check", "--dry-run"],
+        **({} if IS_INSTALLED else {"manual": [python, MANUAL]}),
     }
 
 

@@ -22,8 +22,8 @@ MANAGED = (
     *("inv", ".env.example", ".gitignore", ".gitattributes", ".dockerignore", "compose/"),
     *("requirements/build.", "requirements/tasks.", "requirements/zstd."),
 )
-# These install what only the toolkit's own suites need.
-NOT_THEIRS = ("requirements/browser", "requirements/test")
+# These install what only the toolkit's own suites and its manual need.
+NOT_THEIRS = ("requirements/browser", "requirements/docs", "requirements/test")
 PROGRAMS = {
     "inv",
     *("compose/web/add-user", "compose/web/entrypoint", "compose/web/healthcheck"),

@@ -24,28 +24,33 @@ DJANGO, PYTEST = "django", "pytest"
 
 @dataclass(frozen=True)
 class Layout:
-    """The keys of `[tool.djup]`; paths are from the root of the checkout.
-
-    `project` is the folder of manage.py. `settings` and `production_settings` are modules; '' is
-    the one that manage.py names, and the same in production. `requirements` are files whose
-    packages the image gets, `dev_requirements` those that development gets too. `python` is the
-    oldest Python that the locks are for. `environment` has a variable that the project's own
-    settings read, and the fact of the toolkit that fills it; `build_environment` is what they need
-    while the image is built, and in linters and tests. `test` is `django`, `pytest` or a command,
-    `suites` are further commands by name.
-    """
+    """The keys of `[tool.djup]`, each with what it means; the reference is made of these."""
 
     project: str = "project"
+    """The folder that contains `manage.py`."""
     settings: str = ""
+    """The settings module of development. Default: the one that `manage.py` names."""
     production_settings: str = ""
+    """The settings module of production. Default: the one of development."""
     requirements: tuple[str, ...] = ()
+    """What the image installs: requirements files, `pyproject.toml`, `pyproject.toml[EXTRA]`,
+    `pyproject.toml:GROUP`, `uv.lock`, `poetry.lock` or `Pipfile.lock`."""
     dev_requirements: tuple[str, ...] = ()
+    """What only development and the tests install. `uv.lock:dev` means all groups and extras."""
     python: str = ""
+    """The oldest Python that the locks have to support. Default: `3.11`."""
     system_packages: tuple[str, ...] = ()
+    """System packages for the image, by their names in apt or apk."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that your settings read, and the value that fills each of them."""
     build_environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables for linters, for tests, and for `collectstatic` while the image is built. Never
+    put a secret here."""
     test: str | tuple[str, ...] = ""
+    """What `inv test` runs. Default: `pytest` if the locks contain pytest-django, else
+    `django`."""
     suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further test commands by name. `inv test --suite NAME` runs one of them."""
 
     @property
     def folder(self) -> Path:
@@ -68,11 +73,16 @@ class Layout:
         return self.production_settings or self.settings_module
 
 
-# The sources of `environment`: keys of .env, a full DATABASE_URL, and DEBUG as True or False.
-FACTS = (
-    *("SECRET_KEY", "DEBUG", "DEBUG_WORD", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL"),
-    *("SQL_DATABASE", "SQL_USER", "SQL_PASSWORD", "SQL_HOST", "SQL_PORT"),
-)
+# The sources of `environment`, and what each fills a variable with.
+FACTS = {
+    **dict.fromkeys(("SECRET_KEY", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"), "the key of `.env`"),
+    "DEBUG": "`DEBUG` of `.env`, as `1` or `0`",
+    "DEBUG_WORD": "`DEBUG` of `.env`, as `True` or `False`",
+    "DATABASE_URL": "the key of `.env`, or a URL made from its `SQL_` keys",
+    **dict.fromkeys(("SQL_DATABASE", "SQL_USER", "SQL_PASSWORD"), "the key of `.env`"),
+    "SQL_HOST": "the host of the database, from where the web runs",
+    "SQL_PORT": "the port of the database, from where the web runs",
+}
 
 
 @cache
@@ -102,11 +112,16 @@ def parse(text: str) -> Layout:
     return Layout(**values)
 
 
+def allowed(key: str) -> str:
+    """The values that a key of the table may have, in words."""
+    return _KINDS.get(key, _TEXT)[0]
+
+
 def _checked(key: str, value: object) -> object:
     """A value of the table in the type that the layout has it in."""
-    allowed, read = _KINDS.get(key, _TEXT)
+    _, read = _KINDS.get(key, _TEXT)
     if (result := read(value)) is None:
-        raise _wrong(key, allowed)
+        raise _wrong(key, allowed(key))
     strangers = set(result.values()) - set(FACTS) if isinstance(result, dict) else set()
     if key == "environment" and strangers:
         raise _wrong(f"{key} ({min(strangers)})", f"one of {', '.join(FACTS)}")

@@ -1,0 +1,130 @@
+"""The manual as a site: its pages are copied to where Zensical finds nothing else, and built.
+
+Run as a program, as `inv lint` does, it builds the site.
+"""
+
+import json
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from djup import ROOT, STATE
+from djup.host import packages, process
+from djup.terminal import console
+from djup.terminal.task import this_task
+
+STAGE = STATE / "docs"
+PAGES = STAGE / "pages"
+CONFIG = STAGE / "zensical.toml"
+SITE = ROOT / "dist" / "docs"
+TOOLS = ROOT / "docs" / "tools"
+# From the root, as the pages of the repository name one another.
+SOURCES = ("README.md", "CHANGELOG.md", "bench/README.md", "docs/**/*.md", "docs/**/*.css")
+PICTURES = ("docs/pictures/*.svg", "docs/pictures/*.png", "docs/pictures/*.webp")
+INDEX = "docs/README.md"  # the navigation has the pages in the order of its links
+KINDS = {"how-to": "How to", "reference": "Reference", "explanation": "Explanation"}
+LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def build() -> None:
+    """Build the site into dist/docs/, or fail where a link leads nowhere."""
+    packages.ensure("docs")
+    stage()
+    argv = _zensical("build", "--strict", "--clean")
+    process.show(argv)
+    if this_task.dry:
+        return
+    done = process.run(argv)
+    if done.code:
+        # Less its colours, and the traceback with which it ends.
+        said = re.sub(r"\x1b\[[\d;]*m", "", done.out + done.err).partition("Traceback ")[0]
+        console.say(said)
+        raise process.ChildFailed(done.code)
+    shutil.rmtree(SITE, ignore_errors=True)
+    shutil.copytree(STAGE / "site", SITE)
+    console.say(f"{SITE.relative_to(ROOT)}/index.html")
+
+
+def serve(port: str) -> None:
+    """Serve the site on this machine, and build it again after each edit, until Ctrl-C."""
+    packages.ensure("docs")
+    stage()
+    threading.Thread(target=_stage_again, daemon=True).start()
+    process.attach(_zensical("serve", "--dev-addr", f"127.0.0.1:{port}"))
+
+
+def _zensical(*words: str) -> list[str]:
+    verb, *options = words
+    return [".venv/bin/zensical", verb, "--config-file", str(CONFIG.relative_to(ROOT)), *options]
+
+
+def _stage_again() -> None:
+    while True:
+        time.sleep(0.5)
+        stage()
+
+
+def stage() -> None:
+    """Copy what has changed of the pages, and take away what is no longer there."""
+    wanted = dict(_sources())
+    for name, content in wanted.items():
+        _write(PAGES / name, content)
+    for file in [path for path in PAGES.rglob("*") if path.is_file()]:
+        if str(file.relative_to(PAGES)) not in wanted:
+            file.unlink()
+    text = (
+        (TOOLS / CONFIG.name).read_text().replace("nav = []", f"nav = {json.dumps(_navigation())}")
+    )
+    _write(CONFIG, text.encode())
+
+
+def _sources() -> Iterator[tuple[str, bytes]]:
+    """Each file of the site by its path from the root, with its content."""
+    for path in sorted(found for pattern in (*SOURCES, *PICTURES) for found in ROOT.glob(pattern)):
+        content = path.read_bytes()
+        if path.suffix == ".md":
+            content = _without_links_to_sources(content.decode(), path.parent).encode()
+        yield str(path.relative_to(ROOT)), content
+
+
+def _without_links_to_sources(text: str, folder: Path) -> str:
+    """A page whose links to files that only the repository has are plain text."""
+
+    def kept(found: re.Match[str]) -> str:
+        target = (folder / found[2]).resolve()
+        return found[1] if target.exists() and target.suffix != ".md" else found[0]
+
+    return LINK.sub(kept, text)
+
+
+def _write(file: Path, content: bytes) -> None:
+    if not file.exists() or file.read_bytes() != content:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+def _navigation() -> str:
+    """The pages in the order of the index, by kind: as TOML has them."""
+    linked = _linked()
+    single = ["README.md", *(page for page in linked if page.count("/") == 1)]
+    nav = list(map(json.dumps, single))
+    for folder, title in KINDS.items():
+        pages = [page for page in linked if page.startswith(f"docs/{folder}/")]
+        nav.append(f"{{{json.dumps(title)} = {json.dumps(pages)}}}")
+    return ", ".join(nav)
+
+
+def _linked() -> list[str]:
+    index = ROOT / INDEX
+    targets = [found[2] for found in LINK.finditer(index.read_text())] if index.exists() else []
+    pages = (f"docs/{target}" for target in targets if target.endswith(".md"))
+    return list(dict.fromkeys(page for page in pages if (ROOT / page).is_file()))
+
+
+if __name__ == "__main__":
+    build()
+    sys.exit()
