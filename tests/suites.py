@@ -40,6 +40,7 @@ ENGINE = ("tests/faults/test_docker_killed.py", "tests/faults/test_own_engine.py
 DOCKER = "--runtime=docker"
 # By the site: on three nodes, or on one. The rest of that folder needs no Swarm of this engine.
 DEPLOYS = ("tests/cluster", "-k")
+TUTORIAL = "tests/projects/test_tutorial.py::test_the_tutorial[docker]"  # it deploys here, too
 NO_SITE = ("tests/cluster/test_edge.py", "tests/cluster/test_new_swarm.py")
 # Once in copies of this tree, and once in projects that have the wheels alone.
 BOTH_WAYS = ("tests/runtimes/test_contract.py", "tests/runtimes/test_backups.py")
@@ -95,8 +96,8 @@ SUITES = {
         lacks=_lacks_browser,
     ),
     "deploy": Suite(
-        pytest(*DEPLOYS, "not three", *(f"--ignore={file}" for file in NO_SITE)),
-        seconds=1500,
+        pytest(TUTORIAL, *DEPLOYS, "not three", *(f"--ignore={file}" for file in NO_SITE)),
+        seconds=1600,
         locks=("test", "build", "zstd"),
         lacks=_lacks_engine,
     ),

@@ -9,7 +9,8 @@ from djup import ROOT
 
 PAGE = ROOT / "docs" / "tutorial.md"
 BLOCK = re.compile(
-    r"(?ms)^## (?P<heading>.+?)$|(?:^In `(?P<file>[^`]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$"
+    r"(?ms)^## (?P<heading>.+?)$"
+    r"|(?:^In `(?P<file>[^`]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$"
 )
 # What differs between two runs, and the word that stands for it.
 VARIES = (
@@ -23,6 +24,7 @@ VARIES = (
     (r"(Up )?(less than a (minute|second)|\d+ (second|minute)s?)\b", "AGE"),
     (r"\[main [0-9a-f]+\]", "[main COMMIT]"),
     (r"commit [0-9a-f]{7,}", "commit COMMIT"),
+    (r"ago by .*", "ago by SOMEBODY"),
     (r"\S*/shop(?=[/:]|$)", "FOLDER"),
     (r"(runtime|on) (docker|embedded)", r"\1 RUNTIME"),
     (r"\s+", " "),
@@ -40,7 +42,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Edit:
-    """The text of a whole file or, in a block of the language diff, lines to take out and to add."""
+    """The text of a whole file or, in a block of the language diff, a change to one."""
 
     section: str
     path: str
@@ -54,7 +56,8 @@ class Edit:
 
 
 def steps() -> Iterator[Command | Edit]:
-    """All steps of the page. Shown output belongs to the last command before it."""
+    """All steps of the page. Shown output belongs to the last command before it, and a block of any
+    other language to the file that is named before it."""
     section = ""
     blocks = list(BLOCK.finditer(PAGE.read_text()))
     for block, after in zip(blocks, [*blocks[1:], None], strict=True):
@@ -66,6 +69,8 @@ def steps() -> Iterator[Command | Edit]:
             *first, last = (line.split("  #")[0] for line in block["text"].splitlines())
             yield from (Command(section, line, ()) for line in first)
             yield Command(section, last, shown)
+        else:
+            assert block["heading"] or block["language"] == "text", block[0]
 
 
 def missing(shown: Sequence[str], printed: str) -> list[str]:

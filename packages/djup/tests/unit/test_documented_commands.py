@@ -14,7 +14,6 @@ from djup import ROOT
 
 CONTRACT = "tests/runtimes/test_contract.py"
 BACKUPS, UPGRADE = "tests/runtimes/test_backups.py", "tests/faults/test_upgrade.py"
-ROLLS, VERSIONS = "tests/cluster/test_rolls.py", "tests/cluster/test_versions.py"
 DRIVERS, INSTALLS = "tests/runtimes/test_drivers.py", "packages/djup/tests/cli/test_installs.py"
 AFTER = f"{CONTRACT}::test_an_app_of_the_users"
 UNDO = f"{BACKUPS}::test_a_restore_is_undone_and_that_as_well"
@@ -22,9 +21,6 @@ THERE_AND_BACK = f"{UPGRADE}::test_there_and_back_and_there_again"
 EXAMPLE = f"{CONTRACT}::test_the_example_app_goes_as_the_home_page_says"
 ROWS = f"{CONTRACT}::test_rows_are_carried_over_as_the_readme_says"
 SQLITE = "packages/djup/tests/cli/test_without_the_toolkit.py::test_the_project_runs_on_sqlite"
-DOWN = "tests/cluster/test_data.py::test_down_and_served_again_with_all_data"
-BACK = f"{ROLLS}::test_back_to_the_release_before_which_stays_at_the_present_scale"
-DEPLOYED = "tests/cluster/conftest.py::site"  # deploys with --yes, on three nodes and here
 TRACED = "packages/djup-web/tests/test_logs.py::test_an_error_is_one_line_with_its_traceback"
 NEW = "tests/projects/conftest.py"
 LINTED = "tests/projects/test_new_project.py::test_it_serves_tests_and_lints_without_this_tree"
@@ -56,8 +52,6 @@ RUN_BY = {
     "pip install --no-deps ./packages/djup-web": SQLITE,
     "DEBUG=1 python project/manage.py migrate": SQLITE,
     "DEBUG=1 python project/manage.py runserver": SQLITE,
-    "inv down && inv up": f"{CONTRACT}::test_rows_survive_down_and_up",
-    "inv volumes": f"{CONTRACT}::test_volumes",
     "inv nuke": f"{CONTRACT}::test_nuke",
     "inv db.backup": f"{BACKUPS}::test_a_backup_is_listed_verified_and_pruned",
     "inv db.backup --verify": f"{BACKUPS}::test_a_backup_is_listed_verified_and_pruned",
@@ -66,7 +60,6 @@ RUN_BY = {
     "inv db.backups --keep 5": f"{BACKUPS}::test_a_backup_is_listed_verified_and_pruned",
     "inv db.restore shop-3f9c-20260102T101500Z-notes.0004_tags": UNDO,
     "inv db.restore dump.sql.gz": "tests/faults/test_data_files.py::test_dumps_from_elsewhere",
-    "inv db.snapshot": f"{BACKUPS}::test_snapshots",
     "inv db.snapshot --name before-merge": f"{BACKUPS}::test_snapshots",
     "inv db.restore before-merge": f"{BACKUPS}::test_snapshots",
     "inv db.snapshots": f"{BACKUPS}::test_snapshots",
@@ -78,14 +71,6 @@ RUN_BY = {
     "inv up --runtime embedded": ROWS,
     "inv manage -- dumpdata --natural-foreign -e contenttypes -e auth.permission > rows.json": ROWS,
     "inv manage -- loaddata --format json - < rows.json": ROWS,
-    "git init && git add . && git commit -m First": DEPLOYED,
-    "inv deploy --local --yes": DEPLOYED,
-    "inv deploy.down --local": DOWN,
-    "inv deploy --plan": f"{VERSIONS}::test_one_whose_page_fails_in_production_alone",
-    "inv deploy --yes": DEPLOYED,
-    "inv deploy.rollback": BACK,
-    "inv doctor": "tests/faults/test_leftovers.py::test_containers_that_were_left_behind",
-    "inv doctor --fix": "tests/faults/test_leftovers.py::test_containers_that_were_left_behind",
     "inv lock": f"{INSTALLS}::test_an_archive_is_locked_with_its_hash",
     "inv up": f"{CONTRACT}::test_up_again_changes_nothing_and_is_quick",
     "mkdir -p project/notes/locale": f"{DRIVERS}::test_makemessages_works",
