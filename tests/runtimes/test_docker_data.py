@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import psutil
 import pytest
-from stacks import Checkout, Docker, Make, eventually
+from stacks import Checkout, Docker, Make, docker, eventually, with_flock
 
 VERSIONS = [("17", "18"), ("18", "17")]
 
@@ -35,6 +35,35 @@ def test_postgres_versions(make: Make, docker_runtime: Docker, version: str, oth
     stack.set("POSTGRES_IMAGE", f"postgres:{version}-alpine")
     stack.inv("up")
     assert stack.sql("select text from kept") == "kept"
+
+
+def test_a_second_server_waits_for_the_first(make: Make, docker_runtime: Docker) -> None:
+    """Swarm starts one where it takes a node for lost that is not; two servers that write to the
+    same files lose what was accepted."""
+    stack = make(docker_runtime)
+    first, second = f"{stack.project}-db-1", f"{stack.project}-second"
+    with with_flock(f"{stack.project}-with-flock", "postgres:18-alpine") as image:
+        stack.set("POSTGRES_IMAGE", image)
+        stack.inv("up")
+        stack.sql("create table kept (text text)")
+        stack.inv("compose", "--", "run", "--detach", "--no-TTY", "--name", second, "db")
+        eventually(lambda: "waiting until it ends" in said_by(second), 30, "the second waits")
+        stack.sql("insert into kept values ('written while the second waits')")
+        docker("kill", first)
+        ask = ("exec", second, "psql", "-U", stack.values["SQL_USER"], "-At", stack.values["SQL_DATABASE"])
+        count = (*ask, "-c", "select count(*) from kept")
+        eventually(lambda: docker(*count, check=False).stdout == "1\n", 60, "the second serves")
+        docker("start", first)
+        eventually(lambda: "waiting until it ends" in said_by(first), 30, "the first waits in turn")
+        docker("rm", "--force", second)
+        stack.inv("up")
+        assert stack.sql("select count(*) from kept") == "1"
+        stack.inv("nuke", "--yes", "--no-backup")
+
+
+def said_by(container: str) -> str:
+    logs = docker("logs", container)
+    return logs.stdout + logs.stderr
 
 
 def test_a_syntax_error_before_and_after(make: Make, docker_runtime: Docker) -> None:

@@ -156,6 +156,21 @@ def other_system(image: str, original: str) -> Iterator[str]:
     docker("image", "rm", "--force", image)
 
 
+@contextmanager
+def with_flock(image: str, original: str) -> Iterator[str]:
+    """An image of the same PostgreSQL that has the program `flock`, as the official ones do."""
+    maker = f"{image}-maker"
+    docker("create", "--name", maker, original)
+    if docker("run", "--rm", "--entrypoint", "which", original, "flock", check=False).returncode:
+        program = shutil.which("flock")
+        assert program, "this machine has no flock: install util-linux"
+        docker("cp", "--quiet", program, f"{maker}:/usr/bin/flock")
+    docker("commit", maker, image)
+    docker("rm", "--volumes", maker)
+    yield image
+    docker("image", "rm", "--force", image)
+
+
 def project(root: Path) -> str:
     """The name that the checkout's `.env` has."""
     return dotenv.parse((root / ".env").read_text())["COMPOSE_PROJECT_NAME"]
