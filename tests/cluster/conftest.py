@@ -37,6 +37,7 @@ def cluster() -> Iterator[Cluster]:
         nodes.act("up")
         nodes.mend()
         nodes.remove(NAME)
+        nodes.lock_databases()
         yield nodes
         nodes.mend()
 

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stacks import docker, eventually
+from stacks import add_flock, docker, eventually
 
 NETWORK, BRIDGE = "10.77.0.0/24", "br-cluster"
 REGISTRY = "10.77.0.1:5000/team"
+MIRROR = "10.77.0.1:5000/library"  # what the nodes get where Docker Hub is meant
+DATABASE = "postgres:18-alpine"
 NUMBERS = (1, 2, 3)
 
 
@@ -116,6 +118,13 @@ class Cluster:
         self.act("up")
         self.promote(1)
         self.wait_until_whole(1)
+
+    def lock_databases(self) -> None:
+        """Have the database's image be one with `flock`: a node that is taken for lost and is not
+        starts a second server beside the first."""
+        host, mirrored = ("--host", self.socket(1)), f"{MIRROR}/{DATABASE}"
+        add_flock(mirrored, mirrored, *host)
+        self.docker(1, "push", "--quiet", mirrored)
 
     def promote(self, asked: int) -> None:
         """All are managers again; one that is only just demoted refuses at first."""

@@ -156,17 +156,24 @@ def other_system(image: str, original: str) -> Iterator[str]:
     docker("image", "rm", "--force", image)
 
 
+def add_flock(original: str, image: str, *host: str) -> None:
+    """Name `image` what `original` is, with the program `flock`, which every official one has."""
+    program = shutil.which("flock")
+    assert program, "this machine has no flock: install util-linux"
+    maker = docker(*host, "create", "--quiet", original).stdout.strip()
+    try:
+        look = ("run", "--rm", "--entrypoint", "which", original, "flock")
+        if docker(*host, *look, check=False).returncode:
+            docker(*host, "cp", "--quiet", program, f"{maker}:/usr/bin/flock")
+        docker(*host, "commit", maker, image)
+    finally:
+        docker(*host, "rm", "--volumes", maker)
+
+
 @contextmanager
 def with_flock(image: str, original: str) -> Iterator[str]:
-    """An image of the same PostgreSQL that has the program `flock`, as the official ones do."""
-    maker = f"{image}-maker"
-    docker("create", "--name", maker, original)
-    if docker("run", "--rm", "--entrypoint", "which", original, "flock", check=False).returncode:
-        program = shutil.which("flock")
-        assert program, "this machine has no flock: install util-linux"
-        docker("cp", "--quiet", program, f"{maker}:/usr/bin/flock")
-    docker("commit", maker, image)
-    docker("rm", "--volumes", maker)
+    """An image of the same PostgreSQL that has the program `flock`."""
+    add_flock(original, image)
     yield image
     docker("image", "rm", "--force", image)
 
