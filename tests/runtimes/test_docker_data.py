@@ -50,7 +50,15 @@ def test_a_second_server_waits_for_the_first(make: Make, docker_runtime: Docker)
         eventually(lambda: "waiting until it ends" in said_by(second), 30, "the second waits")
         stack.sql("insert into kept values ('written while the second waits')")
         docker("kill", first)
-        ask = ("exec", second, "psql", "-U", stack.values["SQL_USER"], "-At", stack.values["SQL_DATABASE"])
+        ask = (
+            "exec",
+            second,
+            "psql",
+            "-U",
+            stack.values["SQL_USER"],
+            "-At",
+            stack.values["SQL_DATABASE"],
+        )
         count = (*ask, "-c", "select count(*) from kept")
         eventually(lambda: docker(*count, check=False).stdout == "1\n", 60, "the second serves")
         docker("start", first)
