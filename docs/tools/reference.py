@@ -187,7 +187,7 @@ def _settings_page() -> Iterator[str]:
     names = [key for _, keys in blocks for key in keys]
     yield "# Settings"
     yield NOTE.format(source="`.env.example`")
-    yield _filled(_marked(head[0], names))
+    yield _filled(_marked(head[0].replace("this file", env_file.EXAMPLE.name), names))
     yield _filled(
         "The web container gets every other key of `.env` as an environment variable, except those "
         f"that begin with `{production.PREFIX}` or `DEPLOY_`."

@@ -26,7 +26,12 @@ TOOLS = ROOT / "docs" / "tools"
 SOURCES = ("README.md", "CHANGELOG.md", "bench/README.md", "docs/**/*.md", "docs/**/*.css")
 PICTURES = ("docs/pictures/*.svg", "docs/pictures/*.png", "docs/pictures/*.webp")
 INDEX = "docs/README.md"  # the navigation has the pages in the order of its links
-KINDS = {"how-to": "How to", "reference": "Reference", "explanation": "Explanation"}
+KINDS = {
+    "How to": ("docs/how-to/",),
+    "Reference": ("docs/reference/", "docs/problems.md"),
+    "Explanation": ("docs/explanation/",),
+}
+LAST = ("bench/README.md", "CHANGELOG.md")
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -76,9 +81,7 @@ def stage() -> None:
     for file in [path for path in PAGES.rglob("*") if path.is_file()]:
         if str(file.relative_to(PAGES)) not in wanted:
             file.unlink()
-    text = (
-        (TOOLS / CONFIG.name).read_text().replace("nav = []", f"nav = {json.dumps(_navigation())}")
-    )
+    text = (TOOLS / CONFIG.name).read_text().replace("nav = []", f"nav = [{_navigation()}]")
     _write(CONFIG, text.encode())
 
 
@@ -110,12 +113,16 @@ def _write(file: Path, content: bytes) -> None:
 def _navigation() -> str:
     """The pages in the order of the index, by kind: as TOML has them."""
     linked = _linked()
-    single = ["README.md", *(page for page in linked if page.count("/") == 1)]
-    nav = list(map(json.dumps, single))
-    for folder, title in KINDS.items():
-        pages = [page for page in linked if page.startswith(f"docs/{folder}/")]
-        nav.append(f"{{{json.dumps(title)} = {json.dumps(pages)}}}")
-    return ", ".join(nav)
+    nav = ['{"Home" = "README.md"}', _entry(INDEX), _entry("docs/tutorial.md")]
+    for title, starts in KINDS.items():
+        pages = [_entry(page) for page in linked if page.startswith(starts)]
+        nav.append(f"{{{json.dumps(title)} = [{', '.join(pages)}]}}")
+    return ", ".join((*nav, *map(_entry, LAST)))
+
+
+def _entry(page: str) -> str:
+    heading = re.search(r"(?m)^# (.+)$", (ROOT / page).read_text())
+    return f"{{{json.dumps(heading[1] if heading else page)} = {json.dumps(page)}}}"
 
 
 def _linked() -> list[str]:
