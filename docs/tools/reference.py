@@ -61,9 +61,8 @@ def pages(namespace: Collection) -> dict[str, str]:
     }
     readme = (ROOT / "README.md").read_text()
     if TABLE.search(readme):
-        rows = ((f"`{typed(name, task)}`", helpline(task) or "") for name, task in _all(namespace))
-        table = _table(("run", "to"), rows)
-        made["README.md"] = TABLE.sub(lambda found: f"{found[1]}{table}\n{found[2]}", readme)
+        tables = _joined(_tables(named(namespace)))
+        made["README.md"] = TABLE.sub(lambda found: f"{found[1]}\n{tables}\n{found[2]}", readme)
     return made
 
 
@@ -119,10 +118,11 @@ def named(tasks: Collection) -> dict[str, Command]:
     return {min((full, *aliases), key=len): tasks[full] for full, aliases in found}
 
 
-def _all(namespace: Collection) -> Iterator[tuple[str, Command]]:
-    tasks = named(namespace)
-    for names in _groups(tasks).values():
-        yield from ((name, tasks[name]) for name in names)
+def _tables(tasks: Mapping[str, Command]) -> Iterator[str]:
+    """A table of each group: how a task is typed, and the first line of its docstring."""
+    for group, names in _groups(tasks).items():
+        rows = [(f"`{typed(name, tasks[name])}`", helpline(tasks[name]) or "") for name in names]
+        yield _table((group, ""), rows)
 
 
 def typed(name: str, task: Command) -> str:

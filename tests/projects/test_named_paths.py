@@ -32,8 +32,8 @@ print(json.dumps({s.code: [*s.words.values(), s.text] for s in problems.sections
 
 @pytest.fixture(scope="module")
 def documents(made: Checkout) -> Path:
-    """Where the README of a new project says that the toolkit's documents are."""
-    said = re.search(r"documents are in\s+`([^`]+)/docs/`", (made.root / "README.md").read_text())
+    """Where the README of a new project says that the toolkit's manual is."""
+    said = re.search(r"manual is in\s+`([^`]+)/docs/`", (made.root / "README.md").read_text())
     assert said
     [folder] = made.root.glob(said[1])
     return folder
