@@ -191,7 +191,7 @@ def test_system_packages_that_no_package_manager_has(stack: Checkout) -> None:
     said = refused_soon(stack, "IMG07")
     assert "could not install no-such-package (SYSTEM_PACKAGES in .env)" in said
     # The stand-in for Alpine has no apk; what the image has to say is quoted, whatever it is.
-    assert "system-packages no-such-package" in said and said.count("  | ") > 1
+    assert "system-packages" in said and said.count("  | ") > 1
     assert Docker().identities(stack.root) == before and stack.get()[0] == 200
     assert "IMG05" in stack.found_by_doctor()
     stack.set("SYSTEM_PACKAGES", "")

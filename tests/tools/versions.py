@@ -15,7 +15,7 @@ DOCKERFILE, PROD, DELETED = (
     "compose/prod.yaml",
     "compose/prod/pooler.yaml",
 )
-GONE, WANTED, ADDED = "compose/web/warm.py", "compose/mail.yaml", "compose/cache.yaml"
+GONE, WANTED, ADDED = "compose/prod/encryption.yaml", "compose/mail.yaml", "compose/cache.yaml"
 VERSIONED = (
     *("packages/djup/pyproject.toml", "packages/djup-web/pyproject.toml"),
     *("packages/djup/src/djup/__init__.py", "packages/djup-web/src/djup_web/__init__.py"),

@@ -36,9 +36,8 @@ def hashes(root: Path) -> tuple[str, str]:
     ("path", "image_changes", "stack_changes"),
     [
         ("compose/web/Dockerfile", True, True),
-        ("compose/web/entrypoint", True, True),
-        ("compose/web/healthcheck", True, True),
-        ("compose/web/warm.py", True, True),
+        (f"{fingerprint.PROGRAMS}/web/entrypoint", True, True),
+        ("packages/djup-web/src/djup_web/wait.py", False, False),
         ("requirements/base.txt", True, True),
         ("requirements/build.txt", True, True),
         ("requirements/prod.txt", False, False),

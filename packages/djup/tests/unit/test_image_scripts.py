@@ -1,4 +1,4 @@
-"""The scripts of the Dockerfile on systems that are not at hand, such as Alpine's with apk."""
+"""What the Dockerfile runs on systems that are not at hand, such as Alpine's with apk."""
 
 import os
 import re
@@ -7,18 +7,26 @@ import sys
 from pathlib import Path
 
 import pytest
+from djup_web.image import __main__ as image
 
 from djup import ROOT
 from djup.checkout import web_env
 from djup.settings.layout import Layout
 
-WEB = ROOT / "compose" / "web"
+DOCKERFILE = (ROOT / "compose" / "web" / "Dockerfile").read_text()
 
 
-def run(script: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A script of compose/web/, with the programs of `folder` alone."""
-    argv = ["/bin/sh", str(WEB / script), *arguments]
-    return subprocess.run(argv, env={"PATH": str(folder)}, capture_output=True, text=True)
+def script(name: str) -> str:
+    """What stands in the Dockerfile under a name."""
+    [found] = re.findall(rf"(?ms)^\w+ <<'{name}'.*?\n(.*?)^{name}$", DOCKERFILE)
+    return str(found)
+
+
+def run(name: str, folder: Path, asked: str = "") -> subprocess.CompletedProcess[str]:
+    """A script of the Dockerfile, with the programs of `folder` alone."""
+    environment = {"PATH": str(folder), "SYSTEM_PACKAGES": asked}
+    argv = ["/bin/sh", "-c", script(name)]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True)
 
 
 def program(folder: Path, name: str, script: str = 'echo "${0##*/} $*"') -> None:
@@ -46,7 +54,7 @@ def test_packages_by_the_manager_that_is_there(
 ) -> None:
     for name in programs:
         program(tmp_path, name)
-    done = run("system-packages", tmp_path, "gettext", "libpq")
+    done = run("system-packages", tmp_path, "gettext libpq")
     lines = done.stdout.splitlines()
     lines[2:] = ["rm -rf /var/lib/apt/lists/*"] if lines[2:] else []  # what the * finds here
     assert (done.returncode, lines) == (0, asked)
@@ -67,16 +75,34 @@ def test_a_user_that_was_not_made_is_seen(tmp_path: Path, name: str, uid: str, c
     assert (done.returncode, done.stdout.split()[0]) == (code, name)
 
 
-def test_they_can_be_started() -> None:
-    for script in ("add-user", "system-packages", "entrypoint", "healthcheck"):
-        assert os.access(WEB / script, os.X_OK)
+def test_the_secrets_of_a_build_are_read(tmp_path: Path) -> None:
+    for name, text in (("package_index", "PIP_INDEX_URL=https://b.example\n"), ("package_ca", "x")):
+        (tmp_path / name).write_text(text)
+    command = script("package-index").replace("/run/secrets", str(tmp_path))
+    argv = ["/bin/sh", "-euc", f"{command} env"]
+    said = subprocess.run(argv, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+    given = {"PIP_INDEX_URL=https://b.example", f"SSL_CERT_FILE={tmp_path}/package_ca"}
+    assert given <= set(said.stdout.splitlines())
+
+
+@pytest.mark.parametrize("kind", ["web", "prod"])
+def test_a_program_of_the_projects_own_takes_the_place(tmp_path: Path, kind: str) -> None:
+    own, programs = tmp_path / "own", tmp_path / "bin"
+    folder = own / "prod" if kind == "prod" else own
+    for made in (folder, programs):
+        made.mkdir(parents=True)
+    (folder / "entrypoint").write_text("#!/bin/sh\n# Ours.\n")
+    image.install(kind, own, programs)
+    assert (programs / "entrypoint").read_text() == "#!/bin/sh\n# Ours.\n"
+    assert "ask.py" in (programs / "healthcheck").read_text() and (own / "ask.py").exists()
+    assert all(os.access(programs / name, os.X_OK) for name in image.NAMES)
 
 
 @pytest.mark.parametrize("lacking", [(), ("psycopg", "psycopg2")], ids=["driver", "none"])
 def test_what_a_start_imports_with_and_without_a_driver(lacking: tuple[str, ...]) -> None:
     code = (
-        f"import runpy, sys; sys.modules |= dict.fromkeys({lacking!r}); sys.argv = ['warm.py']\n"
-        f"runpy.run_path({str(WEB / 'warm.py')!r}, run_name='__main__')\n"
+        f"import sys; sys.modules |= dict.fromkeys({lacking!r})\n"
+        "from djup_web.image import warm; warm.run()\n"
         "print('django.db.backends.postgresql.base' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -89,7 +115,7 @@ def test_what_settings_read_at_the_build_arrives_with_spaces_and_quotes(
     values = {"TITLE": "it's $HOME  *", "EMPTY": ""}
     monkeypatch.setattr(web_env, "layout", lambda: Layout(build_environment=values))
     given = web_env.build_arguments({"PYTHON_IMAGE": "", "SYSTEM_PACKAGES": ""})
-    [command] = re.findall(r"(?m)^RUN (eval .*) \\$", (WEB / "Dockerfile").read_text())
+    [command] = re.findall(r"(?m)^RUN (eval .*) \\$", DOCKERFILE)
     environment = {"PATH": os.environ["PATH"], **given}
     argv = ["/bin/sh", "-c", f"{command} env"]
     said = subprocess.run(argv, env=environment, capture_output=True, text=True).stdout

@@ -10,8 +10,10 @@ from djup.checkout import web_env
 from djup.settings.layout import layout
 from djup.settings.settings import Settings
 
+# Of djup_web what is not mounted over what the image has, where one works on it.
+PROGRAMS = "packages/djup-web/src/djup_web/image/programs"
 IMAGE_FILES = (
-    *("compose/web", "compose/dev.yaml"),
+    *("compose/web", "compose/dev.yaml", PROGRAMS),
     *(f"{HERE}/{name}" for name in ("base.txt", "dev.txt", "build.txt", "wheels")),
 )
 ARGUMENTS = ("PYTHON_IMAGE", "SYSTEM_PACKAGES")  # that the development image depends on

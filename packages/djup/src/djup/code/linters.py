@@ -69,7 +69,7 @@ def _linters(fix: bool) -> dict[str, Sequence[str]]:
 def _of_the_image(mypy: Sequence[str]) -> dict[str, list[str]]:
     """Give the check of djup_web for the oldest Python, where one works on it."""
     web = SOURCES / "djup-web/src"
-    argv = [*mypy, "--python-version", OLDEST_PYTHON, str(web.relative_to(ROOT)), "compose/web"]
+    argv = [*mypy, "--python-version", OLDEST_PYTHON, str(web.relative_to(ROOT))]
     return {f"types on Python {OLDEST_PYTHON}": argv} if web.is_dir() else {}
 
 

@@ -24,12 +24,7 @@ MANAGED = (
 )
 # These install what only the toolkit's own suites and its manual need.
 NOT_THEIRS = ("requirements/browser", "requirements/docs", "requirements/test")
-PROGRAMS = {
-    "inv",
-    *("compose/web/add-user", "compose/web/entrypoint", "compose/web/healthcheck"),
-    *("compose/web/system-packages", "compose/web/prod/entrypoint"),
-    *("compose/web/prod/healthcheck", "project/manage.py"),
-}
+PROGRAMS = {"inv", "project/manage.py"}
 
 
 def files(name: str, wheels: Mapping[str, str]) -> Iterator[tuple[str, str]]:

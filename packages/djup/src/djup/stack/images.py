@@ -138,11 +138,11 @@ def build_secrets() -> Iterator[dict[str, Path]]:
 
 def cause_of_step(values: Mapping[str, str], step: str, log: str) -> Problem | None:
     """What `.env` asked for in vain, if that is why a step of the Dockerfile failed."""
-    if "/system-packages" in step.partition("\n")[0]:
+    if "system-packages" in step.partition("\n")[0]:
         return problem("IMG07", step, names=values["SYSTEM_PACKAGES"], log=log)
     if NO_COMPILER.search(step):
         return problem("IMG09", step, log=log)
-    if "/package-index" in step.partition("\n")[0]:
+    if "package-index" in step.partition("\n")[0]:
         fixes = (fix for pattern, fix in OF_INDEX.items() if re.search(pattern, step))
         if fix := next(fixes, ""):
             return problem("IMG08", step, index=package_index.shown(), fix=fix, log=log)

@@ -1,6 +1,7 @@
 """Ask this container's own web for a path: exit 0 if it answers with 200, else say what came.
 
-The health checks' own client. Every image of Python has what it needs, and it knows no proxy.
+The health checks' own client, a copy of which they run without site-packages: a check has to be
+quick, and no project can break it. Every image of Python has what it needs; it knows no proxy.
 """
 
 import socket
@@ -29,4 +30,5 @@ def main(path: str) -> None:
         sys.exit(f"http://127.0.0.1:8000/{path}: {status or 'no answer'}\n{body[:SHOWN]}".rstrip())
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])
