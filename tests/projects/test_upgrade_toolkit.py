@@ -47,11 +47,11 @@ def test_there_and_back(edited: Checkout, newer: Path, wheels: dict[str, Path]) 
         DOCKERFILE: "merged with your edit",
         PROD: "CONFLICT: resolve the marked lines",
         DELETED: "not written: you deleted it",
-        GONE: "removed: the toolkit has it no more",
+        GONE: "removed: no longer part of the toolkit",
         WANTED: "NOT WRITTEN: you have a file of this name",
         ADDED: "added",
     }
-    assert "it also requires humanize: then run inv lock" in said
+    assert "it also requires humanize: run inv lock" in said
     assert "- Mail and a cache." in said and "- The first." not in said
     text = (edited.root / DOCKERFILE).read_text()
     assert "# The image of the web." in text and "# Ours." in text

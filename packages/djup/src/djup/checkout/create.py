@@ -120,7 +120,9 @@ def _complete(theirs: str, ours: str) -> str:
     """Append to a project's own `.env` what it lacks of ours."""
     lacking = dotenv.parse(ours).keys() - dotenv.parse(theirs).keys()
     env_file.append(env_file.paragraphs(ours, lacking))
-    console.say(f".env has {len(lacking)} more keys, which the tasks need; yours are as they were")
+    console.say(
+        f".env has {len(lacking)} more keys, which the tasks need; your own keys are unchanged"
+    )
     return env_file.read(env_file.ENV)
 
 

@@ -25,7 +25,9 @@ def main() -> None:
 
         for note in (*LOCKS.glob("*.txt"), READY):  # the launcher then installs again
             note.unlink(missing_ok=True)
-        sys.exit(".venv was made by another Python; run the same command again to renew it")
+        sys.exit(
+            ".venv was created by another Python; run the same command again to create it again"
+        )
 
 
 def _end(signum: int, frame: FrameType | None) -> None:

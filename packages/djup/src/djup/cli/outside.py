@@ -1,4 +1,4 @@
-"""The `djup` command: what one runs where no project is yet, as in `uvx --from WHEEL djup new`."""
+"""The `djup` command, for a folder without the tasks: `uvx --from WHEEL djup new`."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from djup.cli.tasks import TOOLKIT, every_task
 
 @task(group=TOOLKIT, positional=["folder"], help={"folder": "a new folder, or an empty one"})
 def new(c: Context, folder: str) -> None:
-    """Write a new project with these tasks.
+    """Create a new project with these tasks.
 
     inv new ../shop
     """
@@ -29,7 +29,7 @@ def new(c: Context, folder: str) -> None:
         "project": "the folder of manage.py, if there are several",
         "settings": "the settings module of development",
         "production-settings": "the settings module of production",
-        "requirements": "a file of requirements; may be given several times",
+        "requirements": "a requirements file; can be given several times",
     },
 )
 def adopt(
@@ -39,7 +39,7 @@ def adopt(
     production_settings: str = "",
     requirements: Sequence[str] | None = None,
 ) -> None:
-    """Bring these tasks into the Django project in this folder, in one commit.
+    """Add these tasks to the Django project in this folder, in one commit.
 
     djup adopt
     djup adopt --settings shop.settings.dev --production-settings shop.settings.live

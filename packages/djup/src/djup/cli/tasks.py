@@ -1,4 +1,4 @@
-"""Every command that a user can run. This file declares; the other folders act."""
+"""Declare every task that a user can run; the other packages do the work."""
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -190,7 +190,7 @@ def psql(c: Context) -> None:
 def db_password(c: Context, new: bool = False) -> None:
     """Set the password in the database to the one in .env.
 
-    For when .env was edited or created again after the database. All data stay.
+    Run it after .env was edited or created again. All data stay.
     """
     from djup.stack import accounts
 
@@ -345,7 +345,7 @@ def db_upgrade(c: Context, to: str = "", finish: bool = False, yes: bool = False
 def undo(c: Context) -> None:
     """Undo the last nuke, db.restore, db.upgrade or undo.
 
-    A second undo goes forward again.
+    A second undo reverts the first.
     """
     from djup.data import undo as acts
 
@@ -399,7 +399,8 @@ def deploy(
 ) -> None:
     """Deploy the commit to a Docker Swarm.
 
-    Builds, backs up, migrates and rolls. If anything fails, it goes back to the previous release.
+    Builds the image, creates a backup, migrates, and replaces the containers one by one. If
+    anything fails, the previous release is restored.
 
     --plan --json prints an object: stack, where, commit, in_swarm, nodes, release, before,
     changes_something, changes (what, now, then), new_migrations, interruptions, warnings.
@@ -519,7 +520,7 @@ def deploy_restore(
 ) -> None:
     """Restore a backup into the deployed database.
 
-    It is restored into a new database, which then replaces the previous one; that one is kept.
+    Restores into a new database, which then replaces the previous one. The previous one is kept.
     """
     from djup.deploy import operations
 
@@ -548,7 +549,7 @@ def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = 
     help={"suite": "only this one: tests, or a name in suites of [tool.djup]"},
 )
 def run_tests(c: Context, suite: str = "") -> None:
-    """Run the project's tests, on a PostgreSQL of their own.
+    """Run the project's tests on a separate PostgreSQL.
 
     inv test
     inv test -- notes
@@ -562,7 +563,7 @@ def run_tests(c: Context, suite: str = "") -> None:
     group=CODE,
     help={
         "fix": "let ruff fix what it can",
-        "staged": "check only format and style, of what the next commit would hold",
+        "staged": "check only format and style, and only the staged files",
     },
 )
 def lint(c: Context, fix: bool = False, staged: bool = False) -> None:
@@ -578,10 +579,10 @@ def lint(c: Context, fix: bool = False, staged: bool = False) -> None:
 
 @task(group=CODE, help={"remove": "remove this hook again"})
 def hooks(c: Context, remove: bool = False) -> None:
-    """Have git lint what is staged before each commit.
+    """Let git lint the staged files before each commit.
 
-    Writes the hook pre-commit, which runs inv lint --staged. A hook of yours is never replaced, and
-    git commit --no-verify commits without it.
+    Writes the hook pre-commit, which runs inv lint --staged. Your own hooks are never replaced. git
+    commit --no-verify skips the hook.
     """
     from djup.code import hooks
 
@@ -599,12 +600,12 @@ def lock(c: Context, upgrade: bool = False) -> None:
 @task(
     name="upgrade",
     group=TOOLKIT,
-    help={"to": "a wheel of djup, a folder that has one, or a version"},
+    help={"to": "a wheel of djup, a folder with one wheel, or a version"},
 )
 def toolkit_upgrade(c: Context, to: str) -> None:
-    """Bring another version of the toolkit into this project.
+    """Install another version of the toolkit in this project.
 
-    Files that you have edited are merged. The result is one commit, which can be reverted.
+    Your edits are merged. The result is one commit, which git revert undoes.
 
     inv toolkit.upgrade --to djup-0.2.0-py3-none-any.whl
     """

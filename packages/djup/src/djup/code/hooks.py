@@ -18,7 +18,7 @@ NAME = "pre-commit"
 # is when the toolkit is upgraded.
 HOOK = """\
 #!/bin/sh
-# Lints what is staged. Written by `inv hooks`; `inv hooks --remove` removes it.
+# Lints the staged files. Written by `inv hooks`; `inv hooks --remove` removes it.
 # To commit without it: git commit --no-verify
 project={folder}
 if [ -x "$project/inv" ] && [ -x "$project/.venv/bin/ruff" ]; then
@@ -84,13 +84,14 @@ def _install(place: Place) -> None:
         console.say(f"{place.hook} would be written")
         return
     _write(place)
-    console.say(f"{place.hook} lints what is staged; inv hooks --remove removes it")
+    console.say(f"{place.hook} lints the staged files; inv hooks --remove removes it")
 
 
 def _remove(place: Place) -> None:
     if place.is_shared or not _is_ours(place):
         there = os.path.lexists(place.hook)
-        console.say(f"{place.hook} is {'not by inv hooks: it stays' if there else 'not there'}")
+        why = "was not written by inv hooks: it stays" if there else "does not exist"
+        console.say(f"{place.hook} {why}")
         return
     if this_task.dry:
         console.say(f"{place.hook} would be removed")

@@ -33,7 +33,7 @@ def tell_of_unlocked() -> None:
     """Say what the environment of the web will not have, though base.in asks for it."""
     if absent := unlocked(REQUIREMENTS / "base.in"):
         names = ", ".join(absent)
-        console.say(f"{HERE}/base.in asks for {names}, which base.txt lacks: run inv lock")
+        console.say(f"{HERE}/base.in requires {names}, which base.txt lacks: run inv lock")
 
 
 def _matches(pattern: re.Pattern[str], file: Path) -> list[tuple[str, str]]:

@@ -44,7 +44,7 @@ def fill(release: Release, swarm: Swarm, saved: Backup, empty: Note) -> None:
     """Put a backup in the place of a database that has no table, which is kept as `empty` says."""
     with database_client.client(release, swarm) as client:
         _from_dump(client, saved.dump, empty)
-    console.say(f"the other database was empty; it now has the rows of {saved.name}")
+    console.say(f"the new database was empty; it now has the rows of {saved.name}")
 
 
 def empty_again(release: Release, swarm: Swarm, empty: Note) -> str:
@@ -96,7 +96,7 @@ def hand_password_over(old: Release, new: Release, swarm: Swarm) -> None:
         if not _lets_in(theirs):
             with database_client.client(old, swarm) as ours:
                 ours.ask(SET_PASSWORD, NEW_PASSWORD=theirs.variables["PGPASSWORD"])
-            console.say("the database now has the other password")
+            console.say("the database now has the password of this release")
 
 
 def with_its_password(release: Release, other: Release, swarm: Swarm) -> Release:

@@ -20,8 +20,8 @@ THREADS = ("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS")
 DATABASE = ("DATABASE_HOST", "DATABASE_PORT", "SQL_DATABASE")
 OTHERS = 10  # connections of migrations, backups, psql and health checks
 OTHER = {
-    True: ", which is empty: the rows of this one are copied into it",
-    False: ", which has rows of its own: those of this one stay here, and in a backup",
+    True: ", which is empty: the current rows are copied into it",
+    False: ", which has rows of its own: the current rows stay where they are, and in a backup",
     None: documents.located(" (docs/how-to/deploy.md#a-managed-database)"),
 }
 UNSERVED = "the image lacks: pages that use it answer 500"

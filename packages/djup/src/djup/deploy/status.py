@@ -14,7 +14,7 @@ from djup.settings.settings import Settings
 from djup.terminal import console
 from djup.terminal.console import age
 
-UNFINISHED = "the next deploy was killed: inv deploy finishes it, inv deploy.rollback goes back"
+UNFINISHED = "a later deploy was killed: inv deploy finishes it, inv deploy.rollback goes back"
 
 
 def show(settings: Settings, context: str, *, local: bool, as_json: bool) -> None:

@@ -204,7 +204,7 @@ def _call(argv: list[str], what: str = "pip") -> None:
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, env=environment)
     if done.returncode:
         said = f"{done.stderr}\n{done.stdout}" if (done.stderr + done.stdout).strip() else ""
-        raise InstallFailed(what, said or f"{argv[0]} failed, and said nothing")
+        raise InstallFailed(what, said or f"{argv[0]} failed without a message")
 
 
 def _reason(said: str) -> str:

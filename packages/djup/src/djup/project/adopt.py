@@ -171,7 +171,7 @@ def _put(file: Path, text: str, *, program: bool) -> None:
 
 def _lock(tree: Path) -> None:
     """Compile the locks there, with that work tree's own launcher."""
-    console.say("compiling the locks, which asks the index of Python packages ...")
+    console.say("compiling the locks from the Python package index ...")
     done = process.run([str(tree / "inv"), "lock"], env=_environment())
     process.stop_if_interrupted(done.code)
     if done.code:
@@ -215,9 +215,9 @@ def _left(found: Survey) -> Iterator[str]:
     yield "for production: DOMAIN and DEPLOY_TO in .env, then inv deploy; here: inv deploy --local"
     if found.needed:
         names = ", ".join(found.needed)
-        yield f"set in .env, and with PROD_ before the name for production: {names}"
+        yield f"set these in .env, and for production with the prefix PROD_: {names}"
     if any(name.startswith(("docker-compose", "compose")) for name in found.left_alone):
-        yield "plain docker compose reads COMPOSE_FILE of .env here: name your own file by -f"
+        yield "plain docker compose reads COMPOSE_FILE of .env here: name your own file with -f"
     if (ROOT / ".env").exists():
         yield ".env is kept; the first task adds the keys that it lacks"
     text = found.production.file.read_text(encoding="utf-8")

@@ -19,8 +19,8 @@ class Act(StrEnum):
     REPLACED = "replaced"
     MERGED = "merged with your edit"
     CONFLICT = "CONFLICT: resolve the marked lines"
-    REMOVED = "removed: the toolkit has it no more"
-    KEPT = "kept: the toolkit has it no more, and you edited it"
+    REMOVED = "removed: no longer part of the toolkit"
+    KEPT = "kept: no longer part of the toolkit, but you edited it"
     DELETED = "not written: you deleted it"
     YOURS = "NOT WRITTEN: you have a file of this name"
 

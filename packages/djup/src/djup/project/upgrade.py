@@ -155,7 +155,7 @@ def _show(ours: Release, theirs: Release, steps: Sequence[Step]) -> None:
     for line in [*_changes(ours.version, theirs)][:SHOWN_CHANGES]:
         console.say(line)
     if new := _requirements(theirs) - _requirements(ours):
-        console.say(f"it also requires {console.few(sorted(new))}: then run inv lock, and commit")
+        console.say(f"it also requires {console.few(sorted(new))}: run inv lock, then commit")
 
 
 def _requirements(release: Release) -> set[str]:
