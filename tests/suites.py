@@ -92,7 +92,7 @@ SUITES = {
     "browser": Suite(
         pytest("tests/browser"),
         seconds=30,
-        locks=("test", "embedded", "browser"),
+        locks=("test", "embedded", "browser", "docs"),
         lacks=_lacks_browser,
     ),
     "deploy": Suite(
