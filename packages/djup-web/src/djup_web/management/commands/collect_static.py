@@ -11,20 +11,20 @@ from djup_web import static_files
 
 class Command(BaseCommand):
     help = (
-        "Runs collectstatic where the files go into a folder of the image; does nothing where they "
-        "go elsewhere, as into a bucket."
+        "Runs collectstatic if the files are stored in a folder of the image; does nothing if "
+        "they are stored somewhere else, such as in a bucket."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--remove-sources",
             action="store_true",
-            help="Remove what was copied of Django's own: the image needs it once.",
+            help="Remove the source of Django's own files after the copy, to keep the image small.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if static_files.collected() is None:
-            self.stdout.write("No static files are collected: they go into no folder of the image.")
+            self.stdout.write("No static files are collected: they are not stored in the image.")
             return
         call_command(
             "collectstatic",

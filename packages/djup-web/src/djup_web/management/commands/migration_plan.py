@@ -19,12 +19,12 @@ from djup_web.wait import NoDatabase, wait_for
 
 class Command(BaseCommand):
     help = (
-        'Prints JSON: "unapplied", the migrations that the database lacks; "blocking", those '
-        "operations in them that cannot run beside the code of before, each with the reason; "
+        'Prints JSON: "unapplied", the migrations that the database lacks; "blocking", their '
+        "operations that the previous code cannot run with, each with the reason; "
         '"unknown", the migrations that the database has and this code lacks; "unmade", the apps '
-        'of this project whose models have changes that no migration makes; "connections", how '
-        'many the database takes of this user, 0 where there is no such limit; "lacking", the '
-        "static files that templates name and the image lacks, each with such a template."
+        'of this project whose models have changes without a migration; "connections", how many '
+        'the database accepts from this user, 0 without a limit; "lacking", the static files '
+        "that templates name and the image lacks, each with such a template."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
