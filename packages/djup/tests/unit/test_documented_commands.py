@@ -28,12 +28,26 @@ HOOKS = "packages/djup/tests/cli/test_hooks.py"
 PASSWORD = "tests/faults/test_password.py"
 PAGES = (
     "README.md",
-    *(f"docs/how-to/{name}.md" for name in ("develop", "database", "backups", "test")),
+    *(
+        f"docs/how-to/{name}.md"
+        for name in ("develop", "database", "backups", "migrations", "test")
+    ),
+    *(f"docs/how-to/{name}.md" for name in ("adopt", "upgrade")),
 )
+ADOPT, UPGRADES = "tests/projects/test_adopt.py", "tests/projects/test_upgrade_toolkit.py"
 OUTSIDE = "cannot run in a test: it asks a host of Amazon's"
 
 RUN_BY = {
     "./inv up": f"{CONTRACT}::stack",
+    "uvx --from djup-0.1.0-py3-none-any.whl djup --dry adopt": f"{ADOPT}::test_dry_writes_nothing",
+    "uvx --from djup-0.1.0-py3-none-any.whl djup adopt": (
+        f"{ADOPT}::test_it_is_one_commit_that_can_be_reverted"
+    ),
+    "inv --dry toolkit.upgrade --to djup-0.2.0-py3-none-any.whl": (
+        f"{UPGRADES}::test_there_and_back"
+    ),
+    "inv toolkit.upgrade --to djup-0.2.0-py3-none-any.whl": f"{UPGRADES}::test_there_and_back",
+    "inv manage -- migration_plan": ("packages/djup-web/tests/test_additive.py::test_the_command"),
     "./inv new ../shop": f"{NEW}::shop",
     "cd ../shop": f"{NEW}::shop",
     "./inv test": "packages/djup/tests/cli/test_up.py::test_dry_changes_nothing",
