@@ -113,7 +113,7 @@ notes.delete()
 
 @needs_notes
 def test_the_order_of_text(stack: Checkout) -> None:
-    """The two orders that README.md names: the server's own, and that of a reader."""
+    """The two orders that docs/how-to/develop.md names: the server's own, and that of a reader."""
     said = stack.inv("manage", "--", "shell", "--verbosity", "0", "-c", SORTED).stdout
     assert said.splitlines() == ["Banana, Zebra, apple, Ärger", "apple, Ärger, Banana, Zebra"]
 
@@ -152,7 +152,7 @@ class ShopTests(TestCase):
 
 @pytest.fixture
 def shop(stack: Checkout) -> Iterator[Path]:
-    """The folder of an app `shop`, made as the README says, with a table."""
+    """The folder of an app `shop`, made as docs/how-to/develop.md says, with a table."""
     settings = stack.root / "project" / "config" / "settings.py"
     before = settings.read_text()
     stack.inv("manage", "--", "startapp", "shop")
@@ -171,7 +171,7 @@ def shop(stack: Checkout) -> Iterator[Path]:
 @pytest.mark.image
 @needs_notes
 def test_an_app_of_the_users(stack: Checkout, shop: Path) -> None:
-    """By the README's commands: it is in project/, with its table, rows and example data."""
+    """By the how-to's commands: it is in project/, with its table, rows and example data."""
     assert (shop / "migrations" / "0001_initial.py").is_file() and not (
         stack.root / "shop"
     ).exists()
@@ -199,7 +199,7 @@ def test_tests_that_fail_are_not_found_or_are_passed_over(stack: Checkout, shop:
     assert "Ran 1 test " in stack.inv("manage", "--", "test", "shop").stderr
 
 
-def test_the_readmes_superuser_of_a_script(stack: Checkout) -> None:
+def test_a_superuser_of_a_script(stack: Checkout) -> None:
     typed = "python manage.py createsuperuser --noinput --username eve --email eve@example.org"
     stack.inv("shell", "--", "-c", f"DJANGO_SUPERUSER_PASSWORD=of-a-script {typed}")
     assert stack.sql("select is_superuser from auth_user where username = 'eve'") == "t"
@@ -328,7 +328,7 @@ def test_after_nuke_all_is_new(stack: Checkout) -> None:
 
 
 @needs_notes
-def test_rows_are_carried_over_as_the_readme_says(stack: Checkout, docker_runtime: Docker) -> None:
+def test_rows_are_carried_over_as_the_manual_says(stack: Checkout, docker_runtime: Docker) -> None:
     """From one runtime to the other, and back."""
     here, there = (docker_runtime, Embedded())
     if stack.runtime.name == there.name:

@@ -1,4 +1,4 @@
-"""The Django project by itself, by the README's commands: plain pip, and SQLite."""
+"""The Django project by itself, by the manual's commands: plain pip, and SQLite."""
 
 import os
 import subprocess

@@ -19,7 +19,7 @@ AFTER = f"{CONTRACT}::test_an_app_of_the_users"
 UNDO = f"{BACKUPS}::test_a_restore_is_undone_and_that_as_well"
 THERE_AND_BACK = f"{UPGRADE}::test_there_and_back_and_there_again"
 EXAMPLE = f"{CONTRACT}::test_the_example_app_goes_as_the_home_page_says"
-ROWS = f"{CONTRACT}::test_rows_are_carried_over_as_the_readme_says"
+ROWS = f"{CONTRACT}::test_rows_are_carried_over_as_the_manual_says"
 SQLITE = "packages/djup/tests/cli/test_without_the_toolkit.py::test_the_project_runs_on_sqlite"
 TRACED = "packages/djup-web/tests/test_logs.py::test_an_error_is_one_line_with_its_traceback"
 NEW = "tests/projects/conftest.py"
@@ -90,10 +90,10 @@ RUN_BY = {
     "mkdir -p project/notes/locale": f"{DRIVERS}::test_makemessages_works",
     "inv manage -- makemessages --locale de": f"{DRIVERS}::test_makemessages_works",
     "inv manage -- compilemessages": f"{DRIVERS}::test_makemessages_works",
-    "inv manage -- createsuperuser": f"{CONTRACT}::test_the_readmes_superuser_of_a_script",
+    "inv manage -- createsuperuser": f"{CONTRACT}::test_a_superuser_of_a_script",
     "inv shell -- -c 'DJANGO_SUPERUSER_PASSWORD=… python manage.py createsuperuser --noinput "
     "--username ann --email ann@example.org'": (
-        f"{CONTRACT}::test_the_readmes_superuser_of_a_script"
+        f"{CONTRACT}::test_a_superuser_of_a_script"
     ),
     "inv db.seed --admin": f"{CONTRACT}::test_an_admin_for_development",
     "mkdir -p project/shop/fixtures": AFTER,
