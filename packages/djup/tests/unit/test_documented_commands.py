@@ -92,9 +92,7 @@ RUN_BY = {
     "inv manage -- compilemessages": f"{DRIVERS}::test_makemessages_works",
     "inv manage -- createsuperuser": f"{CONTRACT}::test_a_superuser_of_a_script",
     "inv shell -- -c 'DJANGO_SUPERUSER_PASSWORD=… python manage.py createsuperuser --noinput "
-    "--username ann --email ann@example.org'": (
-        f"{CONTRACT}::test_a_superuser_of_a_script"
-    ),
+    "--username ann --email ann@example.org'": (f"{CONTRACT}::test_a_superuser_of_a_script"),
     "inv db.seed --admin": f"{CONTRACT}::test_an_admin_for_development",
     "mkdir -p project/shop/fixtures": AFTER,
     "inv manage -- dumpdata shop --indent 2 > project/shop/fixtures/seed.json": AFTER,
