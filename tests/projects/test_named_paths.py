@@ -21,6 +21,7 @@ IGNORES = (".dockerignore", ".gitignore")  # their lines, but for comments, name
 MAY_BE_MADE = {
     "compose/local.yaml": "docs/how-to/develop.md says who may want one",
     "project/NAME": "an app of the user's",
+    "compose/web/prod": "programs of the user's, in place of those of djup_web",
 }
 # The words of all problems, by their codes.
 WORDS = """
