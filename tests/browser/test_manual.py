@@ -7,8 +7,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from docs.tools import website
 from playwright.sync_api import Browser, Page, Request, expect
+
+from docs.tools import website
 
 WIDTH = 390  # of a telephone
 

@@ -49,6 +49,9 @@ RUN_BY = {
     "inv toolkit.upgrade --to djup-0.2.0-py3-none-any.whl": f"{UPGRADES}::test_there_and_back",
     "inv manage -- migration_plan": ("packages/djup-web/tests/test_additive.py::test_the_command"),
     "./inv new ../shop": f"{NEW}::shop",
+    "./inv toolkit.build": (
+        "tests/projects/test_new_project.py::test_the_same_sources_give_the_same_wheels"
+    ),
     "cd ../shop": f"{NEW}::shop",
     "./inv test": "packages/djup/tests/cli/test_up.py::test_dry_changes_nothing",
     "./inv lint": LINTED,
