@@ -26,7 +26,7 @@ def build_wheels(c: Context, folder: str = "dist") -> None:
     group=CODE,
     rest=True,
     help={
-        "suite": "only this suite, such as unit or app; docs/how-to/test.md lists them",
+        "suite": "only this suite, such as unit or app; docs/how-to/test-djup.md lists them",
         "quick": "only the suites that need no stack: 3 minutes",
         "strict": "fail if a suite cannot run here",
         "retry": "run failed tests again at the end, alone, and name their suites",

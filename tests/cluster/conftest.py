@@ -31,7 +31,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def cluster() -> Iterator[Cluster]:
     """Three nodes, whole, with nothing of ours on them."""
     if not os.environ.get("CLUSTER"):
-        pytest.skip("CLUSTER names no script that makes three nodes; see docs/how-to/test.md")
+        pytest.skip("CLUSTER names no script that makes three nodes; see docs/how-to/test-djup.md")
     nodes = Cluster()
     with nodes.to_ourselves(), way_outside():
         nodes.act("up")

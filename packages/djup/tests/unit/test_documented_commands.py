@@ -30,7 +30,16 @@ PAGES = (
     "README.md",
     *(
         f"docs/how-to/{name}.md"
-        for name in ("develop", "database", "backups", "migrations", "test")
+        for name in (
+            "develop",
+            "packages",
+            "machine",
+            "database",
+            "backups",
+            "migrations",
+            "test",
+            "test-djup",
+        )
     ),
     *(f"docs/how-to/{name}.md" for name in ("adopt", "upgrade")),
 )

@@ -22,7 +22,7 @@ OTHERS = 10  # connections of migrations, backups, psql and health checks
 OTHER = {
     True: ", which is empty: the current rows are copied into it",
     False: ", which has rows of its own: the current rows stay where they are, and in a backup",
-    None: documents.located(" (docs/how-to/deploy.md#a-managed-database)"),
+    None: documents.located(" (docs/how-to/production-database.md#a-managed-database)"),
 }
 UNSERVED = "the image lacks: pages that use it answer 500"
 QUESTION = ["python", "manage.py", "migration_plan"]
@@ -233,7 +233,7 @@ def _too_many_connections(plan: Plan) -> list[str]:
 
 def unserved(lacking: Mapping[str, str], by: str) -> list[str]:
     """What there is to say of static files that are named and not there, one sentence each."""
-    more = documents.located("docs/how-to/deploy.md#a-bundler")
+    more = documents.located("docs/how-to/production-extras.md#a-bundler")
     return [
         f"{template} names the static file {name}, which {by} ({more})"
         for name, template in lacking.items()
