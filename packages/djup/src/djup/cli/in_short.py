@@ -1,4 +1,4 @@
-"""The tasks in short, for the page of a new project that coding assistants read."""
+"""List the tasks in short, for AGENTS.md of a project."""
 
 import inspect
 import textwrap
@@ -12,7 +12,7 @@ WIDTH = 110
 
 
 def as_markdown(tasks: Collection) -> str:
-    """A paragraph for each group, with every task; those that have --json are marked."""
+    """Return a paragraph for each group with its tasks; (json) marks those with --json."""
     groups: dict[str, list[str]] = {}
     for full, aliases in tasks.task_names.items():
         name = min((full, *aliases), key=len)  # a collection's default goes by its name

@@ -1,4 +1,4 @@
-"""Between Invoke and the toolkit: tasks that obey --dry and end with a sentence; a grouped list."""
+"""Adapt Invoke: tasks obey --dry, an error is one sentence, and the list of tasks has groups."""
 
 import os
 import re
@@ -25,7 +25,7 @@ from djup.terminal.task import task as running
 
 
 class Command(Task[Callable[..., None]]):
-    """A task in a group of `inv --list`; `rest` says that it takes what stands after `--`."""
+    """A task in a group of `inv --list`; with `rest` it accepts arguments after `--`."""
 
     def __init__(
         self, body: Callable[..., None], group: str = "", rest: bool = False, **options: Any
@@ -87,7 +87,7 @@ task = partial(invoke_task, klass=Command)
 
 
 def remainder() -> list[str]:
-    """What stands after the first `--`, word for word: Invoke's own loses the quoting."""
+    """Return the arguments after the first `--` unchanged; Invoke's remainder loses the quoting."""
     return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
 
 
@@ -122,7 +122,7 @@ class Tasks(Program):
             raise ParseError(console.as_typed(said))
 
     def _meant(self, error: ParseError) -> str:
-        """A task or a flag that looks like the one that is not known."""
+        """Suggest a task or a flag that is similar to the unknown one."""
         from difflib import get_close_matches
 
         unknown = re.search(UNKNOWN, str(error))
@@ -148,12 +148,12 @@ class Tasks(Program):
 
 
 def _of_word(error: ParseError) -> str:
-    """Invoke's message for a word that is neither a task nor a flag, as a sentence."""
+    """Rewrite Invoke's message about an unknown task or flag as a sentence."""
     return re.sub(UNKNOWN, r"Unknown task or flag: \1.", str(error))
 
 
 def _of_arguments(error: ParseError) -> str:
-    """What lacks a value, and what to type; '' where a word is not known."""
+    """Say which argument lacks a value, and what to run; '' for another error."""
     task = (error.context and error.context.name) or ""
     if flag := re.match(r"Flag <Argument: (\w+).* needed value", str(error)):
         what = f"--{flag[1].replace('_', '-')}"

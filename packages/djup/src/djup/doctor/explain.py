@@ -1,4 +1,4 @@
-"""What `inv explain` prints: a section of docs/problems.md, for a terminal."""
+"""Print a section of docs/problems.md in a terminal, for `inv explain`."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ WIDEST = 100  # a longer line is hard to read
 
 
 def run(code: str) -> None:
-    """Print the section of a code, however it is spelled."""
+    """Print the section of a code, in upper or lower case."""
     section = problems.sections().get(code.upper())
     if section is None:
         raise _unknown(code)
@@ -22,7 +22,7 @@ def run(code: str) -> None:
 
 
 def as_text(section: Section, width: int) -> str:
-    """Without Markdown's marks, in lines of that width; commands and tables stay as they are."""
+    """Format a section without Markdown, in lines of that width; commands and tables stay as is."""
     heading, text = f"{section.code}: {section.title}", console.as_typed(section.text)
     said = (console.as_typed(f"{key}: {_named(words)}") for key, words in section.words.items())
     templates = "\n".join(_fill(line, width, "  ") for line in said)
@@ -62,7 +62,7 @@ def _fill(text: str, width: int, hangs: str) -> str:
 
 
 def _link(match: re.Match[str]) -> str:
-    """The text of a link, and where it leads, unless that is on the page itself."""
+    """Return the text of a link and its target, unless that is on the page itself."""
     text, target = match.groups()
     if target.startswith("#"):
         return text

@@ -1,4 +1,4 @@
-"""Every problem with a name: docs/problems.md has its code, what happened, and how to fix it.
+"""Every problem has a code, and docs/problems.md says what happened and how to fix it.
 
     ### DB05
 
@@ -10,8 +10,8 @@
           POSTGRES_IMAGE={back} in .env, then run: inv up
 
 `problem("DB05", …)` fills `what`, `fix` and, where there is one, `log`; `problem("DB05.older", …)`
-the lines with that name instead, as far as there are any. A code stays what it is: people look it
-up. Nothing branches on it: a problem that a caller handles has a class of its own, in `CLASSES`.
+the lines with that name instead, if there are any. A code never changes, because people look it
+up. Nothing branches on a code: a problem that a caller handles has its own class, in `CLASSES`.
 """
 
 import re
@@ -45,7 +45,7 @@ class Problem(Exception):
         self.evidence, self.log = evidence, log
 
     def as_note(self) -> str:
-        """For what does no harm yet."""
+        """Format a problem that does no harm yet."""
         return f"note {self.code}: {self.what}\n  fix: {self.fix}"
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class NotRunning(Problem):
 
 
 class BelongsToAnother(Problem):
-    """A file belongs to another user, and is closed to us."""
+    """A file belongs to another user, and we have no access."""
 
 
 # By the code, or by its letters where all of a kind are one class. As OSError has FileNotFoundError
@@ -89,7 +89,7 @@ CLASSES: dict[str, type[Problem]] = {
 
 @dataclass(frozen=True)
 class Section:
-    """What the page has of a code; `words` are the templates by their names, as `fix.older`."""
+    """A section of the page; `words` has its templates by name, such as `fix.older`."""
 
     code: str
     title: str
@@ -97,12 +97,12 @@ class Section:
     text: str
 
     def template(self, key: str, variant: str) -> str:
-        """Give the text for a variant, else the one for all; '' without one."""
+        """Return the template of a variant, or else the common one; '' without any."""
         return self.words.get(f"{key}.{variant}", self.words.get(key, ""))
 
 
 def problem(name: str, evidence: str = "", /, **fields: str | int) -> Problem:
-    """The problem of a code, or of a variant of it, with the fields that its section asks for."""
+    """Create the problem of a code or a variant (DB05.older); `fields` are those of its section."""
     code, _, variant = name.partition(".")
     section = _section(code)
     if section is None:
@@ -112,8 +112,8 @@ def problem(name: str, evidence: str = "", /, **fields: str | int) -> Problem:
 
 
 def _where(code: str) -> str:
-    """Where more is said of a code: the page, or the task that shows it in a project which has not
-    the page; '' where there is neither."""
+    """Return where a code is explained: the page or, in a project without it, the task that shows
+    it; '' outside a checkout."""
     if not IS_INSTALLED:
         return f"{PAGE}#{code.lower()}"
     return f"inv explain {code}" if is_checkout(ROOT) else ""
@@ -142,7 +142,7 @@ def _without_words(code: str, evidence: str, fields: dict[str, str | int]) -> Pr
 
 @cache
 def sections() -> dict[str, Section]:
-    """The page, by its codes: read once, and not before something fails."""
+    """Return the sections of the page by code. It is read once, when something fails."""
     matches = re.finditer(SECTION, _page())
     return {match["code"]: _parsed(**match.groupdict()) for match in matches}
 

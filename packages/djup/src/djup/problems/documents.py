@@ -1,4 +1,4 @@
-"""Where the toolkit's documents are: in its own repository at the root, else in its wheel."""
+"""Locate the toolkit's documents: in its own repository at the root, otherwise in its wheel."""
 
 import re
 
@@ -9,7 +9,7 @@ NAMED = r"(?<![\w./-])(?:docs/(?:[\w-]+/)*[\w-]+\.md|README\.md(?=#))"
 
 
 def located(text: str) -> str:
-    """The same text, with each document named by a path that exists here."""
+    """Return the text, with each document named by a path that exists here."""
     return re.sub(NAMED, lambda match: _path(match[0]), text) if IS_INSTALLED else text
 
 
