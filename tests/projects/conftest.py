@@ -52,7 +52,7 @@ def shop(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="session")
 def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of a later version, whose managed files are partly others."""
-    return versions.build(tmp_path_factory.mktemp("newer") / "djup")
+    return versions.newer(tmp_path_factory.mktemp("newer") / "djup")
 
 
 @pytest.fixture(scope="session")

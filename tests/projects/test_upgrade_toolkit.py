@@ -3,10 +3,13 @@
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import from_wheels
 import pytest
+import versions
 from shapes import git
 from stacks import RUNTIMES, Checkout
 from versions import ADDED, DELETED, DOCKERFILE, GONE, LAST_LINE, NEWER, PROD, WANTED, edit
@@ -18,6 +21,14 @@ KILLING = """\
 #!/bin/sh
 case " $* " in *" {word} "*) kill -9 $PPID ;; esac
 exec {git} "$@"
+"""
+
+WHICH = """
+import djup
+from djup.host import packages
+for path in "compose/prod/pooler.yaml", "compose/prod/encryption.yaml":
+    print(djup.own_or_ours(path).relative_to(djup.ROOT))
+print(packages._lock("zstd").relative_to(djup.ROOT))
 """
 
 
@@ -82,6 +93,32 @@ def test_an_untouched_project_is_upgraded_in_one_commit(made: Checkout, newer: P
         assert f"djup {__version__}," in made.inv("--version").stdout
     finally:
         git(made.root, "reset", "--quiet", "--hard", first)
+
+
+def test_what_the_toolkit_keeps_to_itself_leaves_a_project(
+    wheels: dict[str, Path], tmp_path: Path
+) -> None:
+    """But not what somebody has edited: that takes the place of the toolkit's."""
+    made = from_wheels.new(versions.older(tmp_path / "older"), tmp_path / "shop")
+    project = Checkout(made, RUNTIMES["embedded"])
+    before = content(project)
+    edit(made / versions.POOLER, "# PgBouncer", "# Our PgBouncer")
+    commit(made)
+    said = project.inv("toolkit.upgrade", "--to", str(wheels["djup"].parent)).stderr
+    [row] = (line for line in said.splitlines() if line.startswith(versions.POOLER))
+    assert "kept: the toolkit has it no more, and you edited it" in row
+    locks = {"requirements/zstd.in", "requirements/zstd.txt"}
+    gone = {versions.SCRIPT, versions.ENCRYPTION, *locks}
+    assert {path for path in before.keys() - content(project).keys()} - gone == {
+        f"requirements/wheels/{name}-{versions.OLDER}-py3-none-any.whl"
+        for name in ("djup", "djup_web")
+    }
+    assert not gone & content(project).keys() and git(made, "status", "--porcelain") == ""
+    python = made / ".venv" / "bin" / "python"
+    found = subprocess.run([python, "-c", WHICH], cwd=made, capture_output=True, text=True)
+    own, *ours = found.stdout.splitlines()
+    assert own == versions.POOLER and len(ours) == 2, found.stderr
+    assert all(path.startswith(".venv/lib/") for path in ours)
 
 
 @pytest.mark.parametrize("word", ["merge-file", "add", "commit"])

@@ -52,4 +52,12 @@ REQUIREMENTS = _OWN_REQUIREMENTS if IS_ADOPTED else _OWN_REQUIREMENTS.parent
 """The locks; a folder deeper in a project that was adopted, which may have files of these names."""
 HERE = str(REQUIREMENTS.relative_to(ROOT))
 """The same, from the root of the checkout."""
+
+
+def own_or_ours(path: str) -> Path:
+    """A file that the toolkit has, or in its place the project's own of the same path."""
+    own = ROOT / path
+    return own if own.exists() else FILES / path
+
+
 STATE = ROOT / ".state"  # what tasks note for one another; git ignores it

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from djup import ROOT
+from djup import ROOT, own_or_ours
 from djup.checkout import env, env_file, web_env
 from djup.checkout.create import random_word
 from djup.deploy.swarm.release import CA, Release, split_list
@@ -29,7 +29,6 @@ from djup.settings.settings import (
 )
 from djup.terminal import console
 
-COMPOSE = ROOT / "compose"
 PREFIX = "PROD_"
 # Those of a developer's machine; production has its own, under PROD_, or none.
 OWN_KEYS = ("SECRET_KEY", "SQL_PASSWORD")
@@ -123,7 +122,7 @@ class Production:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             by=f"{os.environ.get('USER', 'somebody')}@{socket.gethostname()}",
             commit=commit,
-            files={name: (COMPOSE / name).read_text() for name in self.files},
+            files={name: own_or_ours(f"compose/{name}").read_text() for name in self.files},
             values={**self.values, "WEB_IMAGE": image, "REPOSITORY": repository},
         )
 

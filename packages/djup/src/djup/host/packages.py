@@ -11,8 +11,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
-from djup import HERE, REQUIREMENTS, ROOT, SOURCES
+from djup import FILES, HERE, REQUIREMENTS, ROOT, SOURCES
 from djup.host import ownership, package_index
 from djup.problems import Problem, problem
 from djup.terminal import console
@@ -114,7 +115,7 @@ def ensure(*names: str) -> None:
     missing = [name for name in names if not is_installed(name)]
     if this_task.dry:
         for name in missing:
-            print(f"{HERE}/{name}.txt would be installed into .venv", file=sys.stderr)
+            print(f"{_shown_lock(name)} would be installed into .venv", file=sys.stderr)
         return
     if missing:
         _install_all(missing)
@@ -153,17 +154,28 @@ def _install_all(missing: list[str]) -> None:
 
 def is_installed(name: str) -> bool:
     """Whether `requirements/NAME.txt` is in `.venv` as it stands."""
-    copy, lock = LOCKS / f"{name}.txt", REQUIREMENTS / f"{name}.txt"
+    copy, lock = LOCKS / f"{name}.txt", _lock(name)
     return copy.exists() and copy.read_bytes() == lock.read_bytes() and os.access(PYTHON, os.X_OK)
 
 
+def _lock(name: str) -> Path:
+    """The lock of a name: the project's, else the one that the toolkit has for all."""
+    own = REQUIREMENTS / f"{name}.txt"
+    return own if own.exists() else FILES / "requirements" / own.name
+
+
+def _shown_lock(name: str) -> str:
+    lock = _lock(name)
+    return f"{HERE}/{lock.name}" if lock.parent == REQUIREMENTS else f"djup's {lock.name}"
+
+
 def _install(name: str) -> None:
-    lock = REQUIREMENTS / f"{name}.txt"
-    print(f"installing {HERE}/{name}.txt into .venv ...", file=sys.stderr, flush=True)
+    lock = _lock(name)
+    print(f"installing {_shown_lock(name)} into .venv ...", file=sys.stderr, flush=True)
     if not _works():
         _make_venv()
     argv = [*_installer(), "--quiet", "--require-hashes", "-r", str(lock)]
-    _call(argv, f"{HERE}/{name}.txt")
+    _call(argv, _shown_lock(name))
     LOCKS.mkdir(exist_ok=True)
     (LOCKS / f"{name}.txt").write_bytes(lock.read_bytes())
     if name == "tasks":

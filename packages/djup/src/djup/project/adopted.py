@@ -14,7 +14,7 @@ LOCKS = "requirements/djup"
 BLOCKS = (".dockerignore", ".env.example", ".gitattributes", ".gitignore")
 # Of the starter: its locks come into a folder of their own, the rest is as it stands there.
 TAKEN = ("inv", "compose/")
-OWN_LOCKS = ("build", "tasks", "zstd")
+OWN_LOCKS = ("build", "tasks")
 IGNORED = """\
 .env
 .env.part*

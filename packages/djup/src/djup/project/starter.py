@@ -20,10 +20,12 @@ TEMPLATES = Path(__file__).parent / "templates"
 # Brought up to date by an upgrade. All else is the user's from the first day.
 MANAGED = (
     *("inv", ".env.example", ".gitignore", ".gitattributes", ".dockerignore", "compose/"),
-    *("requirements/build.", "requirements/tasks.", "requirements/zstd."),
+    *("requirements/build.", "requirements/tasks."),
 )
 # These install what only the toolkit's own suites and its manual need.
 NOT_THEIRS = ("requirements/browser", "requirements/docs", "requirements/test")
+# Tasks read these from the toolkit, unless the project has a file of that name.
+OF_TOOLKIT = ("compose/prod/encryption.yaml", "compose/prod/pooler.yaml", "requirements/zstd.")
 PROGRAMS = {"inv", "project/manage.py"}
 
 
@@ -56,4 +58,5 @@ def _starter() -> list[str]:
         paths = [str(p.relative_to(FILES)) for p in FILES.rglob("*") if p.is_file()]
     else:
         paths = git.listed(*SOURCES)
-    return [path for path in paths if path.startswith(SOURCES) and not path.startswith(NOT_THEIRS)]
+    left_out = (*NOT_THEIRS, *OF_TOOLKIT)
+    return [path for path in paths if path.startswith(SOURCES) and not path.startswith(left_out)]

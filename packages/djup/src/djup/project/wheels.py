@@ -62,7 +62,7 @@ def sha256(wheel: Path) -> str:
 def _copy(target: Path, name: str, *, keep_path: bool = False, ending: str = "") -> None:
     """Copy what git knows of a path as it lies in the checkout: no settings, no data, no caches."""
     for path in git.listed(name):
-        if not path.endswith(ending):
+        if path.startswith(starter.NOT_THEIRS) or not path.endswith(ending):
             continue
         inside = path if keep_path else Path(path).relative_to(name)
         if "tests" in Path(path).relative_to(name).parts[:1] and not keep_path:
