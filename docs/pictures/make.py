@@ -264,7 +264,7 @@ def _renamed(row: list[Cell], names: Mapping[str, str]) -> list[Cell]:
         while at >= 0 and not _text(row).startswith(new, at):
             head, style, tail = row[:at], row[at][1], row[at + len(old) :]
             gap = re.search(r"  +(?=\S)", _text(tail))
-            if gap and len(old) > len(new) and "://" not in _text(head):
+            if gap and len(old) > len(new) and "://" not in _text(row):
                 tail[gap.start() : gap.start()] = [(" ", style)] * (len(old) - len(new))
             row = [*head, *((letter, style) for letter in new), *tail]
             at = _text(row).find(old, at + len(new))
@@ -276,8 +276,8 @@ def _renamed(row: list[Cell], names: Mapping[str, str]) -> list[Cell]:
 
 def sessions(clone: Clone, deploy: bool) -> Iterator[tuple[str, list[list[Cell]]]]:
     """Each session of a terminal by the name of its picture."""
-    yield "up", without_steps(captured("./inv up", clone.root))
-    yield "status", captured("./inv status", clone.root)
+    first = without_steps(captured("./inv up", clone.root))
+    yield "up", [*first, [], *captured("./inv status", clone.root)]
     pages(clone)
     password = clone.setting("SQL_PASSWORD")
     clone.set({"SQL_PASSWORD": "another-password"})

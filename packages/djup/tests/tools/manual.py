@@ -37,6 +37,12 @@ def text(page: str) -> str:
     return (ROOT / page).read_text()
 
 
+def words(page: str) -> int:
+    """How many words a page has, without code blocks and what is generated in it."""
+    own = re.sub(r"(?s)<!-- tasks -->.*?<!-- /tasks -->", "", FENCE.sub("", text(page)))
+    return sum(1 for word in own.split() if re.search("[A-Za-z]", word))
+
+
 def commands(page: str) -> Iterator[str]:
     """Each command line of the page's shell blocks, with lines that a backslash ends joined."""
     for _, language, block in FENCE.findall(text(page)):

@@ -22,6 +22,8 @@ from tasks import namespace
 
 PAGES, WRITTEN = manual.pages(), manual.written()
 LONGEST, AVERAGE = 40, 20  # words of a sentence
+MOST_WORDS = 14_000
+LARGEST = 60_000  # bytes of a picture
 # A list of names, which no shorter sentence would make clearer.
 MAY_BE_LONG: set[str] = set()
 CORE = ("--dry", "-R", "--echo", "-e", "--list", "-l", "--help", "-h", "--version", "-V")
@@ -136,6 +138,19 @@ def test_the_toolkit_names_pages_and_sections_that_are_there() -> None:
         for page, anchor in named.findall(file.read_text(errors="ignore")):
             assert (ROOT / page).is_file(), f"{file.relative_to(ROOT)}: {page}"
             assert not anchor or anchor in manual.anchors(ROOT / page), f"{file}: {page}#{anchor}"
+
+
+def test_the_manual_does_not_grow() -> None:
+    """By its words outside of code: what is generated, and the catalogue, are not counted."""
+    counted = [manual.words(page) for page in (*WRITTEN, "README.md")]
+    assert sum(counted) <= MOST_WORDS
+
+
+def test_each_picture_is_small_and_shown() -> None:
+    shown = {((ROOT / p).parent / path).resolve() for p in PAGES for path, _ in manual.links(p)}
+    for picture in (ROOT / "docs/pictures").iterdir():
+        if picture.suffix in (".svg", ".png", ".webp"):
+            assert picture.stat().st_size < LARGEST and picture in shown, picture.name
 
 
 @pytest.mark.parametrize("page", manual.GENERATED)
