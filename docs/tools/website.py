@@ -32,6 +32,7 @@ KINDS = {
     "Explanation": ("docs/explanation/",),
 }
 LAST = ("bench/README.md", "CHANGELOG.md")
+ITEM = r"(?:-|\d\.) "  # of a list, at the beginning of its line
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -90,7 +91,8 @@ def _sources() -> Iterator[tuple[str, bytes]]:
     for path in sorted(found for pattern in (*SOURCES, *PICTURES) for found in ROOT.glob(pattern)):
         content = path.read_bytes()
         if path.suffix == ".md":
-            content = _without_links_to_sources(content.decode(), path.parent).encode()
+            text = _without_links_to_sources(content.decode(), path.parent)
+            content = indented(text).encode()
         yield str(path.relative_to(ROOT)), content
 
 
@@ -102,6 +104,22 @@ def _without_links_to_sources(text: str, folder: Path) -> str:
         return found[1] if target.exists() and target.suffix != ".md" else found[0]
 
     return LINK.sub(kept, text)
+
+
+def indented(text: str) -> str:
+    """A page whose lists are indented by four, as Python's Markdown asks; GitHub takes less."""
+    lines, width, fence = [], 0, False
+    for line in text.split("\n"):
+        item = re.match(ITEM, line)
+        if not fence and item:
+            width = len(item[0])
+        elif not fence and line[:1].strip():
+            width = 0
+        if line.startswith("```") and not width:
+            fence = not fence
+        inside = width and not fence and line.startswith(" " * width)
+        lines.append(" " * (4 - width) + line if inside else line)
+    return "\n".join(lines)
 
 
 def _write(file: Path, content: bytes) -> None:
@@ -126,10 +144,9 @@ def _entry(page: str) -> str:
 
 
 def _linked() -> list[str]:
-    index = ROOT / INDEX
-    targets = [found[2] for found in LINK.finditer(index.read_text())] if index.exists() else []
-    pages = (f"docs/{target}" for target in targets if target.endswith(".md"))
-    return list(dict.fromkeys(page for page in pages if (ROOT / page).is_file()))
+    """The pages that the index leads to, in its order."""
+    targets = re.findall(r"\]\(([\w./-]+\.md)\)", (ROOT / INDEX).read_text())
+    return list(dict.fromkeys(f"docs/{target}" for target in targets))
 
 
 if __name__ == "__main__":

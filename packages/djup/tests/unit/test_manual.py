@@ -17,7 +17,7 @@ from djup import ROOT
 from djup.cli import outside
 from djup.cli.program import Tasks
 from djup.host import git
-from docs.tools import reference
+from docs.tools import reference, website
 from tasks import namespace
 
 PAGES, WRITTEN = manual.pages(), manual.written()
@@ -138,6 +138,14 @@ def test_the_toolkit_names_pages_and_sections_that_are_there() -> None:
         for page, anchor in named.findall(file.read_text(errors="ignore")):
             assert (ROOT / page).is_file(), f"{file.relative_to(ROOT)}: {page}"
             assert not anchor or anchor in manual.anchors(ROOT / page), f"{file}: {page}#{anchor}"
+
+
+def test_the_site_has_lists_that_go_on_after_a_block() -> None:
+    """And leaves code alone that looks like one."""
+    page = "1. Run:\n\n   ```sh\n   inv up\n   ```\n\n2. Look\n   again\n\nEnd\n"
+    assert website.indented(page) == page.replace("   ", "    ")
+    page = "- one\n  - two\n\n```yaml\n- a\n  b: c\n```\n\n  text\n"
+    assert website.indented(page) == page.replace("  - two", "    - two")
 
 
 def test_the_manual_does_not_grow() -> None:
