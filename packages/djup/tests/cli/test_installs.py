@@ -135,7 +135,7 @@ def test_a_lock_that_fails_changes_none(compiles: Toolkit) -> None:
     with (compiles.root / "requirements" / "tasks.in").open("a") as file:
         file.write("no-such-package-of-ours\n")
     (compiles.root / "requirements" / "base.in").write_text("")  # compiled first, and another one
-    for name in ("base", "browser", "build", "embedded", "lint", "prod", "test", "zstd"):
+    for name in ("base", "browser", "build", "docs", "embedded", "lint", "prod", "test", "zstd"):
         (compiles.root / "requirements" / f"{name}.in").write_text("")
     done = compiles.inv("lock")
     assert done.code == 1 and "error PKG04: requirements/tasks.in" in done.err, done
