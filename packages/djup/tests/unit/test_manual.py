@@ -22,7 +22,7 @@ from tasks import namespace
 
 PAGES, WRITTEN = manual.pages(), manual.written()
 LONGEST, AVERAGE = 40, 20  # words of a sentence
-MOST_WORDS = 14_000
+MOST_WORDS, LONGEST_README = 14_000, 200
 LARGEST = 60_000  # bytes of a picture
 # A list of names, which no shorter sentence would make clearer.
 MAY_BE_LONG: set[str] = set()
@@ -130,9 +130,9 @@ def test_sentences_are_short_on_the_whole(page: str) -> None:
 
 def test_the_toolkit_names_pages_and_sections_that_are_there() -> None:
     """What errors, settings and sources say after `docs/`: a page, and a section of it."""
-    folders = ("compose", "packages/djup/src", "packages/djup-web/src")
-    sources = [ROOT / ".env.example", ROOT / ".dockerignore", ROOT / "tasks.py"]
-    sources += [ROOT / path for path in git.listed(*folders)]
+    places = ("compose", "packages", "tests", "bench", "project", "tasks.py", "CHANGELOG.md")
+    listed = git.listed(*places, ".env.example", ".dockerignore")
+    sources = [file for path in listed if (file := ROOT / path).is_file()]
     named = re.compile(r"(?<![\w./-])(docs/[\w/-]+\.md)(?:#([\w-]+))?")
     for file in sources:
         for page, anchor in named.findall(file.read_text(errors="ignore")):
@@ -146,6 +146,10 @@ def test_the_site_has_lists_that_go_on_after_a_block() -> None:
     assert website.indented(page) == page.replace("   ", "    ")
     page = "- one\n  - two\n\n```yaml\n- a\n  b: c\n```\n\n  text\n"
     assert website.indented(page) == page.replace("  - two", "    - two")
+
+
+def test_the_readme_is_one_screen_of_links() -> None:
+    assert len(manual.text("README.md").splitlines()) < LONGEST_README
 
 
 def test_the_manual_does_not_grow() -> None:
