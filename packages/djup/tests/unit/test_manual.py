@@ -24,6 +24,10 @@ PAGES, WRITTEN = manual.pages(), manual.written()
 LONGEST, AVERAGE = 40, 20  # words of a sentence
 MOST_WORDS, LONGEST_README = 14_000, 200
 LARGEST = 60_000  # bytes of a picture
+# Words for which the field has others: fix, again, next to, permanently, previous, remote.
+HOMELY = re.compile(
+    r"(?i)\b(?:mends?|anew|beside|for good|the one of before|elsewhere|whosoever)\b"
+)
 # A list of names, which no shorter sentence would make clearer.
 MAY_BE_LONG: set[str] = set()
 CORE = ("--dry", "-R", "--echo", "-e", "--list", "-l", "--help", "-h", "--version", "-V")
@@ -120,6 +124,11 @@ def test_each_page_is_in_the_index() -> None:
 def test_no_sentence_is_too_long(page: str) -> None:
     long = [one for one in manual.sentences(page) if len(one.split()) > LONGEST]
     assert [one for one in long if one not in MAY_BE_LONG] == []
+
+
+@pytest.mark.parametrize("page", (*WRITTEN, "README.md", manual.CATALOGUE))
+def test_words_are_those_of_the_field(page: str) -> None:
+    assert HOMELY.findall(re.sub(r"`[^`]*`", "", manual.prose(page))) == []
 
 
 @pytest.mark.parametrize("page", WRITTEN)
