@@ -12,9 +12,20 @@ import pytest
 import versions
 from shapes import git
 from stacks import RUNTIMES, Checkout
-from versions import ADDED, DELETED, DOCKERFILE, GONE, LAST_LINE, NEWER, PROD, WANTED, edit
+from versions import (
+    ADDED,
+    CADDYFILE,
+    DELETED,
+    DOCKERFILE,
+    GONE,
+    LAST_LINE,
+    NEWER,
+    PROD,
+    WANTED,
+    edit,
+)
 
-from djup import __version__
+from djup import ROOT, __version__
 
 # Ends `inv`, which has called it, the moment that git is asked for one thing.
 KILLING = """\
@@ -26,7 +37,7 @@ exec {git} "$@"
 WHICH = """
 import djup
 from djup.host import packages
-for path in "compose/prod/pooler.yaml", "compose/prod/encryption.yaml":
+for path in "compose/prod/pooler.yaml", "compose/prod/encryption.yaml", "compose/caddy/Caddyfile":
     print(djup.own_or_ours(path).relative_to(djup.ROOT))
 print(packages._lock("zstd").relative_to(djup.ROOT))
 """
@@ -40,6 +51,8 @@ def edited(made: Checkout, tmp_path: Path) -> Iterator[Checkout]:
     edit(root / DOCKERFILE, LAST_LINE, f"{LAST_LINE}# Ours.\n")
     edit(root / PROD, "# Production, for", "# Our production, for")
     (root / DELETED).unlink()
+    (root / CADDYFILE).parent.mkdir()
+    (root / CADDYFILE).write_text((ROOT / CADDYFILE).read_text() + "# Ours.\n")
     (root / WANTED).write_text("# Our own mail.\n")
     commit(root)
     hook = root / ".git" / "hooks" / "pre-commit"
@@ -56,6 +69,7 @@ def test_there_and_back(edited: Checkout, newer: Path, wheels: dict[str, Path]) 
     rows = dict(line.split(maxsplit=1) for line in said.splitlines() if line.startswith("compose/"))
     assert rows == {
         DOCKERFILE: "merged with your edit",
+        CADDYFILE: "merged with your edit",
         PROD: "CONFLICT: resolve the marked lines",
         DELETED: "not written: you deleted it",
         GONE: "removed: no longer part of the toolkit",
@@ -64,6 +78,8 @@ def test_there_and_back(edited: Checkout, newer: Path, wheels: dict[str, Path]) 
     }
     assert "it also requires humanize: run inv lock" in said
     assert "- Mail and a cache." in said and "- The first." not in said
+    text = (edited.root / CADDYFILE).read_text()
+    assert "# The proxy of all:" in text and "# Ours." in text
     text = (edited.root / DOCKERFILE).read_text()
     assert "# The image of the web." in text and "# Ours." in text
     marked = (edited.root / PROD).read_text()
@@ -108,7 +124,7 @@ def test_what_the_toolkit_keeps_to_itself_leaves_a_project(
     [row] = (line for line in said.splitlines() if line.startswith(versions.POOLER))
     assert "kept: " in row
     gone = {
-        *(versions.SCRIPT, versions.ENCRYPTION),
+        *(versions.SCRIPT, versions.ENCRYPTION, CADDYFILE),
         *("requirements/zstd.in", "requirements/zstd.txt"),
     }
     assert gone <= before.keys() - content(project).keys()
@@ -116,7 +132,7 @@ def test_what_the_toolkit_keeps_to_itself_leaves_a_project(
     python = made / ".venv" / "bin" / "python"
     found = subprocess.run([python, "-c", WHICH], cwd=made, capture_output=True, text=True)
     own, *ours = found.stdout.splitlines()
-    assert own == versions.POOLER and len(ours) == 2, found.stderr
+    assert own == versions.POOLER and len(ours) == 3, found.stderr
     assert all(path.startswith(".venv/lib/") for path in ours)
 
 

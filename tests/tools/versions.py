@@ -14,8 +14,9 @@ NEWER, OLDER = "99.0.0", "0.0.9"
 DOCKERFILE, PROD, DELETED = (
     "compose/web/Dockerfile",
     "compose/prod.yaml",
-    "compose/caddy/Caddyfile",
+    "compose/web.yaml",
 )
+CADDYFILE = "compose/caddy/Caddyfile"
 GONE, WANTED, ADDED = "compose/prod/db.yaml", "compose/mail.yaml", "compose/cache.yaml"
 VERSIONED = (
     *("packages/djup/pyproject.toml", "packages/djup-web/pyproject.toml"),
@@ -63,7 +64,8 @@ def _change(root: Path) -> None:
     edit(root / VERSIONED[1], '"Django>=4.2",', '"Django>=4.2", "humanize",')
     edit(root / DOCKERFILE, "# The web image.", "# The image of the web.")
     edit(root / PROD, "# Production, for", "# In production, for")
-    edit(root / DELETED, "# The proxy:", "# The proxy of all:")
+    edit(root / DELETED, "# The web: Django.", "# The web is Django.")
+    edit(root / CADDYFILE, "# The proxy:", "# The proxy of all:")
     (root / GONE).unlink()
     for name in (WANTED, ADDED):
         (root / name).write_text("services: {}\n")

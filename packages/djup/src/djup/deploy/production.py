@@ -66,13 +66,14 @@ POOLER = {
 }
 # As Swarm's managers have it (MaxSecretSize and MaxConfigSize of moby/swarmkit).
 SECRET_BYTES, CONFIG_BYTES = 500 * 1024, 1000 * 1024
+CADDYFILE = "compose/caddy/Caddyfile"
 ORIGIN = {
     "secret_key": "SECRET_KEY of .env",
     "sql_password": "SQL_PASSWORD of .env",
     "settings": "the keys that you have added to .env, together,",
     "tls_cert": "the file of TLS_CERT",
     "tls_key": "the file of TLS_KEY",
-    "caddyfile": "compose/caddy/Caddyfile",
+    "caddyfile": CADDYFILE,
     "ca": "the file of SQL_SSLROOTCERT",
 }
 
@@ -212,7 +213,7 @@ def _checked(settings: Settings, stack: str, chosen: Mapping[str, str], prefix: 
         "settings": json.dumps(_added(settings, chosen), sort_keys=True),
         **_certificate(chosen),
     }
-    configs = {"caddyfile": (ROOT / "compose/caddy/Caddyfile").read_text(), "ca": _ca(chosen)}
+    configs = {"caddyfile": own_or_ours(CADDYFILE).read_text(), "ca": _ca(chosen)}
     if chosen["POOL_SIZE"]:
         secrets["userlist"] = _userlist(chosen["SQL_USER"], chosen["SQL_PASSWORD"])
     _check_contents(secrets, SECRET_BYTES)

@@ -25,7 +25,10 @@ MANAGED = (
 # These install what only the toolkit's own suites and its manual need.
 NOT_THEIRS = ("requirements/browser", "requirements/docs", "requirements/test")
 # Tasks read these from the toolkit, unless the project has a file of that name.
-OF_TOOLKIT = ("compose/prod/encryption.yaml", "compose/prod/pooler.yaml", "requirements/zstd.")
+OF_TOOLKIT = (
+    *("compose/caddy/Caddyfile", "compose/prod/encryption.yaml", "compose/prod/pooler.yaml"),
+    "requirements/zstd.",
+)
 PROGRAMS = {"inv", "project/manage.py"}
 
 
@@ -46,17 +49,28 @@ def managed(wheels: Mapping[str, str]) -> dict[str, str]:
     return {path: text for path, text in files("", wheels) if is_managed(path)}
 
 
+def held() -> dict[str, str]:
+    """The texts of what a project may have in place of the toolkit's own: upgrades merge that."""
+    paths = [path for path in _sources() if path.startswith(OF_TOOLKIT)]
+    return {path: (FILES / path).read_text() for path in paths if path.startswith("compose/")}
+
+
 def is_managed(path: str) -> bool:
     """Whether a file is the toolkit's, which upgrades bring up to date; others are the user's."""
     return path.startswith(MANAGED)
 
 
 def _starter() -> list[str]:
-    """The paths of the starter's files that a project takes over: in the toolkit's repository those
-    that git knows, since others lie there as well."""
+    """The paths of the starter's files that a project takes over."""
+    left_out = (*NOT_THEIRS, *OF_TOOLKIT)
+    return [path for path in _sources() if not path.startswith(left_out)]
+
+
+def _sources() -> list[str]:
+    """The paths of the starter's files: in the toolkit's repository those that git knows, since
+    others lie there as well."""
     if IS_INSTALLED:
         paths = [str(p.relative_to(FILES)) for p in FILES.rglob("*") if p.is_file()]
     else:
         paths = git.listed(*SOURCES)
-    left_out = (*NOT_THEIRS, *OF_TOOLKIT)
-    return [path for path in paths if path.startswith(SOURCES) and not path.startswith(left_out)]
+    return [path for path in paths if path.startswith(SOURCES)]

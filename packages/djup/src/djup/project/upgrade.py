@@ -32,18 +32,21 @@ import json
 from djup.project import adopted, starter
 source = adopted if sys.argv[3] == "adopted" else starter
 files = source.managed(json.loads(sys.argv[2]))
-print(json.dumps({"files": files, "programs": sorted(starter.PROGRAMS)}))
+held = getattr(starter, "held", dict)()
+print(json.dumps({"files": files, "held": held, "programs": sorted(starter.PROGRAMS)}))
 """
 SHOWN_CHANGES = 40  # lines of the CHANGELOG
 
 
 @dataclass(frozen=True)
 class Release:
-    """A version of the toolkit: its wheels, and the texts of the files that it manages."""
+    """A version of the toolkit: its wheels, the texts of the files that it manages, and of those
+    that it keeps to itself unless a project has its own."""
 
     version: str
     wheels: Sequence[Path]
     files: Mapping[str, str]
+    held: Mapping[str, str]
     programs: Sequence[str]
     changes: str
 
@@ -82,12 +85,20 @@ def _begin(to: str) -> None:
 
 def _upgrade(ours: Release, theirs: Release) -> None:
     in_blocks = adopted.BLOCKS if IS_ADOPTED else ()
-    steps = [*merge.steps(ROOT, ours.files, theirs.files, in_blocks)]
+    own = [path for path in ours.held if (ROOT / path).exists()]
+    before, after = (_texts(release, own) for release in (ours, theirs))
+    steps = [*merge.steps(ROOT, before, after, in_blocks)]
     _show(ours, theirs, steps)
     if this_task.dry:
         return
     _prepare(theirs, steps)
     _finish()
+
+
+def _texts(release: Release, own: Sequence[str]) -> Mapping[str, str]:
+    """The texts of a version by their paths: of managed files, and of what the project has of its
+    own in place of the toolkit's."""
+    return {**{path: release.held[path] for path in own if path in release.held}, **release.files}
 
 
 def _same(ours: Release, theirs: Release) -> bool:
@@ -145,7 +156,7 @@ def _release(wheel: Path, folder: Path) -> Release:
     if done.code:
         raise problem("NEW05", done.err.strip(), wheel=wheel.name)
     told = json.loads(done.out)
-    return Release(version, (wheel, web), told["files"], told["programs"], changes)
+    return Release(version, (wheel, web), told["files"], told["held"], told["programs"], changes)
 
 
 def _show(ours: Release, theirs: Release, steps: Sequence[Step]) -> None:
