@@ -91,7 +91,7 @@ SUITES = {
     ),
     "browser": Suite(
         pytest("tests/browser"),
-        seconds=30,
+        seconds=60,
         locks=("test", "embedded", "browser", "docs"),
         lacks=_lacks_browser,
     ),

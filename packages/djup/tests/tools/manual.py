@@ -51,6 +51,12 @@ def commands(page: str) -> Iterator[str]:
             yield from (line.strip() for line in joined.splitlines() if line.strip())
 
 
+def spans(page: str) -> list[str]:
+    """Each command of the tasks that stands as code in a sentence or a table."""
+    found = re.findall(r"`((?:\./)?inv [^`]+)`", FENCE.sub("", text(page)))
+    return [" ".join(one.split()).replace(r"\|", "|") for one in found]
+
+
 def links(page: str) -> Iterator[tuple[str, str]]:
     """Path and anchor of each link and picture that leads to a file of the repository."""
     for markdown, tag in LINK.findall(re.sub(r"`[^`\n]*`", "", FENCE.sub("", text(page)))):

@@ -3,6 +3,7 @@ are short, and it does not grow."""
 
 import re
 import shlex
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from functools import cache
 
@@ -62,16 +63,17 @@ def called(line: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-CALLS = [
-    (page, program, tuple(words))
-    for page in PAGES
-    for line in manual.commands(page)
-    for program, words in called(line)
-]
+def calls(lines: Callable[[str], Iterable[str]]) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Every call in these lines of each page: the page, the program, its words."""
+    found = ((page, call) for page in PAGES for line in lines(page) for call in called(line))
+    return list(dict.fromkeys((page, program, tuple(words)) for page, (program, words) in found))
+
+
+CALLS, NAMED = calls(manual.commands), calls(manual.spans)
 
 
 def test_calls_are_found() -> None:
-    assert len(CALLS) > 50
+    assert len(CALLS) > 50 and len(NAMED) > 50
     assert called("cd ../shop && ./inv --dry nuke -- x") == [("inv", ["--dry", "nuke"])]
     assert called("uvx --from djup-1.whl djup new shop") == [("djup", ["new", "shop"])]
     assert not called("inv: not in a checkout") and not called("git commit -m inv")
@@ -80,10 +82,22 @@ def test_calls_are_found() -> None:
     ]
 
 
-@pytest.mark.parametrize(("page", "program", "words"), dict.fromkeys(CALLS))
+@pytest.mark.parametrize(("page", "program", "words"), CALLS)
 def test_a_command_is_one_of_the_tasks(page: str, program: str, words: tuple[str, ...]) -> None:
     """Every task and flag in a code block exists, and gets the values that it needs."""
     parse(program, words)
+
+
+@pytest.mark.parametrize(("page", "program", "words"), NAMED)
+def test_a_command_in_a_sentence_is_one_of_the_tasks(
+    page: str, program: str, words: tuple[str, ...]
+) -> None:
+    """It may leave out the values, as in `inv up --port`, and the task, as in `inv --help TASK`."""
+    if not {"TASK", "report"} & set(words):
+        try:
+            parse(program, words)
+        except ParseError as error:
+            assert re.search("needed value|required positional", str(error)), error
 
 
 @pytest.mark.parametrize("typed", ["inv upp", "inv up --prot 1", "inv --help upp", "inv logs x"])
