@@ -1,9 +1,9 @@
 """The pictures of the manual, made from real commands in a throw-away clone: run it again any time.
 
-    .venv/bin/python docs/pictures/make.py [--folder shop] [--port 8000] [--deploy] [NAME ...]
+    .venv/bin/python docs/pictures/make.py [--folder shop] [--port 8000] [NAME ...]
 
-It needs Docker and, for the pages, Chromium. `--deploy` also makes the picture of a deploy, which
-makes this machine's engine a Swarm of one node, and leaves the Swarm as it was when all is done.
+It needs Docker and, for the pages, Chromium. A name is that of a picture; without one all are made
+but `deploy`: for that this machine's engine is a Swarm of one node meanwhile, if it is in none.
 Nothing of the clone stays. `parts.svg` is drawn by hand.
 """
 
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import termios
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,7 +32,7 @@ WIDTH, HEIGHT, PAD, BAR = 8.4, 19, 16, 30  # of a cell, of the frame, of its tit
 BACKGROUND, PLAIN, DIM = "#161b22", "#e6edf3", "#8b949e"
 COLOURS = ("#484f58", "#ff7b72", "#56d364", "#e3b341", "#79c0ff", "#d2a8ff", "#56d4dd", "#e6edf3")
 ADMIN = {"ADMIN_USER": "ann", "ADMIN_PASSWORD": "a-long-phrase", "ADMIN_EMAIL": "ann@example.org"}
-SIZE = {"width": 840, "height": 520}
+NAMES = ("up", "page", "admin", "error", "doctor")
 
 
 # A terminal, as far as the commands use one.
@@ -218,6 +218,9 @@ class Clone:
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
         example = folder / ".env.example"
         example.write_text(example.read_text().replace("WEB_PORT=8000", f"WEB_PORT={port}"))
+        author = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
+        argv = ["git", *author, "commit", "--all", "--quiet", "--allow-empty", "--message", "Port"]
+        subprocess.run(argv, cwd=folder, check=True)
 
     def setting(self, key: str) -> str:
         """The value of a key in its .env."""
@@ -274,27 +277,52 @@ def _renamed(row: list[Cell], names: Mapping[str, str]) -> list[Cell]:
 # What is shown.
 
 
-def sessions(clone: Clone, deploy: bool) -> Iterator[tuple[str, list[list[Cell]]]]:
-    """Each session of a terminal by the name of its picture."""
+def sessions(clone: Clone, wanted: Collection[str]) -> Iterator[tuple[str, list[list[Cell]]]]:
+    """Each session of a terminal by the name of its picture, and meanwhile those of the pages."""
     first = without_steps(captured("./inv up", clone.root))
     yield "up", [*first, [], *captured("./inv status", clone.root)]
-    pages(clone)
-    password = clone.setting("SQL_PASSWORD")
-    clone.set({"SQL_PASSWORD": "another-password"})
-    yield "error", captured("./inv up", clone.root)
-    yield "doctor", captured("./inv doctor", clone.root)
-    clone.set({"SQL_PASSWORD": password})
-    if deploy:
-        clone.inv("up")
-        clone.set(
-            {
-                "DOMAIN": "localhost",
-                "HTTP_PORT": str(clone.port + 1),
-                "HTTPS_PORT": str(clone.port + 2),
-            }
-        )
-        yield "deploy", without_steps(captured("./inv deploy --local --yes", clone.root))
-        clone.inv("deploy.down", "--local")
+    if {"page", "admin"} & set(wanted):
+        pages(clone)
+    if {"error", "doctor"} & set(wanted):
+        password = clone.setting("SQL_PASSWORD")
+        clone.set({"SQL_PASSWORD": "another-password"})
+        yield "error", captured("./inv up", clone.root)
+        yield "doctor", captured("./inv doctor", clone.root)
+        clone.set({"SQL_PASSWORD": password})
+    if "deploy" in wanted:
+        with swarm():
+            try:
+                yield "deploy", without_steps(captured("./inv deploy --local --yes", clone.root))
+            finally:
+                remove_deployed(clone)
+
+
+@contextlib.contextmanager
+def swarm() -> Iterator[None]:
+    """The engine may be a Swarm meanwhile: it leaves that at the end, unless it was one before."""
+    before = asked("info", "--format", "{{.Swarm.LocalNodeState}}")
+    try:
+        yield
+    finally:
+        if before == ["inactive"]:
+            asked("swarm", "leave", "--force")
+
+
+def remove_deployed(clone: Clone) -> None:
+    """Take away the trial deploy with its volumes, which deploy.down keeps, and its images."""
+    stack = clone.setting("COMPOSE_PROJECT_NAME") + "-local"
+    assert stack != "-local"
+    clone.inv("deploy.down", "--local")
+    own = ("--quiet", "--filter", f"label=com.docker.stack.namespace={stack}")
+    for volume in asked("volume", "ls", *own):
+        asked("volume", "rm", "--force", volume)
+    for image in asked("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{stack}-web"):
+        asked("image", "rm", "--force", image)
+
+
+def asked(*words: str) -> list[str]:
+    """The lines that docker answers."""
+    return subprocess.run(["docker", *words], capture_output=True, text=True).stdout.split()
 
 
 def pages(clone: Clone) -> None:
@@ -308,7 +336,8 @@ def pages(clone: Clone) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=sandbox)
         page = browser.new_page(
-            viewport=SIZE, base_url=f"http://127.0.0.1:{clone.setting('WEB_PORT')}"
+            viewport={"width": 840, "height": 520},
+            base_url=f"http://127.0.0.1:{clone.setting('WEB_PORT')}",
         )
         page.goto("/")
         page.screenshot(path=HERE / "page.png")
@@ -328,12 +357,15 @@ def main() -> None:
     )
     parser.add_argument("--folder", default="shop", help="name of the clone, and of its stack")
     parser.add_argument("--port", type=int, default=8000, help="the first port that may be used")
-    parser.add_argument("--deploy", action="store_true", help="also make the picture of a deploy")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} or deploy")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         clone = Clone(Path(made) / options.folder, options.port)
         try:
-            for name, rows in sessions(clone, options.deploy):
+            wanted = options.names or NAMES
+            for name, rows in sessions(clone, wanted):
+                if name not in wanted:
+                    continue
                 picture = HERE / f"{name}.svg"
                 picture.write_text(as_svg(clone.neutral(rows), f"inv {name} in a terminal"))
                 print(picture.relative_to(ROOT), picture.stat().st_size, file=sys.stderr)
