@@ -69,7 +69,7 @@ def docs(c: Context, write: bool = False, serve: bool = False, port: str = "8080
 
     if write:
         for path in reference.write(namespace):
-            console.say(f"{path} is written")
+            console.say(f"writing {path}")
     elif serve:
         website.serve(options.port(port))
     else:

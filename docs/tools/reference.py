@@ -21,6 +21,7 @@ from djup.cli.program import Command
 from djup.cli.tasks import every_task
 from djup.deploy import production
 from djup.settings import layout, settings
+from djup.terminal.task import this_task
 
 FOLDER = "docs/reference"
 TABLE = re.compile(r"(?s)(<!-- tasks -->\n).*?(<!-- /tasks -->)")
@@ -43,13 +44,14 @@ OWN = (*production.OWN_KEYS, *production.ELSEWHERE_KEYS, production.ORIGINS)
 
 
 def write(namespace: Collection) -> Iterator[str]:
-    """Write every page that is out of date, and yield its path."""
+    """Write every page that is out of date, unless under --dry, and yield its path."""
     for path, text in pages(namespace).items():
         file = ROOT / path
         if not file.exists() or file.read_text() != text:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
             yield path
+            if not this_task.dry:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text)
 
 
 def pages(namespace: Collection) -> dict[str, str]:

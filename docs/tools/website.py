@@ -39,16 +39,15 @@ LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 def build() -> None:
     """Build the site into dist/docs/, or fail where a link leads nowhere."""
     packages.ensure("docs")
-    stage()
     argv = _zensical("build", "--strict", "--clean")
     process.show(argv)
     if this_task.dry:
         return
+    stage()
     done = process.run(argv)
     if done.code:
         # Less its colours, and the traceback with which it ends.
-        said = re.sub(r"\x1b\[[\d;]*m", "", done.out + done.err).partition("Traceback ")[0]
-        console.say(said)
+        console.say(re.sub(r"\x1b\[[\d;]*m", "", done.out + done.err).partition("Traceback ")[0])
         raise process.ChildFailed(done.code)
     shutil.rmtree(SITE, ignore_errors=True)
     shutil.copytree(STAGE / "site", SITE)
@@ -58,8 +57,9 @@ def build() -> None:
 def serve(port: str) -> None:
     """Serve the site on this machine, and build it again after each edit, until Ctrl-C."""
     packages.ensure("docs")
-    stage()
-    threading.Thread(target=_stage_again, daemon=True).start()
+    if not this_task.dry:
+        stage()
+        threading.Thread(target=_stage_again, daemon=True).start()
     process.attach(_zensical("serve", "--dev-addr", f"127.0.0.1:{port}"))
 
 

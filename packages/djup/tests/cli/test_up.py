@@ -86,6 +86,8 @@ def test_dry_on_a_fresh_clone_writes_nothing(fresh: Toolkit) -> None:
         ["lint", "--fix"],
         ["lock"],
         ["lock", "--upgrade"],
+        ["docs"],
+        ["docs", "--serve"],
     ],
     ids=" ".join,
 )
