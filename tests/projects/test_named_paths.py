@@ -86,6 +86,12 @@ def test_links_between_the_documents(documents: Path, name: str) -> None:
             assert _leads_somewhere(file, anchor, [page.parent]), (target, anchor)
 
 
+def test_the_documents_are_pages_alone(documents: Path) -> None:
+    """Their pictures, and the programs that make them, are in the toolkit's repository."""
+    found = [path for path in (documents / "docs").rglob("*") if path.is_file()]
+    assert len(found) == len(PAGES) and {path.suffix for path in found} == {".md"}
+
+
 def test_the_toolkit_names_its_documents_by_one_door() -> None:
     """Any other literal would be a path of this repository, in a project which has not got it."""
     for file in (ROOT / "packages/djup/src").rglob("*.py"):
