@@ -19,6 +19,7 @@ NAMED = re.compile(rf"(?P<whose>djup's\s+(?:#\s+)?)?{PATH}(?P<anchor>#[\w-]+)?")
 BY_PROGRAMS = (".txt", ".whl", ".djup.json")
 IGNORES = (".dockerignore", ".gitignore")  # their lines, but for comments, name what may be there
 MAY_BE_MADE = {
+    "compose/caddy/Caddyfile": "the how-to of production's extras tells who may want one",
     "compose/local.yaml": "docs/how-to/develop.md says who may want one",
     "project/NAME": "an app of the user's",
     "compose/web/prod": "programs of the user's, in place of those of djup_web",
