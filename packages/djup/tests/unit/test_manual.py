@@ -188,6 +188,13 @@ def test_each_picture_is_small_and_shown() -> None:
             assert picture.stat().st_size < LARGEST and picture in shown, picture.name
 
 
+def test_a_picture_of_a_terminal_names_no_machine() -> None:
+    """Else docs/pictures/make.py has a name to learn."""
+    for picture in (ROOT / "docs/pictures").glob("*.svg"):
+        words = picture.read_text()
+        assert not re.search(r"/(?:tmp|root|home|work)/|:(?!8000/)\d{4,5}/", words), picture.name
+
+
 @pytest.mark.parametrize("page", manual.GENERATED)
 def test_a_page_is_what_it_is_made_from(page: str) -> None:
     """Else run `inv docs --write`."""
