@@ -1,6 +1,7 @@
 """A new project, from nothing but a wheel: it serves, tests itself, and has tasks of its own."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -70,6 +71,17 @@ def test_it_serves_tests_and_lints_without_this_tree(shop: Checkout) -> None:
     shop.inv("lint")
     assert shop.inv("doctor", code=None).stderr.count("Traceback") == 0
     shop.inv("down")
+
+
+def test_a_file_that_is_not_python(shop: Checkout) -> None:
+    """What follows from it is not reported, and no linter crashes."""
+    good = shop.write("project/config/urls.py", "urlpatterns = = []\n")
+    said = shop.inv("lint", code=1)
+    shop.write("project/config/urls.py", good)
+    assert "invalid-syntax" in said.stdout + said.stderr
+    assert "INTERNAL ERROR" not in said.stdout + said.stderr
+    assert re.search(r"types +not run\nmigrations +not run", said.stderr)
+    assert "correct it first" in said.stderr
 
 
 def test_its_hook(shop: Checkout) -> None:

@@ -138,10 +138,29 @@ def test_what_is_missing_is_named(toolkit: Toolkit, typed: str, said: str) -> No
     assert done.err == f"{said}\nAll its flags: ./inv --help {help_of}\n"
 
 
-@pytest.mark.parametrize("typed", ["upp", "up --prot 3", "manage check", "manage -- x down"])
-def test_an_unknown_word_gets_the_hint_about_the_dashes(toolkit: Toolkit, typed: str) -> None:
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("manage check", "./inv manage -- check\n"),
+        ("migrate notes zero", "./inv migrate -- notes zero\n"),
+        ("psql -c 'select 1'", "./inv psql -- -c 'select 1'\n"),
+        ("upp", ""),
+        ("up --prot 3", ""),
+        ("db.backup x.dump", ""),
+    ],
+)
+def test_what_belongs_after_dashes_is_shown_there(toolkit: Toolkit, typed: str, meant: str) -> None:
     done = toolkit.inv(*shlex.split(typed))
-    assert ("go after --, as in: ./inv manage" in done.err) is ("--" not in typed.split())
+    assert (done.code, toolkit.log) == (1, [])
+    assert (f"as in: {meant}" in done.err) if meant else ("as in:" not in done.err)
+
+
+@pytest.mark.parametrize("task", ["up", "deploy", "logs", "db.backup", "deploy.restore"])
+def test_h_asks_for_help(toolkit: Toolkit, task: str) -> None:
+    """However many flags a task has whose names have an h."""
+    done = toolkit.inv(task, "-h")
+    assert (done.code, toolkit.log) == (0, [])
+    assert f"[--core-opts] {task} " in done.out
 
 
 @pytest.mark.parametrize("task", ["deploy", "deploy.status", "deploy.down"])

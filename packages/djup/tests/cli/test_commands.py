@@ -383,6 +383,7 @@ def test_open_uses_the_browser_of_the_user(toolkit: Toolkit) -> None:
         ("up --nosuch", 1, "nosuch"),
         ("migrat", 1, "Did you mean migrate?"),
         ("deploy --lokal", 1, "Did you mean --local?"),
+        ("deploy --no-chek", 1, "Did you mean --no-check?"),
         ("logs --lines many", 1, "many"),
     ],
 )

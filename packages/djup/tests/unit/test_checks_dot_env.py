@@ -225,6 +225,14 @@ def test_what_stands_there_mistyped_is_not_added_with_its_default(here: Path) ->
     assert len(found("ENV11")) == 1
 
 
+def test_a_key_that_stands_there_twice(here: Path) -> None:
+    edit(here / ".env", added="WEB_PORT=9001\n# WEB_PORT=9002\nOWN=1\nOWN=2")
+    assert [finding.fact for finding in found("ENV21")] == ["WEB_PORT", "OWN"]
+    text = (here / ".env").read_text().splitlines()
+    first, last = (n for n, line in enumerate(text, 1) if line.startswith("WEB_PORT="))
+    assert f"on lines {first} and {last}; only the last" in str(found("ENV21")[0].problem)
+
+
 # Its secrets
 
 WEAK = [

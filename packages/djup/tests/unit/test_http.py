@@ -77,11 +77,15 @@ def test_nobody_listens() -> None:
         http.get(free, "/", 5)
 
 
-@pytest.mark.parametrize(
-    "said", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"\xff\x00\r\n", b"HTTP/1.1 x y"]
-)
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\xff\x00\r\n", b"HTTP/1.1 x y"])
 def test_what_is_not_http(said: bytes) -> None:
     with says(lambda connection: connection.sendall(said)) as port, pytest.raises(ValueError):
+        http.get(port, "/", 5)
+
+
+def test_one_that_closes_without_an_answer() -> None:
+    """As a web does whose code does not compile: it accepts, and ends."""
+    with says(lambda _: None) as port, pytest.raises(ConnectionResetError, match="without an ans"):
         http.get(port, "/", 5)
 
 

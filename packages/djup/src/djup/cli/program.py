@@ -47,6 +47,10 @@ class Command(Task[Callable[..., None]]):
         finally:
             self.help = told
 
+    def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
+        """Give an argument its names; -h is never one of them: it asks for help."""
+        return super().arg_opts(name, default, {*taken_names, "h"})
+
     def _run(self, *args: Any, **kwargs: Any) -> None:
         try:
             if remainder() and not self.rest:
@@ -80,9 +84,8 @@ def _end_with(cause: Problem) -> Exit:
 UNKNOWN = r"No idea what '(.+)' is!"
 INTERRUPTED = "interrupted; you can run the same command again"
 ESCAPES = ("manage", "compose")  # nobody means these without a command of their own
-HINT = """\
-Arguments for the command itself go after --, as in: inv manage -- createsuperuser
-All tasks: inv --list    One task: inv --help TASK"""
+HINT = "All tasks: inv --list    One task: inv --help TASK"
+AFTER_DASHES = "Arguments for the command itself go after --, as in"
 task = partial(invoke_task, klass=Command)
 
 
@@ -104,6 +107,17 @@ class Tasks(Program):
 
         print(f"djup {__version__}, Invoke {version('invoke')}")
 
+    def normalize_argv(self, argv: list[str] | None) -> None:
+        """Let -h and --help after a task explain it, also where an argument is required."""
+        super().normalize_argv(argv)
+        known = self.namespace.task_names if self.namespace else {}
+        names = {name for full, aliases in known.items() for name in (full, *aliases)}
+        self.argv = _help_first(self.argv, names)
+
+    def print_task_help(self, name: str) -> None:
+        """Print the help under the name that is typed: a collection's default has a longer one."""
+        super().print_task_help(self.collection[name].typed_as)
+
     def parse_core(self, argv: list[str] | None) -> None:
         before = sys.dont_write_bytecode
         super().parse_core(argv)
@@ -114,22 +128,38 @@ class Tasks(Program):
         try:
             super().parse_tasks()
         except ParseError as error:
-            said = _of_arguments(error) or f"{_of_word(error)}{self._meant(error)}\n{HINT}"
+            said = _of_arguments(error) or self._of_word(error)
             raise ParseError(console.as_typed(said), error.context) from error
         first, *others = [context.name for context in self.tasks] or [""]
         if first in ESCAPES and others:
-            said = f"{first} and {others[0]} would be two separate tasks here.\n{HINT}"
+            said = f"{first} and {others[0]} would be two separate tasks here.\n"
+            said += f"{AFTER_DASHES}: inv {first} -- {others[0]}"
             raise ParseError(console.as_typed(said))
 
-    def _meant(self, error: ParseError) -> str:
-        """Suggest a task or a flag that is similar to the unknown one."""
+    def _of_word(self, error: ParseError) -> str:
+        """Rewrite Invoke's message about an unknown task or flag, and say what to run."""
+        found = re.search(UNKNOWN, str(error))
+        if not found:
+            return f"{error}\n{HINT}"
+        return f"Unknown task or flag: {found[1]}.{self._meant(error, found[1])}"
+
+    def _meant(self, error: ParseError, unknown: str) -> str:
+        """Suggest what is similar to the unknown word, or where it may belong."""
         from difflib import get_close_matches
 
-        unknown = re.search(UNKNOWN, str(error))
-        flags = error.context.flags if error.context else ()
+        context = error.context
+        flags = [*context.flags, *context.inverse_flags] if context else []
         names = [*flags, *self.scoped_collection.task_names]
-        close = get_close_matches(unknown[1], names, n=1) if unknown else []
-        return f" Did you mean {close[0]}?" if close else ""
+        close = get_close_matches(unknown, names, n=1)
+        said = f" Did you mean {close[0]}?" if close else ""
+        name = (context.name if context else "") or ""
+        if name and self._has_rest(name):
+            said += f"\n{AFTER_DASHES}: inv {name} -- {_from(unknown)}"
+        return f"{said}\n{HINT}"
+
+    def _has_rest(self, name: str) -> bool:
+        task = self.scoped_collection[name]
+        return isinstance(task, Command) and task.rest
 
     def no_tasks_given(self) -> NoReturn:
         self.list_tasks()
@@ -147,9 +177,21 @@ class Tasks(Program):
         print("inv --help TASK explains a task; inv --dry TASK only shows its commands.")
 
 
-def _of_word(error: ParseError) -> str:
-    """Rewrite Invoke's message about an unknown task or flag as a sentence."""
-    return re.sub(UNKNOWN, r"Unknown task or flag: \1.", str(error))
+def _help_first(argv: list[str], tasks: set[str]) -> list[str]:
+    """Rewrite `inv TASK … -h` as `inv --help TASK`."""
+    words = argv[: argv.index("--")] if "--" in argv else argv
+    asked = next((n for n, word in enumerate(words) if word in ("-h", "--help")), 0)
+    named = [word for word in words[1:asked] if word in tasks]
+    return [argv[0], "--help", named[-1]] if named else argv
+
+
+def _from(word: str) -> str:
+    """Give the command line from this word on, as a shell would take it."""
+    import shlex
+
+    typed = [one for one in sys.argv if one != "--"]
+    place = typed.index(word) if word in typed else len(typed)
+    return shlex.join(typed[place:] or [word])
 
 
 def _of_arguments(error: ParseError) -> str:

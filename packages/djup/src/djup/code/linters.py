@@ -20,6 +20,9 @@ SQLITE = {
 }
 
 
+UNREAD = 2  # what `ruff format` ends with, if a file cannot be parsed
+NOT_RUN = -1  # the others would report what follows from that, or crash
+OUTCOMES = {0: "passed", NOT_RUN: "not run"}
 # What the toolkit brings into the image runs on every Python that Django 4.2 to 6.x supports.
 OLDEST_PYTHON = "3.10"
 MANUAL = "docs/tools/website.py"  # builds the toolkit's manual, and follows its links
@@ -38,17 +41,30 @@ def run(fix: bool) -> None:
     packages.ensure(*packages.of_linters())
     started = web_env.started_by_us(FACTS | SQLITE, layout().settings)
     environment = {**layout().build_environment, **os.environ, **SQLITE, **started}
-    codes = {}
-    for name, argv in _installed(_linters(fix)).items():
-        codes[name] = process.attach(argv, env=environment)
+    codes = _run(_installed(_linters(fix)), environment)
+    if not this_task.dry:
+        _report(codes)
+
+
+def _run(linters: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> dict[str, int]:
+    """Run each, and give the code that it ended with."""
+    codes: dict[str, int] = {}
+    for name, argv in linters.items():
+        unread = codes.get("format") == UNREAD
+        codes[name] = NOT_RUN if unread else process.attach(argv, env=environment)
         if this_task.interrupted:
             raise KeyboardInterrupt
-    if this_task.dry:
-        return
-    outcomes = {name: "FAILED" if code else "passed" for name, code in codes.items()}
+    return codes
+
+
+def _report(codes: Mapping[str, int]) -> None:
+    outcomes = {name: OUTCOMES.get(code, "FAILED") for name, code in codes.items()}
     console.say("\n" + console.table(("LINTER", "OUTCOME"), list(outcomes.items())))
-    if any(codes.values()):
+    if codes.get("format") == UNREAD:
+        console.say("a file is not Python: correct it first")
+    elif any(codes.values()):
         console.say("inv lint --fix fixes what it can")
+    if any(codes.values()):
         raise ChildFailed(1)
 
 

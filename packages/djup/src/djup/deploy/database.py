@@ -71,6 +71,14 @@ def restore(release: Release, swarm: Swarm, which: str) -> None:
     console.say(f"restored {which}; the previous database is kept: inv deploy.restore {note.name}")
 
 
+def find(release: Release, swarm: Swarm, which: str) -> None:
+    """Raise unless `which` names what can be restored into the stack's database."""
+    with database_client.client(release, swarm) as client:
+        beside = [kept.name for kept in databases.beside(client)]
+    if which not in beside:
+        _dump(which, beside)
+
+
 def _dump(which: str, beside: list[str]) -> Path:
     """The file of a backup, by its name, or a dump made elsewhere, by its path."""
     known = {saved.name: saved.dump for saved in backups.all_of()}

@@ -68,6 +68,7 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
             f"would restore {which} next to the database of {release.stack}, and swap the two"
         )
         return
+    database.find(release, target.swarm, which)
     _confirm(release.stack, f"replaces the database of {release.url}", yes)
     with one_at_a_time("deploy.restore"), one_deploy(release.stack):
         jobs.finish_left(release.stack)

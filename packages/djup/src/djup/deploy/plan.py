@@ -200,7 +200,7 @@ def as_text(plan: Plan, where: str, nodes: int, notes: Sequence[str] = ()) -> st
     rows = [(f"  {what}", _short(was), _short(now)) for what, was, now in rows_of(plan)]
     lines = [
         _head(plan, where, nodes),
-        console.table(("  WHAT", "IS", "WILL BE"), rows) if rows else "  nothing changes",
+        console.table(("  WHAT", "NOW", "AFTER"), rows) if rows else "  nothing changes",
     ]
     if plan.migrations.unapplied:
         lines.append(f"  migrations to apply: {few(plan.migrations.unapplied)}")

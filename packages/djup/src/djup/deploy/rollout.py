@@ -228,6 +228,8 @@ def _show(deploy: Deploy) -> None:
     console.answer(_as_text(planned, deploy))
     for path in migrations:
         console.answer(f"  new migration: {path}")
+    if migrations and not planned.migrations.unapplied:
+        console.answer("  whether they interrupt is checked after the image is built")
     for sentence in ignored:
         console.answer(f"  warning: {sentence}")
 

@@ -38,11 +38,18 @@ def get_from_socket(socket_path: str, path: str, timeout: float) -> Answer:
 def _asked(connection: socket.socket, host: str, path: str, head: bool) -> Answer:
     connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode("ascii"))
     with connection.makefile("rb") as answer:
-        version, status, *_ = answer.readline(LONGEST).decode("latin-1").split(maxsplit=2)
-        if not version.startswith("HTTP/"):
-            raise ValueError(f"{version} is not HTTP")
+        status = _status(answer.readline(LONGEST).decode("latin-1"))
         headers = _headers(answer)
-        return Answer(int(status), headers, b"" if head else answer.read())
+        return Answer(status, headers, b"" if head else answer.read())
+
+
+def _status(line: str) -> int:
+    if not line:
+        raise ConnectionResetError("the connection was closed without an answer")
+    version, _, status = line.strip().partition(" ")
+    if not version.startswith("HTTP/"):
+        raise ValueError(f"{version} is not HTTP")
+    return int(status[:3])
 
 
 def _headers(answer: BinaryIO) -> dict[str, str]:

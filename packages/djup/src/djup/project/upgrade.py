@@ -124,7 +124,7 @@ def _asked_for(to: str, folder: Path) -> Path:
 
 
 def _find(folder: Path, version: str) -> Path:
-    found = sorted(folder.glob(f"djup-{version}-py3-none-any.whl"))
+    found = [*folder.glob(f"djup-{version}-py3-none-any.whl")]
     if len(found) != 1:
         raise problem("NEW04", to=repr(str(folder)))
     return found[0]
@@ -135,9 +135,11 @@ def _fetch(version: str, folder: Path) -> Path:
     python = str(packages.PYTHON)
     process.run([python, "-m", "ensurepip", "--default-pip"])
     argv = [python, "-m", "pip", "download", "--no-deps", "--dest", str(folder), f"djup=={version}"]
-    done = process.attach(argv)
-    process.stop_if_interrupted(done)
-    return _find(folder, version)
+    process.stop_if_interrupted(process.attach(argv))
+    found = [*folder.glob(f"djup-{version}-*.whl")]
+    if len(found) != 1:
+        raise problem("NEW04.version", to=version)
+    return found[0]
 
 
 def _release(wheel: Path, folder: Path) -> Release:

@@ -33,6 +33,15 @@ def parse(text: str) -> dict[str, str]:
     return dict(_pairs(text))
 
 
+def repeated(text: str) -> dict[str, list[int]]:
+    """The keys that stand in more than one line of `text`, each with the numbers of its lines."""
+    found: dict[str, list[int]] = {}
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        if match := LINE.fullmatch(line):
+            found.setdefault(match[1], []).append(number)
+    return {key: lines for key, lines in found.items() if len(lines) > 1}
+
+
 @cache  # a task asks several times what `.env` and `.env.example` say
 def _pairs(text: str) -> tuple[tuple[str, str], ...]:
     for number, line in enumerate(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"), 1):

@@ -49,7 +49,8 @@ def _mode() -> Finding:
 
 
 def _keys() -> list[Finding]:
-    present = dotenv.parse(env_file.ENV.read_text(encoding="utf-8-sig"))
+    text = env_file.ENV.read_text(encoding="utf-8-sig")
+    present = dotenv.parse(text)
     known = dotenv.parse(env_file.example())
     slips = typos.find(present, known)
     # One that stands there mistyped is not added: its default would settle what is to be asked.
@@ -58,7 +59,13 @@ def _keys() -> list[Finding]:
     return [
         _complete(f"{len(present)} keys, {own or 'none'} of your own", missing),
         *(_mistyped(key, meant) for key, meant in slips.items()),
+        *(_repeated(key, lines) for key, lines in dotenv.repeated(text).items()),
     ]
+
+
+def _repeated(key: str, lines: list[int]) -> Finding:
+    told = " and ".join(map(str, lines))
+    return Finding(FILE, key, problem("ENV21", key=key, lines=told))
 
 
 def _mistyped(key: str, meant: str) -> Finding:
