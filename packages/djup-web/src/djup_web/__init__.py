@@ -7,6 +7,7 @@ probes, unavailable    /healthz and /readyz, and the page of a database that is 
 requests, request_id   a line and an id for each request
 serve, production      the two servers (management commands), supervise.py around the first
 wait, migrating, patience   what happens before a page is served
+image                  what the web image's build runs, and its entrypoint and health check
 """
 
 from collections.abc import MutableMapping
