@@ -245,7 +245,7 @@ def test_the_place_of_a_bundler_as_the_docs_have_it(
     """What it writes into a folder that git ignores is collected; a stand-in for npm writes it."""
     root = checkout.make(tmp_path_factory.mktemp("bundler") / "checkout")
     base, image = f"{stack.image}-npm", f"{stack.image}-bundled"
-    page = (ROOT / "docs/how-to/deploy.md").read_text()
+    page = (ROOT / "docs/how-to/production-extras.md").read_text()
     stage = page.partition("```dockerfile\nFROM node")[2].partition("```")[0]
     assert stage
     file = root / "compose/web/Dockerfile"
