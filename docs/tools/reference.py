@@ -92,10 +92,9 @@ def _tasks_page(namespace: Collection) -> Iterator[str]:
     yield "# Tasks"
     yield NOTE.format(source="the docstrings of the tasks")
     yield _filled(
-        "`inv --help TASK` prints the same in a terminal. Flags for all tasks come before the "
-        "task: `inv --dry nuke` shows its commands and changes nothing, `inv --echo up` shows "
-        "every command, `inv --list` lists the tasks. Every task exits with the code of its "
-        "command."
+        "`inv --help TASK` prints the same in a terminal. Some flags work with every task: "
+        "`inv --dry nuke` shows its commands and changes nothing, `inv --echo up` shows every "
+        "command. `inv --list` lists the tasks. Every task exits with the code of its command."
     )
     theirs = named(every_task())
     yield "\n".join(f"- [{group}](#{_anchor(group)})" for group in _groups(theirs))
@@ -104,14 +103,14 @@ def _tasks_page(namespace: Collection) -> Iterator[str]:
         for name in names:
             yield from _task(f"inv {name}", theirs[name])
     yield "## Before there is a project"
-    yield "`djup` comes with the toolkit's wheel, as in `uvx --from WHEEL djup new shop`."
+    yield "`djup` comes with the wheel, as in `uvx --from WHEEL djup new shop`."
     for name, task in named(Collection(outside.new, outside.adopt)).items():
         yield from _task(f"djup {name}", task)
-    yield "## In the toolkit's own repository"
+    yield "## In djup's own repository"
     yield "These tasks exist only there. Its `inv test` replaces the one of projects."
     for name, task in named(namespace).items():
         if name not in theirs or theirs[name].body is not task.body:
-            yield from _task(f"inv {name}", task, " (toolkit)" if name in theirs else "")
+            yield from _task(f"inv {name}", task, " (djup)" if name in theirs else "")
 
 
 def named(tasks: Collection) -> dict[str, Command]:
@@ -121,10 +120,19 @@ def named(tasks: Collection) -> dict[str, Command]:
 
 
 def _tables(tasks: Mapping[str, Command]) -> Iterator[str]:
-    """A table of each group: how a task is typed, and the first line of its docstring."""
+    """A table of each group: how a task is typed, and what it does."""
     for group, names in _groups(tasks).items():
-        rows = [(f"`{typed(name, tasks[name])}`", helpline(tasks[name]) or "") for name in names]
-        yield _table((group, ""), rows)
+        yield _table((group, ""), [_row(name, tasks[name]) for name in names])
+
+
+def _row(name: str, task: Command) -> tuple[str, str]:
+    """A task's line in the README, which says so where a project lacks the task or has another."""
+    theirs, said = named(every_task()).get(name), helpline(task) or ""
+    if theirs is None:
+        said += " Only in djup's repository."
+    elif theirs.body is not task.body:
+        said += f" In a project: {helpline(theirs)}"
+    return f"`{typed(name, task)}`", said
 
 
 def typed(name: str, task: Command) -> str:
@@ -203,10 +211,11 @@ def _settings_page() -> Iterator[str]:
             rows = [_key(*pair) for pair in keys.items()]
             told = len(rows) > NAMED or any(word for _, *words in rows for word in words)
             yield _table(("key", "default", "allowed"), rows) if told else ""
-    yield "## Keys of production alone"
+    yield "## Keys that production reads with PROD_ only"
     yield _filled(
-        f"Any key may have a value of its own in production, as `{production.PREFIX}KEY`. The "
-        "values of these keys are for development only, so production needs its own or has none:"
+        f"In production, `{production.PREFIX}KEY` replaces `KEY`, for any key. For these, "
+        f"production never uses the key without `{production.PREFIX}`. Set them, or leave them "
+        "empty:"
     )
     yield "\n".join(f"- `{production.PREFIX}{key}`" for key in OWN)
 
@@ -262,10 +271,10 @@ def _layout_page() -> Iterator[str]:
     yield _table(("key", "default", "value", "meaning"), rows)
     yield "## environment"
     yield _filled(
-        "Each key is a variable that your settings read. Its value is the name of a fact of the "
-        "toolkit, which fills the variable on every runtime:"
+        "Each key is a variable that your settings read. Its value is one of the names below, "
+        "which fills the variable on every runtime:"
     )
-    yield _table(("fact", "value"), ((f"`{fact}`", words) for fact, words in layout.FACTS.items()))
+    yield _table(("name", "value"), ((f"`{fact}`", words) for fact, words in layout.FACTS.items()))
     yield "\n".join(
         (
             "```toml",

@@ -63,9 +63,9 @@ def edited(made: Checkout, tmp_path: Path) -> Iterator[Checkout]:
 
 def test_there_and_back(edited: Checkout, newer: Path, wheels: dict[str, Path]) -> None:
     before = content(edited)
-    said = edited.inv("--dry", "toolkit.upgrade", "--to", str(newer)).stderr
+    said = edited.inv("--dry", "toolkit.upgrade", str(newer)).stderr
     assert content(edited) == before and f"djup {__version__} -> {NEWER}" in said
-    said = edited.inv("toolkit.upgrade", "--to", str(newer)).stderr
+    said = edited.inv("toolkit.upgrade", str(newer)).stderr
     rows = dict(line.split(maxsplit=1) for line in said.splitlines() if line.startswith("compose/"))
     assert rows == {
         DOCKERFILE: "merged with your edit",

@@ -52,10 +52,8 @@ RUN_BY = {
     "uvx --from djup-0.1.0-py3-none-any.whl djup adopt": (
         f"{ADOPT}::test_it_is_one_commit_that_can_be_reverted"
     ),
-    "inv --dry toolkit.upgrade --to djup-0.2.0-py3-none-any.whl": (
-        f"{UPGRADES}::test_there_and_back"
-    ),
-    "inv toolkit.upgrade --to djup-0.2.0-py3-none-any.whl": f"{UPGRADES}::test_there_and_back",
+    "inv --dry toolkit.upgrade djup-0.2.0-py3-none-any.whl": (f"{UPGRADES}::test_there_and_back"),
+    "inv toolkit.upgrade djup-0.2.0-py3-none-any.whl": f"{UPGRADES}::test_there_and_back",
     "inv manage -- migration_plan": ("packages/djup-web/tests/test_additive.py::test_the_command"),
     "./inv new ../shop": f"{NEW}::shop",
     "./inv toolkit.build": (
@@ -63,6 +61,7 @@ RUN_BY = {
     ),
     "cd ../shop": f"{NEW}::shop",
     "./inv test": "packages/djup/tests/cli/test_up.py::test_dry_changes_nothing",
+    "./inv test --quick": "cannot run in a test: it would run this one as well",
     "./inv lint": LINTED,
     "inv test": LINTED,
     "inv lint": LINTED,

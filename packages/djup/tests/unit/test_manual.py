@@ -212,6 +212,6 @@ def test_the_reference_has_every_argument_of_every_task() -> None:
         shown = {
             section.partition("\n### ")[0] for section in page.split(f"\n### inv {name}\n")[1:]
         }
-        shown |= {page.partition(f"\n### inv {name} (toolkit)\n")[2].partition("\n### ")[0]}
+        shown |= {page.partition(f"\n### inv {name} (djup)\n")[2].partition("\n### ")[0]}
         flags = {flag.replace("_", "-") for flag in task.help}
         assert any(all(flag in text.lower() for flag in flags) for text in shown if text), name

@@ -61,8 +61,8 @@ def test_settings_that_read_our_names_have_an_engine_while_the_image_is_built() 
     ("line", "words"),
     [
         ('setings = "x"', "setings in [tool.djup] of pyproject.toml must be one of project,"),
-        ("project = 1", "project in [tool.djup] of pyproject.toml must be a text"),
-        ('requirements = "requirements.txt"', 'must be a list of texts, such as ["requirements'),
+        ("project = 1", "project in [tool.djup] of pyproject.toml must be a string"),
+        ('requirements = "requirements.txt"', 'must be a list of strings, such as ["requirements'),
         ('python = "python3.12"', 'must be a version such as "3.13"'),
         ('test = "nose"', 'must be "django", "pytest", or a command'),
         ('environment = {KEY = "SECRET"}', "environment (SECRET) in [tool.djup]"),

@@ -10,7 +10,7 @@ from djup.stack.stack import Stack
 from djup.terminal import console
 
 STACK, DJANGO, DATA = "The stack", "Django", "The data"
-PRODUCTION, CODE, TOOLKIT = "Production", "The code", "The toolkit"
+PRODUCTION, CODE, TOOLKIT = "Production", "The code", "djup itself"
 TARGET = {
     "context": "a Docker context, or an address: ssh://user@server (default: DEPLOY_TO in .env)",
     "local": "the trial deploy on this machine",
@@ -444,7 +444,7 @@ def deploy_rollback(
     group=PRODUCTION,
     help={
         **TARGET,
-        "service": "web (the default), proxy or db",
+        "service": "web (the default), proxy, db, pooler, or a service of your own",
         "follow": "keep printing new lines until Ctrl-C",
         "lines": "how many past lines to show, of all containers together",
         "ended": "include containers that have ended, such as those of a previous release",
@@ -603,11 +603,11 @@ def lock(c: Context, upgrade: bool = False) -> None:
     help={"to": "a wheel of djup, a folder with one wheel, or a version"},
 )
 def toolkit_upgrade(c: Context, to: str) -> None:
-    """Install another version of the toolkit in this project.
+    """Install another version of djup in this project.
 
     Your edits are merged. The result is one commit, which git revert undoes.
 
-    inv toolkit.upgrade --to djup-0.2.0-py3-none-any.whl
+    inv toolkit.upgrade djup-0.2.0-py3-none-any.whl
     """
     from djup.project import upgrade
 

@@ -46,7 +46,7 @@ inv
 tasks.py
 requirements/djup/wheels/djup-*.whl
 """
-DJANGO_APP = "djup-web   # probes, waiting and migrating, the servers: the toolkit's Django app\n"
+DJANGO_APP = "djup-web   # probes, waiting and migrating, the servers: djup's Django app\n"
 BASE = f"""\
 # What the image gets besides the project's own requirements, which [tool.djup] names.
 --find-links wheels

@@ -12,12 +12,10 @@ from urllib.parse import unquote, urlsplit
 from djup import IS_INSTALLED, ROOT, __version__
 from djup.host import git, packages, process, temporary
 from djup.problems import problem
-from djup.project import starter
+from djup.project import manual, starter
 
 WEB = f"djup_web-{__version__}-py3-none-any.whl"
 TOOLKIT = f"djup-{__version__}-py3-none-any.whl"
-SHIPPED = ("docs", "README.md", "CHANGELOG.md")  # besides the starter
-PAGE = ".md"  # the only files of docs/ that are shipped: no picture, no program
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip knows
 
 
@@ -31,8 +29,11 @@ def build(folder: Path) -> list[Path]:
         web = _build(stage / "web", folder, WEB)
         _copy(stage / "toolkit", "packages/djup")
         files = stage / "toolkit" / "src" / "djup" / "files"
-        for name in (*SHIPPED, *starter.SOURCES):
-            _copy(files, name, keep_path=True, ending=PAGE if name in SHIPPED else "")
+        for name in starter.SOURCES:
+            _copy(files, name, keep_path=True)
+        for path, text in manual.pages().items():
+            (files / path).parent.mkdir(parents=True, exist_ok=True)
+            (files / path).write_text(text)
         (files / "wheels").mkdir()
         shutil.copy(web, files / "wheels")
         return [_build(stage / "toolkit", folder, TOOLKIT), web]
@@ -59,10 +60,10 @@ def sha256(wheel: Path) -> str:
     return hashlib.sha256(wheel.read_bytes()).hexdigest()
 
 
-def _copy(target: Path, name: str, *, keep_path: bool = False, ending: str = "") -> None:
+def _copy(target: Path, name: str, *, keep_path: bool = False) -> None:
     """Copy what git knows of a path as it lies in the checkout: no settings, no data, no caches."""
     for path in git.listed(name):
-        if path.startswith(starter.NOT_THEIRS) or not path.endswith(ending):
+        if path.startswith(starter.NOT_THEIRS):
             continue
         inside = path if keep_path else Path(path).relative_to(name)
         if "tests" in Path(path).relative_to(name).parts[:1] and not keep_path:

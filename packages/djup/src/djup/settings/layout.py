@@ -163,17 +163,16 @@ def _command(value: object) -> object:
     return value if value in (DJANGO, PYTEST) else _texts(value)
 
 
-_TEXT = ("a text that is not empty", _text)
-_LIST = ('a list of texts, such as ["requirements.txt"]', _texts)
+_TEXT = ("a string that is not empty", _text)
 _KINDS: Mapping[str, tuple[str, Callable[[object], object]]] = {
-    "requirements": _LIST,
-    "dev-requirements": _LIST,
-    "system-packages": _LIST,
+    "requirements": ('a list of strings, such as ["requirements.txt"]', _texts),
+    "dev-requirements": ('a list of strings, such as ["requirements-dev.txt"]', _texts),
+    "system-packages": ('a list of strings, such as ["gcc", "libc6-dev"]', _texts),
     "python": ('a version such as "3.13"', _version),
-    "environment": ("a table of texts", _table(_text)),
-    "build-environment": ("a table of texts", _table(_string)),
-    "test": (f'"{DJANGO}", "{PYTEST}", or a command as a list of texts', _command),
-    "suites": ("a table of commands, each a list of texts", _table(_texts)),
+    "environment": ("a table of strings", _table(_text)),
+    "build-environment": ("a table of strings", _table(_string)),
+    "test": (f'"{DJANGO}", "{PYTEST}", or a command as a list of strings', _command),
+    "suites": ("a table of commands, each a list of strings", _table(_texts)),
 }
 
 
