@@ -39,9 +39,15 @@ DEATHS = [
         ("cannot load a PostgreSQL driver", "psycopg[binary]", "inv lock"),
     ),
     ("WEB08", SETTINGS, "print(1 / 0)\n", ("ZeroDivisionError", "config/settings.py line")),
+    (
+        "WEB11",
+        SETTINGS,
+        "import os; MAIL_KEY = os.environ['MAIL_KEY']\n",
+        ("the variable MAIL_KEY, which has no value in .env", "set MAIL_KEY in .env"),
+    ),
     ("WEB01", SETTINGS, "import os; print('so long'); os._exit(7)\n", ("  | so long",)),
 ]
-IDS = ["syntax", "package", "settings", "driver", "exception", "exit"]
+IDS = ["syntax", "package", "settings", "driver", "exception", "variable", "exit"]
 
 
 @contextmanager
@@ -76,6 +82,7 @@ def assert_short(said: str) -> None:
 @pytest.mark.fault("WEB03", "docker", "embedded")
 @pytest.mark.fault("WEB04", "docker", "embedded")
 @pytest.mark.fault("WEB08", "docker", "embedded")
+@pytest.mark.fault("WEB11", "docker", "embedded")
 @pytest.mark.fault("IMG06", "docker", "embedded")
 @pytest.mark.parametrize(("code", "path", "text", "parts"), DEATHS, ids=IDS)
 def test_a_death_at_the_start(

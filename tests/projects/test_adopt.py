@@ -199,6 +199,7 @@ REFUSED = {
     "below": ("NEW07", "cd "),
     "no git": ("NEW07", "git init"),
     "nobody": ("NEW15", "git config --global user.name"),
+    "pipenv": ("NEW16", "install pipenv"),
 }
 
 
@@ -219,6 +220,8 @@ def test_it_refuses_and_writes_nothing(
         del files["mysite/settings.py"]
     if case == "syntax":
         files |= {"mysite/settings.py": "DEBUG =\n"}
+    if case == "pipenv":
+        files |= {"Pipfile.lock": "{}\n"}
     if case.endswith("old"):
         files |= {"requirements.txt": f"{REFUSED[case][1]}\n"}
     shapes.write(root, files)

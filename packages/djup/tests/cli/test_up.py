@@ -307,7 +307,7 @@ def test_an_end_in_the_middle(
     (os.killpg if to_all else os.kill)(child.pid, number)
     done = toolkit.finish(child)
     assert (done.code, done.out) == (code, ""), done.err
-    assert done.err.endswith("\ninterrupted; you can run the same command again\n")
+    assert done.err.endswith("\nup was interrupted; you can run it again\n")
     assert time.monotonic() - started < 5
     (toolkit.home / "slept").touch()
     again = toolkit.inv("up")

@@ -25,6 +25,20 @@ NAMELESS = [
     "failed to resolve host 'db': [Errno -2] Name or service not known",
 ]
 
+SETTINGS_PY = '  File "/srv/project/config/settings.py", line 3, in <module>'
+UNSET = [
+    (f'{SETTINGS_PY}\n    KEY = os.environ["MAIL_KEY"]', "KeyError: 'MAIL_KEY'", "WEB11"),
+    (f"{SETTINGS_PY}\n    KEY = PARTS['MAIL_KEY']", "KeyError: 'MAIL_KEY'", "WEB08"),
+    (f'{SETTINGS_PY}\n    KEY = os.environ["SECRET_KEY"]', "KeyError: 'SECRET_KEY'", "WEB08"),
+    (
+        SETTINGS_PY,
+        "decouple.UndefinedValueError: MAIL_KEY not found. Declare it as envvar or define a …",
+        "WEB11",
+    ),
+    (SETTINGS_PY, 'environs.EnvError: Environment variable "MAIL_KEY" not set', "WEB11"),
+    (SETTINGS_PY, "ValueError: MAIL_KEY is too short", "WEB08"),
+]
+
 
 @dataclass
 class Lost:
@@ -57,3 +71,18 @@ def test_a_name_that_leads_nowhere(stack: Asked, words: str) -> None:
     answer = Readiness(ready=False, reason=f"the database does not answer: {words}")
     found = web.lost_names(stack, answer)
     assert found is not None and found.code == "DOCKER11"
+
+
+@pytest.mark.parametrize(("frames", "exception", "code"), UNSET)
+def test_a_variable_that_settings_require(
+    stack: Asked, frames: str, exception: str, code: str
+) -> None:
+    log = f"Traceback (most recent call last):\n{frames}\n{exception}\nEnded with status 1."
+    found = web.problem_of(stack, log, "exited")
+    assert found.code == code
+    assert (found.fix == "set MAIL_KEY in .env, then run: inv up") == (code == "WEB11")
+
+
+def test_a_variable_that_django_environ_requires(stack: Asked) -> None:
+    log = "Set the MAIL_KEY environment variable\nEnded with status 78."
+    assert web.problem_of(stack, log, "exited").code == "WEB11"

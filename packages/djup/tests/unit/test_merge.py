@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from djup.checkout import blocks
-from djup.project import locks, merge
+from djup.project import adopted, locks, merge
 from djup.project.merge import Act, Step
 
 LINES = "one\ntwo\nthree\nfour\nfive\nsix\n"
@@ -42,6 +42,15 @@ def test_two_edits_of_one_line_are_left_with_markers(tmp_path: Path) -> None:
     assert step.act is Act.CONFLICT and step.text
     assert merge.CONFLICT in step.text and "ONE" in step.text and "uno" in step.text
     assert ">>>>>>> the toolkit's" in step.text
+
+
+def test_what_adopt_wrote_into_the_example_survives(tmp_path: Path) -> None:
+    """The Python of the image, and the keys at its end, where new ones of the toolkit come too."""
+    before, after = "PYTHON_IMAGE=python:3.13\nA=\n", "PYTHON_IMAGE=python:3.15\nA=\n\nB=\n"
+    ours = f"PYTHON_IMAGE=python:3.11\nA=1\n\n{adopted.NEEDED}MAIL_KEY=\nOURS=\n"
+    [step] = plan(tmp_path, ours, *(adopted.as_in(ours, text) for text in (before, after)))
+    merged = f"PYTHON_IMAGE=python:3.11\nA=1\n\nB=\n\n{adopted.NEEDED}MAIL_KEY=\nOURS=\n"
+    assert step == Step("a", Act.MERGED, merged)
 
 
 def plan(root: Path, ours: str | None, before: str | None, after: str | None) -> list[Step]:

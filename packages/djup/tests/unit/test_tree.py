@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,20 @@ def test_no_repository_no_commit_and_no_git(here: Path, monkeypatch: pytest.Monk
     assert refused().code == "DEP06"
     monkeypatch.setenv("PATH", "/nowhere")
     assert refused().code == "DEP32"
+
+
+def test_python_before_3_11_4_knows_no_filter(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpack = tarfile.TarFile.extractall
+
+    def extractall(tar: tarfile.TarFile, path: Path) -> None:
+        unpack(tar, path)
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", extractall)
+    monkeypatch.delattr(tarfile, "tar_filter")
+    tree.write(tmp_path / "out")
+    assert (tmp_path / "out" / "project" / "page.py").read_text() == "page"
 
 
 def test_every_question_to_git_goes_through_its_door() -> None:

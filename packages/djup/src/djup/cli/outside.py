@@ -14,7 +14,7 @@ from djup.cli.tasks import TOOLKIT, every_task
 def new(c: Context, folder: str) -> None:
     """Create a new project with these tasks.
 
-    inv new ../shop
+    djup new shop
     """
     from djup.cli import in_short
     from djup.project import new as project

@@ -67,14 +67,19 @@ class Command(Task[Callable[..., None]]):
         except OSError as error:
             raise _end_with(ownership.problem_of(error)) from error
         except Interrupted as ended:
-            raise Exit(INTERRUPTED, code=ended.code) from ended
+            raise Exit(self._interrupted, code=ended.code) from ended
         except ChildFailed as failed:
             raise Exit(code=failed.code) from failed
         except KeyboardInterrupt:
-            raise Exit(INTERRUPTED, code=130) from None
+            raise Exit(self._interrupted, code=130) from None
         finally:
             if os.geteuid() == 0:
                 ownership.give_back()
+
+    @property
+    def _interrupted(self) -> str:
+        # By its name: the task may be a step of another one, which is done.
+        return f"{self.typed_as} was interrupted; you can run it again"
 
 
 def _end_with(cause: Problem) -> Exit:
@@ -82,9 +87,7 @@ def _end_with(cause: Problem) -> Exit:
 
 
 UNKNOWN = r"No idea what '(.+)' is!"
-INTERRUPTED = "interrupted; you can run the same command again"
 ESCAPES = ("manage", "compose")  # nobody means these without a command of their own
-HINT = "All tasks: inv --list    One task: inv --help TASK"
 AFTER_DASHES = "Arguments for the command itself go after --, as in"
 task = partial(invoke_task, klass=Command)
 
@@ -128,7 +131,7 @@ class Tasks(Program):
         try:
             super().parse_tasks()
         except ParseError as error:
-            said = _of_arguments(error) or self._of_word(error)
+            said = _of_arguments(error, self.binary) or self._of_word(error)
             raise ParseError(console.as_typed(said), error.context) from error
         first, *others = [context.name for context in self.tasks] or [""]
         if first in ESCAPES and others:
@@ -136,11 +139,15 @@ class Tasks(Program):
             said += f"{AFTER_DASHES}: inv {first} -- {others[0]}"
             raise ParseError(console.as_typed(said))
 
+    @property
+    def _hint(self) -> str:
+        return f"All tasks: {self.binary} --list    One task: {self.binary} --help TASK"
+
     def _of_word(self, error: ParseError) -> str:
         """Rewrite Invoke's message about an unknown task or flag, and say what to run."""
         found = re.search(UNKNOWN, str(error))
         if not found:
-            return f"{error}\n{HINT}"
+            return f"{error}\n{self._hint}"
         return f"Unknown task or flag: {found[1]}.{self._meant(error, found[1])}"
 
     def _meant(self, error: ParseError, unknown: str) -> str:
@@ -155,7 +162,7 @@ class Tasks(Program):
         name = (context.name if context else "") or ""
         if name and self._has_rest(name):
             said += f"\n{AFTER_DASHES}: inv {name} -- {_from(unknown)}"
-        return f"{said}\n{HINT}"
+        return f"{said}\n{self._hint}"
 
     def _has_rest(self, name: str) -> bool:
         task = self.scoped_collection[name]
@@ -174,7 +181,8 @@ class Tasks(Program):
         for group, pairs in groups.items():
             print(f"{group}\n")
             self.print_columns(pairs)
-        print("inv --help TASK explains a task; inv --dry TASK only shows its commands.")
+        explains, shows = f"{self.binary} --help TASK", f"{self.binary} --dry TASK"
+        print(f"{explains} explains a task; {shows} only shows its commands.")
 
 
 def _help_first(argv: list[str], tasks: set[str]) -> list[str]:
@@ -194,7 +202,7 @@ def _from(word: str) -> str:
     return shlex.join(typed[place:] or [word])
 
 
-def _of_arguments(error: ParseError) -> str:
+def _of_arguments(error: ParseError, program: str) -> str:
     """Say which argument lacks a value, and what to run; '' for another error."""
     task = (error.context and error.context.name) or ""
     if flag := re.match(r"Flag <Argument: (\w+).* needed value", str(error)):
@@ -207,7 +215,7 @@ def _of_arguments(error: ParseError) -> str:
         said = f"{task} needs a {typed}"
     else:
         return ""
-    return f"{said}. Run: inv {task} {typed}\nAll its flags: inv --help {task}"
+    return f"{said}. Run: {program} {task} {typed}\nAll its flags: {program} --help {task}"
 
 
 def run(namespace: Collection) -> None:

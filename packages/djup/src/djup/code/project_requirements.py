@@ -41,6 +41,12 @@ def as_input(name: str, folder: Path) -> Sequence[str]:
     return [name]
 
 
+def missing_program(names: Sequence[str]) -> str:
+    """The program that reads the lock of another tool and cannot be run here; '' if none is."""
+    programs = [EXPORTS[path][0] for path in names if path in EXPORTS]
+    return next((name for name in programs if name != "uv" and not shutil.which(name)), "")
+
+
 def _exported(path: str, group: str, folder: Path) -> Path:
     program, *words = EXPORTS[path]
     words += GROUPS[path] if group else WITHOUT.get(path, ())

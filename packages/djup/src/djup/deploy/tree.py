@@ -94,7 +94,9 @@ def _extract(part: Part, folder: Path) -> None:
     archive = folder.with_name("commit.tar")
     git.answer("archive", f"--output={archive}", part.commit, folder=part.folder)
     with tarfile.open(archive) as tar:
-        tar.extractall(folder / part.path, filter="tar")
+        # An attribute, for extractall() of Python before 3.11.4 knows no filter.
+        tar.extraction_filter = getattr(tarfile, "tar_filter", None)
+        tar.extractall(folder / part.path)
 
 
 def _is_pointer(file: Path) -> bool:

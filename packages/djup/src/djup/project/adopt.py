@@ -11,6 +11,7 @@ from pathlib import Path
 
 from djup import ROOT, STATE, __version__
 from djup.checkout import manifest
+from djup.code.project_requirements import missing_program
 from djup.host import git, process, temporary
 from djup.problems import problem
 from djup.project import adopted, starter, wheels
@@ -31,6 +32,8 @@ def run(choices: Choices) -> None:
     found = survey(ROOT, git.listed(), choices)
     _refuse_clashes(found)
     _show(found)
+    if program := missing_program(found.requirements):
+        raise problem("NEW16", file=found.requirements[0], program=program)
     if this_task.dry:
         _show_dry(found)
         return
@@ -207,6 +210,8 @@ def _say_what_next(found: Survey) -> None:
     for sentence in _left(found):
         console.say(sentence)
     process.attach([str(ROOT / "inv"), "doctor"], env=_environment())
+    if this_task.interrupted:
+        console.say("the project is adopted: only this check was interrupted")
     console.answer("./inv up\n")
 
 

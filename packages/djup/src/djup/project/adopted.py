@@ -78,6 +78,8 @@ COMPILED = {
     "psycopg-c": "psycopg-binary does the same",
     "mysqlclient": "the database is PostgreSQL",
 }
+IMAGE = re.compile(r"(?m)^PYTHON_IMAGE=.*")
+NEEDED = "# The project's own settings do not start without these.\n"
 OLDEST_BINARY = (2, 9, 11)  # the first psycopg2-binary with wheels for Python 3.14
 TABLE = re.compile(r"(?m)^\[tool\.djup[\].]")
 OS = re.compile(r"(?m)^import os\b")
@@ -131,11 +133,20 @@ def edited(found: Survey) -> dict[str, str]:
 
 def example(found: Survey, text: str) -> str:
     """The block of .env.example for this project: with its Python, and the keys that it needs."""
-    text = re.sub(r"(?m)^(PYTHON_IMAGE)=.*", rf"\1=python:{found.image_python}-slim", text)
+    text = IMAGE.sub(f"PYTHON_IMAGE=python:{found.image_python}-slim", text)
     if not found.needed:
         return text
     keys = "".join(f"{name}=\n" for name in found.needed)
-    return f"{text.rstrip()}\n\n# The project's own settings do not start without these.\n{keys}"
+    return f"{text.rstrip()}\n\n{NEEDED}{keys}"
+
+
+def as_in(block: str, text: str) -> str:
+    """The block of .env.example that another version has, `text`, with what `example` has made this
+    project's in its own: an upgrade keeps that, wherever the other one differs."""
+    if image := IMAGE.search(block):
+        text = IMAGE.sub(lambda _: image[0], text)
+    _, needed, keys = block.partition(NEEDED)
+    return f"{text.rstrip()}\n\n{needed}{keys}" if needed else text
 
 
 def table(found: Survey) -> str:

@@ -10,11 +10,11 @@ import re
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from djup import HERE, IS_ADOPTED, IS_INSTALLED, REQUIREMENTS, ROOT, STATE, __version__
-from djup.checkout import manifest
+from djup.checkout import env_file, manifest
 from djup.host import git, packages, process, temporary
 from djup.host.checkout_lock import one_at_a_time
 from djup.problems import problem
@@ -158,7 +158,19 @@ def _release(wheel: Path, folder: Path) -> Release:
     if done.code:
         raise problem("NEW05", done.err.strip(), wheel=wheel.name)
     told = json.loads(done.out)
-    return Release(version, (wheel, web), told["files"], told["held"], told["programs"], changes)
+    release = Release(
+        version, (wheel, web), told["files"], told["held"], told["programs"], changes
+    )
+    return _as_here(release)
+
+
+def _as_here(release: Release) -> Release:
+    """A version as an adopted project has it: .env.example names its Python, and keys it needs."""
+    if not IS_ADOPTED or not env_file.EXAMPLE.exists():
+        return release
+    name = env_file.EXAMPLE.name
+    text = adopted.as_in(env_file.example(), release.files[name])
+    return replace(release, files={**release.files, name: text})
 
 
 def _show(ours: Release, theirs: Release, steps: Sequence[Step]) -> None:

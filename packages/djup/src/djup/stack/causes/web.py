@@ -26,6 +26,12 @@ NOT_MIGRATED = os.EX_DATAERR
 MIGRATIONS_CONFLICT = os.EX_USAGE
 SYNTAX = ("SyntaxError", "IndentationError", "TabError")
 FILE = re.compile(r'File "(.+)", line (\d+)')
+# What settings end with that require a variable: Python's own words, and those of the packages
+# django-environ, python-decouple and environs.
+UNSET = re.compile(
+    r"""^KeyError: '([A-Z][A-Z0-9_]*)'$|Set the (\w+) environment variable"""
+    r"""|(\w+) not found\. Declare it as envvar|Environment variable "(\w+)" not set"""
+)
 TOOLKITS = "manage.py"  # the file of project/ that no fault is in
 LINES = 200
 SHOWN = 12
@@ -41,14 +47,14 @@ def problem_of(stack: Asked, log: str, state: str, said: str = "") -> Problem:
     if status == SETTINGS and NO_DRIVER in sentence:
         return problem("IMG06.libpq" if _lacks_libpq() else "IMG06")
     if status == SETTINGS:
-        return problem("WEB04", sentence=sentence)
+        return _unset(stack, "", sentence) or problem("WEB04", sentence=sentence)
     if status == MIGRATIONS_CONFLICT:
         return problem("MIG04", sentence=lines[-2] if len(lines) > 1 else sentence)
     if named := migrations.cause(status, sentence):
         return named
     if status == NOT_MIGRATED:
         return problem("MIG02.web", traceback_of(lines), sentence=sentence)
-    by_name = _of_exception(lines) if status else None
+    by_name = _of_exception(stack, lines) if status else None
     evidence = [*lines[-SHOWN:], *([said] if said else [])]
     return by_name or problem("WEB01", "\n".join(evidence), state=state)
 
@@ -136,7 +142,7 @@ def _misfit(stack: Asked) -> Problem | None:
         return error
 
 
-def _of_exception(lines: list[str]) -> Problem | None:
+def _of_exception(stack: Asked, lines: list[str]) -> Problem | None:
     """By the exception that stands last, as Python prints one: `Name: text`."""
     shown = traceback_of(lines)
     last = next((line for line in reversed(shown.splitlines()) if not line.startswith(" ")), "")
@@ -145,9 +151,22 @@ def _of_exception(lines: list[str]) -> Problem | None:
         return problem("WEB02", "\n".join(shown.splitlines()[-4:]), where=_place(shown))
     if name == "ModuleNotFoundError" and (module := re.search(r"'([^']+)'", last)):
         return _module_missing(module[1], shown)
+    if unset := _unset(stack, shown, last):
+        return unset
     if any(_is_users_own(line) for line in shown.splitlines()):
         return problem("WEB08.place", shown, exception=last, where=_place(shown))
     return problem("WEB08", shown, exception=last) if shown else None
+
+
+def _unset(stack: Asked, shown: str, last: str) -> Problem | None:
+    """The problem of a variable that is required and has no value in `.env`, if it is that."""
+    found = UNSET.search(last)
+    name = next(filter(None, found.groups()), "") if found else ""
+    # Any dict raises a KeyError: the line that did has to read the environment.
+    is_dict = last.startswith("KeyError") and "environ" not in shown
+    if not name or is_dict or stack.settings.values.get(name):
+        return None
+    return problem("WEB11", shown, name=name)
 
 
 def _module_missing(name: str, shown: str) -> Problem:
