@@ -10,6 +10,7 @@ import pytest
 from checkout import SOURCE
 
 from djup import ROOT
+from djup.cli import outside
 from tasks import namespace
 
 # As they are listed: the default task of a collection by the collection's name.
@@ -75,3 +76,15 @@ def test_completion_loads_nothing_heavy() -> None:
     ).stdout.split()
     assert "djup.cli.program" in loaded
     assert not set(HEAVY) & set(loaded)
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["--help", "new"], ["adopt", "--settings"], ["x"]])
+def test_djup_speaks_of_itself(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where it is started there is no `inv` yet."""
+    monkeypatch.setattr(sys, "argv", ["djup", *words])
+    with pytest.raises(SystemExit):
+        outside.main()
+    said = "".join(capsys.readouterr())
+    assert "djup" in said and "inv " not in said
