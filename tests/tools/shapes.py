@@ -143,6 +143,7 @@ TEAM = {
         """,
     ".env.example": "MAIL_KEY=\nDATABASE_URL=postgres://team:team@localhost/team\n",
     ".dockerignore": "*.md\ncompose\n",
+    ".gitattributes": "* text eol=lf\n",
     ".gitignore": ".env\n*.sqlite3\n",
     "Dockerfile": "FROM python:3.13\n",
     "compose.yml": "services: {}\n",

@@ -86,3 +86,27 @@ def test_a_variable_that_settings_require(
 def test_a_variable_that_django_environ_requires(stack: Asked) -> None:
     log = "Set the MAIL_KEY environment variable\nEnded with status 78."
     assert web.problem_of(stack, log, "exited").code == "WEB11"
+
+
+@pytest.mark.parametrize(
+    ("exception", "name"),
+    [
+        (
+            "OSError: cannot load library 'libpango-1.0-0': libpango-1.0-0: cannot …",
+            "libpango-1.0-0",
+        ),
+        ("ImportError: libmagic.so.1: cannot open shared object file: No such …", "libmagic.so.1"),
+        ("ImportError: failed to find libmagic.  Check your installation", "libmagic"),
+    ],
+)
+def test_a_library_of_the_system(stack: Asked, exception: str, name: str) -> None:
+    log = f"Traceback (most recent call last):\n{SETTINGS_PY}\n{exception}\nEnded with status 1."
+    found = web.problem_of(stack, log, "exited")
+    assert found.code == "WEB12" and f"system library {name}," in found.what
+
+
+def test_the_library_of_geodjango(stack: Asked) -> None:
+    log = (
+        'Could not find the GDAL library (tried "gdal"). Is GDAL installed?\nEnded with status 78.'
+    )
+    assert web.problem_of(stack, log, "exited").code == "WEB12"

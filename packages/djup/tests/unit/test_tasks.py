@@ -78,7 +78,9 @@ def test_completion_loads_nothing_heavy() -> None:
     assert not set(HEAVY) & set(loaded)
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["--help", "new"], ["adopt", "--settings"], ["x"]])
+@pytest.mark.parametrize(
+    "words", [[], ["--help"], ["--help", "new"], ["adopt", "--settings"], ["x"]]
+)
 def test_djup_speaks_of_itself(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,6 +30,8 @@ ATTRIBUTES = """\
 # A shell script with CRLF line ends does not start in a container.
 inv text eol=lf
 compose/** text eol=lf
+# The locks pin the wheels by their bytes, whatever the lines above say of all files.
+requirements/djup/wheels/*.whl binary -filter
 """
 NOT_IN_IMAGE = """\
 # What the build needs, whatever is left out above. The last line that fits a file counts.

@@ -32,6 +32,11 @@ UNSET = re.compile(
     r"""^KeyError: '([A-Z][A-Z0-9_]*)'$|Set the (\w+) environment variable"""
     r"""|(\w+) not found\. Declare it as envvar|Environment variable "(\w+)" not set"""
 )
+# What cffi, Python's loader, python-magic and GeoDjango say of a library of the system.
+LIBRARY = re.compile(
+    r"cannot load library '([^']+)'|(\S+\.so[.\d]*): cannot open shared object file"
+    r"|failed to find (libmagic)|Could not find the (\w+) library"
+)
 TOOLKITS = "manage.py"  # the file of project/ that no fault is in
 LINES = 200
 SHOWN = 12
@@ -47,7 +52,8 @@ def problem_of(stack: Asked, log: str, state: str, said: str = "") -> Problem:
     if status == SETTINGS and NO_DRIVER in sentence:
         return problem("IMG06.libpq" if _lacks_libpq() else "IMG06")
     if status == SETTINGS:
-        return _unset(stack, "", sentence) or problem("WEB04", sentence=sentence)
+        named = _unset(stack, "", sentence) or _library("", sentence)
+        return named or problem("WEB04", sentence=sentence)
     if status == MIGRATIONS_CONFLICT:
         return problem("MIG04", sentence=lines[-2] if len(lines) > 1 else sentence)
     if named := migrations.cause(status, sentence):
@@ -151,8 +157,8 @@ def _of_exception(stack: Asked, lines: list[str]) -> Problem | None:
         return problem("WEB02", "\n".join(shown.splitlines()[-4:]), where=_place(shown))
     if name == "ModuleNotFoundError" and (module := re.search(r"'([^']+)'", last)):
         return _module_missing(module[1], shown)
-    if unset := _unset(stack, shown, last):
-        return unset
+    if named := _unset(stack, shown, last) or _library(shown, last):
+        return named
     if any(_is_users_own(line) for line in shown.splitlines()):
         return problem("WEB08.place", shown, exception=last, where=_place(shown))
     return problem("WEB08", shown, exception=last) if shown else None
@@ -160,13 +166,24 @@ def _of_exception(stack: Asked, lines: list[str]) -> Problem | None:
 
 def _unset(stack: Asked, shown: str, last: str) -> Problem | None:
     """The problem of a variable that is required and has no value in `.env`, if it is that."""
-    found = UNSET.search(last)
-    name = next(filter(None, found.groups()), "") if found else ""
+    name = _first(UNSET, last)
     # Any dict raises a KeyError: the line that did has to read the environment.
     is_dict = last.startswith("KeyError") and "environ" not in shown
     if not name or is_dict or stack.settings.values.get(name):
         return None
     return problem("WEB11", shown, name=name)
+
+
+def _library(shown: str, last: str) -> Problem | None:
+    """The problem of a system library that a package needs, if it is that."""
+    name = _first(LIBRARY, last)
+    return problem("WEB12", shown, name=name) if name else None
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    """What the one group holds by which a pattern of alternatives has found something."""
+    found = pattern.search(text)
+    return next(filter(None, found.groups()), "") if found else ""
 
 
 def _module_missing(name: str, shown: str) -> Problem:
