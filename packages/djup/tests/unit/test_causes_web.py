@@ -8,7 +8,7 @@ import pytest
 
 from djup.checkout import env
 from djup.settings.settings import Settings
-from djup.stack.causes import web
+from djup.stack.causes import migrations, web
 from djup.stack.causes.asked import Asked
 from djup.stack.causes.readiness import Readiness
 
@@ -110,3 +110,9 @@ def test_the_library_of_geodjango(stack: Asked) -> None:
         'Could not find the GDAL library (tried "gdal"). Is GDAL installed?\nEnded with status 78.'
     )
     assert web.problem_of(stack, log, "exited").code == "WEB12"
+
+
+def test_a_migrate_that_goes_on() -> None:
+    progress = migrations.Progress()
+    logs = ["\n  Applying a.0001... OK\n", "  Applying a.0001... OK", "  Applying a.0002...", "Up"]
+    assert [progress.goes_on(log) for log in logs] == [True, False, True, False]

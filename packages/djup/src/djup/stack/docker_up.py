@@ -23,7 +23,7 @@ from djup.settings.settings import Settings
 from djup.stack import compose, images, migrate
 from djup.stack.causes import container as container_cause
 from djup.stack.causes import db as db_cause
-from djup.stack.causes import login, readiness
+from djup.stack.causes import login, migrations, readiness
 from djup.stack.causes import web as web_cause
 from djup.stack.causes.readiness import Readiness
 from djup.stack.stack import Stack
@@ -241,12 +241,15 @@ def _wait_until_healthy(stack: Stack) -> dict[str, Container]:
     """Until each service is; `compose up --wait` sits on where one has died and another waits."""
     settings = stack.settings
     started = time.monotonic()
-    told = False
+    told, progress = False, migrations.Progress()
     while True:
         services = _services(settings)
         late = [c for c in services.values() if "(healthy)" not in c.status]
         if len(services) == len(settings.services) and not late:
             return services
+        is_over = time.monotonic() - started > WAIT_SECONDS
+        if is_over and progress.goes_on(stack.web_log() or ""):
+            started = time.monotonic()
         _refuse_failed(stack, services, late, started)
         if not told and time.monotonic() - started > TELL_SECONDS:
             waits_for = ", ".join(f"{c.service} ({c.status})" for c in late)

@@ -10,7 +10,7 @@ from djup.postgres import local_server, remote
 from djup.settings.layout import layout
 from djup.settings.settings import Settings
 from djup.stack import accounts, migrate, strays
-from djup.stack.causes import login, readiness
+from djup.stack.causes import login, migrations, readiness
 from djup.stack.causes import web as web_cause
 from djup.stack.embedded_services import (
     DB,
@@ -126,14 +126,17 @@ def _launch_web(settings: Settings) -> None:
 
 def _wait_for_web(stack: Stack) -> None:
     settings = stack.settings
-    deadline = time.monotonic() + WEB_SECONDS
+    deadline, progress = time.monotonic() + WEB_SECONDS, migrations.Progress()
     while not (answer := readiness.ask(settings)).ready:
         if WEB.pid() is None:
             if not ports.port_is_free(settings.web_port):  # taken in the moment of our start
                 raise ports.taken(settings.web_port)
             raise web_cause.problem_of(stack, WEB.last_lines(web_cause.LINES), "ended")
         if time.monotonic() > deadline:
-            raise web_cause.of_running(stack, answer, WEB.last_lines(web_cause.LINES))
+            log = WEB.last_lines(web_cause.LINES)
+            if not progress.goes_on(log):
+                raise web_cause.of_running(stack, answer, log)
+            deadline = time.monotonic() + WEB_SECONDS
         time.sleep(0.02)
 
 

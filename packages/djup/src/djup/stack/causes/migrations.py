@@ -7,12 +7,29 @@ djup_web/failures.py and patience.py.
 import os
 import re
 import shlex
+from dataclasses import dataclass
 
 from djup.postgres.sessions import end_session
 from djup.problems import Problem, problem
 
 FAILED = os.EX_DATAERR
 LOCKED = os.EX_TEMPFAIL
+
+
+APPLYING = re.compile(r"\s*(?:Una|A)pplying \S+\.\.\.")
+
+
+@dataclass
+class Progress:
+    """What a migrate was last seen to apply: one that goes on is slow, and not stuck."""
+
+    applied: str = ""
+
+    def goes_on(self, log: str) -> bool:
+        """Whether a web's log ends with another migration than when this was asked before."""
+        before, line = self.applied, log.rstrip().rpartition("\n")[2]
+        self.applied = line if APPLYING.match(line) else ""
+        return self.applied not in ("", before)
 
 
 def cause(status: int, sentence: str) -> Problem | None:
