@@ -66,6 +66,12 @@ class ConfigureTests(SimpleTestCase):
         once = configured(DEVELOPMENT, INSTALLED_APPS=["shop"], MIDDLEWARE=[])
         self.assertEqual(configured(DEVELOPMENT, **once), once)
 
+    def test_an_empty_origin_is_none(self) -> None:
+        """As of `environ["ORIGINS"].split(",")`, with an empty variable."""
+        theirs = ["", "https://shop.example.org"]
+        found = configured(PRODUCTION, CSRF_TRUSTED_ORIGINS=theirs)
+        self.assertEqual(found["CSRF_TRUSTED_ORIGINS"], theirs[1:])
+
     def test_other_databases_and_what_is_not_about_the_place_stay(self) -> None:
         theirs = {
             "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "x", "ATOMIC_REQUESTS": 1},

@@ -87,7 +87,8 @@ def _identity(settings: Settings, known: env.Environ, debug: bool) -> None:
         SECRET_KEY=env.secret_key(known, debug),
         SECRET_KEY_FALLBACKS=env.secret_key_fallbacks(known, debug),
         ALLOWED_HOSTS=env.allowed_hosts(known, debug),
-        CSRF_TRUSTED_ORIGINS=list(dict.fromkeys(origins)),
+        # An empty one comes of a variable that is empty, and split at its commas.
+        CSRF_TRUSTED_ORIGINS=list(dict.fromkeys(filter(None, origins))),
     )
 
 
