@@ -114,5 +114,6 @@ def test_the_library_of_geodjango(stack: Asked) -> None:
 
 def test_a_migrate_that_goes_on() -> None:
     progress = migrations.Progress()
-    logs = ["\n  Applying a.0001... OK\n", "  Applying a.0001... OK", "  Applying a.0002...", "Up"]
-    assert [progress.goes_on(log) for log in logs] == [True, False, True, False]
+    first = "Running migrations:\n  Applying a.0001... OK\n"
+    logs = ["Starting", first, f"{first}a word of its own\n", f"{first}  Applying a.0002...", "Up"]
+    assert [progress.goes_on(log) for log in logs] == [False, True, False, True, False]

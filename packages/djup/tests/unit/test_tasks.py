@@ -10,7 +10,6 @@ import pytest
 from checkout import SOURCE
 
 from djup import ROOT
-from djup.cli import outside
 from tasks import namespace
 
 # As they are listed: the default task of a collection by the collection's name.
@@ -81,12 +80,10 @@ def test_completion_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "words", [[], ["--help"], ["--help", "new"], ["adopt", "--settings"], ["x"]]
 )
-def test_djup_speaks_of_itself(
-    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_djup_speaks_of_itself(words: list[str]) -> None:
     """Where it is started there is no `inv` yet."""
-    monkeypatch.setattr(sys, "argv", ["djup", *words])
-    with pytest.raises(SystemExit):
-        outside.main()
-    said = "".join(capsys.readouterr())
+    argv = [sys.executable, "-c", "from djup.cli.outside import main; main()", *words]
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    done = subprocess.run(argv, capture_output=True, text=True, env=environment)
+    said = done.stdout + done.stderr
     assert "djup" in said and "inv " not in said

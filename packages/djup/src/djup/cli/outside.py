@@ -14,7 +14,7 @@ from djup.cli.tasks import TOOLKIT, every_task
 def new(c: Context, folder: str) -> None:
     """Create a new project with these tasks.
 
-    djup new shop
+    inv new ../shop
     """
     from djup.cli import in_short
     from djup.project import new as project
@@ -54,5 +54,6 @@ def adopt(
 def main() -> None:
     """Run the tasks that the command line names."""
     namespace = Collection(new, adopt)
+    new.__doc__ = str(new.__doc__).replace("inv new ../", "djup new ")
     new.typed_as, adopt.typed_as = "new", "adopt"
     Tasks(namespace=namespace, binary="djup", binary_names=["djup"], version=__version__).run()

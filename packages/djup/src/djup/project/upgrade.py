@@ -158,9 +158,7 @@ def _release(wheel: Path, folder: Path) -> Release:
     if done.code:
         raise problem("NEW05", done.err.strip(), wheel=wheel.name)
     told = json.loads(done.out)
-    release = Release(
-        version, (wheel, web), told["files"], told["held"], told["programs"], changes
-    )
+    release = Release(version, (wheel, web), told["files"], told["held"], told["programs"], changes)
     return _as_here(release)
 
 

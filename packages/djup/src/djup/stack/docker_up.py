@@ -249,7 +249,7 @@ def _wait_until_healthy(stack: Stack) -> dict[str, Container]:
             return services
         is_over = time.monotonic() - started > WAIT_SECONDS
         if is_over and progress.goes_on(stack.web_log() or ""):
-            started = time.monotonic()
+            started += migrations.STEP_SECONDS
         _refuse_failed(stack, services, late, started)
         if not told and time.monotonic() - started > TELL_SECONDS:
             waits_for = ", ".join(f"{c.service} ({c.status})" for c in late)

@@ -136,7 +136,7 @@ def _wait_for_web(stack: Stack) -> None:
             log = WEB.last_lines(web_cause.LINES)
             if not progress.goes_on(log):
                 raise web_cause.of_running(stack, answer, log)
-            deadline = time.monotonic() + WEB_SECONDS
+            deadline += migrations.STEP_SECONDS
         time.sleep(0.02)
 
 

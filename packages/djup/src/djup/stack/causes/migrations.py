@@ -16,7 +16,8 @@ FAILED = os.EX_DATAERR
 LOCKED = os.EX_TEMPFAIL
 
 
-APPLYING = re.compile(r"\s*(?:Una|A)pplying \S+\.\.\.")
+APPLYING = re.compile(r"(?m)^\s*(?:Una|A)pplying (\S+)\.\.\.")
+STEP_SECONDS = 60  # that a migrate which goes on is given more, each time it is asked about
 
 
 @dataclass
@@ -26,9 +27,9 @@ class Progress:
     applied: str = ""
 
     def goes_on(self, log: str) -> bool:
-        """Whether a web's log ends with another migration than when this was asked before."""
-        before, line = self.applied, log.rstrip().rpartition("\n")[2]
-        self.applied = line if APPLYING.match(line) else ""
+        """Whether the last migration in a web's log is another one than when this was asked
+        before."""
+        before, self.applied = self.applied, ["", *APPLYING.findall(log)][-1]
         return self.applied not in ("", before)
 
 
