@@ -83,7 +83,7 @@ def test_completion_loads_nothing_heavy() -> None:
 def test_djup_speaks_of_itself(words: list[str]) -> None:
     """Where it is started there is no `inv` yet."""
     argv = [sys.executable, "-c", "from djup.cli.outside import main; main()", *words]
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / SOURCE)}
     done = subprocess.run(argv, capture_output=True, text=True, env=environment)
     said = done.stdout + done.stderr
     assert "djup" in said and "inv " not in said
