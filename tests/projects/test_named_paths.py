@@ -75,7 +75,7 @@ def test_an_error_leads_to_the_task_that_explains_it(made: Checkout) -> None:
     assert (made.root / path).is_file()
 
 
-PAGES = sorted(manual.pages())
+PAGES = [path for path in manual.pages() if path.startswith("docs/")]
 
 
 @pytest.mark.parametrize("name", PAGES)

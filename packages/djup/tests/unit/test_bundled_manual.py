@@ -26,7 +26,7 @@ def test_a_page(text: str, bundled: str) -> None:
 
 def test_there_are_pages_and_none_about_the_suites_of_djup() -> None:
     assert {"README.md", "docs/problems.md", "docs/how-to/deploy.md"} < set(PAGES)
-    assert manual.OWN not in PAGES
+    assert not [path for path in PAGES if path.endswith(manual.OWN)]
 
 
 @pytest.mark.parametrize("path", PAGES)

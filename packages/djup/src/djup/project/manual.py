@@ -8,14 +8,15 @@ from djup import ROOT
 from djup.host import git
 
 SHIPPED = ("docs", "README.md", "CHANGELOG.md")
-OWN = "docs/how-to/test-djup.md"  # how to test djup: a project has none of its suites
+OWN = "/test-djup.md"  # how to test djup: a project has none of its suites
 PICTURE = re.compile(r"!\[[^\]]*\]\((?![a-z]+:)[^)]*\)\n*")
 LINK = re.compile(r"\[([^\]]+)\]\((?![a-z]+:|#)([^)#\s]+)(?:#[^)\s]*)?\)")
 
 
 def pages() -> dict[str, str]:
     """The text of each page by its path: no picture and no program is among them."""
-    paths = {path for path in git.listed(*SHIPPED) if path.endswith(".md")} - {OWN}
+    listed = git.listed(*SHIPPED)
+    paths = {path for path in listed if path.endswith(".md") and not path.endswith(OWN)}
     return {path: bundled((ROOT / path).read_text(), path, paths) for path in sorted(paths)}
 
 
