@@ -197,17 +197,25 @@ def _run(x: float, y: float, text: str, style: Style) -> str:
 
 
 def without_steps(rows: Sequence[list[Cell]]) -> list[list[Cell]]:
-    """The lines with an ellipsis for the steps of a build, of which there are many."""
+    """The lines with an ellipsis for steps of a build and migrations, of which there are many."""
     kept: list[list[Cell]] = []
     for row in rows:
-        if not _text(row).startswith(" => "):
+        if not _text(row).startswith((" => ", "  Applying ")):
             kept.append(row)
         elif kept[-1] != _ELLIPSIS:
             kept.append(_ELLIPSIS)
     return kept
 
 
-_ELLIPSIS: list[Cell] = [(letter, Style(dim=True)) for letter in " => ..."]
+def cut(rows: Sequence[list[Cell]]) -> list[list[Cell]]:
+    """The lines with an ellipsis for the end of a command that is too long for one line."""
+    return [
+        [*row[: COLUMNS - 4], *_ELLIPSIS[1:]] if len(row) > COLUMNS and row[0][1].dim else row
+        for row in rows
+    ]
+
+
+_ELLIPSIS: list[Cell] = [(letter, Style(dim=True)) for letter in "  ..."]
 
 
 class Clone:
@@ -367,7 +375,9 @@ def main() -> None:
                 if name not in wanted:
                     continue
                 picture = HERE / f"{name}.svg"
-                picture.write_text(as_svg(clone.neutral(rows), f"inv {name} in a terminal"))
+                shown = clone.neutral(rows)
+                shown = cut(shown) if name == "deploy" else shown
+                picture.write_text(as_svg(shown, f"inv {name} in a terminal"))
                 print(picture.relative_to(ROOT), picture.stat().st_size, file=sys.stderr)
         finally:
             clone.remove()
