@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -322,8 +323,14 @@ def remove_deployed(clone: Clone) -> None:
     assert stack != "-local"
     clone.inv("deploy.down", "--local")
     own = ("--quiet", "--filter", f"label=com.docker.stack.namespace={stack}")
-    for volume in asked("volume", "ls", *own):
-        asked("volume", "rm", "--force", volume)
+    for _ in range(30):  # until its containers are gone, which hold them
+        for volume in asked("volume", "ls", *own):
+            asked("volume", "rm", "--force", volume)
+        if not asked("volume", "ls", *own):
+            break
+        time.sleep(1)
+    for label in (f"db.{stack}", f"proxy.{stack}"):
+        asked("node", "update", "--label-rm", label, *asked("node", "ls", "--quiet"))
     for image in asked("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{stack}-web"):
         asked("image", "rm", "--force", image)
 
