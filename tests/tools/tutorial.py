@@ -1,5 +1,6 @@
 """docs/tutorial.md as steps: commands with what they print, and edits of files, in its order."""
 
+import platform
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ VARIES = (
     (r"\[main [0-9a-f]+\]", "[main COMMIT]"),
     (r"commit [0-9a-f]{7,}", "commit COMMIT"),
     (r"ago by .*", "ago by SOMEBODY"),
+    (r"web:[0-9a-f]{12}-[0-9a-f]{12}", "web:TAG"),
+    (rf"\b{re.escape(platform.node())}\b", "laptop"),
     (r"\S*/shop(?=[/:]|$)", "FOLDER"),
     (r"(runtime|on) (docker|embedded)", r"\1 RUNTIME"),
     (r"\s+", " "),
