@@ -214,3 +214,18 @@ def test_a_health_check_that_fails_beside_a_page_that_answers(stack: Checkout) -
 def health(*names: str) -> set[str]:
     """What docker says of the health of containers."""
     return set(docker("inspect", "--format", "{{.State.Health.Status}}", *names).stdout.split())
+
+
+@pytest.mark.fault("DOCKER11", "docker")
+def test_a_web_that_has_given_up_on_a_lost_name(stack: Checkout) -> None:
+    """Nothing that runs shows that the name is lost: `inv up` sees by what the web ended with."""
+    stack.set("DB_WAIT_SECONDS", "3")
+    stack.inv("up")
+    web, db, network = (f"{stack.project}{part}" for part in ("-web-1", "-db-1", "_default"))
+    docker("network", "disconnect", network, db)
+    docker("network", "connect", network, db)  # without the name that Compose gave it there
+    docker("restart", web)
+    state = ("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", web)
+    eventually(lambda: docker(*state).stdout == "exited 69\n", 60, "it gives up")
+    assert "--force-recreate" in stack.inv("up").stderr
+    assert stack.found_by_doctor() == set()

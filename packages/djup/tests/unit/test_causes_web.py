@@ -49,6 +49,9 @@ class Lost:
     def finds_database(self) -> bool:
         return False
 
+    def is_web_itself(self, host: str) -> bool:
+        return False
+
 
 @pytest.fixture
 def stack() -> Asked:
@@ -71,6 +74,17 @@ def test_a_name_that_leads_nowhere(stack: Asked, words: str) -> None:
     answer = Readiness(ready=False, reason=f"the database does not answer: {words}")
     found = web.lost_names(stack, answer)
     assert found is not None and found.code == "DOCKER11"
+
+
+@pytest.mark.parametrize("words", NAMELESS, ids=["psycopg2", "psycopg"])
+def test_a_web_that_ended_because_a_name_led_nowhere(
+    stack: Asked, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """The way out is to create the containers again, not an edit of SQL_HOST."""
+    monkeypatch.setattr(web, "_misfit", lambda _: None)
+    assert web.problem_of(stack, f"{words}\nEnded with status 69.", "exited").code == "DOCKER11"
+    refused = "connection refused\nEnded with status 69."
+    assert web.problem_of(stack, refused, "exited").code == "DB10"
 
 
 @pytest.mark.parametrize(("frames", "exception", "code"), UNSET)

@@ -122,7 +122,7 @@ def _start(stack: Stack, listed: Sequence[Container], inputs: str) -> None:
     _refuse_taken_port(settings, running)
     stale = _prepare(stack, running)
     _refuse_left_behind(stack)
-    _compose_up(settings)
+    _compose_up(settings, again=_lacks_names(stack, listed))
     if this_task.dry:
         return
     healthy = _wait_until_healthy(stack)
@@ -145,8 +145,17 @@ def _refuse_taken_port(settings: Settings, running: Mapping[str, Container]) -> 
         ports.refuse_taken(settings.web_port)
 
 
-def _compose_up(settings: Settings) -> None:
-    argv = ["docker", "compose", "up", "--detach", "--no-build", *settings.services]
+def _lacks_names(stack: Stack, listed: Sequence[Container]) -> bool:
+    """Whether the web ended because it did not find the db by its name: where that is lost, only
+    new containers get one."""
+    web = next((c for c in listed if c.service == "web" and c.state in container_cause.DEAD), None)
+    log = containers.last_lines(web, web_cause.LINES) if web else ""
+    return web_cause.ended_without_names(stack, log)
+
+
+def _compose_up(settings: Settings, *, again: bool) -> None:
+    argv = ["docker", "compose", "up", "--detach", "--no-build"]
+    argv += [*(["--force-recreate"] if again else []), *settings.services]
     code = process.attach(argv, env=web_env.compose_environment(settings), progress=True)
     process.stop_if_interrupted(code)
     if code:
