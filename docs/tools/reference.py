@@ -200,7 +200,9 @@ def _settings_page() -> Iterator[str]:
     yield _filled(_marked(head[0].replace("this file", env_file.EXAMPLE.name), names))
     yield _filled(
         "The web container gets every other key of `.env` as an environment variable, except those "
-        f"that begin with `{production.PREFIX}` or `DEPLOY_`."
+        f"that begin with `{production.PREFIX}` or `DEPLOY_`. Variables that are rarely needed, "
+        "such as `DB_WAIT_SECONDS`, are listed with "
+        "[the image](production.md#the-production-image)."
     )
     first = next(n for n, (_, keys) in enumerate(blocks) if PRODUCTION in keys)
     for heading, part in (("Development", blocks[:first]), ("Production", blocks[first:])):

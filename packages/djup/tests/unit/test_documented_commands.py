@@ -52,6 +52,10 @@ RUN_BY = {
     "uvx --from djup-0.1.0-py3-none-any.whl djup adopt": (
         f"{ADOPT}::test_it_is_one_commit_that_can_be_reverted"
     ),
+    "cd ../your-project": "cannot run in a test: the folder is the reader's",
+    "uvx --from ../djup/dist/djup-0.1.0-py3-none-any.whl djup adopt": (
+        f"{ADOPT}::test_it_is_one_commit_that_can_be_reverted"
+    ),
     "inv --dry toolkit.upgrade djup-0.2.0-py3-none-any.whl": (f"{UPGRADES}::test_there_and_back"),
     "inv toolkit.upgrade djup-0.2.0-py3-none-any.whl": f"{UPGRADES}::test_there_and_back",
     "inv manage -- migration_plan": ("packages/djup-web/tests/test_additive.py::test_the_command"),
