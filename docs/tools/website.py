@@ -150,5 +150,9 @@ def _linked() -> list[str]:
 
 
 if __name__ == "__main__":
-    build()
-    sys.exit()
+    try:
+        build()
+    except process.ChildFailed as failed:
+        sys.exit(failed.code)
+    except packages.InstallFailed as failed:
+        sys.exit(f"{failed.what}: {failed.evidence}")

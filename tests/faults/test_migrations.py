@@ -75,6 +75,21 @@ def apply_fix(stack: Checkout, said: str) -> list[str]:
     return typed
 
 
+@pytest.mark.fault("WEB06", "docker")
+def test_a_long_migrate_is_no_fault(stack: Checkout) -> None:
+    """A web is slow, and not stuck, as long as its migrations advance, whatever its health check
+    says meanwhile."""
+    check = "{start_period: 1s, start_interval: 1s, interval: 1s, retries: 1}"
+    local = "compose/local.yaml"
+    stack.write(local, f"services:\n  web:\n    healthcheck: {check}\n")
+    add(stack, "0002_quick")
+    add(stack, "0003_slow", 'migrations.RunSQL("select pg_sleep(8)")', after="0002_quick")
+    stack.set("COMPOSE_FILE", f"{stack.values['COMPOSE_FILE']}:{local}")
+    assert stack.inv("up").stdout == f"{stack.url}\n"
+    assert has(stack, "0002_quick") and has(stack, "0003_slow")
+    (stack.root / local).unlink()
+
+
 @pytest.mark.fault("MIG02", "docker", "embedded")
 @pytest.mark.parametrize("up", [True, False], ids=["saved", "first"])
 def test_a_migration_that_fails(stack: Checkout, up: bool) -> None:

@@ -185,6 +185,8 @@ def test_an_upgrade_leaves_what_is_around_the_blocks(team: Checkout, newer: Path
 REFUSED = {
     "edited": ("NEW03", "settings.py"),
     "clash": ("NEW13", "inv"),
+    "proxy": ("NEW13", "compose/caddy/Caddyfile"),
+    "image": ("NEW13", "compose/web"),
     "env": ("NEW13", "git rm --cached .env"),
     "ignored": ("NEW13", ".env.example would get lines"),
     "link": ("NEW13", ".gitignore would get lines"),
@@ -210,6 +212,10 @@ def test_it_refuses_and_writes_nothing(
     root, files = tmp_path / "mysite", dict(TUTORIAL)
     if case in ("clash", "env"):
         files |= {"inv" if case == "clash" else ".env": "ours\n"}
+    if case == "proxy":  # which djup would take for a proxy of its own
+        files |= {"compose/caddy/Caddyfile": "localhost\n"}
+    if case == "image":
+        files |= {"compose/web/entrypoint": "#!/bin/sh\n"}
     for lacking, path in (("nothing", "manage.py"), ("requirements", "requirements.txt")):
         if case == lacking:
             del files[path]

@@ -81,7 +81,7 @@ def test_a_file_that_is_not_python(shop: Checkout) -> None:
     assert "invalid-syntax" in said.stdout + said.stderr
     assert "INTERNAL ERROR" not in said.stdout + said.stderr
     assert re.search(r"types +not run\nmigrations +not run", said.stderr)
-    assert "correct it first" in said.stderr
+    assert "correct that first" in said.stderr
 
 
 def test_its_hook(shop: Checkout) -> None:

@@ -144,6 +144,8 @@ def test_what_is_missing_is_named(toolkit: Toolkit, typed: str, said: str) -> No
         ("manage check", "./inv manage -- check\n"),
         ("migrate notes zero", "./inv migrate -- notes zero\n"),
         ("psql -c 'select 1'", "./inv psql -- -c 'select 1'\n"),
+        ("test --keepdb=yes notes", "./inv test -- --keepdb=yes notes\n"),
+        ("psql -cfoo", "./inv psql -- -cfoo\n"),
         ("upp", ""),
         ("up --prot 3", ""),
         ("db.backup x.dump", ""),

@@ -126,6 +126,19 @@ def test_the_library_of_geodjango(stack: Asked) -> None:
     assert web.problem_of(stack, log, "exited").code == "WEB12"
 
 
+def test_a_migrate_that_goes_on_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute from each time that another migration is seen."""
+    now, progress = 1000.0, migrations.Progress()
+    monkeypatch.setattr(migrations.time, "monotonic", lambda: now)
+    assert not progress.has_time(lambda: None)
+    assert progress.has_time(lambda: "  Applying a.0001...")
+    now += 59
+    assert progress.has_time(lambda: "  Applying a.0001...")
+    now += 2
+    assert not progress.has_time(lambda: "  Applying a.0001...")
+    assert progress.has_time(lambda: "  Applying a.0002...")
+
+
 def test_a_migrate_that_goes_on() -> None:
     progress = migrations.Progress()
     first = "Running migrations:\n  Applying a.0001... OK\n"

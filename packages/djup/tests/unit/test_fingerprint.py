@@ -36,7 +36,7 @@ def hashes(root: Path) -> tuple[str, str]:
     ("path", "image_changes", "stack_changes"),
     [
         ("compose/web/Dockerfile", True, True),
-        (f"{fingerprint.PROGRAMS}/web/entrypoint", True, True),
+        (f"{fingerprint.PROGRAMS}/ask.py", True, True),
         ("packages/djup-web/src/djup_web/wait.py", False, False),
         ("requirements/base.txt", True, True),
         ("requirements/build.txt", True, True),

@@ -31,7 +31,6 @@ HOMELY = re.compile(
 )
 # A list of names, which no shorter sentence would make clearer.
 MAY_BE_LONG: set[str] = set()
-CORE = ("--dry", "-R", "--echo", "-e", "--list", "-l", "--help", "-h", "--version", "-V")
 ENDS = ("--", "<", ">", "|", "&&", ";")
 
 

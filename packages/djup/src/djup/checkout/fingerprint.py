@@ -11,7 +11,7 @@ from djup.settings.layout import layout
 from djup.settings.settings import Settings
 
 # Of djup_web what is not mounted over what the image has, where one works on it.
-PROGRAMS = "packages/djup-web/src/djup_web/image/programs"
+PROGRAMS = "packages/djup-web/src/djup_web/image"
 IMAGE_FILES = (
     *("compose/web", "compose/dev.yaml", PROGRAMS),
     *(f"{HERE}/{name}" for name in ("base.txt", "dev.txt", "build.txt", "wheels")),
@@ -60,9 +60,8 @@ def is_current(inputs: str, configs: Mapping[str, str]) -> bool:
 
 def _files(names: Iterable[str]) -> list[Path]:
     paths = (ROOT / name for name in names)
-    return [
-        file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
-    ]
+    found = (sorted(path.rglob("*")) if path.is_dir() else [path] for path in paths)
+    return [file for files in found for file in files if file.parent.name != "__pycache__"]
 
 
 def _hash(files: Iterable[Path], *values: str) -> str:

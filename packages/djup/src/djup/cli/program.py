@@ -198,7 +198,11 @@ def _from(word: str) -> str:
     import shlex
 
     typed = [one for one in sys.argv if one != "--"]
-    place = typed.index(word) if word in typed else len(typed)
+    # Invoke takes --flag=value and -fvalue apart.
+    starts = (word, f"{word}=") if word.startswith("--") else (word,)
+    place = next((n for n, one in enumerate(typed) if one == word), len(typed))
+    if word.startswith("-"):
+        place = next((n for n, one in enumerate(typed) if one.startswith(starts)), place)
     return shlex.join(typed[place:] or [word])
 
 

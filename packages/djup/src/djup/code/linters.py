@@ -20,7 +20,7 @@ SQLITE = {
 }
 
 
-UNREAD = 2  # what `ruff format` ends with, if a file cannot be parsed
+UNREAD = 2  # what `ruff format` ends with, if it cannot read a file, or its own settings
 NOT_RUN = -1  # the others would report what follows from that, or crash
 OUTCOMES = {0: "passed", NOT_RUN: "not run"}
 # What the toolkit brings into the image runs on every Python that Django 4.2 to 6.x supports.
@@ -61,7 +61,7 @@ def _report(codes: Mapping[str, int]) -> None:
     outcomes = {name: OUTCOMES.get(code, "FAILED") for name, code in codes.items()}
     console.say("\n" + console.table(("LINTER", "OUTCOME"), list(outcomes.items())))
     if codes.get("format") == UNREAD:
-        console.say("a file is not Python: correct it first")
+        console.say("ruff cannot read its settings or a file: correct that first")
     elif any(codes.values()):
         console.say("inv lint --fix fixes what it can")
     if any(codes.values()):

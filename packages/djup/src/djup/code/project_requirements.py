@@ -41,10 +41,13 @@ def as_input(name: str, folder: Path) -> Sequence[str]:
     return [name]
 
 
-def missing_program(names: Sequence[str]) -> str:
-    """The program that reads the lock of another tool and cannot be run here; '' if none is."""
-    programs = [EXPORTS[path][0] for path in names if path in EXPORTS]
-    return next((name for name in programs if name != "uv" and not shutil.which(name)), "")
+def missing_program(names: Sequence[str]) -> tuple[str, str] | None:
+    """The first lock of another tool whose program cannot be run here, and that program."""
+    for path in (name.partition(":")[0] for name in names):  # FILE or FILE:GROUP
+        program = EXPORTS[path][0] if path in EXPORTS else "uv"
+        if program != "uv" and not shutil.which(program):
+            return path, program
+    return None
 
 
 def _exported(path: str, group: str, folder: Path) -> Path:

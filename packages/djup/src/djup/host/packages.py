@@ -22,6 +22,7 @@ from djup.terminal.task import this_task
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCKS = VENV / "locks"
+SHARED_LOCKS = ("zstd",)  # a project need not have them: djup has them for all
 READY = LOCKS / "ready"  # the launcher asks whether it is newer than the lock of the tasks
 LOCK = VENV / ".installing"  # not .lock, which is uv's own: it would wait for us
 OLDEST = (3, 11)
@@ -161,7 +162,8 @@ def is_installed(name: str) -> bool:
 def _lock(name: str) -> Path:
     """The lock of a name: the project's, else the one that the toolkit has for all."""
     own = REQUIREMENTS / f"{name}.txt"
-    return own if own.exists() else FILES / "requirements" / own.name
+    ours = FILES / "requirements" / own.name
+    return ours if name in SHARED_LOCKS and not own.exists() else own
 
 
 def _shown_lock(name: str) -> str:

@@ -32,8 +32,8 @@ def run(choices: Choices) -> None:
     found = survey(ROOT, git.listed(), choices)
     _refuse_clashes(found)
     _show(found)
-    if program := missing_program(found.requirements):
-        raise problem("NEW16", file=found.requirements[0], program=program)
+    if missing := missing_program(found.requirements):
+        raise problem("NEW16", file=missing[0], program=missing[1])
     if this_task.dry:
         _show_dry(found)
         return
@@ -85,8 +85,8 @@ def _no_wheels() -> dict[str, str]:
 def _refuse_clashes(found: Survey) -> None:
     """Raise where the project has a file of a name that the toolkit needs."""
     taken = [path for path in _paths(found) if os.path.lexists(ROOT / path)]
-    if os.path.lexists(ROOT / adopted.LOCKS):
-        taken.append(adopted.LOCKS)
+    ours = (*adopted.FOLDERS, *starter.held())
+    taken += [path for path in ours if os.path.lexists(ROOT / path)]
     taken += [path for path in ("compose", "requirements") if (ROOT / path).is_symlink()]
     if taken:
         raise problem("NEW13", files=", ".join(taken))

@@ -10,6 +10,7 @@ from djup.project import starter
 from djup.project.survey import Survey
 
 LOCKS = "requirements/djup"
+FOLDERS = (LOCKS, "compose/web")  # what lies in them gets into the locks, and into the image
 # Files that a project may have already: the toolkit's part is a marked block there.
 BLOCKS = (".dockerignore", ".env.example", ".gitattributes", ".gitignore")
 # Of the starter: its locks come into a folder of their own, the rest is as it stands there.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from djup import FILES, IS_INSTALLED
-from djup.host import git
+from djup.host import git, packages
 from djup.project import locks
 
 # Of the repository, by git: taken as they are, but for those that templates/ has.
@@ -27,7 +27,7 @@ NOT_THEIRS = ("requirements/browser", "requirements/docs", "requirements/test")
 # Tasks read these from the toolkit, unless the project has a file of that name.
 OF_TOOLKIT = (
     *("compose/caddy/Caddyfile", "compose/prod/encryption.yaml", "compose/prod/pooler.yaml"),
-    "requirements/zstd.",
+    *(f"requirements/{name}." for name in packages.SHARED_LOCKS),
 )
 PROGRAMS = {"inv", "project/manage.py"}
 

@@ -146,8 +146,10 @@ def _refuse_taken_port(settings: Settings, running: Mapping[str, Container]) -> 
 
 
 def _lacks_names(stack: Stack, listed: Sequence[Container]) -> bool:
-    """Whether the web ended because it did not find the db by its name: where that is lost, only
-    new containers get one."""
+    """Whether the web ended because it did not find by its name a db that runs: where that is lost,
+    only new containers get one."""
+    if not any(c.service == "db" and c.running for c in listed):
+        return False
     web = next((c for c in listed if c.service == "web" and c.state in container_cause.DEAD), None)
     log = containers.last_lines(web, web_cause.LINES) if web else ""
     return web_cause.ended_without_names(stack, log)
@@ -256,16 +258,23 @@ def _wait_until_healthy(stack: Stack) -> dict[str, Container]:
         late = [c for c in services.values() if "(healthy)" not in c.status]
         if len(services) == len(settings.services) and not late:
             return services
-        is_over = time.monotonic() - started > WAIT_SECONDS
-        if is_over and progress.goes_on(stack.web_log() or ""):
-            started += migrations.STEP_SECONDS
-        _refuse_failed(stack, services, late, started)
+        if _is_slow(late, started) and progress.has_time(stack.web_log):
+            late = [c for c in late if c.service != "web"]
+        if late or len(services) < len(settings.services):
+            _refuse_failed(stack, services, late, started)
         if not told and time.monotonic() - started > TELL_SECONDS:
             waits_for = ", ".join(f"{c.service} ({c.status})" for c in late)
             console.say(f"still waiting for {waits_for}; inv logs shows what it does")
             told = True
         # To ask the engine costs what the starting services could use; to ask the web does not.
         readiness.wait(settings, POLL_SECONDS)
+
+
+def _is_slow(late: Sequence[Container], started: float) -> bool:
+    """Whether a web that runs has been waited for long enough, or its health check says so."""
+    web = next((c for c in late if c.service == "web" and c.running), None)
+    over = time.monotonic() - started > WAIT_SECONDS
+    return web is not None and (over or "(unhealthy)" in web.status)
 
 
 def _services(settings: Settings) -> dict[str, Container]:

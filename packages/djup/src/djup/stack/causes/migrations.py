@@ -7,6 +7,8 @@ djup_web/failures.py and patience.py.
 import os
 import re
 import shlex
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from djup.postgres.sessions import end_session
@@ -22,9 +24,18 @@ STEP_SECONDS = 60  # that a migrate which goes on is given more, each time it is
 
 @dataclass
 class Progress:
-    """What a migrate was last seen to apply: one that goes on is slow, and not stuck."""
+    """What a migrate was last seen to apply, and until when it is waited for (monotonic): one that
+    goes on is slow, and not stuck."""
 
     applied: str = ""
+    until: float = 0.0
+
+    def has_time(self, log: Callable[[], str | None]) -> bool:
+        """Whether it applied another migration within the last minute; `log` gives the web's."""
+        now = time.monotonic()
+        if now >= self.until and self.goes_on(log() or ""):
+            self.until = now + STEP_SECONDS
+        return now < self.until
 
     def goes_on(self, log: str) -> bool:
         """Whether the last migration in a web's log is another one than when this was asked

@@ -48,8 +48,11 @@ def problem_of(stack: Asked, log: str, state: str, said: str = "") -> Problem:
     status, lines = _last_run(log)
     sentence = lines[-1] if lines else "it gave no reason"
     if status == NO_DATABASE:
-        lost = _nameless() if ended_without_names(stack, log) else None
-        return _misfit(stack) or lost or remote.refused(stack, sentence)
+        if misfit := _misfit(stack):
+            return misfit
+        if ended_without_names(stack, log):
+            return problem("DOCKER11.ended", web="web", db="db")
+        return remote.refused(stack, sentence)
     if status == SETTINGS and NO_DRIVER in sentence:
         return problem("IMG06.libpq" if _lacks_libpq() else "IMG06")
     if status == SETTINGS:
@@ -124,10 +127,6 @@ def of_running(stack: Asked, answer: Readiness, log: str) -> Problem:
     return misfit or problem("WEB06", evidence, reason=answer.reason)
 
 
-def _nameless() -> Problem:
-    return problem("DOCKER11", web="web", db="db")
-
-
 def ended_without_names(stack: Asked, log: str) -> bool:
     """Whether a web ended because the name of the stack's own database led nowhere."""
     status, lines = _last_run(log)
@@ -139,7 +138,7 @@ def lost_names(stack: Asked, answer: Readiness) -> Problem | None:
     """Whether the web no longer finds its database by name, though it runs."""
     if not re.search(remote.NO_NAME, answer.reason) or not stack.settings.has_own_database:
         return None
-    return None if stack.finds_database() else _nameless()
+    return None if stack.finds_database() else problem("DOCKER11", web="web", db="db")
 
 
 def _last_run(log: str) -> tuple[int, list[str]]:
