@@ -75,7 +75,7 @@ def _stage_again() -> None:
 
 
 def stage() -> None:
-    """Copy what has changed of the pages, and take away what is no longer there."""
+    """Copy what has changed of the pages, and remove what no longer exists."""
     wanted = dict(_sources())
     for name, content in wanted.items():
         _write(PAGES / name, content)
