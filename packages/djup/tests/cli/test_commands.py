@@ -382,6 +382,7 @@ def test_open_uses_the_browser_of_the_user(toolkit: Toolkit) -> None:
         ("compose down", 1, "would be two separate tasks"),
         ("up --nosuch", 1, "nosuch"),
         ("migrat", 1, "Did you mean migrate?"),
+        ("migrate notes zero", 1, "Unknown task or flag: notes.\n"),
         ("deploy --lokal", 1, "Did you mean --local?"),
         ("deploy --no-chek", 1, "Did you mean --no-check?"),
         ("logs --lines many", 1, "many"),

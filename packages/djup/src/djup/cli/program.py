@@ -157,7 +157,7 @@ class Tasks(Program):
         context = error.context
         flags = [*context.flags, *context.inverse_flags] if context else []
         names = [*flags, *self.scoped_collection.task_names]
-        close = get_close_matches(unknown, names, n=1)
+        close = get_close_matches(unknown, names, n=1, cutoff=0.7)
         said = f" Did you mean {close[0]}?" if close else ""
         name = (context.name if context else "") or ""
         if name and self._has_rest(name):
