@@ -1,8 +1,11 @@
 """A new project, from nothing but a wheel: it serves, tests itself, and has tasks of its own."""
 
+import compileall
 import os
 import re
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import checkout
@@ -46,6 +49,19 @@ def test_the_wheels_are_small(wheels: dict[str, Path]) -> None:
     """Every project has them in its repository."""
     sizes = {name: wheel.stat().st_size for name, wheel in wheels.items()}
     assert sizes["djup"] < 600_000 and sizes["djup_web"] < 80_000, sizes
+
+
+def test_a_wheel_that_pip_has_compiled(wheels: dict[str, Path], tmp_path: Path) -> None:
+    """Its bytecode lies among the files of the starter, and is none of them."""
+    library, shop = tmp_path / "library", tmp_path / "shop"
+    with zipfile.ZipFile(wheels["djup"]) as wheel:
+        wheel.extractall(library)
+    assert compileall.compile_dir(library, quiet=1)
+    begin = "from djup.cli.outside import main; main()"
+    env = {**os.environ, "PYTHONPATH": str(library)}
+    subprocess.run([sys.executable, "-P", "-c", begin, "new", str(shop)], env=env, check=True)
+    assert (shop / "project" / "manage.py").exists()
+    assert not [*shop.rglob("*.pyc")]
 
 
 def test_it_is_small_and_committed(shop: Checkout) -> None:

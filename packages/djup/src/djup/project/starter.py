@@ -70,7 +70,9 @@ def _sources() -> list[str]:
     """The paths of the starter's files: in the toolkit's repository those that git knows, since
     others lie there as well."""
     if IS_INSTALLED:
-        paths = [str(p.relative_to(FILES)) for p in FILES.rglob("*") if p.is_file()]
+        found = (path for path in FILES.rglob("*") if path.is_file())
+        # pip compiles what it installs, the starter's modules too.
+        paths = [str(path.relative_to(FILES)) for path in found if path.suffix != ".pyc"]
     else:
         paths = git.listed(*SOURCES)
     return [path for path in paths if path.startswith(SOURCES)]
