@@ -8,7 +8,7 @@ from unittest import mock
 import djup_web
 from django.core.exceptions import ImproperlyConfigured
 from django.test import SimpleTestCase
-from djup_web import adopted, errors
+from djup_web import adopted, errors, media
 
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz"
 DATABASE = {
@@ -53,6 +53,14 @@ class ConfigureTests(SimpleTestCase):
         self.assertIs(configured(built)["DEBUG"], True)
         with self.assertRaises(ImproperlyConfigured):
             configured({**built, "DJUP": "1"})
+
+    def test_a_cache_is_theirs_unless_they_ask_for_ours(self) -> None:
+        self.assertNotIn("CACHES", configured(PRODUCTION, INSTALLED_APPS=["shop"]))
+        asked = {"INSTALLED_APPS": ["shop", "djup_web.cache"]}
+        found = configured(PRODUCTION, **asked)["CACHES"]["default"]
+        self.assertEqual(found["LOCATION"], "djup_cache")
+        theirs = {"default": {"BACKEND": "shop.cache"}}
+        self.assertEqual(configured(PRODUCTION, **asked, CACHES=theirs)["CACHES"], theirs)
 
     def test_a_list_stays_a_list_and_a_tuple_a_tuple(self) -> None:
         for kind in (list, tuple):
@@ -122,6 +130,21 @@ class ConfigureTests(SimpleTestCase):
         found = configured(PRODUCTION, DEFAULT_FILE_STORAGE="theirs.Storage")
         self.assertEqual(found["STORAGES"]["default"], {"BACKEND": "theirs.Storage"})
         self.assertNotIn("DEFAULT_FILE_STORAGE", found)
+
+    def test_uploads_where_they_are_asked_for(self) -> None:
+        theirs = {"MEDIA_ROOT": "/theirs", "MEDIA_URL": "/files/", "STATICFILES_STORAGE": MANIFEST}
+        self.assertEqual(configured(PRODUCTION, **theirs)["MEDIA_ROOT"], "/theirs")
+        files = Path("/srv/media/files")
+        volume = {**PRODUCTION, "MEDIA_ROOT": "/srv/media/files"}
+        found = configured(volume, DEFAULT_FILE_STORAGE="x", **theirs)
+        self.assertEqual((found["MEDIA_ROOT"], found["MEDIA_URL"]), (files, "/files/"))
+        self.assertEqual(found["STORAGES"]["default"]["BACKEND"], media.STORAGE)
+        self.assertEqual(found["STORAGES"]["staticfiles"]["BACKEND"], MANIFEST)
+        self.assertEqual(found["MIDDLEWARE"][0], adopted.FULL_DISK)
+        once = configured(volume)
+        self.assertEqual(configured(volume, **once), once)
+        bucket = configured({**volume, "MEDIA": "s3://b"})["STORAGES"]
+        self.assertEqual(bucket["default"]["BACKEND"], media.BUCKET)
 
     def test_logging_and_cookies_that_are_set_stay(self) -> None:
         theirs = {"LOGGING": {"version": 1}, "SESSION_COOKIE_NAME": "ours"}

@@ -3,10 +3,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.test import TestCase, override_settings
 
+User = get_user_model()
 PASSWORD = "it's $5 a long one"
 ANN = {"USERNAME": "ann", "PASSWORD": PASSWORD, "EMAIL": "ann@example.org"}
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import apps
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
@@ -115,7 +116,7 @@ class SeedingTests(TestCase):
                 self.assertNotIn("\n", said)
 
     def test_objects_that_could_not_be_known_again_are_refused(self) -> None:
-        user = User.objects.create(username="ann")
+        user = get_user_model().objects.create(username="ann")
         fields = {"user": user.pk, "object_repr": "x", "action_flag": 1, "change_message": ""}
         said = self.assert_refused(json.dumps([{"model": "admin.logentry", "fields": fields}]))
         self.assertIn("would add the objects of admin.logentry again", said)
@@ -147,7 +148,9 @@ class FixturesTests(TestCase):
         labels = [app.label for app in apps.get_app_configs()]
         self.assertEqual(list(fixtures()), [label for label in labels if label in fixtures()])
 
-    @override_settings(INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"])
+    @override_settings(
+        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "users"]
+    )
     def test_none_at_all(self) -> None:
         printed = io.StringIO()
         call_command(load_seed.Command(), stdout=printed)

@@ -9,8 +9,9 @@ from unittest import mock
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError
 from django.test import SimpleTestCase
-from djup_web import databases, env, exits
+from djup_web import databases, env, errors, exits
 from djup_web.databases import ALIVE, KEYS, SQLITE, connections
 
 BASE_DIR = Path(settings.BASE_DIR)
@@ -334,6 +335,12 @@ class ManageTests(SimpleTestCase):
         self.assertNotIn("Traceback", ended.stderr)
         self.assertIn("database at 127.0.0.1 port 1: Connection refused.", ended.stderr)
         self.assertIn("`inv manage -- showmigrations`", ended.stderr)
+
+    def test_a_database_that_refuses_is_not_nearer_by_another_command(self) -> None:
+        said = 'connection to server failed: FATAL:  database "app" does not exist'
+        message = errors.out_of_reach(OperationalError(said))
+        self.assertIn("`inv doctor`", message)
+        self.assertNotIn("inv manage", message)
 
     def test_a_failed_query_keeps_its_traceback(self) -> None:
         program = (

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import global_settings
-from djup_web import env, errors
+from djup_web import env, errors, mail, media, toolbar
+from djup_web.caches import caches
 from djup_web.databases import connections, database
 from djup_web.logs import logging
 
 Settings = MutableMapping[str, Any]
 
 APP = "djup_web"
+CACHE = "djup_web.cache"  # who adds this app asks for the cache in the database
 FIRST = tuple(
     f"{APP}.{name}"
     for name in (
@@ -26,6 +28,7 @@ FIRST = tuple(
         "unavailable.UnavailableMiddleware",
     )
 )
+FULL_DISK = f"{APP}.full_disk.FullDiskMiddleware"
 FORWARDED = f"{APP}.forwarded.ForwardedMiddleware"
 STORAGE = f"{APP}.storage.ForgivingStorage"
 # Of the project's default database: what is not about where it is.
@@ -63,13 +66,19 @@ def configure(settings: Settings) -> None:
     _database(settings, known, debug, production)
     _apps(settings, debug)
     _reports(settings, debug)
+    if CACHE in settings["INSTALLED_APPS"]:
+        settings.setdefault("CACHES", caches(known, production))
+    settings.update(mail.adopt(settings, known))
     if production:
         _static_files(settings)
     else:
         _cookies(settings)
+    if known.get("MEDIA_ROOT"):
+        _uploads(settings)
     settings.update(dict.fromkeys(OF_HTTPS, env.boolean(known, "HTTPS")))
     if env.boolean(known, "HTTPS"):
         _https(settings)
+    toolbar.add(settings, known)
 
 
 def _ours(environ: env.Environ) -> env.Environ:
@@ -144,6 +153,18 @@ def _static_files(settings: Settings) -> None:
         default = {"BACKEND": theirs} if theirs else global_settings.STORAGES["default"]
         ours = {"BACKEND": STORAGE}
         settings["STORAGES"] = {"default": default, **storages, "staticfiles": ours}
+
+
+def _uploads(settings: Settings) -> None:
+    """Have uploads go where djup keeps them: `media` of `[tool.djup]`."""
+    settings["MEDIA_ROOT"] = media.root(environ, _folder(settings))
+    settings["MEDIA_URL"] = settings.get("MEDIA_URL") or "media/"
+    storages = settings.get("STORAGES") or dict(global_settings.STORAGES)
+    if theirs := settings.pop("STATICFILES_STORAGE", None):  # not both may be set
+        storages = {**storages, "staticfiles": {"BACKEND": theirs}}
+    settings.pop("DEFAULT_FILE_STORAGE", None)
+    settings["STORAGES"] = {**storages, "default": media.storage(environ)}
+    _put_first(settings, "MIDDLEWARE", (FULL_DISK,))
 
 
 def _cookies(settings: Settings) -> None:

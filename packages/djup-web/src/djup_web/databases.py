@@ -1,6 +1,7 @@
 """DATABASES["default"], from DATABASE_URL or the SQL_ variables."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,6 +54,21 @@ def connections(environ: Environ, production: bool) -> dict[str, Any]:
     pooled = {"DISABLE_SERVER_SIDE_CURSORS": boolean(environ, "SQL_POOLED")}
     kept = {"CONN_MAX_AGE": REUSE_SECONDS, "CONN_HEALTH_CHECKS": True} if production else {}
     return pooled | kept
+
+
+def direct(settings: Mapping[str, Any], environ: Environ, folder: Path) -> dict[str, Any]:
+    """What leads to the server itself, past a pooler, for a session that lasts: DATABASE_HOST,
+    DATABASE_PORT and those of TLS. Empty where there is a pooler and nothing is said of the server.
+    """
+    given = {key: value for key, value in settings.get("OPTIONS", {}).items() if key != "pool"}
+    if not settings.get("DISABLE_SERVER_SIDE_CURSORS"):
+        return {"OPTIONS": given}
+    if not (host := environ.get("DATABASE_HOST", "")):
+        return {}
+    port = str(integer(environ, "DATABASE_PORT", 5432, low=1, high=65535))
+    of_server = {key: environ.get(key.replace("SQL", "DATABASE"), "") for key in TLS.values()}
+    besides = {key: value for key, value in given.items() if key not in TLS}
+    return {"HOST": host, "PORT": port, "OPTIONS": options(of_server, besides, folder)}
 
 
 def from_url(environ: Environ, url: str, folder: Path) -> dict[str, Any]:

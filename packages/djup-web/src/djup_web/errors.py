@@ -13,7 +13,7 @@ from types import TracebackType
 from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError
 from djup_web import exits, masking
-from djup_web.database import address, reason, unreachable
+from djup_web.database import address, hopeless, reason, unreachable
 
 
 def install() -> None:
@@ -36,8 +36,11 @@ def end(kind: type[BaseException], error: BaseException, trace: TracebackType | 
 
 def out_of_reach(error: BaseException) -> str:
     """What to do about a database that cannot be reached, in two sentences."""
-    return (
-        f"Cannot reach the database at {address()}: {reason(error)}.\n"
-        f"In this repository run `inv manage -- {shlex.join(sys.argv[1:])}`, which runs next to "
-        "the database; `inv status` shows whether it is up."
+    typed = shlex.join(sys.argv[1:])
+    advice = (
+        "In this repository `inv doctor` says how to fix it."
+        if hopeless(error)
+        else f"In this repository run `inv manage -- {typed}`, which runs next to the database; "
+        "`inv status` shows whether it is up."
     )
+    return f"Cannot reach the database at {address()}: {reason(error)}.\n{advice}"

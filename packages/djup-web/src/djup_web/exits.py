@@ -7,6 +7,7 @@ from typing import NoReturn
 MIGRATIONS_CONFLICT = os.EX_USAGE  # 64
 NOT_MIGRATED = os.EX_DATAERR  # 65
 MIGRATION_MISSING = os.EX_NOINPUT  # 66
+OLD_USERS = os.EX_NOUSER  # 67: the tables of Django's user model, the code with the project's
 NO_DATABASE = os.EX_UNAVAILABLE  # 69
 HISTORY = os.EX_SOFTWARE  # 70: a migration is applied before one that it depends on
 COLLATION = os.EX_OSFILE  # 72: the server lacks a collation

@@ -10,7 +10,7 @@ from django.db.migrations import Migration
 from django.db.migrations.exceptions import InconsistentMigrationHistory, NodeNotFoundError
 from django.db.migrations.executor import MigrationExecutor
 
-from . import exits
+from . import exits, old_users
 from .database import sqlstate
 
 THERE_ALREADY = ("42P07", "42701", "42710", "42P06")  # table or index, column, constraint, schema
@@ -51,6 +51,8 @@ def broken(error: Exception) -> tuple[int, str] | None:
     text = str(error)
     if isinstance(error, InconsistentMigrationHistory) and (found := BEFORE.search(text)):
         applied, missing, app = found.groups()
+        if app == user_app() and old_users.can_be_kept():
+            return exits.OLD_USERS, old_users.sentence(applied)
         if app == user_app():
             return exits.USER_MODEL, other_user_model(applied)
         return (

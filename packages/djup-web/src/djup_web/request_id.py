@@ -2,7 +2,8 @@
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,6 +18,21 @@ _current: ContextVar[str] = ContextVar("request_id", default="")
 def current() -> str:
     """The id of the request that this thread answers; empty outside of any."""
     return _current.get()
+
+
+def begin() -> None:
+    """Give what this thread does an id of its own: outside of a request, such as a run at night."""
+    _current.set(str(uuid.uuid4()))
+
+
+@contextmanager
+def of(value: str) -> Iterator[None]:
+    """Take this id meanwhile: of the request that has asked for what is done now."""
+    token = _current.set(value)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def forget(**_: Any) -> None:

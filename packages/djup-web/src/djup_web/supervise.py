@@ -3,7 +3,8 @@
 Django's reloader dies of an error that strikes before it watches: a syntax error in settings.py,
 say. This process runs `manage.py serve --reload` and starts it again, at once when it ended
 because the code changed (status 3), and after the next change when it ended in an error. Arguments
-are passed on to `serve`.
+are passed on to `serve`. `--run COMMAND` runs another command of manage.py in its place, which ends
+with status 3 when the code changes, and makes READY_FILE when it is ready.
 
 Before the service was ready once, an error ends this process too, with the same status: a first
 start that fails is to be seen, not waited out. READY_FILE says that it was: the server makes it.
@@ -15,8 +16,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -28,6 +31,8 @@ SUFFIXES = (".py", ".html", ".txt", ".json", ".toml", ".yaml")
 FINGERPRINT = "SUPERVISE_FINGERPRINT"
 LIFELINE = "SUPERVISE_LIFELINE"
 READY = "READY_FILE"
+SERVE, AGAIN = ("serve", "--reload"), ("--no-migrate",)
+RUN = "--run"
 
 Snapshot = dict[Path, tuple[int, int]]
 
@@ -67,8 +72,14 @@ def ended(status: int, waits: bool) -> str:
 
 
 class Supervisor:
-    def __init__(self, arguments: list[str], ready_file: Path) -> None:
-        self.arguments = arguments
+    def __init__(
+        self,
+        command: Sequence[str],
+        ready_file: Path,
+        again: Sequence[str] = (),
+    ) -> None:
+        """Supervise a command of manage.py, which gets the words `again` once it was ready."""
+        self.command, self.again = command, again
         self.ready_file = ready_file
         self.ready = False
         self.stopping = False
@@ -104,7 +115,7 @@ class Supervisor:
         return exit_status(child.returncode)
 
     def start(self, before: Snapshot) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "manage.py", "serve", "--reload", *self.arguments]
+        again = self.again if self.ready else ()
         variables = {
             "RUN_MAIN": "true",
             "PYTHONUNBUFFERED": "1",
@@ -113,7 +124,7 @@ class Supervisor:
             READY: str(self.ready_file),
         }
         return subprocess.Popen(
-            command + ["--no-migrate"] * self.ready,
+            [sys.executable, "manage.py", *self.command, *again],
             cwd=HERE,
             env={**os.environ, **variables},
             pass_fds=[self.lifeline],
@@ -136,6 +147,15 @@ def restore_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {*STOP, signal.SIGCHLD})
 
 
-if __name__ == "__main__":
+def supervisor(words: Sequence[str]) -> Supervisor:
+    """The supervisor that a command line asks for."""
+    if words[:1] == [RUN]:
+        # Of a name that no other checkout of this machine has.
+        ready_file = Path(tempfile.gettempdir(), f"djup-{words[1]}-{os.getpid()}")
+        return Supervisor(words[1:], ready_file)
     ready_file = Path(os.environ.get(READY) or "/tmp/web-ready")
-    sys.exit(Supervisor(sys.argv[1:], ready_file).run())
+    return Supervisor([*SERVE, *words], ready_file, AGAIN)
+
+
+if __name__ == "__main__":
+    sys.exit(supervisor(sys.argv[1:]).run())

@@ -25,6 +25,18 @@ class NotMigrated(Exception):
         self.status = status
 
 
+def wait_or_end(db: BaseDatabaseWrapper, seconds: int, tell: Callable[[str], object]) -> None:
+    """Return once the database is there and migrated, or end this process with one sentence and the
+    status of exits.py that says what is missing."""
+    try:
+        wait_for(db, seconds, tell)
+        wait_until_migrated(seconds, tell)
+    except NoDatabase as error:
+        exits.end(exits.NO_DATABASE, str(error))
+    except NotMigrated as error:
+        exits.end(error.status, str(error))
+
+
 def wait_for(db: BaseDatabaseWrapper, seconds: int, tell: Callable[[str], object]) -> None:
     """Return with an open connection, or raise NoDatabase: at once where waiting is no use."""
     started = time.monotonic()

@@ -36,7 +36,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         state = read_migrations()
         if state.refusal:
-            raise CommandError(f"Cannot migrate: {state.refusal}.")
+            raise CommandError(f"Cannot migrate: {state.refusal}.", returncode=state.status)
         found = [asdict(one) for one in blocking(state.waiting)]
         loader = MigrationLoader(connection)
         plan = {

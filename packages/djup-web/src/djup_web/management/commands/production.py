@@ -9,10 +9,10 @@ from typing import Any
 
 from django.core.management import BaseCommand
 from django.db import connection
-from djup_web import exits, static_files
+from djup_web import static_files
 from djup_web.env import integer
 from djup_web.server import Options, serve
-from djup_web.wait import NoDatabase, NotMigrated, wait_for, wait_until_migrated
+from djup_web.wait import wait_or_end
 
 
 class Command(BaseCommand):
@@ -24,7 +24,8 @@ class Command(BaseCommand):
         Path(os.environ.get("READY_FILE") or "/tmp/web-ready").unlink(missing_ok=True)
         server = read_options()
         self.share_files()
-        self.wait(integer(os.environ, "DB_WAIT_SECONDS", 60, low=0, high=86400))
+        seconds = integer(os.environ, "DB_WAIT_SECONDS", 60, low=0, high=86400)
+        wait_or_end(connection, seconds, self.tell)
         connection.close()  # a process of its own has a connection of its own
         gc.freeze()  # or the workers' collector would write to, and so copy, what they share
         serve(server)
@@ -37,15 +38,6 @@ class Command(BaseCommand):
         else:
             if copied is not None:
                 self.tell(f"Shared {copied} new static files with the proxy")
-
-    def wait(self, seconds: int) -> None:
-        try:
-            wait_for(connection, seconds, self.tell)
-            wait_until_migrated(seconds, self.tell)
-        except NoDatabase as error:
-            exits.end(exits.NO_DATABASE, str(error))
-        except NotMigrated as error:
-            exits.end(error.status, str(error))
 
     def tell(self, line: str) -> None:
         self.stdout.write(line)

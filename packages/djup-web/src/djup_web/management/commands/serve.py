@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,12 @@ from django.contrib.staticfiles.management.commands.runserver import Command as 
 from django.core.management import CommandParser
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import autoreload
-from djup_web import exits, supervise
+from djup_web import debugger, exits, supervise
 from djup_web.database import address, reason, unreachable
 from djup_web.env import integer
 from djup_web.migrating import migrate
 from djup_web.migrations_state import MigrationsState, read_migrations
+from djup_web.reloading import end_with_supervisor
 from djup_web.wait import NoDatabase, wait_for
 
 
@@ -44,6 +44,7 @@ class Command(Runserver):
 
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        debugger.listen(os.environ, self.tell)
         # Runserver checks in its thread, whose death the process would outlive.
         if not options["skip_checks"]:
             self.check()
@@ -111,14 +112,3 @@ def reload_if_changed(sender: autoreload.BaseReloader, **_: Any) -> None:
         yield from ticks
 
     sender.tick = tick  # type: ignore[method-assign]
-
-
-def end_with_supervisor() -> None:
-    """Not outlive a supervisor that was killed: this process would keep the port."""
-    if lifeline := os.environ.get(supervise.LIFELINE):
-        threading.Thread(target=wait_for_end, args=(int(lifeline),), daemon=True).start()
-
-
-def wait_for_end(lifeline: int) -> None:
-    os.read(lifeline, 1)
-    os._exit(1)
