@@ -11,6 +11,7 @@ code          linters, suites, locks
 stack/causes  why a service fails: from what it says to the problem by its name
 stack         the services, on every runtime
 data          backups, snapshots, restores, and what else moves rows
+keeper        scheduled backups, in a container of their own in production
 deploy/swarm  what a Swarm holds: nodes, services, secrets, configs
 deploy        releases of a stack on a Swarm
 doctor        what is wrong here

@@ -18,6 +18,7 @@ from djup.terminal import console
 from djup.terminal.task import this_task
 
 LETTERS = string.ascii_letters + string.digits
+MAIL_AFTER = 25  # from the web's port to that of the page of mails
 FIRST_PORT = 8000  # where `.env.example` names none
 
 
@@ -66,6 +67,12 @@ def _free_port(example: str) -> str:
     return str(ports.free_port(int(match[1]) if match else FIRST_PORT))
 
 
+def mail_port(web_port: str) -> str:
+    """A free port for the page of mails: each checkout has one, as it has one for the web."""
+    known = web_port.isdecimal() and int(web_port) < 65000
+    return str(ports.free_port((int(web_port) if known else FIRST_PORT) + MAIL_AFTER))
+
+
 def _own_values(runtime: str, port: str) -> dict[str, str]:
     owner = ROOT.stat()
     return {
@@ -73,6 +80,7 @@ def _own_values(runtime: str, port: str) -> dict[str, str]:
         "COMPOSE_PROJECT_NAME": project_name(),
         "CHECKOUT": dotenv.quoted(str(ROOT)),
         "WEB_PORT": port,
+        "MAIL_PORT": mail_port(port),
         "SECRET_KEY": random_word(64),
         "SQL_PASSWORD": random_word(32),
         "APP_UID": str(owner.st_uid),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from djup import HERE, ROOT, STATE
-from djup.checkout import web_env
+from djup.checkout import debugging, web_env
 from djup.settings.layout import layout
 from djup.settings.settings import Settings
 
@@ -32,15 +32,19 @@ def stack_inputs(settings: Settings, image: str) -> str:
     env = settings.child_environment()
     missing = {key: env[key] for key in settings.values if key not in settings.own}
     defaults = web_env.without_production(missing)
-    said = (web_env.text(settings), json.dumps(defaults), layout().project)
-    return _hash(_files(web_env.compose_files(settings)), *said, image)
+    here = layout()
+    said = (web_env.text(settings), json.dumps(defaults), here.project, str(here.media))
+    # What a task is going to write is hashed as it will be.
+    files = [file for file in web_env.compose_files(settings) if file != web_env.WRITTEN]
+    return _hash(_files(files), *said, web_env.additions(), image)
 
 
 def embedded_inputs(settings: Settings) -> str:
     """A hash of all that the embedded runtime's processes are started from: `.env` without what is
     production's, packages."""
     locks = (f"{HERE}/embedded.txt", f"{HERE}/dev.txt")
-    return _hash(_files(locks), web_env.text(settings))
+    debug = json.dumps(debugging.environment(settings))
+    return _hash(_files(locks), web_env.text(settings), debug)
 
 
 def remember(inputs: str, configs: Mapping[str, str]) -> None:
@@ -48,6 +52,14 @@ def remember(inputs: str, configs: Mapping[str, str]) -> None:
     part = NOTE.with_suffix(".part")
     part.write_text(json.dumps({"inputs": inputs, "configs": dict(configs)}))
     part.replace(NOTE)
+
+
+def remembered() -> set[str]:
+    """The services that the last good `up` has started."""
+    try:
+        return set(json.loads(NOTE.read_text())["configs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def is_current(inputs: str, configs: Mapping[str, str]) -> bool:

@@ -1,13 +1,16 @@
 """What the development web gets: the keys of `.env` that have a value, but for those of production
 and of the build, and what the project's own settings read besides (`[tool.djup]`)."""
 
+import json
 import os
 import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from djup import HERE, ROOT, SOURCES, STATE
-from djup.checkout import env_file
+from djup import HERE, ROOT, SOURCES, STATE, own_or_ours
+from djup.checkout import debugging, env_file
+from djup.host import uploads
+from djup.problems import problem
 from djup.settings import database_url, dotenv
 from djup.settings.layout import Layout, layout
 from djup.settings.settings import TRUE, Settings
@@ -15,17 +18,28 @@ from djup.terminal.task import this_task
 
 OURS = SOURCES / "djup-web" / "compose.yaml"
 FILE = STATE / "web.env"  # compose/dev.yaml names it
-WITHOUT_ENV = STATE / "without-env.yaml"
-HIDING = "services: {web: {volumes: ['/dev/null:/srv/project/.env:ro']}}\n"
-PREFIXES = ("PROD_", "DEPLOY_")
+ADDED = STATE / "services.yaml"
+WRITTEN = str(ADDED.relative_to(ROOT))
+OF_CODE = ("worker", "schedule")  # djup's services that run the project's code, as the web does
+NO_ENV = "/dev/null:/srv/project/.env:ro"
+BASE = ("compose/db.yaml", "compose/web.yaml", "compose/dev.yaml")
+PREFIXES = ("PROD_", "DEPLOY_", "BACKUP_")
 OTHERS = {
     *("STACK", "DOMAIN", "EMAIL", "TLS", "TLS_CERT", "TLS_KEY", "REGISTRY"),
     *("HTTP_PORT", "HTTPS_PORT", "MAX_BODY", "CADDY_IMAGE", "NETWORK_ENCRYPTED"),
+    "TRUSTED_PROXIES",
     *("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS", "WEB_MEMORY", "POOL_SIZE", "PGBOUNCER_IMAGE"),
+    *("MAIL_IMAGE", "MAIL_PORT", "MAIL_PAGE_PORT"),  # of the service, not of who sends
+    *("WORKER_REPLICAS", "WORKER_MEMORY", "SCHEDULE_MEMORY"),
+    *("MEDIA", "MEDIA_ENDPOINT", "MEDIA_REGION", "MEDIA_ACCESS_KEY", "MEDIA_SECRET_KEY"),
+    *("HEARTBEAT_URL", "NOTIFY_URL", "KEEPER_IMAGE", "RCLONE_IMAGE"),  # of scheduled backups
+    "DEBUG_PORT",  # published by a compose file of its own
     *("PIP_INDEX_URL", "PIP_CERT"),  # of the build alone: a password may be in them
 }
 # How the compose files call those arguments whose names somebody else may use as well.
 OF_COMPOSE = {"LOCKS": "DJUP_LOCKS", "PROJECT": "DJUP_PROJECT"}
+NO_MEDIA = {"DJUP_MEDIA": "/dev/null"}  # in the place of the volume, where none is wanted
+EMAIL = "EMAIL_URL"
 BY_KEYS = "DJUP_DATABASE_BY_KEYS"
 # What stands for a fact while the image is built, where it has to look like one.
 BUILD_FACTS = {
@@ -42,31 +56,51 @@ def without_production(
     values: Mapping[str, str], others: Collection[str] = OTHERS
 ) -> dict[str, str]:
     """The variables less those that only a deploy or a build needs."""
-    return {key: text for key, text in values.items() if not _is_of_production(key, others)}
+    return {key: text for key, text in values.items() if not is_of_production(key, others)}
 
 
 def compose_environment(settings: Settings) -> dict[str, str]:
     """The environment of a `docker compose`; the file that it hands to the web is written first."""
     if not this_task.dry:
         _write(FILE, text(settings))
-        _write(WITHOUT_ENV, HIDING)
+        _write(ADDED, additions())
+        debugging.write(settings)
     arguments = build_arguments(settings.values)
     environment = settings.child_environment() | {
         OF_COMPOSE.get(name, name): value for name, value in arguments.items()
     }
     # A key of .env that the project's own settings read as well, and spell in another way.
     environment |= {k: v for k, v in _added(settings).items() if k in settings.values}
-    if of_sources() or _hiding():  # which `.env` does not name
-        separator = settings.values["COMPOSE_PATH_SEPARATOR"]
-        environment["COMPOSE_FILE"] = separator.join(compose_files(settings))
+    environment |= {} if layout().media else NO_MEDIA
+    separator = settings.values["COMPOSE_PATH_SEPARATOR"]
+    if (joined := separator.join(compose_files(settings))) != settings.values["COMPOSE_FILE"]:
+        environment["COMPOSE_FILE"] = joined
     return environment
 
 
 def compose_files(settings: Settings) -> list[str]:
-    """The compose files of the stack, from the root of the checkout: those of `.env`, the one that
-    mounts the toolkit's sources where it is worked on, and the one that hides `.env`."""
+    """The compose files of the stack, from the root of the checkout: those of `.env`, one for each
+    further service, the one that mounts the toolkit's sources where it is worked on, and what is
+    added to each service that runs the project's code."""
     composed = settings.values["COMPOSE_FILE"].split(settings.values["COMPOSE_PATH_SEPARATOR"])
-    return [*composed, *(file for file in (*of_sources(), *_hiding()) if file not in composed)]
+    known = {*composed}
+    further = [file for file in (*service_files(), *of_sources()) if file not in known]
+    after = max((n for n, file in enumerate(composed, 1) if file in BASE), default=len(composed))
+    # Those that come last change the others: the user's own go on doing so.
+    files = [*composed[:after], *further, *composed[after:]]
+    return [*files, *([WRITTEN] if _additions() else []), *debugging.compose_files(settings)]
+
+
+def service_files() -> list[str]:
+    """The compose files of the services besides web and db: the project's own, or djup's."""
+    return [_service_file(name) for name in layout().services]
+
+
+def _service_file(name: str) -> str:
+    path = own_or_ours(f"compose/{name}.yaml")
+    if not path.exists():
+        raise problem("RUN07", service=name)
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def of_sources() -> list[str]:
@@ -74,10 +108,25 @@ def of_sources() -> list[str]:
     return [str(OURS.relative_to(ROOT))] if OURS.exists() else []
 
 
-def _hiding() -> list[str]:
-    """The compose file that hides `.env` where it lies in the folder that the web has: the secrets
-    of production are in it. Settings that read it have its keys from the environment."""
-    return [str(WITHOUT_ENV.relative_to(ROOT))] if layout().folder == ROOT else []
+def additions() -> str:
+    """The text of the compose file that the tasks write."""
+    return json.dumps({"services": _additions()})
+
+
+def _additions() -> dict[str, dict[str, object]]:
+    """What is added to each service that runs the project's code; none where nothing is."""
+    services = [name for name in OF_CODE if name in layout().services]
+    added: dict[str, dict[str, object]] = {}
+    if OURS.exists():  # for the web, a file of its own does so
+        mount = f"{OURS.parent / 'src'}:/srv/djup-web"
+        both = {"environment": {"PYTHONPATH": "/srv/djup-web"}, "volumes": [mount]}
+        added = {name: dict(both) for name in services}
+    if layout().folder == ROOT:
+        # The secrets of production are in .env; settings that read it have its keys from the
+        # environment.
+        for name in ("web", *services):
+            added.setdefault(name, {})["volumes"] = [NO_ENV]
+    return added
 
 
 def build_arguments(values: Mapping[str, str]) -> dict[str, str]:
@@ -122,7 +171,8 @@ def for_build(here: Layout) -> dict[str, str]:
     return {**facts, **here.build_environment}
 
 
-def _is_of_production(key: str, others: Collection[str] = OTHERS) -> bool:
+def is_of_production(key: str, others: Collection[str] = OTHERS) -> bool:
+    """Whether only a deploy or a build needs a key of `.env`."""
     return key.startswith(PREFIXES) or key in others
 
 
@@ -142,12 +192,15 @@ def text(settings: Settings) -> str:
 def _added(settings: Settings) -> dict[str, str]:
     """What the web in its container gets besides the keys of `.env`, or in their stead."""
     values = {**settings.values, "SQL_HOST": settings.values["SQL_HOST"] or "db"}
-    return started_by_us(values, layout().settings)
+    media = {"MEDIA_ROOT": uploads.MEDIA_ROOT} if layout().media else {}
+    caught = "mail" in layout().services and not settings.values.get(EMAIL)
+    mail = {EMAIL: "smtp://mail:1025"} if caught else {}
+    return {**media, **mail, **started_by_us(values, layout().settings)}
 
 
 def _is_handed_over(key: str, settings: Settings) -> bool:
     """Whether the web gets a key of `.env`: an empty one only where the user has added it."""
-    return not is_empty(key, settings.values) and not _is_of_production(key)
+    return not is_empty(key, settings.values) and not is_of_production(key)
 
 
 def is_empty(key: str, values: Mapping[str, str]) -> bool:

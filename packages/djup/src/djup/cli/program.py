@@ -127,6 +127,16 @@ class Tasks(Program):
         # Invoke turns bytecode off: what a task loads would be compiled again each time.
         sys.dont_write_bytecode = before
 
+    def parse_cleanup(self) -> None:
+        """Complete the value of --service by the names of services; Invoke knows flags alone."""
+        typed = self.core.remainder.split(" ")
+        if self.args.complete.value and "--service" in typed[-2:]:
+            from djup.stack import services
+
+            print("\n".join(services.last_known()))
+            raise Exit
+        super().parse_cleanup()
+
     def parse_tasks(self) -> None:
         try:
             super().parse_tasks()

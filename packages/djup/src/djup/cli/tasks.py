@@ -27,16 +27,17 @@ def stack() -> Stack:
     help={
         "runtime": "switch to docker or embedded (sets RUNTIME in .env)",
         "port": "serve the page on this port (sets WEB_PORT in .env)",
+        "debug": "let an editor attach to the web, until an inv up without this",
     },
 )
-def up(c: Context, runtime: str = "", port: str = "") -> None:
+def up(c: Context, runtime: str = "", port: str = "", debug: bool = False) -> None:
     """Build, start, migrate, and print the URL.
 
     Returns when every service is healthy. If everything is up and unchanged, it changes nothing.
     """
     from djup.stack import up
 
-    up.run(runtime, port)
+    up.run(runtime, port, debug)
 
 
 @task(group=STACK)
@@ -50,7 +51,7 @@ def status(c: Context, json: bool = False) -> None:
     """Show what runs, in which state, and at which URL.
 
     --json prints an object: project, runtime, url, ready, reason, unapplied, unknown, fitting,
-    env_missing, edited, services, volumes, database, unmade.
+    env_missing, edited, services, volumes, database, unmade, mail.
     """
     from djup.data import snapshots
     from djup.stack.status import as_text
@@ -88,10 +89,47 @@ def explain(c: Context, code: str) -> None:
     page.run(code)
 
 
+@task(group=STACK, help={"json": "print JSON, for scripts"})
+def services(c: Context, json: bool = False) -> None:
+    """List the services, and those that djup can add.
+
+    --json prints a list of objects: service, on, state, development, production, purpose.
+    """
+    from djup.stack import service_list
+
+    service_list.show(stack(), json)
+
+
+@task(
+    name="add", group=STACK, positional=["name"], help={"name": "worker, schedule, mail, or yours"}
+)
+def service_add(c: Context, name: str) -> None:
+    """Add a service, in pyproject.toml.
+
+    The name of your own service is that of its file, compose/NAME.yaml. The next up starts it.
+
+    inv service.add worker
+    """
+    from djup.stack import service_list
+
+    service_list.add(name)
+
+
+@task(name="remove", group=STACK, positional=["name"], help={"name": "a service that was added"})
+def service_remove(c: Context, name: str) -> None:
+    """Remove a service; its volumes stay.
+
+    The next up ends it here, and the next deploy in production.
+    """
+    from djup.stack import service_list
+
+    service_list.remove(name)
+
+
 @task(
     group=STACK,
     help={
-        "service": "only this service: web or db",
+        "service": "only this service, such as web",
         "follow": "keep printing new lines until Ctrl-C",
         "lines": "how many past lines to show",
     },
@@ -101,6 +139,18 @@ def logs(c: Context, service: str = "", follow: bool = False, lines: str = "100"
     from djup.terminal.options import number
 
     stack().logs(service, follow, number("--lines", lines, "100"))
+
+
+@task(group=STACK, help={"show": "print the mail with this number"})
+def mail(c: Context, show: str = "") -> None:
+    """List the mails that development sent, or say where they are.
+
+    inv mail
+    inv mail --show 3
+    """
+    from djup.stack import mail as mails
+
+    mails.run(stack(), show)
 
 
 @task(name="open", group=STACK)
@@ -127,6 +177,21 @@ def compose(c: Context) -> None:
     inv compose -- config
     """
     stack().compose(remainder())
+
+
+@task(group=DJANGO, help={"json": "print JSON, for scripts"})
+def schedule(c: Context, json: bool = False) -> None:
+    """List what runs at fixed times, and when.
+
+    Shows each entry of schedule.py in the apps: the last run, how it ended, and the next run. In
+    production: inv deploy.manage -- scheduled
+
+    --json prints a list of objects: name, times, last_run, outcome, error, seconds, next_run.
+    """
+    from djup.stack import service_list
+
+    stack().manage(["scheduled", *(["--json"] if json else [])])
+    service_list.tell_if_off("schedule")
 
 
 @task(group=DJANGO, rest=True)
@@ -160,9 +225,9 @@ def manage(c: Context) -> None:
     stack().manage(remainder())
 
 
-@task(group=DJANGO, rest=True, help={"service": "web (the default) or db"})
+@task(group=DJANGO, rest=True, help={"service": "a service (default: web)"})
 def shell(c: Context, service: str = "web") -> None:
-    """Open a shell (ash, bash or sh) in the web container.
+    """Open a shell (ash, bash or sh) in a service.
 
     inv shell
     inv shell --service db
@@ -245,17 +310,21 @@ def volumes(c: Context, json: bool = False) -> None:
 @task(
     name="backup",
     group=DATA,
-    help={"to": "write the dump to this file", "verify": "restore it as a test, and compare"},
+    help={
+        "to": "write the dump to this file",
+        "verify": "restore it as a test, and compare",
+        "files": "leave out the uploads",
+    },
 )
-def db_backup(c: Context, to: str = "", verify: bool = False) -> None:
-    """Dump the database into backups/.
+def db_backup(c: Context, to: str = "", verify: bool = False, files: bool = True) -> None:
+    """Write the database and the uploads into backups/.
 
     inv db.backup --verify
     inv db.backup --to /media/stick/shop.dump
     """
     from djup.data import backup
 
-    backup.run(stack(), to, verify)
+    backup.run(stack(), to, verify, files)
 
 
 @task(
@@ -270,7 +339,7 @@ def db_backups(c: Context, keep: str = "", json: bool = False) -> None:
     """List the backups: name, age, size, verified or not.
 
     --json prints a list of objects: dump, number, created, project, database, note, reason,
-    contents, size, sha256, verified.
+    contents, size, sha256, verified, files.
     """
     from djup.data import prune
 
@@ -281,9 +350,9 @@ def db_backups(c: Context, keep: str = "", json: bool = False) -> None:
     name="restore",
     group=DATA,
     positional=["name"],
-    help={"name": "a backup, a snapshot or a file"},
+    help={"name": "a backup, a snapshot or a file", "files": "leave the uploads as they are"},
 )
-def db_restore(c: Context, name: str) -> None:
+def db_restore(c: Context, name: str, files: bool = True) -> None:
     """Restore a backup, a snapshot or a dump.
 
     The previous database is kept; inv undo restores it.
@@ -293,7 +362,7 @@ def db_restore(c: Context, name: str) -> None:
     """
     from djup.data import restore
 
-    restore.run(stack(), name)
+    restore.run(stack(), name, files)
 
 
 @task(name="snapshot", group=DATA, help={"name": "name of the snapshot (default: the git branch)"})
@@ -383,6 +452,7 @@ def nuke(c: Context, yes: bool = False, backup: bool = True) -> None:
         "check": "--no-check skips the request to each page of the new version",
         "yes": "make the engine a Swarm of one node if it is not in a Swarm",
         "json": "with --plan: print JSON, for scripts",
+        "from_backup": "begin a first deploy with a scheduled backup: its name, latest, or none",
     },
 )
 def deploy(
@@ -396,10 +466,11 @@ def deploy(
     check: bool = True,
     yes: bool = False,
     json: bool = False,
+    from_backup: str = "",
 ) -> None:
     """Deploy the commit to a Docker Swarm.
 
-    Builds the image, creates a backup, migrates, and replaces the containers one by one. If
+    Builds the image, creates a backup, migrates, and replaces the containers step by step. If
     anything fails, the previous release is restored.
 
     --plan --json prints an object: stack, where, commit, in_swarm, nodes, release, before,
@@ -410,7 +481,9 @@ def deploy(
     """
     from djup.deploy import rollout
 
-    flags = rollout.Flags(context, local, plan, allow_downtime, dirty, backup, check, yes, json)
+    flags = rollout.Flags(
+        context, local, plan, allow_downtime, dirty, backup, check, yes, json, from_backup
+    )
     rollout.run(env.load(), flags)
 
 
@@ -418,11 +491,24 @@ def deploy(
 def deploy_status(c: Context, context: str = "", local: bool = False, json: bool = False) -> None:
     """Show what is deployed, and what runs where.
 
-    --json prints an object: stack, release, before, commit, created, by, url, unfinished, services.
+    --json prints an object: stack, release, before, commit, created, by, url, unfinished,
+    maintenance (message, allowed, since; or null), services, backups (said, problem; or null).
+    With scheduled backups, it ends with an error where they are too old.
     """
     from djup.deploy import status
 
     status.show(env.load(), context, local=local, as_json=json)
+
+
+@task(name="history", group=PRODUCTION, help={**TARGET, "json": "print JSON, for scripts"})
+def deploy_history(c: Context, context: str = "", local: bool = False, json: bool = False) -> None:
+    """List what was deployed, when and by whom.
+
+    --json prints a list of objects: release, commit, created, by, image, serves, next_rollback.
+    """
+    from djup.deploy import past
+
+    past.show(env.load(), context, local=local, as_json=json)
 
 
 @task(
@@ -497,12 +583,67 @@ def deploy_manage(c: Context, context: str = "", local: bool = False) -> None:
     operations.manage(env.load(), context, local=local, arguments=remainder())
 
 
+@task(name="shell", group=PRODUCTION, rest=True, help=TARGET)
+def deploy_shell(c: Context, context: str = "", local: bool = False) -> None:
+    """Open a shell in a container of the deployed version.
+
+    inv deploy.shell -- -c 'env | sort'
+    """
+    from djup.deploy import operations
+
+    operations.shell(env.load(), context, local=local, arguments=remainder())
+
+
+@task(name="env", group=PRODUCTION, help=TARGET)
+def deploy_env(c: Context, context: str = "", local: bool = False) -> None:
+    """Print what the deployed stack holds of a lost .env.
+
+    Prints lines of .env with production's values, secrets too. Values that are the default are left
+    out. To find the stack, it needs DEPLOY_TO and STACK in .env.
+
+    inv deploy.env > .env.production
+    """
+    from djup.deploy import env_lines
+
+    env_lines.show(env.load(), context, local=local)
+
+
 @task(name="backup", group=PRODUCTION, help=TARGET)
 def deploy_backup(c: Context, context: str = "", local: bool = False) -> None:
-    """Dump the deployed database into backups/ of this folder."""
+    """Back up the deployed database and uploads into backups/."""
     from djup.deploy import operations
 
     operations.backup(env.load(), context, local=local)
+
+
+@task(
+    name="backups",
+    group=PRODUCTION,
+    help={
+        "context": TARGET["context"],
+        "json": "print JSON, for scripts",
+        "now": "make one at once, and print its name",
+        "new_key": "create a key to encrypt with, and print it",
+    },
+)
+def deploy_backups(
+    c: Context, context: str = "", json: bool = False, now: bool = False, new_key: bool = False
+) -> None:
+    """List the scheduled backups in their store.
+
+    It ends with an error where the newest, or the newest that was restored for a trial, is too old.
+
+    --json prints an object: where, problem, backups (a list of objects). Each backup has name,
+    created, size, sha256, rows, files, files_bytes, encrypted, verified.
+    """
+    from djup.deploy import stored
+
+    if new_key:
+        stored.show_new_key()
+    elif now:
+        stored.make_now(env.load(), context)
+    else:
+        stored.show(env.load(), context, as_json=json)
 
 
 @task(
@@ -511,7 +652,7 @@ def deploy_backup(c: Context, context: str = "", local: bool = False) -> None:
     positional=["name"],
     help={
         **TARGET,
-        "name": "a backup, a dump, or a database that a restore replaced",
+        "name": "a backup, a dump, latest, or a database that a restore replaced",
         "yes": "do not ask for the stack's name",
     },
 )
@@ -528,6 +669,36 @@ def deploy_restore(
 
 
 @task(
+    name="maintenance",
+    group=PRODUCTION,
+    positional=["state"],
+    help={
+        **TARGET,
+        "state": "on or off",
+        "message": "what visitors read",
+        "allow": "addresses that see the site all the same, such as 203.0.113.7,2001:db8::7",
+    },
+)
+def deploy_maintenance(
+    c: Context,
+    state: str,
+    message: str = "",
+    allow: str = "",
+    context: str = "",
+    local: bool = False,
+) -> None:
+    """Show visitors a maintenance page, or the site again.
+
+    The page is answered with status 503. A deploy, and a restart, leave it as it is.
+
+    inv deploy.maintenance on --message 'We are back at 10:00.'
+    """
+    from djup.deploy import maintenance
+
+    maintenance.switch(env.load(), context, local=local, state=state, message=message, allow=allow)
+
+
+@task(
     name="down",
     group=PRODUCTION,
     help={**TARGET, "yes": "do not ask for the stack's name (--local never asks)"},
@@ -540,6 +711,31 @@ def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = 
     from djup.deploy import operations
 
     operations.down(env.load(), context, local=local, yes=yes)
+
+
+@task(
+    name="copy",
+    group=PRODUCTION,
+    help={
+        **TARGET,
+        "source": "s3://BUCKET, or volume (the default)",
+        "to": "s3://BUCKET, or volume (the default)",
+    },
+)
+def media_copy(
+    c: Context, context: str = "", local: bool = False, source: str = "", to: str = ""
+) -> None:
+    """Copy deployed uploads to a bucket, or back.
+
+    What is there already is not copied again, so an interrupted copy continues. The keys of the
+    bucket are MEDIA_ENDPOINT, MEDIA_REGION, MEDIA_ACCESS_KEY and MEDIA_SECRET_KEY of .env.
+
+    inv media.copy --to s3://bucket
+    inv media.copy --source s3://bucket
+    """
+    from djup.deploy import media_copy
+
+    media_copy.run(env.load(), context, local=local, source=source, to=to)
 
 
 @task(
@@ -617,10 +813,11 @@ def toolkit_upgrade(c: Context, to: str) -> None:
 def every_task() -> Collection:
     """The tasks of djup, in the order of `inv --list`."""
     return Collection(
-        up, down, status, doctor, explain, logs, open_page, build, compose,
-        migrate, makemigrations, manage, shell,
+        up, down, status, services, doctor, explain, logs, mail, open_page, build, compose,
+        migrate, makemigrations, manage, schedule, shell,
         psql, volumes, nuke, undo,
         run_tests, lint, lock, hooks,
+        Collection("service", service_add, service_remove),
         Collection(
             "db",
             db_backup, db_backups, db_restore, db_snapshot, db_snapshots,
@@ -628,8 +825,10 @@ def every_task() -> Collection:
         ),
         Collection(
             "deploy",
-            deploy, deploy_status, deploy_rollback, deploy_logs, deploy_psql, deploy_manage,
-            deploy_backup, deploy_restore, deploy_down,
+            deploy, deploy_status, deploy_history, deploy_rollback, deploy_logs, deploy_psql,
+            deploy_manage, deploy_shell, deploy_env, deploy_backup, deploy_backups,
+            deploy_restore, deploy_maintenance, deploy_down,
         ),
+        Collection("media", media_copy),
         Collection("toolkit", toolkit_upgrade),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from djup import STATE
 from djup.checkout import web_env
 from djup.host import process
 from djup.postgres import local_server
@@ -22,7 +23,9 @@ def on_a_server(runner: Sequence[str], arguments: Sequence[str], folder: Path | 
         module = "" if "pytest" in runner else layout().settings
         started = web_env.started_by_us({**TEST_FACTS, **ours}, module)
         stand_ins = layout().build_environment  # for what the settings do not start without
-        environment = {**stand_ins, **local_server.clean_environment(), **ours, **started}
+        # djup's test command has uploads go to a folder that it removes; a project's own may not.
+        media = {"MEDIA_ROOT": str(STATE / "test-media")} if layout().media else {}
+        environment = {**stand_ins, **local_server.clean_environment(), **ours, **media, **started}
         return process.attach(argv, cwd=cwd, env=environment)
 
 

@@ -16,7 +16,7 @@ from djup.terminal.task import this_task
 
 # The lowest version that the launcher accepts; each lock holds for it and all later ones.
 PYTHON_VERSION = "3.11"
-OF_TASKS = ("build", "tasks", "zstd")
+OF_TASKS = ("build", "debug", "tasks", "zstd")
 OVERRIDES = f"{HERE}/overrides.txt"  # what stands for a package that the requirements name
 PART = STATE / "locks.part"  # while they are compiled
 DONE = STATE / "locks"  # all compiled, and not all in place

@@ -1,10 +1,11 @@
-"""Requirements that an .in file asks for and its lock does not have: no machine installs them."""
+"""Requirements that no lock has, and so no machine installs: of an .in file, and of a key."""
 
 import re
 from itertools import zip_longest
 from pathlib import Path
 
-from djup import HERE, REQUIREMENTS
+from djup import HERE, IS_ADOPTED, REQUIREMENTS
+from djup.problems import Problem, problem
 from djup.terminal import console
 
 # A package that an .in file names, and the versions that it asks for: no option, URL or comment.
@@ -13,6 +14,7 @@ NAMED = re.compile(
     r"^[ \t]*([A-Za-z0-9][\w.-]*)[ \t]*(?=[\[<>=!~@(#]|$)(?:\[[^\]\n]*\])?([^;#\n]*)(?=#|$)", re.M
 )
 LOCKED = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]\n]*\])?(?:==([\w.!+-]+))?", re.M)
+REPORTER = "sentry-sdk"
 VERSIONS = re.compile(r"(==|>=|<=|~=|!=|<|>)\s*(\d+(?:\.\d+)*)")
 
 
@@ -29,11 +31,26 @@ def unlocked(file: Path) -> list[str]:
     return [*sorted(missing), *dict.fromkeys(others)]
 
 
+def locks(lock: Path, package: str) -> bool:
+    """Whether a lock has a package."""
+    return any(_plain(name) == _plain(package) for name, _ in _matches(LOCKED, lock))
+
+
 def tell_of_unlocked() -> None:
     """Say what the environment of the web will not have, though base.in asks for it."""
     if absent := unlocked(REQUIREMENTS / "base.in"):
         names = ", ".join(absent)
         console.say(f"{HERE}/base.in requires {names}, which base.txt lacks: run inv lock")
+
+
+def unreported(dsn: str, *locks: str) -> Problem | None:
+    """The problem of a SENTRY_DSN for which none of these locks has the package; None without one,
+    and in a project that was adopted, whose own code may read that key by other means."""
+    files = [REQUIREMENTS / f"{lock}.txt" for lock in locks]
+    locked = {_plain(name) for file in files for name, _ in _matches(LOCKED, file)}
+    if not dsn or IS_ADOPTED or REPORTER in locked:
+        return None
+    return problem("PKG07", package=REPORTER, file=f"{HERE}/base.in", lock=f"{HERE}/base.txt")
 
 
 def _matches(pattern: re.Pattern[str], file: Path) -> list[tuple[str, str]]:

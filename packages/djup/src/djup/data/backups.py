@@ -21,11 +21,23 @@ FOLDER = ROOT / "backups"
 
 
 @dataclass(frozen=True)
+class Files:
+    """The uploads of a backup: the end of its archive's name, how many files and bytes they are,
+    and the archive's size and SHA-256."""
+
+    suffix: str
+    count: int
+    bytes: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Backup:
     """A dump, and what its manifest says: its number (a later one's is higher, whatever the clock
     says), when it was made (ISO 8601), of which project and database (with its note, where that was
     one beside the project's own), why, what was in it, its size in bytes and SHA-256, and whether
-    it was verified by restoring it."""
+    it was verified by restoring it; `files` are the uploads, None where it has none."""
 
     dump: Path
     number: int
@@ -38,6 +50,12 @@ class Backup:
     size: int
     sha256: str
     verified: bool
+    files: Files | None = None
+
+    @property
+    def archive(self) -> Path:
+        """Where the archive of its files is."""
+        return archive_of(self.dump, self.files.suffix if self.files else "")
 
     @property
     def name(self) -> str:
@@ -50,6 +68,16 @@ def manifest_of(dump: Path) -> Path:
     return dump.with_name(f"{dump.name.removesuffix('.dump')}.json")
 
 
+def archive_of(dump: Path, suffix: str) -> Path:
+    """Where the archive of the files is that belong to a dump."""
+    return dump.with_name(f"{dump.name.removesuffix('.dump')}{suffix}")
+
+
+def words_of(files: Files) -> str:
+    """`12 files, 3.4 MB`."""
+    return f"{files.count:,} files, {console.size(files.bytes)}"
+
+
 def all_of(folder: Path = FOLDER) -> list[Backup]:
     """Every backup in the folder, the newest first; a dump without its manifest is none."""
     readable = (read(path) for path in folder.glob("*.dump"))
@@ -60,7 +88,9 @@ def read(dump: Path) -> Backup | None:
     """The backup that a dump is, by its manifest; None where it has none that can be read."""
     try:
         record = json.loads(manifest_of(dump).read_text(encoding="utf-8"))
-        return Backup(**{**record, "dump": dump, "contents": Contents(**record["contents"])})
+        files = Files(**record["files"]) if record.get("files") else None
+        known = {**record, "dump": dump, "contents": Contents(**record["contents"])}
+        return Backup(**{**known, "files": files})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -114,17 +144,26 @@ def pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def refuse_damaged(backup: Backup) -> None:
-    """Raise unless the dump is, byte by byte, what was written."""
-    sha256 = hashlib.sha256()
-    for piece in pieces(backup.dump):
-        sha256.update(piece)
-    if sha256.hexdigest() == backup.sha256:
+def refuse_damaged(backup: Backup, *, with_files: bool = True) -> None:
+    """Raise unless the dump and, where that is wanted, the archive of its files are what was
+    written."""
+    _refuse_damaged(backup.dump, backup.sha256, backup.size)
+    if with_files and (files := backup.files):
+        if not backup.archive.exists():
+            raise problem("BAK22", path=str(backup.archive), name=backup.name)
+        _refuse_damaged(backup.archive, files.sha256, files.size)
+
+
+def _refuse_damaged(path: Path, sha256: str, written: int) -> None:
+    digest = hashlib.sha256()
+    for piece in pieces(path):
+        digest.update(piece)
+    if digest.hexdigest() == sha256:
         return
-    path, size = str(backup.dump), backup.dump.stat().st_size
-    if size == backup.size:
-        raise problem("BAK03", path=path)
-    raise problem("BAK03.size", path=path, size=f"{size:,}", written=f"{backup.size:,}")
+    size = path.stat().st_size
+    if size == written:
+        raise problem("BAK03", path=str(path))
+    raise problem("BAK03.size", path=str(path), size=f"{size:,}", written=f"{written:,}")
 
 
 def as_json(backups: Sequence[Backup]) -> str:
@@ -136,7 +175,7 @@ def as_text(backups: Sequence[Backup]) -> str:
     """For the person at the terminal."""
     if not backups:
         return "no backups; inv db.backup creates one"
-    heads = ("BACKUP", "AGE", "SIZE", "ROWS", "VERIFIED", "WHY")
+    heads = ("BACKUP", "AGE", "SIZE", "ROWS", "FILES", "VERIFIED", "WHY")
     return console.table(heads, [_row(backup) for backup in backups])
 
 
@@ -146,6 +185,7 @@ def _row(backup: Backup) -> tuple[str, ...]:
         age(backup.created),
         console.size(backup.size),
         f"{backup.contents.rows:,}",
+        f"{backup.files.count:,}" if backup.files else "-",
         "yes" if backup.verified else "no",
         backup.reason,
     )

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from djup.host.process import Result
-from djup.postgres.client import MAINTENANCE, OTHER_MAINTENANCE, Client, last_error
+from djup.postgres.client import MAINTENANCE, OTHER_MAINTENANCE, Client, last_error, rejected
 from djup.postgres.contents import ANY_TABLE
 from djup.postgres.roles import TAKE_BACK
 from djup.problems import Problem, problem
@@ -127,12 +127,13 @@ DROP DATABASE :"final" WITH (FORCE);
 @dataclass(frozen=True)
 class Note:
     """The comment on such a database: its name for people, why it is there, when it was made
-    (ISO 8601), and the migrations that it has."""
+    (ISO 8601), the migrations that it has, and under which token its uploads are kept."""
 
     name: str
     why: str
     at: str
     migrations: list[str]
+    files: str = ""
 
 
 @dataclass(frozen=True)
@@ -207,9 +208,9 @@ def _beside(record: Mapping[str, object]) -> Beside | None:
     return Beside(str(record["database"]), int(str(record["bytes"])), note)
 
 
-def note_of(name: str, why: str) -> Note:
+def note_of(name: str, why: str, files: str = "") -> Note:
     """One of this moment."""
-    return Note(name, why, datetime.now(UTC).isoformat(timespec="seconds"), [])
+    return Note(name, why, datetime.now(UTC).isoformat(timespec="seconds"), [], files)
 
 
 def part_of(client: Client) -> str:
@@ -301,4 +302,4 @@ def _alone(client: Client, script: str, database: str = "", **values: str) -> No
         if not done.code or IN_USE not in done.err:
             break
     if done.code:
-        raise problem("DB10", reason=last_error(done.err))
+        raise rejected(last_error(done.err))

@@ -67,7 +67,7 @@ def recognise(path: Path) -> Dump:
         if not (path / "toc.dat").exists():
             raise problem("BAK02", path=str(path), why="is a folder without a toc.dat")
         return Dump(path, archive=True, packed="", parallel=True)
-    plain = Dump(path, archive=False, packed=_packed(path), parallel=False)
+    plain = Dump(path, archive=False, packed=packed(path), parallel=False)
     with plain.opened() as unpacked:
         start = unpacked.read(512)
     if start.startswith(CUSTOM):
@@ -80,7 +80,7 @@ def recognise(path: Path) -> Dump:
     return plain
 
 
-def _packed(path: Path) -> str:
+def packed(path: Path) -> str:
     """How a file is packed, by its first bytes; '' where it is not."""
     with path.open("rb") as raw:
         start = raw.read(4)
@@ -123,6 +123,11 @@ def _unpacked(path: Path, packed: str) -> Any:
     if packed == "zstd":
         return zstd().open(path)
     return path.open("rb")
+
+
+def has_zstd() -> bool:
+    """Whether Python has the module, without anything being installed for it."""
+    return sys.version_info >= (3, 14) or packages.is_installed("zstd")
 
 
 def zstd() -> ModuleType:

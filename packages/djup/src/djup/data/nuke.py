@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from djup.data import acts, backup, databases
+from djup.data import acts, backup, backups, databases
 from djup.data.backups import Backup
 from djup.host import ownership
 from djup.host.checkout_lock import one_at_a_time
@@ -55,7 +55,8 @@ def _save(stack: Stack, with_backup: bool) -> list[Backup]:
 
 def _row(saved: Backup) -> tuple[str, str, str]:
     held = saved.contents
-    return ("database", saved.database, f"{console.size(held.bytes)}, {backup.words(held)}")
+    files = f", {backups.words_of(saved.files)}" if saved.files else ""
+    return ("database", saved.database, f"{console.size(held.bytes)}, {backup.words(held)}{files}")
 
 
 def refuse_unasked(yes: bool, task: str = "nuke", removes: str = "all of it") -> None:

@@ -31,6 +31,8 @@ def _prune(settings: Settings, keep: int) -> None:
     for backup in listed:
         if backup.name not in kept:
             backup.dump.unlink(missing_ok=True)  # first: a manifest alone is no backup
+            if backup.files:
+                backup.archive.unlink(missing_ok=True)
             backups.manifest_of(backup.dump).unlink(missing_ok=True)
             console.say(f"removed {backup.name}")
     if kept:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
-from djup.data import databases
+from djup.data import databases, files
 from djup.data.databases import Beside
 from djup.host import git
 from djup.host.checkout_lock import one_at_a_time
@@ -29,7 +29,8 @@ def make(stack: Stack, name: str) -> None:
         if this_task.dry:
             console.say(f"would copy {client.database} to {databases.named(client, name)}")
             return
-        databases.snapshot(client, databases.note_of(name, "snapshot"))
+        with files.linked_aside(client) as token:
+            databases.snapshot(client, databases.note_of(name, "snapshot", token))
     console.say(f"snapshot {name}; to restore it: inv db.restore {shlex.quote(name)}")
 
 
@@ -42,7 +43,9 @@ def run(stack: Stack, gone: str, as_json: bool) -> None:
 def _listed(stack: Stack, gone: str) -> list[Beside]:
     with one_at_a_time("db.snapshots"), stack.client() as client:
         if gone and not this_task.dry:
-            databases.drop(client, find(client, gone).database)
+            found = find(client, gone)
+            databases.drop(client, found.database)
+            files.drop(client, found.note.files)
             console.say(f"removed {gone}")
         return databases.beside(client)
 

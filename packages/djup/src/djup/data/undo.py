@@ -1,6 +1,6 @@
 """`inv undo`: the way back from the last task that took something away."""
 
-from djup.data import acts, aside, backups, databases, load
+from djup.data import acts, aside, backups, databases, files, load
 from djup.data.acts import Act
 from djup.data.backups import Backup
 from djup.data.databases import Note
@@ -36,7 +36,7 @@ def _undo(settings: Settings) -> Settings:
             if act.backups:
                 _from_backups(client, act)
             elif act.database:
-                aside.put_in_place(client, act.database, "undo")
+                aside.put_in_place(client, act.database, "undo", _folder(client, act))
                 acts.forget(act)
     if act.cluster:
         settings = _to_cluster(settings, act)
@@ -74,6 +74,12 @@ def _last_kept(client: Client) -> Act:
     return kept[-1]
 
 
+def _folder(client: Client, act: Act) -> str:
+    """The folder of the uploads that were put aside with a database; '' if they were not."""
+    found = [one for one in databases.beside(client) if one.database == act.database]
+    return files.folder_of(client, found[0]) if found else ""
+
+
 def _words(act: Act) -> str:
     return f"{act.task} of {age(act.at)} ago"
 
@@ -89,14 +95,17 @@ def _from_backups(client: Client, act: Act) -> None:
         backups.refuse_damaged(backup)
         with databases.new_part(client) as part:
             load.archive(client, backup.dump, part, backup.contents.bytes)
-            _put_back(client, part, backup)
+            with files.unpacked(client, backup) as folder:
+                _put_back(client, part, backup, folder)
     acts.forget(act)
 
 
-def _put_back(client: Client, part: str, backup: Backup) -> None:
+def _put_back(client: Client, part: str, backup: Backup, folder: str) -> None:
     if backup.database == client.database:
-        aside.put_in_place(client, part, "undo")
+        aside.put_in_place(client, part, "undo", folder)
     elif backup.note["at"]:
+        if folder:
+            files.keep(client, backup.note["files"])
         databases.keep_part(client, part, Note(**backup.note))
     else:  # one of this name may be there again, or still: it is kept
         databases.swap(client, part, aside.kept_note("undo"), backup.database)

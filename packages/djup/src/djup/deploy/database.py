@@ -1,16 +1,19 @@
 """The database of a stack: dumped to this machine, filled, restored, given another password."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from djup.data import aside, backup, backups, databases, dump_file, load
+from djup.data import aside, backup, backups, databases, dump_file, files, load
 from djup.data.backups import Backup
 from djup.data.databases import Note
-from djup.deploy import database_client
+from djup.deploy import database_client, media_client
 from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
-from djup.postgres import contents
+from djup.postgres import contents, file_swap
 from djup.postgres.client import Client
 from djup.problems import problem
+from djup.stack import file_work
 from djup.terminal import console
 from djup.terminal.console import few
 
@@ -22,6 +25,21 @@ def save(release: Release, swarm: Swarm, reason: str) -> Backup:
     """Dump the stack's database into backups/ of this checkout; the caller holds the lock."""
     with database_client.client(release, swarm) as client:
         return backup.make(client, reason)
+
+
+def save_all(release: Release, swarm: Swarm, reason: str) -> Backup:
+    """The same, with the uploads beside the database."""
+    with with_files(release, swarm) as client:
+        return backup.make(client, reason)
+
+
+@contextmanager
+def with_files(release: Release, swarm: Swarm) -> Iterator[Client]:
+    """PostgreSQL's programs for the stack's database, and its uploads."""
+    with media_client.uploads(release, swarm) as found:
+        programs = database_client.client(release, swarm)
+        with file_work.with_uploads(programs, found) as client:
+            yield client
 
 
 def save_used(release: Release, swarm: Swarm, reason: str) -> Backup | None:
@@ -59,16 +77,31 @@ def empty_again(release: Release, swarm: Swarm, empty: Note) -> str:
 
 
 def restore(release: Release, swarm: Swarm, which: str) -> None:
-    """Put a backup, a dump, or a database that was put aside there in the place of the stack's; the
-    one that was stays beside it, under a name that is said. The caller holds the lock."""
-    note = aside.kept_note("restore")
-    with database_client.client(release, swarm) as client:
-        beside = {kept.name: kept.database for kept in databases.beside(client)}
+    """Put a backup, a dump, or a database that was put aside there in the place of the stack's,
+    with the uploads that it has; what was stays beside it, under a name that is said. The caller
+    holds the lock."""
+    with with_files(release, swarm) as client:
+        beside = {kept.name: kept for kept in databases.beside(client)}
         if which in beside:
-            databases.swap_copy(client, beside[which], note)
+            folder = files.linked(client, beside[which])
+            note = aside.kept_note("restore", with_files=bool(folder))
+            with file_swap.along(client, folder, note.files):
+                databases.swap_copy(client, beside[which].database, note)
         else:
-            _from_dump(client, _dump(which, [*beside]), note)
+            note = _with_its_files(client, _dump(which, [*beside]))
     console.say(f"restored {which}; the previous database is kept: inv deploy.restore {note.name}")
+
+
+def _with_its_files(client: Client, path: Path) -> Note:
+    """Put a dump in place, and the uploads of its backup; the note of what is kept."""
+    saved = _undamaged(path, with_files=client.uploads is not None)
+    with databases.new_part(client) as part:
+        load.into(client, dump_file.recognise(path), part, saved.contents.bytes if saved else 0)
+        with files.unpacked(client, saved) as folder:
+            note = aside.kept_note("restore", with_files=bool(folder))
+            with file_swap.along(client, folder, note.files):
+                databases.swap(client, part, note)
+    return note
 
 
 def find(release: Release, swarm: Swarm, which: str) -> None:
@@ -77,6 +110,15 @@ def find(release: Release, swarm: Swarm, which: str) -> None:
         beside = [kept.name for kept in databases.beside(client)]
     if which not in beside:
         _dump(which, beside)
+
+
+def knows(release: Release, swarm: Swarm, which: str) -> bool:
+    """Whether `which` names something that is here, or beside the database."""
+    name = which.removesuffix(".dump")
+    if name in {saved.name for saved in backups.all_of()} or Path(which).expanduser().exists():
+        return True
+    with database_client.client(release, swarm) as client:
+        return which in {kept.name for kept in databases.beside(client)}
 
 
 def _dump(which: str, beside: list[str]) -> Path:
@@ -88,9 +130,17 @@ def _dump(which: str, beside: list[str]) -> Path:
     return path
 
 
-def _from_dump(client: Client, path: Path, note: Note) -> None:
+def _undamaged(path: Path, *, with_files: bool) -> Backup | None:
+    """The backup that a dump is of, if it is of one; a problem where it has changed."""
     if saved := backups.read(path):
-        backups.refuse_damaged(saved)
+        backups.refuse_damaged(saved, with_files=with_files)
+        if saved.files and not with_files:
+            console.say("the files of this backup are not restored: they stay in its archive")
+    return saved
+
+
+def _from_dump(client: Client, path: Path, note: Note) -> None:
+    saved = _undamaged(path, with_files=False)
     with databases.new_part(client) as part:
         load.into(client, dump_file.recognise(path), part, saved.contents.bytes if saved else 0)
         databases.swap(client, part, note)

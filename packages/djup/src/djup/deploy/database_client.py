@@ -10,12 +10,10 @@ from djup.deploy.swarm.release import CA, Release
 from djup.deploy.swarm.swarm import Swarm
 from djup.postgres import libpq
 from djup.postgres.client import Client
-from djup.problems import problem
 from djup.settings.settings import SYSTEM
 from djup.terminal.task import this_task
 
 NAMES_SECONDS = 8
-PASSWORD = "/run/secrets/sql_password"
 
 
 @contextmanager
@@ -24,10 +22,8 @@ def client(release: Release, swarm: Swarm) -> Iterator[Client]:
     image = release.values["POSTGRES_IMAGE"]
     # A dump that is put back waits in there, and may be larger than the memory.
     with toolbox.toolbox(release, swarm, image, temporary="volume") as container:
-        secret = toolbox.run(container, ["cat", PASSWORD])
-        if secret.code and not this_task.dry:
-            raise problem("DEP24", command="docker exec", reason=secret.err.strip())
-        variables = way_to_database(release) | libpq.variables(password=secret.out)
+        password = toolbox.read_secret(container, "sql_password")
+        variables = way_to_database(release) | libpq.variables(password=password)
         programs = Client(release.stack, container, "", variables, data="", compression="zstd:2")
         reach.refuse_hidden_by(release, _wait_until_let_in(programs))
         yield programs if this_task.dry else programs.of_its_version()

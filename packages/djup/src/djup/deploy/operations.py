@@ -2,10 +2,19 @@
 
 import os
 
-from djup.deploy import database, database_client, plan, service_logs
+from djup.deploy import (
+    database,
+    database_client,
+    history,
+    maintenance,
+    plan,
+    service_logs,
+    stored,
+)
 from djup.deploy.swarm import jobs, swarm_stack, toolbox
 from djup.deploy.swarm.deploy_lock import one_deploy
-from djup.deploy.target import find_target
+from djup.deploy.target import Target, find_target
+from djup.docker import containers
 from djup.host.checkout_lock import one_at_a_time
 from djup.problems import problem
 from djup.settings.settings import Settings
@@ -41,6 +50,13 @@ def manage(settings: Settings, context: str, *, local: bool, arguments: list[str
         toolbox.attach(container, ["python", "manage.py", *arguments], env)
 
 
+def shell(settings: Settings, context: str, *, local: bool, arguments: list[str]) -> None:
+    """A shell in the deployed version, with its settings: not in a replica that serves."""
+    target = find_target(settings, context, local=local)
+    with toolbox.toolbox(target.release(), target.swarm) as container:
+        toolbox.attach(container, containers.shell(arguments))
+
+
 def psql(settings: Settings, context: str, *, local: bool, arguments: list[str]) -> None:
     """psql on the stack's database, on our own terminal."""
     target = find_target(settings, context, local=local)
@@ -53,10 +69,10 @@ def backup(settings: Settings, context: str, *, local: bool) -> None:
     """Dump the stack's database into backups/ of this checkout."""
     target = find_target(settings, context, local=local)
     if this_task.dry:
-        console.say(f"would dump the database of {target.release().stack} into backups/")
+        console.say(f"would back up {target.release().stack} into backups/")
         return
     with one_at_a_time("deploy.backup"):
-        console.answer(str(database.save(target.release(), target.swarm, "asked for").dump))
+        console.answer(str(database.save_all(target.release(), target.swarm, "asked for").dump))
 
 
 def restore(settings: Settings, context: str, *, local: bool, which: str, yes: bool) -> None:
@@ -68,7 +84,7 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
             f"would restore {which} next to the database of {release.stack}, and swap the two"
         )
         return
-    database.find(release, target.swarm, which)
+    which = _at_hand(settings, target, which, local=local)
     _confirm(release.stack, f"replaces the database of {release.url}", yes)
     with one_at_a_time("deploy.restore"), one_deploy(release.stack):
         jobs.finish_left(release.stack)
@@ -76,6 +92,22 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
         waiting = plan.unapplied(target.release(), target.swarm)
     if waiting:
         console.say(f"it lacks {console.few(waiting)}, which the code needs: run inv deploy")
+
+
+def _at_hand(settings: Settings, target: Target, which: str, *, local: bool) -> str:
+    """The name of what is to be restored: if only the store has it, it is copied here first."""
+    store = stored.of(settings)
+    if not local and store.is_there and not database.knows(target.release(), target.swarm, which):
+        return stored.fetched(store, which).name
+    database.find(target.release(), target.swarm, which)
+    return which
+
+
+def _end_maintenance(target: Target) -> None:
+    """The page lies in a volume, which stays, and what it is noted in does not."""
+    release = history.current(target.stack)
+    if release and maintenance.noticed(target.stack) and not this_task.dry:
+        maintenance.turn_off(release)
 
 
 def _confirm(name: str, what: str, yes: bool) -> None:
@@ -93,9 +125,11 @@ def down(settings: Settings, context: str, *, local: bool, yes: bool) -> None:
     _confirm(target.stack, what, yes or local)
     with one_at_a_time("deploy.down"), one_deploy(target.stack):
         jobs.remove_left(target.stack)
+        _end_maintenance(target)
         swarm_stack.remove(target.stack)
     if not this_task.dry:
         console.say(
-            f"the data stay on their node, in the volume {target.stack}_postgres_data; "
+            f"the data stay on their node, in the volumes {target.stack}_postgres_data and "
+            f"{target.stack}_media (scheduled backups without BACKUP_TO: {target.stack}_backups); "
             "inv deploy serves them again"
         )

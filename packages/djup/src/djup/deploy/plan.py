@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from typing import Any
 
 from djup.deploy import database, history, reach
 from djup.deploy.swarm import swarm_stack, toolbox
-from djup.deploy.swarm.release import SCALE, Release
+from djup.deploy.swarm.release import SCALE, Release, bytes_of
 from djup.deploy.swarm.swarm import Swarm, proxy_label
 from djup.problems import documents, problem
 from djup.terminal import console
@@ -17,6 +18,8 @@ from djup.terminal.console import few
 
 QUIET = ("REPOSITORY",)
 THREADS = ("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS")
+JOBS = ("WORKER_REPLICAS", "WORKER_PROCESSES")
+OF_A_JOB = 2  # connections of one that runs: its code's, and the one that renews its lease
 DATABASE = ("DATABASE_HOST", "DATABASE_PORT", "SQL_DATABASE")
 OTHERS = 10  # connections of migrations, backups, psql and health checks
 OTHER = {
@@ -24,6 +27,7 @@ OTHER = {
     False: ", which has rows of its own: the current rows stay where they are, and in a backup",
     None: documents.located(" (docs/how-to/production-database.md#a-managed-database)"),
 }
+ARITHMETIC = documents.located("docs/explanation/growth.md#the-arithmetic")
 UNSERVED = "the image lacks: pages that use it answer 500"
 QUESTION = ["python", "manage.py", "migration_plan"]
 
@@ -43,16 +47,17 @@ class Migrations:
 @dataclass(frozen=True)
 class Plan:
     """From which release to which, with which migrations; `anew` are the services whose containers
-    will be others, `proxies` is how many nodes have one, `connections` how many the database takes
-    (0: it is not known), `lacking` the static files that templates name and the image lacks, each
-    with such a template, `other_is_empty` whether rows can be taken along into another database
-    (None: nobody can tell yet, or they are not to be)."""
+    will be others, `proxies` is how many nodes have one, `memory` what the nodes have in bytes,
+    `connections` how many the database takes (each 0: it is not known), `lacking` the static files
+    that templates name and the image lacks, each with such a template, `other_is_empty` whether
+    rows can be taken along into another database (None: nobody can tell yet, or none are)."""
 
     before: Release | None
     release: Release
     anew: tuple[str, ...] = ()
     migrations: Migrations = field(default_factory=Migrations)
     proxies: int = 1
+    memory: int = 0
     connections: int = 0
     lacking: Mapping[str, str] = field(default_factory=dict)
     other_is_empty: bool | None = None
@@ -78,9 +83,24 @@ class Plan:
     @property
     def most_connections(self) -> int:
         """How many there may be at worst: in a rollback, when both releases run."""
-        values = self.release.values
-        factors = ("POOL_SIZE",) if values["SQL_POOLED"] else THREADS
-        return 2 * math.prod(int(values[key]) for key in factors) + OTHERS
+        if self.release.values["SQL_POOLED"]:
+            return 2 * self._product("POOL_SIZE") + OTHERS
+        of_jobs = OF_A_JOB * self._product(*JOBS) if self.release.has_worker else 0
+        return 2 * (self._product(*THREADS) + of_jobs) + OTHERS
+
+    @property
+    def most_memory(self) -> int:
+        """What web and worker may take while old and new ones run side by side, in bytes."""
+        web = self._memory_of("WEB_REPLICAS", "WEB_MEMORY")
+        has_worker = self.release.has_worker
+        return web + (self._memory_of("WORKER_REPLICAS", "WORKER_MEMORY") if has_worker else 0)
+
+    def _memory_of(self, replicas: str, memory: str) -> int:
+        containers = self._product(replicas) + self.release.at_once(replicas)
+        return containers * bytes_of(self.release.values[memory])
+
+    def _product(self, *keys: str) -> int:
+        return math.prod(int(self.release.values[key]) for key in keys)
 
     @property
     def moves(self) -> bool:
@@ -106,7 +126,7 @@ class Plan:
 def make(before: Release | None, release: Release, swarm: Swarm) -> Plan:
     """The plan as far as it is known without the new image."""
     proxies = len(swarm.labelled(proxy_label(release.stack)))
-    return Plan(before, release, _anew(before, release), proxies=proxies)
+    return Plan(before, release, _anew(before, release), proxies=proxies, memory=swarm.memory)
 
 
 def _anew(before: Release | None, release: Release) -> tuple[str, ...]:
@@ -192,7 +212,14 @@ def _migration_plan(release: Release, swarm: Swarm) -> dict[str, Any]:
             return dict(json.loads(done.out))
     reach.refuse_hidden_by(release, done.out + done.err)
     lines = (done.out + done.err).strip().splitlines()[-20:]
+    if done.code == os.EX_NOUSER:
+        raise problem("MIG12.deploy", sentence=_sentence(lines))
     raise problem("DEP25", "\n".join(lines))
+
+
+def _sentence(lines: Sequence[str]) -> str:
+    """Django's words on a command that has failed, without what precedes them."""
+    return lines[-1].removeprefix("CommandError: ").removeprefix("Cannot migrate: ")
 
 
 def as_text(plan: Plan, where: str, nodes: int, notes: Sequence[str] = ()) -> str:
@@ -211,7 +238,11 @@ def as_text(plan: Plan, where: str, nodes: int, notes: Sequence[str] = ()) -> st
 
 def warnings(plan: Plan) -> list[str]:
     """What a release may suffer from, though nothing keeps it from being deployed."""
-    return [*_too_many_connections(plan), *unserved(plan.lacking, UNSERVED)]
+    return [
+        *_too_many_connections(plan),
+        *_too_little_memory(plan),
+        *unserved(plan.lacking, UNSERVED),
+    ]
 
 
 def _head(plan: Plan, where: str, nodes: int) -> str:
@@ -222,12 +253,22 @@ def _head(plan: Plan, where: str, nodes: int) -> str:
 
 
 def _too_many_connections(plan: Plan) -> list[str]:
-    """A warning, if the web could open more connections than the database accepts."""
+    """A warning, if web and worker could open more connections than the database accepts."""
     if not 0 < plan.connections < plan.most_connections:
         return []
     return [
         f"up to {plan.most_connections} connections are possible, the database accepts "
-        f"{plan.connections}: {documents.located('docs/explanation/growth.md#the-arithmetic')}"
+        f"{plan.connections}: {ARITHMETIC}"
+    ]
+
+
+def _too_little_memory(plan: Plan) -> list[str]:
+    """A warning, if web and worker could take more memory in a deploy than all nodes have."""
+    if not 0 < plan.memory < plan.most_memory:
+        return []
+    return [
+        f"a deploy may take {console.size(plan.most_memory)} of memory, the nodes have "
+        f"{console.size(plan.memory)}: {ARITHMETIC}"
     ]
 
 

@@ -1,11 +1,12 @@
 """Production, as `.env` describes it: what fills the compose files in, and the secrets."""
 
 import hashlib
+import ipaddress
 import json
 import os
 import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,9 @@ from pathlib import Path
 from djup import ROOT, own_or_ours
 from djup.checkout import env, env_file, web_env
 from djup.checkout.create import random_word
-from djup.deploy.swarm.release import CA, Release, split_list
+from djup.code import requirements
+from djup.deploy import keeping, media
+from djup.deploy.swarm.release import CA, OFF, SIZE, Release, split_list
 from djup.host import ports
 from djup.problems import problem
 from djup.settings import database_url
@@ -34,11 +37,19 @@ PREFIX = "PROD_"
 OWN_KEYS = ("SECRET_KEY", "SQL_PASSWORD")
 ELSEWHERE_KEYS = ("SQL_HOST", "SQL_SSLMODE", "SQL_SSLROOTCERT", "DATABASE_URL")
 ORIGINS = "CSRF_TRUSTED_ORIGINS"  # a developer's tunnel is not to be trusted in production
+# Known keys that the web reads in production as well, by their values under PROD_ alone.
+HANDED_OVER = (ORIGINS, "CACHE_URL", "EMAIL_URL", "AUTH_USER_MODEL")
+# Those that are the same in development, unless there is one under PROD_.
+SHARED = (
+    *("DEFAULT_FROM_EMAIL", "SERVER_EMAIL", "ADMINS"),
+    *("SENTRY_DSN", "SENTRY_ENVIRONMENT"),
+)
 # What the compose files are filled in with, word for word as it stands in `.env`.
 PLAIN_KEYS = (
     *("SQL_ENGINE", "SQL_DATABASE", "SQL_USER"),
     *("PYTHON_IMAGE", "SYSTEM_PACKAGES", "POSTGRES_IMAGE", "CADDY_IMAGE", "TLS", "MAX_BODY"),
     *("WEB_REPLICAS", "WEB_WORKERS", "WEB_THREADS", "WEB_MEMORY"),
+    *("WORKER_REPLICAS", "WORKER_PROCESSES", "WORKER_MEMORY", "SCHEDULE_MEMORY"),
 )
 PORTS = ("HTTP_PORT", "HTTPS_PORT")
 LIMITS = {
@@ -47,13 +58,15 @@ LIMITS = {
     "WEB_REPLICAS": (1, 1000),
     "WEB_WORKERS": (1, 64),
     "WEB_THREADS": (1, 64),
+    "WORKER_REPLICAS": (1, 1000),
+    "WORKER_PROCESSES": (1, 64),
 }
 POOL_KEYS = ("POOL_SIZE", "PGBOUNCER_IMAGE")
-TLS_MODES = ("acme", "internal", "certificate")
+TLS_MODES = ("acme", "internal", "certificate", OFF)
 NAME = re.compile(r"(\*\.)?\w[\w-]*(\.\w[\w-]*)*")
-SIZE = re.compile(r"\d+(\.\d+)?([kmgt]i?)?b?", re.IGNORECASE)
 PATH = re.compile(r"/[!-~]*")  # as it is sent: what is not ASCII is written as %XX
 NO_FILE = "# none\n"
+PROXY_PORTS = re.compile(r"(?m)^  proxy:\n(?:(?:    .*)?\n)*?    ports:")
 SHORTEST_KEY = 50  # as djup_web/env.py has it
 SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"  # in the containers
 OWN_DATABASE = ("db", "5432")
@@ -67,6 +80,7 @@ POOLER = {
 # As Swarm's managers have it (MaxSecretSize and MaxConfigSize of moby/swarmkit).
 SECRET_BYTES, CONFIG_BYTES = 500 * 1024, 1000 * 1024
 CADDYFILE = "compose/caddy/Caddyfile"
+OFF_BLOCK = "(off)"
 ORIGIN = {
     "secret_key": "SECRET_KEY of .env",
     "sql_password": "SQL_PASSWORD of .env",
@@ -75,6 +89,7 @@ ORIGIN = {
     "tls_key": "the file of TLS_KEY",
     "caddyfile": CADDYFILE,
     "ca": "the file of SQL_SSLROOTCERT",
+    "keeper": "what the keys BACKUP_ of .env say, together,",
 }
 
 
@@ -130,19 +145,25 @@ class Production:
 
 def from_settings(settings: Settings) -> Production:
     """What `.env` asks for: its values, and before them those whose keys begin with PROD_."""
-    theirs_alone = dict.fromkeys((*OWN_KEYS, *ELSEWHERE_KEYS, ORIGINS), "")
-    chosen = {**settings.values, **theirs_alone, **prefixed(settings)}
-    if chosen["DATABASE_URL"]:
-        chosen |= database_url.values(chosen["DATABASE_URL"])
+    chosen = values_of(settings)
     if not chosen["DOMAIN"]:
         raise problem("DEP02")
     return _checked(settings, stack_name(settings, local=False), chosen, PREFIX)
 
 
+def values_of(settings: Settings) -> dict[str, str]:
+    """The values that production has, by their keys without PROD_."""
+    theirs_alone = dict.fromkeys((*OWN_KEYS, *ELSEWHERE_KEYS, *HANDED_OVER), "")
+    chosen = {**settings.values, **theirs_alone, **prefixed(settings)}
+    if chosen["DATABASE_URL"]:
+        chosen |= database_url.values(chosen["DATABASE_URL"])
+    return chosen
+
+
 def local(settings: Settings) -> Production:
     """Give the production of a trial on this machine: on localhost, with a database of its own."""
-    chosen = dict(settings.values) | dict.fromkeys(ELSEWHERE_KEYS, "")
-    chosen |= {"DOMAIN": "localhost", "TLS": "internal", "REGISTRY": ""}
+    chosen = dict(settings.values) | dict.fromkeys((*ELSEWHERE_KEYS, "CACHE_URL", "MEDIA"), "")
+    chosen |= {"DOMAIN": "localhost", "TLS": "internal", "REGISTRY": "", "BACKUP_AT": ""}
     return _checked(settings, stack_name(settings, local=True), chosen, "")
 
 
@@ -171,7 +192,7 @@ def with_secrets(settings: Settings, *, keep: bool) -> Settings:
     if missing and keep:
         env_file.write_values(values)
         console.say(
-            f"created {' and '.join(missing)} at random, and wrote them to .env: keep this file"
+            f"created at random, and wrote to .env: {' and '.join(missing)}. Keep this file"
         )
     return settings.with_values(values)
 
@@ -207,11 +228,14 @@ def folder_name() -> str:
 
 def _checked(settings: Settings, stack: str, chosen: Mapping[str, str], prefix: str) -> Production:
     _check(stack, chosen, prefix)
+    if cause := requirements.unreported(chosen["SENTRY_DSN"], "base", "prod"):
+        raise cause
     secrets = {
         "secret_key": chosen["SECRET_KEY"],
         "sql_password": chosen["SQL_PASSWORD"],
         "settings": json.dumps(_added(settings, chosen), sort_keys=True),
         **_certificate(chosen),
+        **keeping.secrets(stack, chosen),
     }
     configs = {"caddyfile": own_or_ours(CADDYFILE).read_text(), "ca": _ca(chosen)}
     if chosen["POOL_SIZE"]:
@@ -231,12 +255,35 @@ def _pages(chosen: Mapping[str, str]) -> list[str]:
 
 def _values(stack: str, chosen: Mapping[str, str]) -> dict[str, str]:
     values = {key: chosen[key] for key in PLAIN_KEYS}
-    values |= {"DEBUG": _mapped(chosen).get("DEBUG", "0")}  # as the project's settings spell it
+    values |= {"DEBUG": mapped(chosen).get("DEBUG", "0")}  # as the project's settings spell it
     values |= {"STACK": stack, "DOMAIN": " ".join(split_list(chosen["DOMAIN"]))}
     values["ALLOWED_HOSTS"] = ",".join(_allowed(name) for name in split_list(chosen["DOMAIN"]))
     values["ACME_ACCOUNT"] = f"email {chosen['EMAIL']}" if chosen["EMAIL"] else ""
+    values["TRUSTED_PROXIES"] = _trusted(split_list(chosen["TRUSTED_PROXIES"]))
+    values |= _by_http(chosen)
     values |= port_values(chosen["HTTP_PORT"], chosen["HTTPS_PORT"])
-    return values | _way_to_database(chosen)
+    way = _way_to_database(chosen)
+    return values | media.values(stack, chosen) | way | keeping.values(stack, chosen, way)
+
+
+def _trusted(networks: Sequence[str]) -> str:
+    """The directive of the Caddyfile, '' without networks; raises if one is not a network."""
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            allowed = f"addresses or networks such as 192.0.2.0/24, not {network}"
+            raise problem("ENV06", key="TRUSTED_PROXIES", allowed=allowed) from None
+    return f"trusted_proxies static {' '.join(networks)}" if networks else ""
+
+
+def _by_http(chosen: Mapping[str, str]) -> dict[str, str]:
+    """The names that the proxy serves by HTTP, and to whom: with TLS=off alone."""
+    if chosen["TLS"] != OFF:
+        return {"HTTP_NAMES": "", "TRUSTED_NETWORKS": ""}
+    names = (f"http://{name}" for name in split_list(chosen["DOMAIN"]))
+    networks = split_list(chosen["TRUSTED_PROXIES"])
+    return {"HTTP_NAMES": " ".join(names), "TRUSTED_NETWORKS": " ".join(networks)}
 
 
 def _way_to_database(chosen: Mapping[str, str]) -> dict[str, str]:
@@ -277,24 +324,42 @@ def _files(chosen: Mapping[str, str]) -> Iterable[str]:
         yield "prod/db.yaml"
     if chosen["POOL_SIZE"]:
         yield "prod/pooler.yaml"
+    for name in layout().services:  # one without such a file is of development alone
+        if own_or_ours(f"compose/prod/{name}.yaml").exists():
+            yield f"prod/{name}.yaml"
+    yield from media.files(chosen)
+    yield from keeping.files(chosen)
     if chosen["NETWORK_ENCRYPTED"].strip().lower() in TRUE:
         yield "prod/encryption.yaml"
+    # A prod.yaml of one's own may still have the ports: docker would merge two that are one.
+    if not _has_ports():
+        yield "prod/http.yaml" if chosen["TLS"] == OFF else "prod/https.yaml"
+
+
+def _has_ports() -> bool:
+    """Whether compose/prod.yaml publishes ports of the proxy, as djup's own did before."""
+    return bool(PROXY_PORTS.search(own_or_ours("compose/prod.yaml").read_text()))
 
 
 def _added(settings: Settings, chosen: Mapping[str, str]) -> dict[str, str]:
     """The keys that the user has added to `.env`, as production has them."""
-    # What the project's settings do not start without stands in the block, too, but is theirs.
-    known = {*env.known_keys(), *OWN_KEYS} - layout().build_environment.keys()
+    known = known_keys()
     added = {key for key in settings.own if key not in known}
     names = {key.removeprefix(PREFIX) for key in added}
-    given = {key: chosen[key] for key in names - known | {ORIGINS} if chosen.get(key)}
+    given = {key: chosen[key] for key in names - known | {*HANDED_OVER, *SHARED} if chosen.get(key)}
     production = prefixed(settings)
     explicit = {key: text for key, text in given.items() if production.get(key) == text}
     # What the project reads under its own name may be in .env as well, for development.
-    return {**given, **_mapped(chosen), **explicit}
+    return {**given, **mapped(chosen), **media.settings(chosen), **explicit}
 
 
-def _mapped(chosen: Mapping[str, str]) -> dict[str, str]:
+def known_keys() -> set[str]:
+    """The keys of `.env.example` that are not the project's own."""
+    # What the project's settings do not start without stands in the block, too, but is theirs.
+    return {*env.known_keys(), *OWN_KEYS} - layout().build_environment.keys()
+
+
+def mapped(chosen: Mapping[str, str]) -> dict[str, str]:
     """What the project's own settings read, by `environment` of `[tool.djup]`."""
     hosts = ",".join(_allowed(name) for name in split_list(chosen["DOMAIN"]))
     own = {"DEBUG": "0", "ALLOWED_HOSTS": hosts, "DATABASE_URL": ""}
@@ -362,7 +427,7 @@ def _check_names_and_sizes(chosen: Mapping[str, str]) -> None:
     if wrong := [path for path in split_list(chosen["DEPLOY_CHECK"]) if not PATH.fullmatch(path)]:
         allowed = f"paths such as /shop/, separated by commas; {wrong[0]} is not one"
         raise problem("ENV06", key="DEPLOY_CHECK", allowed=allowed)
-    for key in ("MAX_BODY", "WEB_MEMORY"):
+    for key in ("MAX_BODY", "WEB_MEMORY", "WORKER_MEMORY", "SCHEDULE_MEMORY"):
         if not SIZE.fullmatch(chosen[key]):
             raise problem("ENV06", key=key, allowed="a size such as 512MB")
 
@@ -373,12 +438,29 @@ def _check(stack: str, chosen: Mapping[str, str], prefix: str) -> None:
     check_tls(chosen, prefix)
     _check_secrets(chosen, prefix)
     _check_names_and_sizes(chosen)
+    media.check(chosen, prefix)
+    keeping.check(chosen, prefix)
     check_hosts(chosen, prefix)
     if chosen["TLS"] not in TLS_MODES:
         raise problem("ENV06", key="TLS", allowed=f"one of {', '.join(TLS_MODES)}")
+    if chosen["TLS"] == OFF:
+        _check_off(chosen)
     _check_numbers(chosen)
     if chosen["NETWORK_ENCRYPTED"].strip().lower() not in BOOLEANS:
         raise problem("ENV06", key="NETWORK_ENCRYPTED", allowed=f"one of {', '.join(BOOLEANS)}")
+
+
+def _check_off(chosen: Mapping[str, str]) -> None:
+    """Raise where HTTP would be for anybody, or the proxy's Caddyfile knows of no such mode."""
+    if _has_ports():
+        allowed = "another one than off, as long as compose/prod.yaml has ports of the proxy"
+        raise problem("ENV06", key="TLS", allowed=allowed)
+    if not split_list(chosen["TRUSTED_PROXIES"]):
+        allowed = "set with TLS=off: the addresses that may speak HTTP, such as 192.0.2.0/24"
+        raise problem("ENV06", key="TRUSTED_PROXIES", allowed=allowed)
+    if OFF_BLOCK not in own_or_ours(CADDYFILE).read_text():
+        allowed = f"another than off as long as your {CADDYFILE} lacks djup's block {OFF_BLOCK}"
+        raise problem("ENV06", key="TLS", allowed=allowed)
 
 
 def _check_stack_name(stack: str) -> None:

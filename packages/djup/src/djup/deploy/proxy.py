@@ -30,7 +30,8 @@ def refuse_not_ready(release: Release, swarm: Swarm, check: Check) -> None:
 
 def _ask(release: Release, container: str) -> str:
     name = release.names[0].replace("*", "www")
-    command = ["python", "-", name, release.values["HTTPS_PORT"]]
+    ports = ("HTTPS_PORT", "HTTP_PORT") if release.is_by_http else ("HTTPS_PORT",)
+    command = ["python", "-", name, *(release.values[port] for port in ports)]
     argv = ["docker", "exec", "--interactive", container, *command]
     done = process.run(argv, stdin=SCRIPT.read_text())
     return done.out.strip() or done.err.strip().rpartition("\n")[2] or "no answer"

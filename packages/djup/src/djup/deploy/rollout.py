@@ -7,7 +7,11 @@ from djup import REQUIREMENTS
 from djup.code import requirements
 from djup.deploy import (
     history,
+    keeper_image,
+    keeping,
     kept_images,
+    mail,
+    media_nodes,
     pages,
     plan,
     plan_record,
@@ -16,12 +20,14 @@ from djup.deploy import (
     source,
     static_files,
     status,
+    stored,
     transition,
 )
 from djup.deploy.plan import Migrations, Plan
 from djup.deploy.plan_record import PlanRecord
 from djup.deploy.production import Production
 from djup.deploy.source import Commit
+from djup.deploy.stored import Store
 from djup.deploy.swarm import jobs, objects, swarm, swarm_stack
 from djup.deploy.swarm.deploy_lock import one_deploy
 from djup.deploy.swarm.release import Release
@@ -30,11 +36,16 @@ from djup.deploy.target import Target, find_target
 from djup.deploy.transition import Transition
 from djup.docker import engine
 from djup.host.checkout_lock import one_at_a_time
+from djup.keeper.store import Stored
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
 from djup.terminal import console
 from djup.terminal.console import few
 from djup.terminal.task import this_task
+
+EMPTY = "none"  # --from-backup none: a first deploy that begins with an empty database
+SECRET = "KEEPER_SECRET"  # another one where the keys are others
+BUILT = ("WEB_IMAGE", "KEEPER")  # by us: what no registry has, no node can fetch
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,7 @@ class Flags:
     check: bool
     yes: bool
     json: bool
+    from_backup: str = ""
 
     @property
     def only_shows(self) -> bool:
@@ -59,7 +71,9 @@ class Flags:
 
 @dataclass(frozen=True)
 class Deploy:
-    """One deploy: how it was called, of what, where to; `notes` are what the plan warns of."""
+    """One deploy: how it was called, of what, where to; `notes` are what the plan warns of,
+    `restored` is the backup that a first one begins with, `unused` one that it could begin with.
+    """
 
     flags: Flags
     commit: Commit
@@ -67,6 +81,9 @@ class Deploy:
     where: str
     swarm: Swarm
     notes: tuple[str, ...]
+    store: Store | None
+    restored: str = ""
+    unused: str = ""
 
 
 def run(settings: Settings, flags: Flags) -> None:
@@ -83,7 +100,11 @@ def run(settings: Settings, flags: Flags) -> None:
     reached = swarm.find(where, flags.yes, _purpose(wanted))
     if flags.local:
         wanted = _with_present_ports(wanted)
-    deploy = Deploy(flags, commit, wanted, where, reached, _notes(missing))
+    store = stored.of(settings) if flags.from_backup or not flags.local else None
+    notes = _notes(missing, wanted, flags)
+    if store and not flags.local:
+        notes = (*notes, *keeping.warnings(store.chosen, production.PREFIX))
+    deploy = Deploy(flags, commit, wanted, where, reached, notes, store)
     _refuse(deploy)
     if flags.only_shows:
         _show(deploy)
@@ -131,14 +152,18 @@ def _deploy_alone(deploy: Deploy) -> None:
         _deploy(deploy)
 
 
-def _notes(missing: Sequence[Problem]) -> tuple[str, ...]:
-    """What the image will not be as its files ask for."""
+def _notes(missing: Sequence[Problem], wanted: Production, flags: Flags) -> tuple[str, ...]:
+    """What the image will not be as its files ask for, and what it cannot do."""
     files = [REQUIREMENTS / name for name in ("base.in", "prod.in")]
     absent = dict.fromkeys(name for file in files for name in requirements.unlocked(file))
     unlocked = (
         f"the locks lack {few([*absent])}, which requirements/ requires: run inv lock, then commit"
     )
-    return (*(cause.what for cause in missing), *([unlocked] if absent else []))
+    return (
+        *(cause.what for cause in missing),
+        *([unlocked] if absent else []),
+        *mail.lacks(wanted, "" if flags.local else production.PREFIX),
+    )
 
 
 def _with_secrets(settings: Settings, where: str, only_shown: bool) -> Settings:
@@ -202,10 +227,10 @@ def _planned(deploy: Deploy, image: str) -> Plan:
     commit, last = deploy.commit, history.last_number(deploy.wanted.stack)
     # A shallow clone does not know its repository: it is taken for the one that is there.
     repository = commit.repository or (before.values["REPOSITORY"] if before else "")
-    release = deploy.wanted.as_release(image, commit.id, repository, last + 1)
-    swarm_stack.refuse_unlabelled(release)
+    wanted = deploy.wanted.as_release(image, commit.id, repository, last + 1)
+    release = swarm_stack.labelled(wanted)
     if before and release.is_like(before):  # another scale is no other version
-        release = before.with_values(WEB_REPLICAS=release.values["WEB_REPLICAS"])
+        release = before.at_scale_of(release)
     elif before:
         release = replace(release, before=before.number)
     return plan.make(before, release, deploy.swarm)
@@ -255,10 +280,12 @@ def _image_to_be(deploy: Deploy) -> str:
 
 def _deploy(deploy: Deploy) -> None:
     """Prepare all that changes nothing yet, plan to the end, decide, act."""
+    deploy = _with_backup(deploy)
     image = _build(deploy)
     _create_objects(deploy.wanted)
     deploy = replace(deploy, swarm=_label(deploy))
     planned = _planned(deploy, image)
+    media_nodes.refuse_apart(planned.release, deploy.swarm)
     _fetch(planned, deploy)
     planned = _completed(planned, deploy)
     console.say(_as_text(planned, deploy))
@@ -274,7 +301,31 @@ def _build(deploy: Deploy) -> str:
     image = source.build(deploy.wanted, deploy.commit)
     if deploy.wanted.registry:
         source.push(image)
+    if keeper := deploy.wanted.values.get("KEEPER"):
+        stack, values = deploy.wanted.stack, deploy.wanted.values
+        keeper_image.ensure(keeper, stack, values, push=bool(deploy.wanted.registry))
     return image
+
+
+def _with_backup(deploy: Deploy) -> Deploy:
+    """With what the store of the scheduled backups has for a first deploy."""
+    which, before = deploy.flags.from_backup, history.current(deploy.wanted.stack)
+    if before and which:
+        raise problem("DEP60", stack=deploy.wanted.stack, which=which)
+    if deploy.store and which not in ("", EMPTY):
+        return replace(deploy, restored=stored.fetched(deploy.store, which).name)
+    found = _tried(deploy, before)
+    return replace(deploy, unused=found[0].name) if found and not (before or which) else deploy
+
+
+def _tried(deploy: Deploy, before: Release | None) -> Sequence[Stored]:
+    """What the store has, if the release before did not know it by the same keys: with keys that
+    do not fit, nothing is deployed."""
+    if deploy.store is None or deploy.flags.local or not deploy.store.is_there:
+        return ()
+    if before and before.values.get(SECRET) == deploy.wanted.values.get(SECRET):
+        return ()
+    return deploy.store.backups()
 
 
 def _create_objects(wanted: Production) -> None:
@@ -293,8 +344,9 @@ def _carry_out(planned: Plan, deploy: Deploy) -> Plan:
     backup, check = deploy.flags.backup, _check(planned, deploy)
     if planned.before:
         return Transition(planned, planned.before, check, backup=backup).make()
+    begin = transition.Beginning(deploy.restored, deploy.unused)
     bears = deploy.flags.allow_downtime
-    return transition.make_first(planned.release, check, backup=backup, bears=bears)
+    return transition.make_first(planned.release, check, begin, backup=backup, bears=bears)
 
 
 def _check(planned: Plan, deploy: Deploy) -> pages.Check:
@@ -327,9 +379,9 @@ def _label(deploy: Deploy) -> Swarm:
 def _fetch(planned: Plan, deploy: Deploy) -> None:
     """Have the nodes fetch each image that is another one now."""
     before = planned.before.values if planned.before else {}
-    for key in kept_images.KEYS:
+    for key in (*kept_images.KEYS, "KEEPER"):
         image = planned.release.values.get(key, "")
-        if image in ("", before.get(key)) or (key == "WEB_IMAGE" and not deploy.wanted.registry):
+        if image in ("", before.get(key)) or (key in BUILT and not deploy.wanted.registry):
             continue
         done = jobs.fetch(planned.release, image)
         if not done.good:
@@ -341,8 +393,10 @@ def _tidy(release: Release) -> None:
     try:
         swarm_stack.end_others(release)
         history.prune(release)
-        images = [kept.image for kept in history.all_of(release.stack)]
-        source.drop_old(release.stack, images)
+        releases = history.all_of(release.stack)
+        source.drop_old(release.stack, [kept.image for kept in releases])
+        keepers = [kept.values.get("KEEPER", "") for kept in releases]
+        keeper_image.drop_old(release.stack, keepers)
     except Problem as error:
         console.say(f"some old objects could not be removed: {error.what}")
 
@@ -367,7 +421,7 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
 
 def _planned_back(now: Release, target: Target) -> Plan:
     """The plan of a way back; in a dry run without what only a container could tell."""
-    previous = _previous(now).with_values(WEB_REPLICAS=now.values["WEB_REPLICAS"])
+    previous = _previous(now).at_scale_of(now)
     if this_task.dry:
         return plan.make(now, previous, target.swarm)
     kept_images.refuse_gone(previous, now, target.swarm)

@@ -74,7 +74,7 @@ def new_migrations(before: str) -> list[str]:
     """The files of migrations that came since another commit, as far as git knows that one."""
     if not before:
         return []
-    migrations = f":(glob){layout().prefix}**/migrations/*.py"
+    migrations = f":(glob){layout().prefix}**/migrations/[!_]*.py"
     return git.ask("diff", "--name-only", "--diff-filter=A", before, "--", migrations).out.split()
 
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
-from djup.deploy import history, proxy
+from djup.deploy import history, maintenance, proxy, stored
 from djup.deploy.plan import Plan
 from djup.deploy.swarm import swarm_stack
 from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm_stack import Service
 from djup.deploy.target import find_target
+from djup.problems import Problem, problem
 from djup.settings.settings import Settings
 from djup.terminal import console
 from djup.terminal.console import age
@@ -21,14 +23,41 @@ def show(settings: Settings, context: str, *, local: bool, as_json: bool) -> Non
     """What runs where."""
     target = find_target(settings, context, local=local)
     release, services = target.release(), target.services()
+    backups, cause = _backups(settings, release)
     if as_json:
-        console.answer(console.as_json(_record(release, services)))
+        console.answer(console.as_json(_record(release, services, backups)))
+        if cause:
+            raise cause
         return
     console.answer(_head(release, target.where))
     if history.is_unfinished(release.stack):
         console.answer(console.as_typed(UNFINISHED))
     console.answer(table(services))
+    for line in maintenance.reminder(release.stack):
+        console.answer(console.as_typed(line))
+    if backups:
+        console.answer(backups["said"])
     console.answer(release.url)
+    if cause:
+        raise cause
+
+
+def _backups(settings: Settings, release: Release) -> tuple[dict[str, str] | None, Problem | None]:
+    """What the store of the scheduled backups says, and what is wrong with them; None where the
+    release has none, or `.env` does not say where they are."""
+    store = stored.of(settings)
+    if not store.is_on or release.stack != store.stack:  # a trial has none
+        return None, None
+    if "KEEPER" not in release.values:
+        error = problem("DEP57.release")
+        return {"said": "backups: none", "problem": error.what}, error
+    try:
+        found = store.backups()
+    except Problem as cause:
+        return {"said": "backups: unknown", "problem": cause.what}, cause
+    late = stored.judged(store, found, datetime.now(UTC))
+    said = stored.in_short(found, store)
+    return {"said": said, "problem": late.what if late else ""}, late
 
 
 def report(done: Plan, *, local: bool) -> None:
@@ -46,6 +75,8 @@ def report(done: Plan, *, local: bool) -> None:
             f"but the database has {console.few(ahead)}: pages that use them fail until the "
             "previous data are restored (inv db.backups, then inv deploy.restore NAME)"
         )
+    for line in maintenance.reminder(release.stack):
+        console.say(line)
     console.answer(release.url)
 
 
@@ -75,7 +106,9 @@ def _head(release: Release, where: str) -> str:
     return f"{at}{before}, commit {release.commit}, {made}"
 
 
-def _record(release: Release, services: Sequence[Service]) -> dict[str, Any]:
+def _record(
+    release: Release, services: Sequence[Service], backups: dict[str, str] | None
+) -> dict[str, Any]:
     return {
         "stack": release.stack,
         "release": release.number,
@@ -85,5 +118,7 @@ def _record(release: Release, services: Sequence[Service]) -> dict[str, Any]:
         "by": release.by,
         "url": release.url,
         "unfinished": history.is_unfinished(release.stack),
+        "maintenance": maintenance.noticed(release.stack),
         "services": [asdict(service) for service in services],
+        "backups": backups,
     }

@@ -30,12 +30,27 @@ STAYS_ELSEWHERE = (
 )
 
 
-def make_first(release: Release, check: Check, *, backup: bool, bears: bool) -> Plan:
+@dataclass(frozen=True)
+class Beginning:
+    """What a first release begins with: a backup that is `restored` before anybody is served; or ''
+    where there is none, and the one in the store that is then `unused`."""
+
+    restored: str = ""
+    unused: str = ""
+
+
+def make_first(
+    release: Release, check: Check, begin: Beginning, *, backup: bool, bears: bool
+) -> Plan:
     """Where nothing serves yet; the database may have been used all the same, by a stack that was
     taken down, or elsewhere. Whether one `bears` migrations that this code cannot run on. Gives the
     plan as it was carried out."""
     try:
         _begin(release)
+        if begin.restored:
+            database.restore(release, check.swarm, begin.restored)
+        elif begin.unused and database.is_empty(release, check.swarm):
+            raise problem("DEP61", stack=release.stack, name=begin.unused)
         planned = _ask_first(release, check.swarm, bears=bears)
         if backup:
             database.save_used(release, check.swarm, REASON)
@@ -210,8 +225,8 @@ def _tell(cause: BaseException, outcome: str) -> None:
 
 
 def _begin(release: Release) -> None:
-    """Start all but the web, which needs a migrated database."""
-    swarm_stack.apply(release.with_values(WEB_REPLICAS="0"))
+    """Start all but the web, which needs a migrated database, and the keeper, which needs rows."""
+    swarm_stack.apply(release.with_values(WEB_REPLICAS="0", KEEPER_REPLICAS="0"))
     if release.has_own_database:
         swarm_stack.wait(release.stack, [f"{release.stack}_db"])
 

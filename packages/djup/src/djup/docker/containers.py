@@ -58,6 +58,19 @@ class Container:
     def running(self) -> bool:
         return self.state == "running"
 
+    @property
+    def healthy(self) -> bool:
+        """Whether it runs and its health check has passed or, where it has none, it has not ended
+        in its first second."""
+        words = ("(health: starting)", "(unhealthy)", "Less than a second")
+        checked = "(healthy)" in self.status or not any(word in self.status for word in words)
+        return self.running and checked
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it has ended by itself, with exit code 0."""
+        return self.state == "exited" and self.status.startswith("Exited (0)")
+
     def publishes(self, port: int) -> bool:
         """Whether it is reached at this port of the machine."""
         return f":{port}->" in self.ports
@@ -202,3 +215,9 @@ def _made_elsewhere(label: str) -> Path | None:
     if not label or ROOT in (folder, folder.parent) or not folder.exists():
         return None
     return folder.parent if is_other_checkout(folder.parent) else folder
+
+
+def shell(arguments: Sequence[str]) -> list[str]:
+    """The command of a shell with these arguments, in any image: ash, or else bash or sh."""
+    best = 'exec $(command -v ash || command -v bash || command -v sh) "$@"'
+    return ["sh", "-c", best, "sh", *arguments]

@@ -18,13 +18,15 @@ def name_of(settings: Settings) -> str:
     return f"{settings.project}_postgres_data"
 
 
-def claim(settings: Settings, inspected: dict[str, Any] | None) -> None:
+def claim(
+    settings: Settings, inspected: dict[str, Any] | None, kind: str = "postgres_data"
+) -> None:
     """Make the volume, with a label that says whose it is; one of somebody else is a problem."""
-    name = name_of(settings)
+    name = f"{settings.project}_{kind}"
     if inspected is None:
         labels = {
             resources.PROJECT_LABEL: settings.project,
-            resources.VOLUME: "postgres_data",
+            resources.VOLUME: kind,
             resources.CHECKOUT: str(ROOT),
         }
         flags = [word for pair in labels.items() for word in ("--label", "=".join(pair))]

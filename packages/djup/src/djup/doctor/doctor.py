@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterable, Sequence
 
 from djup.checkout import env
 from djup.docker import containers
-from djup.doctor.checks import dot_env, files, pg_dump_version, repository, trial_deploy, web
+from djup.doctor.checks import (
+    dot_env,
+    files,
+    pg_dump_version,
+    repository,
+    scheduled_backups,
+    trial_deploy,
+    web,
+)
 from djup.doctor.finding import Finding, Fix
 from djup.host import ownership
 from djup.host.process import ChildFailed
@@ -55,6 +63,7 @@ def _checks(settings: Settings) -> Sequence[tuple[str, Check]]:
         ("remote", pg_dump_version.check),
         ("web", web.check),
         ("deployed", trial_deploy.check),
+        ("backups", scheduled_backups.check),
     )
 
 

@@ -5,12 +5,14 @@ A lock of `requirements/` is installed when it is first needed, and again when i
 """
 
 import fcntl
+import hashlib
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from djup import FILES, HERE, REQUIREMENTS, ROOT, SOURCES
@@ -22,7 +24,7 @@ from djup.terminal.task import this_task
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCKS = VENV / "locks"
-SHARED_LOCKS = ("zstd",)  # a project need not have them: djup has them for all
+SHARED_LOCKS = ("debug", "keeper", "zstd")  # a project need not have them: djup has them for all
 READY = LOCKS / "ready"  # the launcher asks whether it is newer than the lock of the tasks
 LOCK = VENV / ".installing"  # not .lock, which is uv's own: it would wait for us
 OLDEST = (3, 11)
@@ -126,6 +128,38 @@ def ensure(*names: str) -> None:
 def optional(*names: str) -> list[str]:
     """Those of these locks that the project has."""
     return [name for name in names if (REQUIREMENTS / f"{name}.txt").exists()]
+
+
+def fetch(name: str, wanted: Sequence[str], folder: Path) -> None:
+    """Have these packages of a lock in a folder of their own, without what they require."""
+    if folder.exists():
+        return
+    if this_task.dry:
+        print(f"{', '.join(wanted)} would be fetched into {folder.name}", file=sys.stderr)
+        return
+    print(
+        f"fetching {', '.join(wanted)} into {folder.parent.name}/ ...", file=sys.stderr, flush=True
+    )
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    lock = part / f"{name}.txt"
+    lock.write_text(_stanzas(name, wanted))
+    argv = [*_installer(), "--quiet", "--no-deps", "--require-hashes"]
+    _call([*argv, "--target", str(part), "-r", str(lock)], _shown_lock(name))
+    part.rename(folder)
+
+
+def digest(name: str, wanted: Sequence[str]) -> str:
+    """What tells the versions of these packages from others: a hash of what the lock has."""
+    return hashlib.sha256(_stanzas(name, wanted).encode()).hexdigest()[:10]
+
+
+def _stanzas(name: str, wanted: Sequence[str]) -> str:
+    """What a lock has of these packages: the line with the version, and the hashes below."""
+    text = _lock(name).read_text(encoding="utf-8")
+    found = re.findall(r"(?m)^(\S+?)(==.*(?:\n[ ].*)*)", text)
+    return "".join(f"{package}{rest}\n" for package, rest in found if package in wanted)
 
 
 def of_linters() -> list[str]:

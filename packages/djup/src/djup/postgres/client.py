@@ -12,6 +12,7 @@ from typing import IO
 from djup.docker import engine
 from djup.host import process
 from djup.host.process import Result
+from djup.host.uploads import Uploads
 from djup.postgres import local_server
 from djup.problems import Problem, problem
 
@@ -21,6 +22,8 @@ SCRIPT = ("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set", "ON_
 MAINTENANCE, OTHER_MAINTENANCE = "postgres", "template1"
 STAGING = "/tmp/inv-restore"  # within a container
 END = "-- end --"
+# What a server says that starts, ends or recovers (cannot_connect_now, SQLSTATE 57P03).
+STARTS = "the database system is "
 OLDEST = 15  # psql has \\getenv from then on
 NAMES_COMPRESSION = 16  # pg_dump --compress=METHOD
 Feed = Callable[[IO[bytes]], object]
@@ -37,7 +40,8 @@ class Client:
     where they run on this machine, from `folder` or, where that is '', from PATH. `data` is the
     server's folder, as it is seen from there; '' if it is on another machine. `compression` is what
     its pg_dump does best, as bench/ has measured it. `version` is the major one of the programs
-    where they may not be of the server's; else 0.
+    where they may not be of the server's; else 0. `uploads` are the files that belong to the rows,
+    None where the tasks know of none.
     """
 
     project: str
@@ -47,6 +51,7 @@ class Client:
     data: str
     compression: str
     version: int = 0
+    uploads: Uploads | None = None
 
     @property
     def database(self) -> str:
@@ -86,7 +91,7 @@ class Client:
         """What a psql script prints, or the problem that it ends with."""
         done = self.script(text, database, **values)
         if done.code:
-            raise problem("DB10", reason=last_error(done.err))
+            raise rejected(last_error(done.err))
         return done.out.strip()
 
     def receive(
@@ -168,7 +173,7 @@ class Client:
         done = self.send(feed, "sh", "-c", f"rm -rf {STAGING}.*; {make}", str(copy))
         try:
             if done.code:
-                raise problem("DB10", reason=last_error(done.err))
+                raise rejected(last_error(done.err))
             yield str(copy)
         finally:
             self.run("rm", "-rf", str(copy))
@@ -194,7 +199,7 @@ class PsqlSession:
             if text == END:
                 return lines
             lines.append(text)
-        raise problem("DB10", reason=last_error(self.ended().err))
+        raise rejected(last_error(self.ended().err))
 
     def ask(self, script: str) -> list[str]:
         """Run a script in the session, and give the lines that it prints."""
@@ -208,6 +213,11 @@ def named(database: str) -> str:
         return f"--dbname={database}"
     quoted = database.replace("\\", r"\\").replace("'", r"\'")
     return f"--dbname=dbname='{quoted}'"
+
+
+def rejected(reason: str) -> Problem:
+    """Give the problem that a database answers with `reason` instead of letting us in."""
+    return problem("DB22" if STARTS in reason else "DB10", reason=reason)
 
 
 def last_error(text: str) -> str:

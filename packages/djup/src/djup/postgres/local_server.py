@@ -114,7 +114,7 @@ def start(server: Server) -> None:
     check_folder(server)
     if not (server.data / "PG_VERSION").exists():
         _initialise(server)
-    _make_private(server.socket, server.account)
+    make_private(server.socket, server.account)
     deadline = time.monotonic() + START_SECONDS
     started = False
     while not _answers(server):
@@ -134,7 +134,7 @@ def check_folder(server: Server) -> None:
     if server.home.exists():
         if not (server.data / "PG_VERSION").exists():
             _refuse_other_version(server)
-        _make_private(server.home, server.account)
+        make_private(server.home, server.account)
         if server.process.pid() is None:
             refuse_unknown_server(server.home, server.account)
 
@@ -201,8 +201,8 @@ def psql(server: Server) -> str:
 def _initialise(server: Server) -> None:
     """initdb into a folder beside, then a rename: a half-made cluster never looks like one."""
     part = _part(server.data)
-    _make_private(server.home, server.account)
-    _make_private(part.parent, server.account)
+    make_private(server.home, server.account)
+    make_private(part.parent, server.account)
     for leftover in part.parent.glob("main.part*"):
         shutil.rmtree(leftover, ignore_errors=True)
     argv = [str(server.binaries / "initdb"), "--pgdata", str(part), *INITDB]
@@ -313,7 +313,7 @@ def _refuse_other_version(server: Server) -> None:
         raise problem("EMB02", found=version.read_text().strip(), ours=major(server.binaries))
 
 
-def _make_private(folder: Path, owner: Account | None) -> None:
+def make_private(folder: Path, owner: Account | None) -> None:
     """A folder that `owner` alone can enter; one that is there already has to be such a one."""
     if not folder.exists():
         if folder.parent == OUTSIDE:

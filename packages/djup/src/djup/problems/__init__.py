@@ -30,6 +30,7 @@ SECTION = (
     r"(?P<text>(?:(?!###? ).*\n)*)"
 )
 TEMPLATE = r"(?m)^    (\S+): (.*(?:\n      .*)*)"
+PRINTED = r"(?m)^error (?P<code>[A-Z]+\d\d): (?P<what>.*)\n  fix: (?P<fix>.*)"
 FIELD = r"\{(\w+)\}"
 
 
@@ -64,8 +65,16 @@ class WrongPassword(Problem):
     """SQL_PASSWORD is not the password that the database's user has."""
 
 
+class DatabaseStarts(Problem):
+    """The database runs, and accepts no connection yet."""
+
+
 class ProgramsTooOld(Problem):
     """PostgreSQL's programs are older than the server, or than the tasks need."""
+
+
+class OldUserModel(Problem):
+    """The database has Django's user model, and the code has one of its own."""
 
 
 class NotRunning(Problem):
@@ -81,7 +90,9 @@ class BelongsToAnother(Problem):
 CLASSES: dict[str, type[Problem]] = {
     "DOCKER": EngineProblem,
     "DB02": WrongPassword,
+    "DB22": DatabaseStarts,
     "DB19": ProgramsTooOld,
+    "MIG12": OldUserModel,
     "RUN01": NotRunning,
     "SYS06": BelongsToAnother,
 }
@@ -109,6 +120,12 @@ def problem(name: str, evidence: str = "", /, **fields: str | int) -> Problem:
         return _without_words(code, evidence, fields)
     what, fix, log = (_filled(section.template(k, variant), fields) for k in KEYS)
     return _class_of(code)(code, what, fix, evidence, log)
+
+
+def relayed(said: str) -> Problem | None:
+    """Give the problem that another program of ours has printed; None where it printed none."""
+    found = re.search(PRINTED, said)
+    return Problem(found["code"], found["what"], found["fix"]) if found else None
 
 
 def _where(code: str) -> str:

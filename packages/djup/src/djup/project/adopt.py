@@ -227,4 +227,4 @@ def _left(found: Survey) -> Iterator[str]:
         yield ".env is kept; the first task adds the keys that it lacks"
     text = found.production.file.read_text(encoding="utf-8")
     if UPLOADS in text or UPLOADS in found.settings.file.read_text(encoding="utf-8"):
-        yield f"{UPLOADS} is set: production has no place for uploads yet, and rejects them"
+        yield f"{UPLOADS} is set: with media = true in [tool.djup], djup keeps the uploads"

@@ -19,6 +19,7 @@ OWN_LOCKS = ("build", "tasks")
 IGNORED = """\
 .env
 .env.part*
+.env.production
 .venv/
 .state/
 .data/

@@ -14,7 +14,8 @@ ENTRIES = {
     **dict.fromkeys(("base", "embedded", "lint", "prod"), WEB),
     "tasks": TOOLKIT,
 }
-UNUSED = ("types-psutil", "types-gunicorn", "types-docutils")  # by the toolkit's own types alone
+# By the toolkit's own types alone.
+UNUSED = ("types-psutil", "types-gunicorn", "types-docutils", "pyrage-stubs", "pyrage")
 ENTRY = r"(?m)^{name}==.*(?:\n    .*)*\n"
 
 

@@ -23,10 +23,14 @@ MANAGED = (
     *("requirements/build.", "requirements/tasks."),
 )
 # These install what only the toolkit's own suites and its manual need.
-NOT_THEIRS = ("requirements/browser", "requirements/docs", "requirements/test")
+NOT_THEIRS = ("requirements/browser", "requirements/docs", "requirements/s3", "requirements/test")
 # Tasks read these from the toolkit, unless the project has a file of that name.
 OF_TOOLKIT = (
     *("compose/caddy/Caddyfile", "compose/prod/encryption.yaml", "compose/prod/pooler.yaml"),
+    *("compose/worker.yaml", "compose/schedule.yaml", "compose/mail.yaml"),
+    *("compose/prod/worker.yaml", "compose/prod/schedule.yaml"),
+    *("compose/prod/media-nfs.yaml", "compose/prod/https.yaml", "compose/prod/http.yaml"),
+    "compose/prod/keeper.yaml",
     *(f"requirements/{name}." for name in packages.SHARED_LOCKS),
 )
 PROGRAMS = {"inv", "project/manage.py"}

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from djup import ROOT
+from djup import IS_ADOPTED, ROOT
 from djup.problems import problem
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FILE = ROOT / "pyproject.toml"
 TABLE = "tool.djup"
 MODULE = re.compile(r"""DJANGO_SETTINGS_MODULE["']\]?\s*[,=]\s*["']([\w.]+)["']""")
+SERVICE = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 DJANGO, PYTEST = "django", "pytest"
 
 
@@ -51,6 +52,12 @@ class Layout:
     `django`."""
     suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Further test commands by name. `inv test --suite NAME` runs one of them."""
+    media: bool = not IS_ADOPTED
+    """Whether uploads go to a folder outside of the source tree, which the data tasks know.
+    Default: `true`, but `false` in a project that was adopted."""
+    services: tuple[str, ...] = ()
+    """The services besides `web` and `db`: djup's (`worker`, `schedule`, `mail`), and your own.
+    `inv service.add` writes this key."""
 
     @property
     def folder(self) -> Path:
@@ -141,6 +148,18 @@ def _texts(value: object) -> object:
     return tuple(value) if is_list and isinstance(value, list) else None
 
 
+def _names(value: object) -> object:
+    names = _texts(value)
+    if not isinstance(names, tuple) or len(set(names)) < len(names):
+        return None
+    return names if all(is_service_name(name) for name in names) else None
+
+
+def is_service_name(name: str) -> bool:
+    """Whether a service of a project may have this name: `compose/NAME.yaml` is its file."""
+    return bool(SERVICE.fullmatch(name)) and name not in ("web", "db", "dev", "prod", "local")
+
+
 def _table(read: Callable[[object], object]) -> Callable[[object], object]:
     def table(value: object) -> object:
         if not isinstance(value, dict):
@@ -153,6 +172,10 @@ def _table(read: Callable[[object], object]) -> Callable[[object], object]:
 
 def _string(value: object) -> object:
     return value if isinstance(value, str) else None
+
+
+def _boolean(value: object) -> object:
+    return value if isinstance(value, bool) else None
 
 
 def _version(value: object) -> object:
@@ -172,6 +195,8 @@ _KINDS: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "environment": ("a table of strings", _table(_text)),
     "build-environment": ("a table of strings", _table(_string)),
     "test": (f'"{DJANGO}", "{PYTEST}", or a command as a list of strings', _command),
+    "media": ("true or false", _boolean),
+    "services": ('a list of different names, such as ["worker", "mail"]', _names),
     "suites": ("a table of commands, each a list of strings", _table(_texts)),
 }
 

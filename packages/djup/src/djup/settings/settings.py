@@ -91,17 +91,6 @@ class Settings:
         name = self.values["SQL_SSLROOTCERT"]
         return None if name in ("", SYSTEM) else layout().folder / name
 
-    @property
-    def services(self) -> tuple[str, ...]:
-        """The services of the stack, in the order of their names."""
-        return ("db", "web") if self.has_own_database else ("web",)
-
-    def service(self, name: str) -> str:
-        """`name`, if this stack has a service of that name."""
-        if name not in self.services:
-            raise problem("RUN02", service=repr(name), known=", ".join(self.services))
-        return name
-
     def with_values(self, values: Mapping[str, str]) -> "Settings":
         """As they would be with these values in `.env`, checked."""
         changed = Settings({**self.values, **values}, self.own | values.keys())
@@ -159,7 +148,7 @@ def _check_project(settings: Settings) -> None:
 
 
 def _check_ports(settings: Settings) -> None:
-    for key in ("WEB_PORT", "SQL_PORT"):
+    for key in ("WEB_PORT", "SQL_PORT", "MAIL_PORT", "MAIL_PAGE_PORT"):
         check_number(settings.values, key, 1, 65535)
     if settings.has_own_database and settings.values["SQL_PORT"] != "5432":
         raise problem("ENV06", key="SQL_PORT", allowed="5432 while SQL_HOST is empty")

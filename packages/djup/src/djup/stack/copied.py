@@ -5,7 +5,7 @@ from pathlib import Path
 
 from djup import ROOT
 from djup.checkout import env
-from djup.checkout.create import project_name
+from djup.checkout.create import mail_port, project_name
 from djup.host import ports
 from djup.settings.settings import Settings
 from djup.terminal import console
@@ -20,7 +20,8 @@ def settle(settings: Settings) -> Settings:
     if folder := env.original(settings):
         name = project_name()
         port = ports.free_port(settings.web_port + 1)  # not the original's, even if that is down
-        values = {"COMPOSE_PROJECT_NAME": name, "WEB_PORT": str(port), **here}
+        own_ports = {"WEB_PORT": str(port), "MAIL_PORT": mail_port(str(port))}
+        values = {"COMPOSE_PROJECT_NAME": name, **own_ports, **here}
         return env.write(
             settings, f".env was copied from {folder}, which keeps its own data", values
         )

@@ -4,31 +4,42 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from djup import ROOT
 from djup.checkout import fingerprint, web_env
-from djup.docker import containers, data_volume, engine, resources
+from djup.docker import containers, data_volume, engine, media_volume, resources
 from djup.docker.containers import Container
-from djup.host import ports, process
+from djup.host import ports, process, uploads
 from djup.host.checkout_lock import one_at_a_time
 from djup.host.process import ChildFailed, Result
 from djup.host.volumes import Volume
 from djup.postgres import libpq, remote
 from djup.postgres.client import Client
 from djup.problems import problem
+from djup.settings.layout import layout
 from djup.settings.settings import Settings
-from djup.stack import accounts, compose, docker_up, images, migrate, volume_clusters
+from djup.stack import (
+    accounts,
+    compose,
+    docker_up,
+    docker_uploads,
+    images,
+    migrate,
+    services,
+    volume_clusters,
+)
 from djup.stack.causes import db as db_cause
 from djup.stack.causes import migrations, readiness
 from djup.stack.causes import web as web_cause
+from djup.stack.file_work import finish_swap, with_uploads
 from djup.stack.status import ServiceStatus, Status
 from djup.terminal import console
 from djup.terminal.task import this_task
 
 DATABASE_SECONDS = 60
 KINDS = ("container", "volume", "network", "image")
-SHELL = 'exec $(command -v ash || command -v bash || command -v sh) "$@"'
 MIGRATE_LOG = "/tmp/migrate.log"
 # As the superuser that the entrypoint in compose/db.yaml noted when it made the cluster.
 SUPERUSER = f"""\
@@ -47,6 +58,11 @@ class DockerStack:
 
     settings: Settings
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of the services in the compose files, sorted."""
+        return tuple(services.of_compose(self.settings))
+
     def with_values(self, values: Mapping[str, str]) -> "DockerStack":
         """The stack as it would be with these values in `.env`, checked."""
         return DockerStack(self.settings.with_values(values))
@@ -55,6 +71,7 @@ class DockerStack:
         """Build what is stale, start what does not run, wait until all is healthy and migrated."""
         with one_at_a_time("up"):
             docker_up.up(DockerStack(volume_clusters.finish_switch(self.settings)))
+            finish_swap(self)
 
     def down(self) -> None:
         """Stop and remove the containers; the volumes, and with them all data, stay."""
@@ -77,6 +94,15 @@ class DockerStack:
         """Run `manage.py` in the web container, with these `variables` besides."""
         _in_service(self.settings, "web", ["python", "manage.py", *arguments], variables or {})
 
+    def ask_manage(self, arguments: Sequence[str]) -> Result:
+        """What `manage.py` answers, captured."""
+        argv = ["python", "manage.py", *arguments]
+        if web := containers.running(self.settings, "web"):
+            return process.run(compose.inside(web, argv, terminal=[]))
+        flags = ["--rm", "--no-deps", "--no-TTY", "--entrypoint", "", "web"]
+        environment = web_env.compose_environment(self.settings)
+        return process.run(["docker", "compose", "run", *flags, *argv], env=environment)
+
     def migrate(self, arguments: Sequence[str]) -> None:
         """Run `manage.py migrate`, and fetch the whole traceback of one that fails."""
         web = containers.running(self.settings, "web")  # a container of its own is gone by then
@@ -90,7 +116,7 @@ class DockerStack:
 
     def shell(self, service: str, arguments: Sequence[str]) -> None:
         """A shell in the container of `service`: ash or, where the image has none, bash or sh."""
-        _in_service(self.settings, service, ["sh", "-c", SHELL, "sh", *arguments], {})
+        _in_service(self.settings, service, containers.shell(arguments), {})
 
     def psql(self, arguments: Sequence[str]) -> None:
         """psql on the project's database as its own user."""
@@ -127,7 +153,8 @@ class DockerStack:
     def client(self) -> AbstractContextManager[Client]:
         """PostgreSQL's programs, which find the project's database."""
         own = self.settings.has_own_database
-        return self._beside_db() if own else self.remote_programs().client()
+        programs = self._beside_db() if own else self.remote_programs().client()
+        return with_uploads(programs, docker_uploads.of(self.settings))
 
     @contextmanager
     def _beside_db(self) -> Iterator[Client]:
@@ -155,7 +182,7 @@ class DockerStack:
 
     def logs(self, service: str, follow: bool, lines: str) -> None:
         """The services' own output, the last `lines` of each."""
-        chosen = [self.settings.service(service)] if service else []
+        chosen = [services.named(service, self.services)] if service else []
         compose.run(
             self.settings, "logs", f"--tail={lines}", *(["--follow"] if follow else []), *chosen
         )
@@ -164,6 +191,15 @@ class DockerStack:
         """`docker compose` itself, with `.env` winning as in every task."""
         compose.run(self.settings, *arguments)
 
+    def mail_folder(self) -> Path | None:
+        """None: mails go to the log, or to the service `mail`."""
+        return None
+
+    def mail_page(self) -> str:
+        """The URL of the service `mail`; '' where it is not on."""
+        is_on = "mail" in layout().services
+        return f"http://127.0.0.1:{self.settings.values['MAIL_PORT']}/" if is_on else ""
+
     def volumes(self) -> list[Volume]:
         """This project's volumes."""
         return resources.volumes(self.settings)
@@ -171,10 +207,7 @@ class DockerStack:
     def status(self) -> Status:
         """What runs, in which state, from which image; whether it is ready, by asking the web."""
         listed = {c.service: c for c in containers.containers(self.settings)}
-        services = [
-            _service_status(self.settings, name, listed.get(name))
-            for name in self.settings.services
-        ]
+        found = [_service_status(self.settings, name, listed.get(name)) for name in self.services]
         web = listed.get("web")
         answer = readiness.NOT_RUNNING
         if web and web.running:
@@ -182,7 +215,8 @@ class DockerStack:
             answer = readiness.ask(self.settings) if served else readiness.ON_ANOTHER_PORT
         volumes = _volume_in_use(self.settings, listed.get("db")) or self.volumes()
         edited = is_edited(self.settings, listed)
-        return Status.assemble(self.settings, answer, edited, services, volumes)
+        status = Status.assemble(self.settings, answer, edited, found, volumes)
+        return replace(status, mail=self.mail_page())
 
     def inventory(self) -> list[tuple[str, str, str]]:
         """All that is this project's alone: kind, name, and of volumes the size."""
@@ -212,7 +246,9 @@ class DockerStack:
         """What the embedded runtime has of this checkout, and a volume that no service uses now."""
         folder = ROOT / ".data"
         unused = (
-            [] if self.settings.has_own_database else resources.names_of("volume", self.settings)
+            _unused_media(self.settings)
+            if self.settings.has_own_database
+            else resources.names_of("volume", self.settings)
         )
         return [*([str(folder)] if folder.exists() else []), *unused]
 
@@ -300,9 +336,11 @@ def _client(settings: Settings, container: str) -> Client:
 
 def is_edited(settings: Settings, listed: Mapping[str, Container]) -> bool:
     """Whether the whole stack runs, but not as its files say now."""
-    running = {name: c.config for name, c in listed.items() if c.running}
     inputs = fingerprint.stack_inputs(settings, fingerprint.image_inputs(settings))
-    return set(running) == set(settings.services) and not fingerprint.is_current(inputs, running)
+    wanted = services.of_compose(settings)
+    configs = docker_up.configs(wanted, listed.values())
+    is_current = fingerprint.is_current(inputs, configs)
+    return docker_up.settled(wanted, listed.values()) and not is_current
 
 
 def _volume_in_use(settings: Settings, db: Container | None) -> list[Volume]:
@@ -316,7 +354,21 @@ def _volume_in_use(settings: Settings, db: Container | None) -> list[Volume]:
     ).out.split()
     if inspected is None or not counted:
         return []
-    return [Volume(name, f"{int(counted[0]) / 1000:.1f}MB", inspected["CreatedAt"], [db.name])]
+    size = f"{int(counted[0]) / 1000:.1f}MB"
+    return [Volume(name, size, inspected["CreatedAt"], [db.name]), *_media_in_use(settings)]
+
+
+def _media_in_use(settings: Settings) -> list[Volume]:
+    """The volume of the uploads, with its size as the web sees it."""
+    name = media_volume.name_of(settings)
+    inspected = resources.inspect(name).get(name)
+    if inspected is None or not layout().media:
+        return []
+    web = containers.running(settings, "web")
+    argv = compose.inside(web, ["du", "-sk", uploads.MEDIA], terminal=[]) if web else []
+    counted = process.run(argv).out.split() if argv else []
+    size = f"{int(counted[0]) / 1000:.1f}MB" if counted else ""
+    return [Volume(name, size, inspected["CreatedAt"], [web.name] if web else [])]
 
 
 # nuke
@@ -325,7 +377,33 @@ def _volume_in_use(settings: Settings, db: Container | None) -> list[Volume]:
 def _inventory(settings: Settings) -> dict[str, list[str]]:
     # A volume that no service uses now was not backed up: it stays.
     kinds = [kind for kind in KINDS if kind != "volume" or settings.has_own_database]
-    return {kind: resources.names_of(kind, settings) for kind in kinds}
+    found = {kind: resources.names_of(kind, settings) for kind in kinds}
+    stay = _unused_media(settings)
+    doomed = {kind: [name for name in names if name not in stay] for kind, names in found.items()}
+    if "volume" in doomed:
+        doomed["volume"] += _without_name(found["container"])
+    return doomed
+
+
+def _without_name(containers: Sequence[str]) -> list[str]:
+    """The volumes that the engine made for containers alone, which nobody finds without these. One
+    that the database has is a mistake to be looked at (DB07), and stays."""
+    there = resources.inspect(*containers).values()
+    return sorted(
+        mount["Name"]
+        for container in there
+        if resources.label(container, resources.SERVICE) != "db"
+        for mount in container.get("Mounts") or ()
+        if resources.is_anonymous(mount.get("Name", ""))
+    )
+
+
+def _unused_media(settings: Settings) -> list[str]:
+    """The volume of uploads where no backup would have it: the tasks know of no uploads any more,
+    or there is no database to back up."""
+    media, database = media_volume.name_of(settings), data_volume.name_of(settings)
+    there = resources.inspect(media, database)
+    return [media] if media in there and not (layout().media and database in there) else []
 
 
 def _remove(doomed: dict[str, list[str]]) -> None:
@@ -341,7 +419,7 @@ def _in_service(
     settings: Settings, service: str, argv: Sequence[str], variables: Mapping[str, str]
 ) -> None:
     """In the running container; where the web has died, in a new one that is removed after."""
-    settings.service(service)
+    services.named(service, services.of_compose(settings))
     container = containers.running(settings, service)
     if container:
         accounts.settle(DockerStack(settings))
@@ -361,5 +439,6 @@ def _in_service(
 def _service_status(settings: Settings, name: str, container: Container | None) -> ServiceStatus:
     if container is None:
         return ServiceStatus(name, "absent", "not started", "")
-    fresh = name != "web" or container.inputs == fingerprint.image_inputs(settings)
+    # Those that are made of the web's image have its label.
+    fresh = container.inputs in ("", fingerprint.image_inputs(settings))
     return ServiceStatus(name, container.state, container.status, "fresh" if fresh else "stale")

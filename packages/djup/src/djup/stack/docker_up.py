@@ -1,7 +1,8 @@
 """How the services in containers come up: built and pulled, started, waited for, migrated."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from djup.checkout import fingerprint, web_env
@@ -11,6 +12,7 @@ from djup.docker import (
     data_volume,
     endpoint,
     engine,
+    media_volume,
     resources,
     shared_folder,
 )
@@ -18,9 +20,10 @@ from djup.docker.containers import Container
 from djup.host import ports, process
 from djup.postgres import remote
 from djup.postgres.client import MAINTENANCE
-from djup.problems import Problem
+from djup.problems import DatabaseStarts, Problem, problem
+from djup.settings.layout import layout
 from djup.settings.settings import Settings
-from djup.stack import compose, images, migrate
+from djup.stack import compose, images, migrate, services
 from djup.stack.causes import container as container_cause
 from djup.stack.causes import db as db_cause
 from djup.stack.causes import login, migrations, readiness
@@ -50,7 +53,9 @@ def up(stack: Stack) -> None:
     image = fingerprint.image_inputs(stack.settings)
     inputs = fingerprint.stack_inputs(stack.settings, image)
     if not _is_up(stack.settings, listed, inputs, image):
+        gone = fingerprint.remembered() - {*stack.services, "db"}
         _start(stack, listed, inputs)
+        _end([container for container in listed if container.service in gone])
     if not this_task.dry:
         _migrate(stack)
         _note_unhealthy(stack, listed)
@@ -61,14 +66,27 @@ def _migrate(stack: Stack) -> None:
     answer = _answer(stack)
     if not answer.ready and (lost := web_cause.lost_names(stack, answer)):
         console.say(f"{lost.what} They will be restarted.")
-        again = ["--detach", "--no-build", "--force-recreate"]
-        argv = ["docker", "compose", "up", *again, *settings.services]
+        again = ["--detach", "--force-recreate"]
+        argv = ["docker", "compose", "up", *again, *stack.services]
         process.attach(argv, env=web_env.compose_environment(settings), progress=True)
         _wait_until_healthy(stack)
         answer = _answer(stack)
-    if not answer.ready:
-        raise web_cause.of_running(stack, answer, stack.web_log() or "")
-    readiness.refuse(answer)
+    readiness.refuse(answer if answer.ready else _once_database_runs(stack, answer))
+
+
+def _once_database_runs(stack: Stack, answer: Readiness) -> Readiness:
+    """What the web says once its database has repeated its log of changes; raise why it is not
+    ready, where that is not what it waits for."""
+    started, told = time.monotonic(), False
+    while not answer.ready:
+        cause = web_cause.of_running(stack, answer, stack.web_log() or "")
+        if not isinstance(cause, DatabaseStarts) or time.monotonic() - started > WAIT_SECONDS:
+            raise cause
+        if not told:
+            console.say(f"still waiting: {cause.what}")
+            told = True
+        answer = _answer(stack)
+    return answer
 
 
 def _answer(stack: Stack) -> Readiness:
@@ -104,15 +122,30 @@ def _after_removals(settings: Settings) -> list[Container]:
 
 
 def _is_up(settings: Settings, listed: Sequence[Container], inputs: str, image: str) -> bool:
-    running = {c.service: c for c in listed if c.running}
-    if set(running) != set(settings.services):
+    wanted = services.of_compose(settings)
+    if not settled(wanted, listed):
         return False
-    web = running["web"]
+    web = next(c for c in listed if c.service == "web" and c.running)
     return (
-        fingerprint.is_current(inputs, {c.service: c.config for c in running.values()})
+        fingerprint.is_current(inputs, configs(wanted, listed))
         and web.inputs == image
         and web.image == images.web_image(settings)
     )
+
+
+def settled(wanted: Mapping[str, bool], listed: Iterable[Container]) -> bool:
+    """Whether the `wanted` services run, and none of those that were to end; one that may end by
+    itself (the value says so) runs or has ended well."""
+    there = {c.service for c in listed if c.running or (wanted.get(c.service) and c.ended_well)}
+    gone = (fingerprint.remembered() | {"db"}) - wanted.keys()
+    return wanted.keys() <= there and gone.isdisjoint(there)
+
+
+def configs(wanted: Collection[str], listed: Iterable[Container]) -> dict[str, str]:
+    """The config hashes of the containers of these services."""
+    return {
+        container.service: container.config for container in listed if container.service in wanted
+    }
 
 
 def _start(stack: Stack, listed: Sequence[Container], inputs: str) -> None:
@@ -122,13 +155,13 @@ def _start(stack: Stack, listed: Sequence[Container], inputs: str) -> None:
     _refuse_taken_port(settings, running)
     stale = _prepare(stack, running)
     _refuse_left_behind(stack)
-    _compose_up(settings, again=_lacks_names(stack, listed))
+    _compose_up(stack, again=_lacks_names(stack, listed))
     if this_task.dry:
         return
     healthy = _wait_until_healthy(stack)
     if "db" in running and not settings.has_own_database:
         _stop_unused_database(settings)
-    fingerprint.remember(inputs, {service: c.config for service, c in healthy.items()})
+    fingerprint.remember(inputs, configs(healthy, healthy.values()))
     if stale:
         images.drop_replaced(settings)
 
@@ -143,25 +176,45 @@ def _refuse_unsuitable_engine() -> None:
 def _refuse_taken_port(settings: Settings, running: Mapping[str, Container]) -> None:
     if "web" not in running or not running["web"].publishes(settings.web_port):
         ports.refuse_taken(settings.web_port)
+    page = int(settings.values["MAIL_PORT"])
+    is_ours = "mail" in running and running["mail"].publishes(page)
+    if "mail" in layout().services and not is_ours and not ports.port_is_free(page):
+        raise problem("NET01.mail", port=page, free=ports.free_port(page))
 
 
 def _lacks_names(stack: Stack, listed: Sequence[Container]) -> bool:
-    """Whether the web ended because it did not find by its name a db that runs: where that is lost,
-    only new containers get one."""
+    """Whether a service ended because it did not find by its name a db that runs: where that is
+    lost, only new containers get one."""
     if not any(c.service == "db" and c.running for c in listed):
         return False
-    web = next((c for c in listed if c.service == "web" and c.state in container_cause.DEAD), None)
-    log = containers.last_lines(web, web_cause.LINES) if web else ""
-    return web_cause.ended_without_names(stack, log)
+    asks_db = ("web", *services.OF_CODE)
+    dead = [c for c in listed if c.service in asks_db and c.state in container_cause.DEAD]
+    return any(
+        web_cause.ended_without_names(stack, containers.last_lines(c, web_cause.LINES), c.exit_code)
+        for c in dead
+    )
 
 
-def _compose_up(settings: Settings, *, again: bool) -> None:
-    argv = ["docker", "compose", "up", "--detach", "--no-build"]
-    argv += [*(["--force-recreate"] if again else []), *settings.services]
-    code = process.attach(argv, env=web_env.compose_environment(settings), progress=True)
+def _compose_up(stack: Stack, *, again: bool) -> None:
+    # The web's image is there; an image of the user's own is built if it is missing.
+    argv = ["docker", "compose", "up", "--detach"]
+    argv += [*(["--force-recreate"] if again else []), *stack.services]
+    # Those that this project has no longer are ended afterwards, and others are not ours.
+    environment = web_env.compose_environment(stack.settings) | {"COMPOSE_IGNORE_ORPHANS": "1"}
+    code = process.attach(argv, env=environment, progress=True)
     process.stop_if_interrupted(code)
     if code:
-        raise _not_started(settings)
+        raise _not_started(stack)
+
+
+def _end(removed: Sequence[Container]) -> None:
+    """End the containers of services that the last `up` has started and the files no longer name;
+    others of this project, of a compose file that somebody uses by hand, stay."""
+    for container in removed:
+        console.say(f"the service {container.service} is no longer one of the project: it ends")
+        process.attach(["docker", "stop", container.name], progress=True)
+    if removed:
+        containers.remove_containers([container.name for container in removed])
 
 
 def _stop_unused_database(settings: Settings) -> None:
@@ -184,6 +237,7 @@ def _prepare(stack: Stack, running: Mapping[str, Container]) -> bool:
         _prepare_database(stack, running.get("db"), inspected)
     if stale:
         images.build(settings, use_cache=True, old_serves="web" in running)
+    media_volume.prepare(settings, web)
     return stale
 
 
@@ -236,14 +290,15 @@ def _refuse_left_behind(stack: Stack) -> None:
             raise cause
 
 
-def _not_started(settings: Settings) -> Problem:
+def _not_started(stack: Stack) -> Problem:
+    settings = stack.settings
     if not containers.running(settings, "web") and not ports.port_is_free(settings.web_port):
         return ports.taken(settings.web_port)
     own = settings.has_own_database
     if own and (cause := base_images.of_architecture("POSTGRES_IMAGE", settings)):
         return cause
     # The reason is above, for a person to read; again for us, up to where nothing is started.
-    argv = ["docker", "compose", "create", "--no-build", *settings.services]
+    argv = ["docker", "compose", "create", "--no-build", *stack.services]
     said = process.run(argv, env=web_env.compose_environment(settings)).err
     return engine.diagnose("docker compose up", said.strip() or "the reason is above")
 
@@ -251,17 +306,18 @@ def _not_started(settings: Settings) -> Problem:
 def _wait_until_healthy(stack: Stack) -> dict[str, Container]:
     """Until each service is; `compose up --wait` sits on where one has died and another waits."""
     settings = stack.settings
+    wanted = services.of_compose(settings)
     started = time.monotonic()
     told, progress = False, migrations.Progress()
     while True:
-        services = _services(settings)
-        late = [c for c in services.values() if "(healthy)" not in c.status]
-        if len(services) == len(settings.services) and not late:
-            return services
+        found = _containers_of(settings, wanted)
+        late = [c for c in found.values() if not _is_ready(c, may_end=wanted[c.service])]
+        if len(found) == len(wanted) and not late:
+            return found
         if _is_slow(late, started) and progress.has_time(stack.web_log):
             late = [c for c in late if c.service != "web"]
-        if late or len(services) < len(settings.services):
-            _refuse_failed(stack, services, late, started)
+        if late or len(found) < len(wanted):
+            _refuse_failed(stack, found, late, started)
         if not told and time.monotonic() - started > TELL_SECONDS:
             waits_for = ", ".join(f"{c.service} ({c.status})" for c in late)
             console.say(f"still waiting for {waits_for}; inv logs shows what it does")
@@ -277,23 +333,37 @@ def _is_slow(late: Sequence[Container], started: float) -> bool:
     return web is not None and (over or "(unhealthy)" in web.status)
 
 
-def _services(settings: Settings) -> dict[str, Container]:
-    """The containers of the stack's services; a database that would lose its data is refused."""
-    listed = containers.containers(settings)
-    services = {c.service: c for c in listed if c.service in settings.services}
-    data_volume.refuse_anonymous_data(services.get("db"))
-    return services
+def _is_ready(container: Container, *, may_end: bool) -> bool:
+    """Whether a service is as it is to be: healthy by what it declares, or ended if it may."""
+    return container.healthy or (may_end and container.ended_well)
+
+
+def _containers_of(settings: Settings, wanted: Collection[str]) -> dict[str, Container]:
+    """The containers of the `wanted` services; a database that would lose its data is refused."""
+    # Of several replicas, one that is not healthy counts.
+    listed = sorted(containers.containers(settings), key=lambda c: c.healthy, reverse=True)
+    found = {c.service: c for c in listed if c.service in wanted}
+    data_volume.refuse_anonymous_data(found.get("db"))
+    return found
+
+
+def _cause(stack: Stack, container: Container) -> Problem | None:
+    """Why a service has failed; a database that repeats its log of changes has not."""
+    with suppress(DatabaseStarts):
+        cause = container_cause.problem_of(stack, container)
+        return None if isinstance(cause, DatabaseStarts) else cause
+    return None
 
 
 def _refuse_failed(
-    stack: Stack, services: Mapping[str, Container], late: Sequence[Container], started: float
+    stack: Stack, found: Mapping[str, Container], late: Sequence[Container], started: float
 ) -> None:
     """Raise if one of the `late` services has failed, or has been waited for long enough."""
     for container in sorted(late, key=lambda container: container.service):
-        if cause := container_cause.problem_of(stack, container):
+        if cause := _cause(stack, container):
             raise cause
     waited = time.monotonic() - started
     if waited > WAIT_SECONDS:
-        raise container_cause.of_late(stack, services, late)
-    if waited > CHECK_SECONDS and (cause := container_cause.failing_check(stack, late)):
+        raise container_cause.of_late(stack, found, late)
+    if waited > CHECK_SECONDS and (cause := container_cause.overdue(stack, late)):
         raise cause

@@ -1,26 +1,31 @@
-"""The services of the embedded runtime: two processes, their folders, and what they are given."""
+"""The services of the embedded runtime: processes, their folders, and what they are given."""
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
-from djup import ROOT, STATE
-from djup.checkout import web_env
+from djup import IS_ADOPTED, ROOT, STATE
+from djup.checkout import debugging, web_env
 from djup.checkout.create import project_name
 from djup.host import packages
-from djup.host.background import Background
+from djup.host.background import Background, owner
+from djup.host.uploads import TOOL, Uploads
 from djup.postgres import libpq, local_server, remote
 from djup.postgres.local_server import Server
 from djup.problems import problem
 from djup.settings.layout import layout
 from djup.settings.settings import Settings
-from djup.stack import strays
+from djup.stack import services, strays
 from djup.stack.causes import web as web_cause
 
 HOME = ROOT / ".data"
+MAILS = STATE / "mail"
+MAIL_URL = f"filemail://{quote(str(MAILS))}"
 READY = STATE / "web.ready"
 WEB = Background("web")
 DB = Background("db")
-KNOWN = (DB, WEB)
+FURTHER = tuple(Background(name) for name in services.OF_CODE)
+KNOWN = (DB, WEB, *FURTHER)
 PYTHON = str(packages.PYTHON)
 
 
@@ -34,9 +39,28 @@ def data_home() -> Path:
     return HOME
 
 
+def media_home() -> Path:
+    """The folder in the place of the volume of uploads."""
+    return data_home() / "media"
+
+
+def media() -> dict[str, str]:
+    """Where uploads go, as a variable; none in a project that has not asked for it."""
+    return {"MEDIA_ROOT": str(media_home() / "files")} if layout().media else {}
+
+
+def uploads() -> Uploads | None:
+    """The uploads of this project; None where the tasks know of none."""
+    if not layout().media:
+        return None
+    account = owner()
+    whose = f"{account.uid}:{account.gid}" if account else ""
+    return Uploads(str(media_home()), lambda: [PYTHON, "-I", str(TOOL)], whose)
+
+
 def processes(settings: Settings) -> dict[str, int | None]:
     """The process numbers of the services; None for one that does not run."""
-    return {name: process_of(name).pid() for name in settings.services}
+    return {name: process_of(name).pid() for name in services.of_processes(settings)}
 
 
 def address(settings: Settings) -> str:
@@ -80,7 +104,19 @@ def environment_of(settings: Settings) -> dict[str, str]:
     ours = web_env.without_production(settings.values)
     given = {key: text for key, text in ours.items() if not web_env.is_empty(key, ours)}
     added = web_env.started_by_us({**settings.values, **where}, layout().settings)
-    return {**exported, **given, **where, **added}
+    debug = debugging.environment(settings)
+    return {**exported, **_mail(settings), **given, **where, **media(), **debug, **added}
+
+
+def _mail(settings: Settings) -> dict[str, str]:
+    """Where mails go without EMAIL_URL: into files."""
+    return {"EMAIL_URL": MAIL_URL} if keeps_mails() and not settings.values["EMAIL_URL"] else {}
+
+
+def keeps_mails() -> bool:
+    """Whether mails are written into files: in an adopted project only if it asks for that by the
+    service `mail`, since its own settings say where they go."""
+    return not IS_ADOPTED or "mail" in layout().services
 
 
 def _port(settings: Settings) -> str:
@@ -94,7 +130,12 @@ def _host(settings: Settings) -> str:
 
 def process_of(service: str) -> Background:
     """The process of a service."""
-    return {"db": DB, "web": WEB}[service]
+    return next(process for process in KNOWN if process.name == service)
+
+
+def alive_file(name: str) -> Path:
+    """The file that a service touches as long as it is alive."""
+    return STATE / f"{name}.alive"
 
 
 def is_lost() -> bool:

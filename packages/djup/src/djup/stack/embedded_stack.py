@@ -19,12 +19,13 @@ from djup.postgres.client import Client
 from djup.problems import Problem, problem
 from djup.settings.layout import layout
 from djup.settings.settings import Settings
-from djup.stack import accounts, embedded_up, migrate
+from djup.stack import accounts, embedded_up, migrate, services
 from djup.stack.causes import readiness
 from djup.stack.causes import web as web_cause
 from djup.stack.embedded_services import (
     DB,
     HOME,
+    MAILS,
     PYTHON,
     WEB,
     address,
@@ -32,13 +33,17 @@ from djup.stack.embedded_services import (
     data_home,
     environment_of,
     is_lost,
+    keeps_mails,
     lost,
+    media_home,
     our_server,
     process_of,
     processes,
     refuse_lost,
     socket_of,
+    uploads,
 )
+from djup.stack.file_work import finish_swap, with_uploads
 from djup.stack.status import ServiceStatus, Status
 from djup.terminal import console
 from djup.terminal.task import this_task
@@ -50,6 +55,11 @@ class EmbeddedStack:
 
     settings: Settings
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of the services that have a process here, sorted."""
+        return services.of_processes(self.settings)
+
     def with_values(self, values: Mapping[str, str]) -> "EmbeddedStack":
         """The stack as it would be with these values in `.env`, checked."""
         return EmbeddedStack(self.settings.with_values(values))
@@ -58,6 +68,7 @@ class EmbeddedStack:
         """Start what is not running, wait until the page answers and is migrated."""
         with one_at_a_time("up"):
             embedded_up.up(self)
+            finish_swap(self)
 
     def down(self) -> None:
         """Stop web and database; the data folder stays."""
@@ -76,13 +87,19 @@ class EmbeddedStack:
         environment = environment_of(self.settings) | dict(variables or {})
         process.attach_or_fail(argv, cwd=layout().folder, env=environment)
 
+    def ask_manage(self, arguments: Sequence[str]) -> Result:
+        """What `manage.py` answers, captured."""
+        packages.ensure("embedded")
+        argv = [PYTHON, "manage.py", *arguments]
+        return process.run(argv, cwd=layout().folder, env=environment_of(self.settings))
+
     def migrate(self, arguments: Sequence[str]) -> None:
         """Run `manage.py migrate`, with the whole traceback of one that fails in a file."""
         self.manage(["migrate", *arguments], {migrate.LOG_KEY: str(migrate.LOG)})
 
     def shell(self, service: str, arguments: Sequence[str]) -> None:
         """The user's own shell in project/, with its environment and the server's tools on PATH."""
-        self.settings.service(service)
+        services.named(service, self.services)
         _need_database(self.settings)
         # The server's own know no TLS, which a database elsewhere asks for.
         tools = [str(our_server().binaries)] if self.settings.has_own_database else []
@@ -123,7 +140,8 @@ class EmbeddedStack:
     def client(self) -> AbstractContextManager[Client]:
         """PostgreSQL's programs, which find the project's database."""
         own = self.settings.has_own_database
-        return self._beside_db() if own else self.remote_programs().client()
+        programs = self._beside_db() if own else self.remote_programs().client()
+        return with_uploads(programs, uploads())
 
     @contextmanager
     def _beside_db(self) -> Iterator[Client]:
@@ -150,7 +168,7 @@ class EmbeddedStack:
 
     def logs(self, service: str, follow: bool, lines: str) -> None:
         """The processes' own output, the last `lines` of each."""
-        chosen = [self.settings.service(service)] if service else self.settings.services
+        chosen = [services.named(service, self.services)] if service else self.services
         files = [str(process_of(name).log) for name in chosen if process_of(name).log.exists()]
         if not files:
             raise problem("RUN01", service=" and ".join(chosen))
@@ -160,6 +178,15 @@ class EmbeddedStack:
         """There is no Compose on this runtime."""
         raise problem("RUN06", task="compose")
 
+    def mail_folder(self) -> Path | None:
+        """The folder that mails are written into; an adopted project asks for it by the service
+        `mail`, and has settings of its own otherwise."""
+        return MAILS if keeps_mails() else None
+
+    def mail_page(self) -> str:
+        """'': no service has a page here."""
+        return ""
+
     def volumes(self) -> list[Volume]:
         """The data folder, in the place of a volume."""
         home = data_home()
@@ -168,12 +195,12 @@ class EmbeddedStack:
         pid = DB.pid()
         created = datetime.fromtimestamp(home.stat().st_ctime, UTC).isoformat()
         users = [f"postgres (process {pid})"] if pid else []
-        return [Volume(str(home), _size(home), created, users)]
+        return [Volume(str(home), _size(home), created, users), *_media()]
 
     def status(self) -> Status:
         """What runs, and whether the page is ready."""
         astray = lost(self.settings)
-        services = [_service_status(name, astray) for name in self.settings.services]
+        found = [_service_status(name, astray) for name in self.services]
         answer = readiness.NOT_RUNNING
         if WEB.pid():
             served = self.is_served()
@@ -181,7 +208,7 @@ class EmbeddedStack:
         edited = all(processes(self.settings).values()) and not fingerprint.is_current(
             fingerprint.embedded_inputs(self.settings), {}
         )
-        return Status.assemble(self.settings, answer, edited, services, self.volumes())
+        return Status.assemble(self.settings, answer, edited, found, self.volumes())
 
     def inventory(self) -> list[tuple[str, str, str]]:
         """What runs, and the folders of the data: kind, name and size."""
@@ -196,7 +223,7 @@ class EmbeddedStack:
 
     def has_data(self) -> bool:
         """Whether there is a cluster for a database to be in."""
-        return self.settings.has_own_database and any(data_home().glob("*/main/PG_VERSION"))
+        return self.settings.has_own_database and _has_cluster()
 
     def remove_all(self) -> None:
         """Stop what runs, and remove the folders."""
@@ -208,7 +235,7 @@ class EmbeddedStack:
 
     def data_that_stay(self) -> list[str]:
         """What the Docker runtime has of this checkout, and folders that no service uses now."""
-        unused = [] if self.settings.has_own_database else [str(home) for home in _homes()]
+        unused = [str(home) for home in _homes() if home not in _folders(self.settings)]
         try:
             volumes = (
                 resources.names_of("volume", self.settings) if engine.answers(seconds=2) else []
@@ -284,8 +311,14 @@ def _service_status(name: str, lost: Mapping[str, str]) -> ServiceStatus:
 
 
 def _folders(settings: Settings) -> list[Path]:
-    """List what a nuke removes: a database that is not used now has no backup, and stays."""
-    return _homes() if settings.has_own_database else []
+    """List what a nuke removes: what has no backup stays, a database that is not used now, and
+    uploads without a database."""
+    alone = media_home().exists() and not _has_cluster()
+    return _homes() if settings.has_own_database and not alone else []
+
+
+def _has_cluster() -> bool:
+    return any(data_home().glob("*/main/PG_VERSION"))
 
 
 def _homes() -> list[Path]:
@@ -293,6 +326,16 @@ def _homes() -> list[Path]:
     home = data_home()
     folders = dict.fromkeys((home, socket_of(home)))
     return [path for path in folders if path.exists() and path.parent not in folders]
+
+
+def _media() -> list[Volume]:
+    """The folder of uploads, which is within that of the data, once there is one."""
+    home = media_home()
+    if not layout().media or not home.exists():
+        return []
+    created = datetime.fromtimestamp(home.stat().st_ctime, UTC).isoformat()
+    users = [f"web (process {pid})"] if (pid := WEB.pid()) else []
+    return [Volume(str(home), _size(home), created, users)]
 
 
 def _size(folder: Path) -> str:

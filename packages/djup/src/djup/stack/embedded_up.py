@@ -5,20 +5,23 @@ import time
 
 from djup.checkout import fingerprint
 from djup.host import ownership, packages, ports
-from djup.host.background import owner
+from djup.host.background import Background, owner
 from djup.postgres import local_server, remote
+from djup.problems import problem
 from djup.settings.layout import layout
 from djup.settings.settings import Settings
-from djup.stack import accounts, migrate, strays
+from djup.stack import accounts, migrate, services, strays
 from djup.stack.causes import login, migrations, readiness
 from djup.stack.causes import web as web_cause
 from djup.stack.embedded_services import (
     DB,
+    FURTHER,
     KNOWN,
     PYTHON,
     READY,
     WEB,
     address,
+    alive_file,
     data_home,
     environment_of,
     is_lost,
@@ -31,6 +34,8 @@ from djup.terminal import console
 from djup.terminal.task import this_task
 
 WEB_SECONDS = 120
+FURTHER_SECONDS = 60
+LINES = 12
 MIGRATE = ("migrate", "--no-input")
 
 
@@ -44,11 +49,13 @@ def up(stack: Stack) -> None:
     if not _is_up(stack, inputs):
         _start(stack, inputs)
     _migrate(stack)
+    _settle_further(stack)
 
 
 def _is_up(stack: Stack, inputs: str) -> bool:
+    """Whether database and web are as they are to be."""
     settings = stack.settings
-    running = all(process_of(name).pid() for name in settings.services)
+    running = all(process_of(name).pid() for name in ("db", "web") if name in stack.services)
     if not running or not fingerprint.is_current(inputs, {}) or not stack.is_served():
         return False
     # One whose migrations are missing or do not fit serves: it is not to be stopped for that, nor
@@ -69,7 +76,8 @@ def _start(stack: Stack, inputs: str) -> None:
         ports.refuse_taken(settings.web_port)
     if not _is_starting(inputs):
         # One with other settings, or without its database, starts again: it takes half a second.
-        _stop_web()
+        # The further services go on while only the web has to start again.
+        _stop(WEB) if fingerprint.is_current(inputs, {}) else _stop_code()
         _refuse_taken_port(settings)
         fingerprint.remember(inputs, {})
         _launch_web(settings)
@@ -120,6 +128,8 @@ def _refuse_taken_port(settings: Settings) -> None:
 def _launch_web(settings: Settings) -> None:
     argv = [PYTHON, *ports.SUPERVISORS[0], address(settings)]
     if not this_task.dry:
+        if layout().media:
+            local_server.make_private(data_home(), local_server.account())
         ownership.give_back()  # under sudo it writes there as whom the checkout belongs to
     WEB.start(argv, cwd=layout().folder, env=environment_of(settings), account=owner())
 
@@ -155,8 +165,8 @@ def _stop_lost() -> None:
 
 
 def down() -> None:
-    """Stop web and database, and what was lost sight of."""
-    _stop_web()
+    """Stop every service, and what was lost sight of."""
+    _stop_code()
     if is_lost():
         _stop_lost()
     local_server.stop(DB)
@@ -165,5 +175,54 @@ def down() -> None:
         local_server.refuse_unknown_server(data_home(), local_server.account())
 
 
-def _stop_web() -> None:
-    WEB.stop(signal.SIGTERM, seconds=10) or WEB.stop(signal.SIGKILL, seconds=5)
+def _stop_code() -> None:
+    """Stop what runs the project's code: the web, and the further services."""
+    for process in (*FURTHER, WEB):
+        _stop(process)
+
+
+def _stop(process: Background) -> None:
+    process.stop(signal.SIGTERM, seconds=10) or process.stop(signal.SIGKILL, seconds=5)
+
+
+def _settle_further(stack: Stack) -> None:
+    """Have those further services run that the project has, and end the others."""
+    for process in FURTHER:
+        if process.name not in stack.services:
+            _end_removed(process)
+        elif process.pid() is None:
+            _launch(process, stack.settings)
+    for process in FURTHER:
+        if process.name in stack.services:
+            _wait_until_alive(process)
+    absent = services.without_process()
+    if "mail" in absent:
+        absent.remove("mail")
+        console.say("without Docker mails are files: inv mail lists them")
+    if absent:
+        console.say(f"without Docker there is no {' and no '.join(absent)}")
+
+
+def _end_removed(process: Background) -> None:
+    if process.pid() is not None:
+        console.say(f"the service {process.name} is no longer one of the project: it ends")
+        _stop(process)
+
+
+def _launch(process: Background, settings: Settings) -> None:
+    """Start a further service: a command of manage.py, which says by a file that it is alive."""
+    alive_file(process.name).unlink(missing_ok=True)
+    environment = environment_of(settings) | {"HEALTH_FILE": str(alive_file(process.name))}
+    argv = [PYTHON, "manage.py", process.name]
+    process.start(argv, cwd=layout().folder, env=environment, account=owner())
+
+
+def _wait_until_alive(process: Background) -> None:
+    deadline = time.monotonic() + FURTHER_SECONDS
+    while not alive_file(process.name).exists():
+        ended = process.pid() is None
+        if ended or time.monotonic() > deadline:
+            status = "ended" if ended else f"not ready after {FURTHER_SECONDS} seconds"
+            said = process.last_lines(LINES)
+            raise problem("RUN08", said, service=process.name, status=status)
+        time.sleep(0.02)

@@ -9,7 +9,9 @@ from djup.stack.causes.asked import Asked
 if TYPE_CHECKING:  # each task imports this module, and needs none of these to say what it is
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
+    from djup.host.process import Result
     from djup.host.volumes import Volume
     from djup.postgres.client import Client
     from djup.postgres.remote import Programs
@@ -18,8 +20,8 @@ if TYPE_CHECKING:  # each task imports this module, and needs none of these to s
 
 
 class Stack(Asked, Protocol):
-    """The services of a checkout, as its settings have them: `web`, and `db` unless the database
-    is elsewhere."""
+    """The services of a checkout: `web`, `db` unless the database is elsewhere, and those that
+    the project has besides."""
 
     def with_values(self, values: Mapping[str, str]) -> Stack:
         """The stack as it would be with these values in `.env`, checked."""
@@ -36,6 +38,9 @@ class Stack(Asked, Protocol):
     def manage(self, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
         """Run `manage.py` beside the database, with these `variables` besides; `ChildFailed` with
         its exit code."""
+
+    def ask_manage(self, arguments: Sequence[str]) -> Result:
+        """What `manage.py` answers, captured; it needs no database for it."""
 
     def migrate(self, arguments: Sequence[str]) -> None:
         """Run `manage.py migrate`; `ChildFailed` with its exit code, and where a migration failed
@@ -82,6 +87,12 @@ class Stack(Asked, Protocol):
 
     def has_data(self) -> bool:
         """Whether there is anything for a database to be in."""
+
+    def mail_folder(self) -> Path | None:
+        """The folder that mails are written into without EMAIL_URL; None where they are not."""
+
+    def mail_page(self) -> str:
+        """The URL of the page that shows mails; '' where there is none."""
 
     def volumes(self) -> list[Volume]:
         """Where the data are."""

@@ -30,7 +30,8 @@ class Status:
     and `fitting` is the newest snapshot without these ('' if there is none, or until somebody
     looks); `unmade` are apps whose models have changes that no migration makes;
     `env_missing` are keys of .env.example that .env lacks; `edited` says that .env or another file
-    was edited after the start; `database` is where one elsewhere is, '' for the stack's own.
+    was edited after the start; `database` is where one elsewhere is, '' for the stack's own;
+    `mail` is the URL of the page that shows mails, '' without one.
     """
 
     project: str
@@ -47,6 +48,7 @@ class Status:
     volumes: list[Volume]
     database: str = ""
     unmade: Sequence[str] = ()
+    mail: str = ""
 
     @classmethod
     def assemble(
@@ -81,6 +83,7 @@ def as_text(status: Status) -> str:
     state = "ready" if status.ready else f"not ready: {status.reason}"
     lines = [
         f"{status.project} on {status.runtime}, {status.url}  {state}",
+        *([f"mail: {status.mail}"] if status.mail else []),
         *_remarks(status),
         "",
         _services(status.services),
@@ -114,12 +117,21 @@ def _remarks(status: Status) -> list[str]:
     }
     sick = [service.service for service in status.services if "(unhealthy)" in service.detail]
     remarks["unhealthy (inv doctor shows the output of its health check)"] = sick
+    if status.ready:
+        remarks["not running (inv up starts it)"] = [
+            one.service for one in status.services if _is_down(one)
+        ]
     lines = [f"{what}: {', '.join(names)}" for what, names in remarks.items() if names]
     if status.fitting:
         lines.append(f"a snapshot that fits this branch: inv db.restore {status.fitting}")
     if status.edited:
         lines.append("edited after the start; run: inv up")
     return lines if status.ready else [*lines, _what_to_type(status)]
+
+
+def _is_down(service: ServiceStatus) -> bool:
+    """Whether a service has ended, and not because its work is done."""
+    return service.state != "running" and not service.detail.startswith("Exited (0)")
 
 
 def _what_to_type(status: Status) -> str:

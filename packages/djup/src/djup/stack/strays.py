@@ -21,6 +21,7 @@ from djup.host.background import Account, Background, owner
 from djup.postgres import local_server
 from djup.problems import Problem, problem
 from djup.settings.layout import layout
+from djup.stack import services
 from djup.terminal.task import this_task
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def _stray(candidate: "Process") -> Stray | None:
             and _is_ours(candidate, _uid(owner()))
         ):
             return Stray("web", candidate, signal.SIGTERM)
+        if (name := _further(candidate)) and _is_ours(candidate, _uid(owner())):
+            return Stray(name, candidate, signal.SIGTERM)
     return None
 
 
@@ -164,6 +167,15 @@ def _data_of(candidate: "Process") -> Path | None:
 def _is_web(candidate: "Process") -> bool:
     argv = candidate.cmdline()
     return ports.is_supervisor(argv) and argv[-1].startswith("127.0.0.1:")
+
+
+def _further(candidate: "Process") -> str:
+    """The name of a further service of this checkout, which `up` has started; '' if it is none."""
+    if not _is_in(candidate, layout().folder):
+        return ""
+    # The same command by hand has no such variable.
+    file = Path(candidate.environ().get("HEALTH_FILE", ""))
+    return file.stem if file.suffix == ".alive" and file.stem in services.OF_CODE else ""
 
 
 def _uid(account: Account | None) -> int:

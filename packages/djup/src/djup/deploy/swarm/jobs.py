@@ -11,16 +11,22 @@ from djup.deploy.swarm.objects import KIND, STACK
 from djup.deploy.swarm.release import CA, WAY, Release
 from djup.docker import engine
 from djup.host import process
+from djup.host.uploads import MEDIA
 from djup.problems import problem
 from djup.terminal import console
 
 USER = "10001:10001"
 SECRETS = ("secret_key", "sql_password", "settings")
 ENDED = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
-FETCH = "fetch"  # the one that every node has to do
+FETCH, MAINTENANCE = "fetch", "maintenance"
+ON_NODES = (FETCH, MAINTENANCE)  # those that each of several nodes has to do
+EVERYWHERE = ("--mode", "global-job", "--restart-condition", "none", "--with-registry-auth")
 WAITING, WAIT_SECONDS = ("new", "pending"), 60
 PLAIN = ("SQL_ENGINE", "SQL_DATABASE", "SQL_USER")
 JOB = "job"
+# An engine says so at times of what it has only just mounted. Nothing has begun then, and a moment
+# later it can start the container.
+BUSY, STARTS = "device or resource busy", 3
 
 
 @dataclass(frozen=True)
@@ -34,19 +40,40 @@ class Outcome:
 
 def run(release: Release, name: str, command: Sequence[str]) -> Outcome:
     """Run a command once, in the web's image, on whatever node."""
-    service = f"{release.stack}_job_{name}"
-    mode = ["--mode", "replicated-job"]
+    for _ in range(STARTS):
+        outcome = _run(release, f"{release.stack}_job_{name}", command)
+        if BUSY not in outcome.error:
+            break
+    return outcome
+
+
+def _run(release: Release, service: str, command: Sequence[str]) -> Outcome:
     with _removed(service):
-        create(release, service, JOB, release.image, mode, command)
+        create(release, service, JOB, release.image, ["--mode", "replicated-job"], command)
         return _outcome(service)
 
 
 def fetch(release: Release, image: str) -> Outcome:
     """Have every node fetch an image: what cannot be had is known before anything is stopped."""
     service = f"{release.stack}_job_{FETCH}"
-    flags = ["--mode", "global-job", "--restart-condition", "none", "--with-registry-auth"]
     with _removed(service):
-        _create(release.stack, service, JOB, [*flags, "--entrypoint", "true", image])
+        _create(release.stack, service, JOB, [*EVERYWHERE, "--entrypoint", "true", image])
+        return _outcome(service)
+
+
+def on_each_proxy(release: Release, label: str, command: Sequence[str]) -> Outcome:
+    """Run a command in the web's image on each node of a label, with the volume that the proxy
+    reads: as root, since whoever made it first there owns it."""
+    service = f"{release.stack}_job_{MAINTENANCE}"
+    volume = f"type=volume,source={release.stack}_static,target=/srv/static"
+    words = [
+        *("--constraint", f"node.labels.{label} == true", "--mount", volume),
+        *("--user", "0:0", "--cap-drop", "ALL", "--cap-add", "DAC_OVERRIDE"),
+        *("--read-only", "--no-healthcheck", "--entrypoint", ""),
+    ]
+    with _removed(service):
+        argv = [*EVERYWHERE, *words, release.image, *command]
+        _create(release.stack, service, JOB, argv)
         return _outcome(service)
 
 
@@ -54,7 +81,7 @@ def finish_left(stack: str) -> None:
     """Wait for what a killed deploy has left at work: a migration is not to be done behind the back
     of who looks at the database now."""
     for service in names(stack, JOB):
-        if not service.endswith(FETCH):
+        if not service.endswith(ON_NODES):
             console.say(f"waiting for {service}, which a killed deploy started ...")
             _wait(service)
         _remove(service)
@@ -69,27 +96,41 @@ def create(
     command: Sequence[str],
     *,
     temporary: str = "tmpfs",
+    further: Sequence[str] = (),
 ) -> None:
     """Make such a service: the web's environment and secrets, its rights, its networks. What is
-    temporary lies in memory (tmpfs), or on disk (volume)."""
+    temporary lies in memory (tmpfs), or on disk (volume). `further` secrets are other services'."""
     words = [
-        *_access_of_web(release),
+        *_access_of_web(release, (*SECRETS, *further)),
         *("--read-only", "--cap-drop", "ALL", "--mount", f"type={temporary},target=/tmp"),
         *("--user", USER, "--no-healthcheck", "--restart-condition", "none"),
         *("--with-registry-auth", "--stop-grace-period", "1s"),
+        *(_uploads(release) if image == release.image else ()),
     ]
     _create(release.stack, name, role, [*flags, *words, image, *command])
 
 
-def _access_of_web(release: Release) -> list[str]:
-    """Flags for the web's secrets, environment and networks."""
-    secrets = [_secret(release, secret) for secret in SECRETS]
+def _access_of_web(release: Release, named: Sequence[str]) -> list[str]:
+    """Flags for these secrets, and for the web's environment and networks."""
+    secrets = [_secret(release, secret) for secret in named]
     return [
         *(word for secret in secrets for word in ("--secret", secret)),
         *("--config", f"source={release.values['CA_CONFIG']},target={CA}"),
         *engine.env_words(map("=".join, environment(release).items())),
         *("--network", f"{release.stack}_front", "--network", f"{release.stack}_back"),
     ]
+
+
+def _uploads(release: Release) -> list[str]:
+    """Flags for the volume of the uploads, which releases of earlier versions do not have."""
+    values = release.values
+    if not (volume := values.get("MEDIA_VOLUME")):
+        return []
+    words = ["type=volume", f"source={volume}", f"target={MEDIA}"]
+    if options := values.get("MEDIA_NFS_OPTIONS"):
+        share = ("type=nfs", f"device={values['MEDIA_NFS_DEVICE']}", f"o={options}")
+        words += ["volume-driver=local", *(f'"volume-opt={option}"' for option in share)]
+    return ["--mount", ",".join(words), *engine.env_words([f"MEDIA_ROOT={values['MEDIA_ROOT']}"])]
 
 
 def environment(release: Release) -> dict[str, str]:
@@ -103,7 +144,8 @@ def environment(release: Release) -> dict[str, str]:
     database = {f"SQL_{key}": values[f"DATABASE_{key}"] for key in WAY}
     debug = values.get("DEBUG", "0")  # releases of earlier versions have none
     fixed = {"DEBUG": debug, "HTTPS": "1", "ALLOWED_HOSTS": values["ALLOWED_HOSTS"]}
-    return {**fixed, **files, **database, **{key: values[key] for key in PLAIN}}
+    reported = {"WEB_IMAGE": release.image, "STACK": release.stack}  # with an error
+    return {**fixed, **files, **database, **reported, **{key: values[key] for key in PLAIN}}
 
 
 def names(stack: str, role: str = "") -> list[str]:
@@ -160,7 +202,7 @@ def _tasks(service: str) -> list[tuple[str, str]]:
     listed = engine.ask("service", "ps", "--no-trunc", "--format", "{{json .}}", service)
     tasks = [json.loads(line) for line in listed.splitlines()]
     completed = [task for task in tasks if task["CurrentState"].startswith("Complete")]
-    if completed and not service.endswith(FETCH):
+    if completed and not service.endswith(ON_NODES):
         tasks = completed
     return [
         (

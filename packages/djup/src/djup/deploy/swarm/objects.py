@@ -50,6 +50,12 @@ def read(kind: str, wanted: Iterable[str]) -> list[dict[str, Any]]:
     return inspected
 
 
+def remove(kind: str, gone: Iterable[str]) -> None:
+    """Remove secrets or configs that no service has."""
+    for name in gone:
+        engine.ask(kind, "rm", name)
+
+
 def prune(stack: str, used: Collection[str]) -> None:
     """Remove the contents that no release refers to; what a service has, Swarm itself keeps."""
     for kind in ("secret", "config"):

@@ -26,13 +26,14 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the Swarm: its labels, and whether it is there and takes tasks."""
+    """A node of the Swarm: its labels, whether it is there and takes tasks, its memory in bytes."""
 
     id: str
     name: str
     labels: Mapping[str, str]
     ready: bool
     address: str
+    memory: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Swarm:
     def labelled(self, label: str) -> list[Node]:
         """The nodes that bear a label."""
         return [node for node in self.nodes if node.labels.get(label) == "true"]
+
+    @property
+    def memory(self) -> int:
+        """What the nodes that take tasks have together, in bytes."""
+        return sum(node.memory for node in self.nodes if node.ready)
 
 
 def lead_to(settings: Settings, context: str, *, local: bool) -> str:
@@ -168,6 +174,7 @@ def _node(entry: dict[str, Any]) -> Node:
         labels=spec.get("Labels") or {},
         ready=status["State"] == "ready" and spec["Availability"] == "active",
         address=status.get("Addr", ""),
+        memory=entry["Description"]["Resources"]["MemoryBytes"],
     )
 
 

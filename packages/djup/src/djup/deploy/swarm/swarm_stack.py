@@ -5,7 +5,7 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ from typing import Any
 from djup.checkout import env
 from djup.deploy.swarm import swarm
 from djup.deploy.swarm.objects import NAMESPACE
-from djup.deploy.swarm.release import Release
+from djup.deploy.swarm.release import SCALE, Release
 from djup.docker import engine
 from djup.host import process, temporary
 from djup.problems import Problem, problem
-from djup.terminal.console import few
 from djup.terminal.task import this_task
 
 RELEASE, BEFORE = "deploy.release", "deploy.before"  # labels of our services
+LABELS = "labels.yaml"
 REPOSITORY = "deploy.repository"
 GOOD, BAD = ("completed",), ("paused", "rollback_started", "rollback_paused", "rollback_completed")
 FAILED = ("failed", "rejected", "orphaned", "complete")  # a service is not meant to be complete
@@ -112,10 +112,13 @@ def serves(stack: str) -> bool:
     return bool(web and web.running)
 
 
-def refuse_unlabelled(release: Release) -> None:
-    """Raise if a service of the compose files would be none of ours later on."""
-    if bare := [name for name, text in rendered(release).items() if f"{RELEASE}:" not in text]:
-        raise problem("DEP31", services=few(bare))
+def labelled(release: Release) -> Release:
+    """The release with a label for each service of the project's own that has none: by it, a later
+    release knows which services are its to end."""
+    bare = [name for name, text in rendered(release).items() if f"{RELEASE}:" not in text]
+    label = {"deploy": {"labels": {RELEASE: "${RELEASE:?}"}}}
+    text = json.dumps({"services": dict.fromkeys(bare, label)})
+    return replace(release, files={**release.files, LABELS: text}) if bare else release
 
 
 def strangers(stack: str) -> list[str]:
@@ -163,7 +166,7 @@ def apply_copy(release: Release, name: str) -> None:
 def rendered(release: Release) -> dict[str, str]:
     """Each service as Swarm would get it, with the names of its secrets and configs, and without
     what makes no other container: its scale, and the number of the release."""
-    plain = release.with_values(WEB_REPLICAS="1", REPOSITORY="")
+    plain = release.with_values(**dict.fromkeys(SCALE, "1"), REPOSITORY="")
     text = _config(plain, plain.filled_in() | {"RELEASE": "0", "BEFORE": "0"})
     return {name: _named(part, release) for name, part in _services(text).items()}
 
@@ -190,8 +193,8 @@ def _services(text: str) -> dict[str, str]:
 
 
 def _named(service: str, release: Release) -> str:
-    """A service with the full names of the objects that it has."""
-    kinds = ("SECRET", "CONFIG")
+    """A service with the full names of the secrets, configs and volumes that it has."""
+    kinds = ("SECRET", "CONFIG", "VOLUME")
     keys = [f"{s.upper()}_{kind}" for s in re.findall(r"source: (\w+)", service) for kind in kinds]
     return "\n".join([service, *(release.values[key] for key in keys if key in release.values)])
 
@@ -288,7 +291,7 @@ def _stuck(services: Sequence[Service]) -> Problem:
 def _not_ready(service: str, why: str, lines: str) -> Problem:
     name = service.rpartition("_")[2]
     if KILLED in why:
-        why += ", as one ends that needs more memory than it may have (WEB_MEMORY of the web)"
+        why += f", as one ends that needs more memory than it may have ({name.upper()}_MEMORY)"
     if why:
         return problem("DEP15", lines, service=service, name=name, why=why)
     return problem("DEP15.silent", lines, service=service, name=name)

@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from djup.deploy.swarm import jobs
@@ -28,9 +28,15 @@ GONE = "no such image"
 
 @contextmanager
 def toolbox(
-    release: Release, swarm: Swarm, image: str = "", *, temporary: str = "tmpfs"
+    release: Release,
+    swarm: Swarm,
+    image: str = "",
+    *,
+    temporary: str = "tmpfs",
+    further: Sequence[str] = (),
 ) -> Iterator[str]:
-    """The container's name; of the web's image, or of another one with the same secrets."""
+    """The container's name; of the web's image, or of another one with the same secrets. `further`
+    names secrets that the web itself has not got."""
     if this_task.dry:
         yield f"{release.stack}_tools"
         return
@@ -38,9 +44,14 @@ def toolbox(
     name = f"{release.stack}_tools_{secrets.token_hex(4)}"
     here = ["--constraint", f"node.id=={swarm.here}"]
     sleep = ["sleep", HOURS_12]
+    chosen = image or release.image
+
+    def create() -> None:
+        words = (release, name, ROLE, chosen, here, sleep)
+        jobs.create(*words, temporary=temporary, further=further)
+
     try:
-        jobs.create(release, name, ROLE, image or release.image, here, sleep, temporary=temporary)
-        yield _container(name, image or release.image, release)
+        yield _container(name, chosen, release, create)
     finally:
         process.clean_up(["docker", "service", "rm", name])
 
@@ -48,6 +59,16 @@ def toolbox(
 def run(container: str, argv: Sequence[str]) -> process.Result:
     """Ask a program in it, captured."""
     return process.run(["docker", "exec", container, *argv])
+
+
+def read_secret(container: str, name: str) -> str:
+    """The content of one of the secrets that it has; '' under --dry."""
+    if this_task.dry:
+        return ""
+    done = run(container, ["cat", f"/run/secrets/{name}"])
+    if done.code:
+        raise problem("DEP24", command="docker exec", reason=done.err.strip())
+    return done.out
 
 
 def attach(container: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
@@ -58,15 +79,29 @@ def attach(container: str, argv: Sequence[str], env: Mapping[str, str] | None = 
     process.attach_or_fail(command, env={**os.environ, **(env or {})})
 
 
-def _container(service: str, image: str, release: Release) -> str:
-    """The container of a service on this node, once it runs."""
+def _container(service: str, image: str, release: Release, create: Callable[[], object]) -> str:
+    """A service's container on this node, once it runs; created again if the engine is busy."""
+    obstacle = ""
+    for _ in range(jobs.STARTS):
+        create()
+        container, obstacle = _started(service)
+        if container:
+            return container
+        if jobs.BUSY not in obstacle:
+            break
+        process.clean_up(["docker", "service", "rm", service])
+    raise _no_tools(obstacle, image, release)
+
+
+def _started(service: str) -> tuple[str, str]:
+    """Its container, or why there will be none."""
     begun = time.monotonic()
-    label = f"label=com.docker.swarm.service.name={service}"
-    while not (containers := engine.ask("ps", "--filter", label, "--format", "{{.Names}}").split()):
+    listing = ("ps", "--filter", f"label=com.docker.swarm.service.name={service}")
+    while not (containers := engine.ask(*listing, "--format", "{{.Names}}").split()):
         if obstacle := _obstacle(service, time.monotonic() - begun):
-            raise _no_tools(obstacle, image, release)
+            return "", obstacle
         time.sleep(0.2)
-    return containers[0]
+    return containers[0], ""
 
 
 def _no_tools(obstacle: str, image: str, release: Release) -> Problem:

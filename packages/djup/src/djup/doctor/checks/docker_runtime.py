@@ -22,6 +22,7 @@ from djup.postgres import remote
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
 from djup.stack import docker_stack, docker_up, images, strays
+from djup.stack import services as stack_services
 from djup.stack.causes import container as container_cause
 from djup.stack.causes import web as web_cause
 from djup.stack.stack import Stack
@@ -52,11 +53,11 @@ def _project(stack: Stack, listed: list[Container]) -> list[Finding]:
     inspected = resources.inspect(image, volume)
     return [
         _port(settings, web),
-        *(_service(stack, name, services) for name in settings.services),
+        *(_service(stack, name, services) for name in stack.services),
         *_own_services(stack, services),
         _image(settings, web, inspected.get(image)),
         *_stack(stack, services),
-        _leftovers(settings, listed),
+        _leftovers(stack, listed),
         *_forgotten(),
         *_data(stack, inspected.get(volume), services.get("db")),
     ]
@@ -86,6 +87,8 @@ def _port(settings: Settings, web: Container | None) -> Finding:
 
 def _service(stack: Stack, name: str, services: dict[str, Container]) -> Finding:
     container = services.get(name)
+    if container and container.ended_well and stack_services.of_compose(stack.settings)[name]:
+        return Finding(name, "has done its work")
     others_run = any(container.running for container in services.values())
     if container is None or (not container.running and container.exit_code in STOPPED):
         cause = problem("RUN01", service=name) if others_run else None
@@ -97,7 +100,7 @@ def _service(stack: Stack, name: str, services: dict[str, Container]) -> Finding
 def _own_services(stack: Stack, services: dict[str, Container]) -> list[Finding]:
     """Report the services of the user's own compose files that docker calls unhealthy."""
     sick = [c for c in services.values() if c.running and "(unhealthy)" in c.status]
-    own = [c for c in sick if c.service not in stack.settings.services]
+    own = [c for c in sick if c.service not in stack.services]
     return [Finding(c.service, c.status, container_cause.problem_of(stack, c)) for c in own]
 
 
@@ -130,6 +133,8 @@ def _network(settings: Settings) -> list[Finding]:
 def _cause(stack: Stack, container: Container) -> Problem | None:
     if container.running or container.service == "db":
         return container_cause.problem_of(stack, container)
+    if container.service != "web":
+        return container_cause.of_other(container)
     log = containers.last_lines(container, web_cause.LINES)
     return web_cause.still_holds(stack, log, container.status, containers.ended(container))
 
@@ -145,7 +150,7 @@ def _image(settings: Settings, web: Container | None, image: dict[str, Any] | No
 
 def _stack(stack: Stack, services: dict[str, Container]) -> list[Finding]:
     settings = stack.settings
-    if not all(name in services and services[name].running for name in settings.services):
+    if not docker_up.settled(stack_services.of_compose(settings), services.values()):
         return []
     if docker_stack.is_edited(settings, services):
         fact, cause = "older than its files", _why_not_up(stack, services)
@@ -171,13 +176,13 @@ def _why_not_up(stack: Stack, services: dict[str, Container]) -> Problem | None:
     return None
 
 
-def _leftovers(settings: Settings, listed: list[Container]) -> Finding:
+def _leftovers(stack: Stack, listed: list[Container]) -> Finding:
     killed = remote.killed(listed)
     left = [c.name for c in listed if c.one_off == "True" and (not c.running or c.name in killed)]
-    others = [c for c in listed if c.one_off != "True" and c.service not in settings.services]
-    if others:  # perhaps of a compose file of the user's own
-        argv = ["docker", "compose", "config", "--services"]
-        declared = process.run(argv, env=web_env.compose_environment(settings))
+    others = [c for c in listed if c.one_off != "True" and c.service not in stack.services]
+    if others:  # perhaps of a profile that is not active now, or of the database that is not used
+        argv = ["docker", "compose", "--profile", "*", "config", "--services"]
+        declared = process.run(argv, env=web_env.compose_environment(stack.settings))
         if not declared.code:  # files that cannot be read declare nothing, and disown nothing
             left += [c.name for c in others if c.service not in declared.out.split()]
     if not left:

@@ -6,6 +6,7 @@ from functools import partial
 
 from djup import ROOT
 from djup.checkout import env_file
+from djup.code import requirements
 from djup.deploy.production import SHORTEST_KEY
 from djup.doctor.finding import Finding, Fix
 from djup.host import git, package_index
@@ -30,6 +31,7 @@ def check(stack: Stack) -> list[Finding]:
         *_secrets(stack.settings),
         *_elsewhere(stack.settings),
         *_packages(stack.settings),
+        *_reports(stack.settings),
         *_git(),
         *_owner(stack),
     ]
@@ -141,6 +143,12 @@ def _monotonous(secret: str) -> str:
     if count >= FEWEST_CHARACTERS:
         return ""
     return f"is made of {count} character{'s' * (count > 1)} only: it can be guessed"
+
+
+def _reports(settings: Settings) -> list[Finding]:
+    """What has to be there for errors to be reported, if a key asks for it."""
+    cause = requirements.unreported(settings.values["SENTRY_DSN"], "base", "dev")
+    return [Finding(FILE, "SENTRY_DSN", cause)] if cause else []
 
 
 def _git() -> list[Finding]:

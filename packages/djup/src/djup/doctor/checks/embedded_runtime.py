@@ -12,10 +12,12 @@ from djup.doctor.finding import Finding, Fix
 from djup.host import packages
 from djup.host.checkout_lock import one_at_a_time
 from djup.postgres import local_server
-from djup.problems import problem
+from djup.problems import Problem, problem
 from djup.stack import embedded_services, strays
 from djup.stack.causes import web as web_cause
 from djup.stack.stack import Stack
+
+ACCEPTS = "ready to accept connections"  # PostgreSQL's words, once it does
 
 
 def check(stack: Stack) -> list[Finding]:
@@ -33,7 +35,7 @@ def check(stack: Stack) -> list[Finding]:
         *(_service(stack, name, running) for name in running),
         _port(stack, running["web"]),
         *_stack(stack, running),
-        *(server.check(stack) if running.get("db") else ()),
+        *(server.check(stack) if running.get("db") and not _full_disk() else ()),
     ]
 
 
@@ -70,10 +72,10 @@ def _remove(folders: list[Path]) -> None:
 
 def _service(stack: Stack, name: str, running: dict[str, int | None]) -> Finding:
     pid = running[name]
-    if pid is not None:
-        return Finding(name, f"running, process {pid}")
     process = embedded_services.process_of(name)
     log = process.last_lines(web_cause.LINES)
+    if pid is not None:
+        return Finding(name, f"running, process {pid}", _full_disk() if name == "db" else None)
     if name == "web" and web_cause.has_failed(log):
         ended = process.log.stat().st_mtime
         return Finding(name, "ended", web_cause.still_holds(stack, log, "ended", ended))
@@ -82,6 +84,12 @@ def _service(stack: Stack, name: str, running: dict[str, int | None]) -> Finding
     if any(running.values()):
         return Finding(name, "not running", problem("RUN01", service=name))
     return Finding(name, "not running", known=False)
+
+
+def _full_disk() -> Problem | None:
+    """The problem of a server that ends and starts again, since it has no room for its files."""
+    log = embedded_services.DB.last_lines(web_cause.LINES)
+    return local_server.disk_full(log.rpartition(ACCEPTS)[2])
 
 
 def _port(stack: Stack, web: int | None) -> Finding:

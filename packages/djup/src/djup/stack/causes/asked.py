@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # each task imports this module, and needs none of these to say what it is
+    from collections.abc import Sequence
+
     from djup.host.process import Result
     from djup.settings.settings import Settings
 
@@ -15,6 +17,10 @@ class Asked(Protocol):
     @property
     def settings(self) -> Settings:
         """The settings that it was made of; a changed `.env` is another stack."""
+
+    @property
+    def services(self) -> Sequence[str]:
+        """The names of its services, sorted."""
 
     def superuser(self, script: str) -> Result:
         """Run a psql script past every password, captured.

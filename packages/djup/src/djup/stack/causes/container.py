@@ -11,6 +11,7 @@ from djup.stack.causes import web as web_cause
 from djup.stack.causes.asked import Asked
 
 DEAD = ("exited", "dead")
+LINES = 12
 CHECK_PATIENCE = 10  # seconds that a check may take until it has a result
 
 
@@ -30,7 +31,15 @@ def problem_of(stack: Asked, container: Container) -> Problem | None:
     return web_cause.of_running(stack, answer, stack.web_log() or "")
 
 
-def failing_check(stack: Asked, late: Sequence[Container]) -> Problem | None:
+def overdue(stack: Asked, late: Sequence[Container]) -> Problem | None:
+    """Why one of the `late` services is late, where a reason can be told by now: it ends again and
+    again, or the web answers and its check fails all the same."""
+    again = [container for container in late if container.state == "restarting"]
+    others = [container for container in again if container.service not in ("web", "db")]
+    return of_other(others[0]) if others else _failing_check(stack, late)
+
+
+def _failing_check(stack: Asked, late: Sequence[Container]) -> Problem | None:
     """Why the check of a web that answers does not pass; None if it does, or the web does not
     answer."""
     web = next(
@@ -45,16 +54,23 @@ def of_death(stack: Asked, container: Container, said: str = "") -> Problem:
     """Why the container of a service has ended, from its log; `said` is what its check printed."""
     if container.service == "db":
         return db_cause.problem_of(stack.settings, container)
+    if container.service != "web":
+        return of_other(container)
     log = containers.last_lines(container, web_cause.LINES)
     return web_cause.problem_of(stack, log, container.status, said)
+
+
+def of_other(container: Container) -> Problem:
+    """Why another service than web and db has ended, or is not ready: its last lines."""
+    status = container.status[:1].lower() + container.status[1:]
+    said = containers.last_lines(container, LINES)
+    return problem("RUN08", said, service=container.service, status=status)
 
 
 def of_late(stack: Asked, services: Mapping[str, Container], late: Sequence[Container]) -> Problem:
     """Why services are not healthy in time; `found` are all of them, `late` those that are not."""
     if not late:  # removed meanwhile, by somebody else
-        return problem(
-            "RUN01", service=next(n for n in stack.settings.services if n not in services)
-        )
+        return problem("RUN01", service=next(n for n in stack.services if n not in services))
     first = min(late, key=lambda container: container.service)
     said = check.last_said(resources.inspect(first.name).get(first.name, {}))
     return of_death(stack, first, said)

@@ -5,6 +5,7 @@ import re
 from djup.docker import base_images, containers, resources
 from djup.docker.containers import Container
 from djup.postgres import local_server
+from djup.postgres.client import STARTS, rejected
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
 
@@ -52,4 +53,6 @@ def _of_failed_server(settings: Settings, container: Container, lines: list[str]
     evidence = "\n".join(lines[-SHOWN:])
     if full := [line for line in lines if any(words in line for words in local_server.FULL)]:
         return problem("SYS02", full[-1], where="for the database")
+    if container.running and (starts := [line for line in lines if STARTS in line]):
+        return rejected(starts[-1].partition("FATAL:")[2].strip())
     return problem("DB01", evidence, state=container.status)

@@ -5,9 +5,10 @@ A stack lends two doors: `superuser` runs a psql script past every password, fro
 """
 
 import json
+import re
 from dataclasses import dataclass
 
-from djup.postgres.client import MAINTENANCE
+from djup.postgres.client import MAINTENANCE, rejected
 from djup.postgres.contents import ANY_TABLE
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
@@ -18,6 +19,8 @@ NAMES = r"""
 \getenv password SQL_PASSWORD
 \getenv database SQL_DATABASE
 """
+# What psql says of a server of the stack that ends, or is not there yet.
+AWAY = "server closed the connection|terminating connection|Is the server running"
 # Those that every server has count where they hold a table; one that has a note of ours, or is not
 # finished, does not.
 FACTS = rf"""{NAMES}
@@ -87,5 +90,6 @@ def as_superuser(stack: Asked, script: str) -> str:
     """Run a psql script past every password; what it prints, or the problem that it ends with."""
     done = stack.superuser(script)
     if done.code:
-        raise problem("DB10", reason=" ".join(done.err.split()))
+        reason = " ".join(done.err.split())
+        raise problem("DB22", reason=reason) if re.search(AWAY, reason) else rejected(reason)
     return str(done.out).strip()

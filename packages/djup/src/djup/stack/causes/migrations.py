@@ -53,6 +53,8 @@ def cause(status: int, sentence: str) -> Problem | None:
             return problem("MIG05", sentence=sentence, end_session=ends)
         case os.EX_CANTCREAT:
             return invalid_index(sentence, index(sentence))
+        case os.EX_NOUSER:
+            return problem("MIG12", sentence=sentence)
         case os.EX_PROTOCOL:
             return problem("MIG07", sentence=sentence)
         case os.EX_SOFTWARE:

@@ -50,7 +50,7 @@ def problem_of(stack: Asked, log: str, state: str, said: str = "") -> Problem:
     if status == NO_DATABASE:
         if misfit := _misfit(stack):
             return misfit
-        if ended_without_names(stack, log):
+        if ended_without_names(stack, log, 0):
             return problem("DOCKER11.ended", web="web", db="db")
         return remote.refused(stack, sentence)
     if status == SETTINGS and NO_DRIVER in sentence:
@@ -127,10 +127,12 @@ def of_running(stack: Asked, answer: Readiness, log: str) -> Problem:
     return misfit or problem("WEB06", evidence, reason=answer.reason)
 
 
-def ended_without_names(stack: Asked, log: str) -> bool:
-    """Whether a web ended because the name of the stack's own database led nowhere."""
+def ended_without_names(stack: Asked, log: str, code: int) -> bool:
+    """Whether a service that runs the project's code ended because the name of the stack's own
+    database led nowhere; `code` is the exit code of its container, `log` the end of its log."""
     status, lines = _last_run(log)
-    nameless = status == NO_DATABASE and re.search(remote.NO_NAME, "\n".join(lines[-1:]))
+    ended = NO_DATABASE in (status, code)
+    nameless = ended and re.search(remote.NO_NAME, "\n".join(lines[-1:]))
     return stack.settings.has_own_database and bool(nameless)
 
 
