@@ -4,9 +4,11 @@ from os import environ
 from pathlib import Path
 
 from django.conf import global_settings
-from djup_web import env, errors
+from djup_web import csp, env, error_reports, errors, media, toolbar, users
+from djup_web.caches import caches
 from djup_web.databases import connections, database
 from djup_web.logs import logging
+from djup_web.mail import mail
 
 errors.install()
 env.add_file(environ)
@@ -19,8 +21,16 @@ CSRF_TRUSTED_ORIGINS = env.trusted_origins(environ, DEBUG)
 # The production image says so: its code never changes, and its static files are collected.
 PRODUCTION = env.boolean(environ, "PRODUCTION")
 
+# A database that is older than the app `users` keeps Django's model (djup's docs/how-to/users.md).
+AUTH_USER_MODEL = users.model(environ)
+
 INSTALLED_APPS = [
     "djup_web",
+    "djup_web.accounts",
+    "djup_web.cache",  # the cache's table in the database
+    "djup_web.jobs",
+    "djup_web.schedule",
+    *users.apps(AUTH_USER_MODEL),
     "home",
     "notes",  # the example app
     "django.contrib.admin",
@@ -36,7 +46,9 @@ MIDDLEWARE = [
     "djup_web.requests.RequestsMiddleware",
     "djup_web.probes.ProbesMiddleware",
     "djup_web.unavailable.UnavailableMiddleware",
+    "djup_web.full_disk.FullDiskMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "djup_web.csp.middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -67,7 +79,9 @@ ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 
 DATABASES = {"default": database(environ, DEBUG, BASE_DIR) | connections(environ, PRODUCTION)}
+CACHES = caches(environ, PRODUCTION)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TASKS = {"default": {"BACKEND": "djup_web.jobs.backend.JobsBackend"}}
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -79,6 +93,9 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# Of an SMTP server, by EMAIL_URL; in development mails go to the log without one.
+globals().update(mail(environ, PRODUCTION))
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = True
@@ -87,10 +104,13 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = BASE_DIR / "staticfiles"
+# Uploads: a folder outside the source, or a bucket.
+MEDIA_URL = "media/"
+MEDIA_ROOT = media.root(environ, BASE_DIR)
+STORAGES = {**global_settings.STORAGES, "default": media.storage(environ)}
 if PRODUCTION:
     # Hashed names, which browsers may keep for ever, each with a compressed twin.
-    backend = "whitenoise.storage.CompressedManifestStaticFilesStorage"
-    STORAGES = {**global_settings.STORAGES, "staticfiles": {"BACKEND": backend}}
+    STORAGES["staticfiles"] = {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
 
 if not PRODUCTION and (checkout := environ.get("COMPOSE_PROJECT_NAME")):
     # Cookies know hosts, not ports: two checkouts on 127.0.0.1 would log each other out.
@@ -98,8 +118,12 @@ if not PRODUCTION and (checkout := environ.get("COMPOSE_PROJECT_NAME")):
     CSRF_COOKIE_NAME = f"csrftoken_{checkout}"
     LANGUAGE_COOKIE_NAME = f"django_language_{checkout}"
 
+# Scripts and styles of this site alone, and the style that the page of an error has within.
+SECURE_CSP = csp.policy(BASE_DIR / "templates" / "500.html")
+
 LOGGING = logging(DEBUG)
 DEFAULT_EXCEPTION_REPORTER = "djup_web.debug_page.MaskedReporter"
+error_reports.install(environ, DEBUG)
 
 if env.boolean(environ, "HTTPS"):
     # TLS ends at our own proxy, which overwrites this header.
@@ -109,3 +133,5 @@ if env.boolean(environ, "HTTPS"):
     SECURE_HSTS_SECONDS = 30 * 24 * 3600
     # Its subdomains, and the lists that browsers come with, are not this site's to decide about.
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
+toolbar.add(globals(), environ)  # last: with DEBUG_TOOLBAR it completes what is above

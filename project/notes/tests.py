@@ -1,4 +1,5 @@
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import TestCase
 
 from .models import Note
@@ -15,6 +16,14 @@ class NotesTests(TestCase):
         self.assertContains(page, "This field is required.")
         self.assertEqual(Note.objects.count(), 0)
 
+    def test_an_attachment_is_kept_and_linked(self) -> None:
+        file = SimpleUploadedFile("a list.txt", b"bread")
+        self.client.post("/notes/", {"text": "see there", "attachment": file})
+        note = Note.objects.get()
+        with note.attachment as kept:
+            self.assertEqual(kept.read(), b"bread")
+        self.assertContains(self.client.get("/notes/"), note.attachment.url)
+
     def test_delete(self) -> None:
         keep, drop = (Note.objects.create(text=text) for text in ("keep", "drop"))
         self.assertRedirects(self.client.post(f"/notes/{drop.pk}/delete/"), "/notes/")
@@ -22,5 +31,5 @@ class NotesTests(TestCase):
 
     def test_admin(self) -> None:
         note = Note.objects.create(text="seen")
-        self.client.force_login(User.objects.create_superuser("ann"))
+        self.client.force_login(get_user_model().objects.create_superuser("ann"))
         self.assertContains(self.client.get("/admin/notes/note/"), note.text)

@@ -5,12 +5,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from .models import Note
 
-NoteForm = modelform_factory(Note, fields=["text"])
+NoteForm = modelform_factory(Note, fields=["text", "attachment"])
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def index(request: HttpRequest) -> HttpResponse:
-    form = NoteForm(request.POST or None)
+    form = NoteForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         form.save()
         return redirect("notes:index")
