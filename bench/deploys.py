@@ -25,12 +25,12 @@ from harness import Checkout, checkout, seconds
 DEPLOYS, BESIDE, REPLICAS, CONNECTIONS = 5, 3, 4, 2
 LONGEST = 600
 LOCK_WAIT_SECONDS = 20
-MIGRATION = "project/notes/migrations/0002_bench.py"
+MIGRATION = "project/notes/migrations/0003_bench.py"
 ADDS_A_COLUMN = """from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("notes", "0001_initial")]
+    dependencies = [("notes", "0002_note_attachment")]
     beside_old_code = True
     operations = [migrations.RunSQL("alter table notes_note add bench int")]
 """
@@ -92,7 +92,7 @@ class Site:
         kept = json.loads(docker("config", "inspect", newest, "--format", "{{json .Spec.Data}}"))
         release = json.loads(base64.b64decode(kept))
         values = {**release["values"], "WEB_IMAGE": image, "RELEASE": str(release["number"])}
-        values["BEFORE"] = str(release["before"])
+        values |= {"BEFORE": str(release["before"]), "WEB_AT_ONCE": "1"}
         flags = [word for name in release["files"] for word in ("-c", f"compose/{name}")]
         build = ("docker", "build", "-q", "--target=prod", "-f", "compose/web/Dockerfile")
         roll = ("docker", "stack", "deploy", "--detach=false", "--resolve-image=never", *flags)

@@ -63,7 +63,7 @@ SUITES = {
         ],
         seconds=60,
         run=django_tests.on_a_server,
-        locks=("embedded", "prod"),
+        locks=("embedded", "s3"),
     ),
     "app": Suite(DJANGO, seconds=8, run=django_tests.on_a_server, locks=("embedded",)),
     "embedded": Suite(
@@ -98,11 +98,11 @@ SUITES = {
     "deploy": Suite(
         pytest(TUTORIAL, *DEPLOYS, "not three", *(f"--ignore={file}" for file in NO_SITE)),
         seconds=1600,
-        locks=("test", "build", "zstd"),
+        locks=("test", "build", "zstd", "s3"),
         lacks=_lacks_engine,
     ),
     "cluster": Suite(
-        pytest(*DEPLOYS, "three"), seconds=1320, locks=("test", "zstd"), lacks=_lacks_engine
+        pytest(*DEPLOYS, "three"), seconds=1400, locks=("test", "zstd", "s3"), lacks=_lacks_engine
     ),
     "engine": Suite(pytest(*ENGINE, DOCKER), seconds=125, lacks=_lacks_engine),
 }

@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from policy import VIOLATIONS, refused
 from stacks import Checkout, Docker, Embedded, maker
 
 from djup.docker import engine
@@ -12,6 +13,11 @@ from djup.docker import engine
 RUNTIMES = [Embedded(), *([Docker()] if engine.answers() else [])]
 # What Chromium would ask of hosts of its maker's, which a closed network refuses.
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+def broken(request: Request) -> list[str]:
+    """The URL of a request that failed, unless the page that asked was left meanwhile."""
+    return [] if request.failure == "net::ERR_ABORTED" else [request.url]
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +49,9 @@ def page(browser: Browser, stack: Checkout) -> Iterator[Page]:
     with browser.new_context(base_url=stack.url) as context:
         opened = context.new_page()
         opened.on("pageerror", lambda error: errors.append(str(error)))
-        opened.on("requestfailed", lambda request: errors.append(request.url))
+        opened.on("requestfailed", lambda request: errors.extend(broken(request)))
+        opened.add_init_script(VIOLATIONS)
+        opened.on("console", lambda message: errors.extend(refused(message)))
         yield opened
         opened.wait_for_load_state()  # what is broken off by the end would count as failed
     assert errors == []

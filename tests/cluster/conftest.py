@@ -19,6 +19,7 @@ THREE = {
     "REGISTRY": REGISTRY,
     "STACK": NAME,
     "NETWORK_ENCRYPTED": "0",  # the nodes share a kernel that need not have IPsec
+    "MEDIA": "none",  # or the attachments of the example would have to be for all nodes
 }
 
 

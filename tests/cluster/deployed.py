@@ -1,6 +1,7 @@
 """A site that is deployed from a checkout with commits of its own, and visited meanwhile."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,11 +80,11 @@ class Site:
         }
 
     def containers(self, service: str) -> dict[str, list[str]]:
-        """Of a service: for each node, as arguments that lead docker there, its containers."""
+        """Of a service: for each node that answers, by its address, the containers."""
         label = f"label=com.docker.swarm.service.name={self.name}_{service}"
         hosts = self.engines.hosts
         listing = ("ps", "--quiet", "--filter", label)
-        return {host: docker("--host", host, *listing).stdout.split() for host in hosts}
+        return {h: docker("--host", h, *listing, check=False).stdout.split() for h in hosts}
 
     def is_updating(self) -> bool:
         """Whether Swarm is about to replace the web's containers."""
@@ -110,6 +111,11 @@ class Site:
     def heading(self) -> str:
         """What the page's heading says now."""
         return Visitor(self.place, "one").get()[0].heading
+
+    def our_address(self) -> str:
+        """As the proxy has it, behind the engine's own forwarding of ports, of our last visit."""
+        lines = self.inv("deploy.logs", "--service", "proxy").stdout
+        return re.findall(r'"remote_ip":"([^"]+)"', lines)[-1]
 
     def git(self, *arguments: str) -> str:
         return git(self.stack.root, *arguments)

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from stacks import cut_off, docker, eventually
 from tls import Authority
 
 from djup import ROOT
+from djup.deploy import ask_pages, maintenance_files, readyz
 from djup.host import ports
 
 NAME, OTHER = NAMES = ("shop.example.org", "www.example.org")
@@ -36,6 +37,10 @@ ca.example.org {
 }
 """
 AUTHORITY_ROOT = "caddy/pki/authorities/local/root.crt"
+# What visitors have uploaded, with what a browser is told to do with it.
+SHOWN, SAVED = ("photo.png", "deep/Er.PDF", "text.txt"), ("page.html", "sign.svg", "no-suffix")
+UPLOADS = (*SHOWN, *SAVED, ".hidden", ".git/config", "private/mine.txt", "private/mine.svg")
+CONTENT = "0123456789" * 500
 # The last chunk is none: what a proxy finds out when the request is on its way already.
 BROKEN = f"POST / HTTP/1.1\r\nHost: {NAME}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nZ\r\n"
 # Answers each request with what it was sent; /probes and /slow as a web would. /end breaks off.
@@ -63,6 +68,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", str(len(answer)))
+        if self.path.startswith("/allowed/"):
+            self.send_header("X-Accel-Redirect", self.path.replace("/allowed", "/media"))
+            self.send_header("Content-Disposition", "inline; filename=as-said")
+            self.send_header("Cache-Control", "private")
         if status == 302:
             self.send_header("Location", "/there/?q=private")
         if status == 503:
@@ -88,15 +97,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
 """
 
+# Asks as a balancer would that is not trusted: with PORT HOST PATH.
+STRANGER = """
+import http.client, sys
+
+port, host, path = sys.argv[1:]
+forged = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https"}
+connection = http.client.HTTPConnection("tasks.proxy", int(port))
+connection.request("GET", path, headers={"Host": host, **forged})
+answer = connection.getresponse()
+print(answer.status, answer.read().decode())
+"""
+
 
 @dataclass(frozen=True)
 class Edge:
-    """A proxy, and the containers behind it."""
+    """A proxy, the containers behind it, and the folder that it shares with them; `tls` if it is
+    asked by HTTPS."""
 
     http: int
     https: int
     proxy: str
     webs: tuple[str, ...]
+    static: Path = Path()
+    tls: bool = True
 
     def connect(self, version: ssl.TLSVersion | None = None, name: str = NAME) -> ssl.SSLSocket:
         """A TLS connection; by whom the certificate is signed is another question."""
@@ -119,8 +143,9 @@ class Edge:
         self, path: str = "/", method: str = "GET", body: Any = None, **headers: str
     ) -> tuple[int, dict[str, str], str]:
         """Status, headers (in lower case) and body of an answer."""
-        connection = http.client.HTTPConnection(NAME, self.https, timeout=30)
-        connection.sock = self.connect()
+        connection = http.client.HTTPConnection(HERE, self.http, timeout=30)
+        if self.tls:
+            connection.sock = self.connect()
         named = {key.replace("__", "-"): value for key, value in headers.items()}
         with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):
             connection.request(method, path, body, {"Host": NAME, **named})
@@ -171,11 +196,43 @@ def _edge(folder: Path) -> Iterator[Edge]:
             _run(network, f"web-{number}", *flags, *image)
         http_port = ports.free_port(9080)
         https_port = ports.free_port(http_port + 1)
-        values = {"HTTP_PORT": str(http_port), "HTTPS_PORT": str(https_port), "TLS": "internal"}
-        values |= {"HTTPS_SUFFIX": f":{https_port}", "DOMAIN": " ".join((*NAMES, TRIAL))}
-        made = _proxy(network, http_port, https_port, values)
+        values = {"DOMAIN": " ".join((*NAMES, TRIAL)), **_values(http_port, https_port)}
+        static = folder / "static"
+        static.mkdir()
+        shared = ("--volume", f"{_uploads(folder)}:/srv/media:ro")
+        shared += ("--volume", f"{static}:/srv/static:ro")
+        made = _proxy(network, http_port, https_port, values, *shared)
+        eventually(lambda: _answers(made), 30, "the proxy answers")
+        yield replace(made, static=static)
+
+
+def _values(http_port: int, https_port: int) -> dict[str, str]:
+    """Of a proxy on ports that are not those of the web."""
+    values = {"HTTP_PORT": str(http_port), "HTTPS_PORT": str(https_port), "TLS": "internal"}
+    return values | {"HTTPS_SUFFIX": f":{https_port}"}
+
+
+@contextmanager
+def _another(edge: Edge, *flags: str, name: str = "another", **values: str) -> Iterator[Edge]:
+    """A proxy with other values, before the same webs."""
+    network = edge.proxy.removesuffix("-proxy")
+    http_port = ports.free_port(9380)
+    https_port = ports.free_port(http_port + 1)
+    values = _values(http_port, https_port) | values
+    made = _proxy(network, http_port, https_port, values, *flags, name=name)
+    try:
         eventually(lambda: _answers(made), 30, "the proxy answers")
         yield made
+    finally:
+        docker("rm", "--force", "--volumes", made.proxy)
+
+
+def _uploads(folder: Path) -> Path:
+    for name in UPLOADS:
+        file = folder / "media/files" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(CONTENT)
+    return folder / "media"
 
 
 @contextmanager
@@ -197,12 +254,17 @@ def _run(network: str, name: str, *flags_and_image: str) -> None:
 
 
 def _proxy(
-    network: str, http_port: int, https_port: int, values: dict[str, str], *flags: str
+    network: str,
+    http_port: int,
+    https_port: int,
+    values: dict[str, str],
+    *flags: str,
+    name: str = "proxy",
 ) -> Edge:
     """As compose/prod.yaml has it; `values` are its environment."""
     values = {"DOMAIN": " ".join(NAMES), "MAX_BODY": "10MB", **values}
     _run(
-        *(network, "proxy", *flags),
+        *(network, name, *flags),
         *(word for pair in values.items() for word in ("--env", "=".join(pair))),
         *("--read-only", "--cap-drop", "ALL", "--cap-add", "NET_BIND_SERVICE"),
         *("--tmpfs", "/config", "--tmpfs", "/data"),
@@ -212,7 +274,7 @@ def _proxy(
         "caddy:2-alpine",
     )
     webs = (f"{network}-web-1", f"{network}-web-2")
-    return Edge(http_port, https_port, f"{network}-proxy", webs)
+    return Edge(http_port, https_port, f"{network}-{name}", webs)
 
 
 def _answers(edge: Edge) -> bool:
@@ -283,6 +345,123 @@ def test_what_a_client_says_of_itself_does_not_reach_the_web(edge: Edge) -> None
     assert told["host"] == edge.told(Host=f"{NAME}:6666")["host"] == f"{NAME}:{edge.https}"
     assert uuid.UUID(told["x-request-id"])
     assert not [name for name in told if "_" in name], "WSGI would take it for the one with hyphens"
+
+
+def test_who_is_trusted_says_whom_it_speaks_for(edge: Edge) -> None:
+    """Of several addresses the last that is none of its own: the client can write the others."""
+    said = "6.6.6.6, 203.0.113.7, 192.0.2.2"
+    trusted = "trusted_proxies static private_ranges 192.0.2.0/24"
+    with _another(edge, TRUSTED_PROXIES=trusted) as trusting:
+        told = trusting.told(X__Forwarded__For=said, X__Forwarded__Proto="http")
+        assert told["x-forwarded-for"] == "203.0.113.7"
+        assert told["x-forwarded-proto"] == "https"
+    assert "203.0.113.7" not in str(edge.told(X__Forwarded__For=said))
+
+
+def test_a_maintenance_page_is_there_at_once_and_gone_at_once(edge: Edge) -> None:
+    """As the program writes it that a deploy runs on each node."""
+    home = edge.static / ".maintenance"
+    shared = edge.static / "site.1234.css"
+    shared.write_text("p {}")
+    paths = ("/", "/static/site.1234.css", f"/media/{SHOWN[0]}", "/static/.maintenance/page.html")
+    assert [edge.ask(path)[0] for path in paths] == [200, 200, 200, 200]  # the last is the web's
+    ours = _peer(edge)
+    maintenance_files.main(home, "<p>back at ten")
+    try:
+        for path in paths:
+            status, headers, text = edge.ask(path)
+            assert (status, text) == (503, "<p>back at ten"), path
+            assert headers["retry-after"] == "60" and headers["cache-control"] == "no-store"
+        assert edge.ask("/healthz")[0] == 200
+        maintenance_files.main(home, "<p>back at ten", ours)
+        assert [edge.ask(path)[0] for path in paths] == [200, 200, 200, 200]
+        maintenance_files.main(home, "<p>back at ten", "203.0.113.7")
+        assert edge.ask()[0] == 503
+    finally:
+        maintenance_files.main(home)
+    assert edge.ask()[0] == 200 and [*edge.static.iterdir()] == [shared]
+
+
+def _peer(edge: Edge) -> str:
+    """Our address, as the proxy has it."""
+    return edge.told()["x-forwarded-for"]
+
+
+@pytest.fixture(scope="module")
+def plain(edge: Edge) -> Iterator[Edge]:
+    """With TLS=off, asked by HTTP as a balancer would that is trusted."""
+    networks = f"{_peer(edge)} 192.0.2.0/24"
+    flags = ("--network-alias", "tasks.proxy", "--volume", f"{edge.static}:/srv/static:ro")
+    own_certificate = "local_certs\nskip_install_trust"
+    values = {"TLS": "off", "ACME_ACCOUNT": own_certificate, "TRUSTED_NETWORKS": networks}
+    values |= {"HTTP_NAMES": " ".join(f"http://{name}" for name in NAMES)}
+    values |= {"TRUSTED_PROXIES": f"trusted_proxies static {networks}"}
+    with _another(edge, *flags, name="plain", **values) as made:
+        yield replace(made, static=edge.static, tls=False)
+
+
+def _for(visitor: str, proto: str = "https") -> dict[str, str]:
+    """What a balancer says of a visitor."""
+    return {"X__Forwarded__For": visitor, "X__Forwarded__Proto": proto}
+
+
+def _inside(edge: Edge, program: str, *words: str) -> str:
+    """What a program says that runs in the stack's network, as a deploy's checks do."""
+    argv = ("exec", "--interactive", edge.webs[0], "python", "-", *words)
+    return docker(*argv, input=program).stdout.strip()
+
+
+def test_without_tls_a_balancer_says_who_the_visitor_is(plain: Edge) -> None:
+    told = plain.told(**_for("6.6.6.6, 203.0.113.7, 192.0.2.2"), X__Forwarded__Host="evil.example")
+    assert (told["x-forwarded-for"], told["x-forwarded-proto"]) == ("203.0.113.7", "https")
+    assert told["host"] == f"{NAME}:{plain.https}" and "evil" not in str(told)
+    headers = plain.ask(**_for("203.0.113.7"))[1]
+    assert headers["strict-transport-security"] and "alt-svc" not in headers
+    assert plain.ask(Host="evil.example", **_for("203.0.113.7"))[0] == 421
+
+
+def test_without_tls_a_visitor_of_http_is_led_to_https(plain: Edge) -> None:
+    status, headers, _ = plain.ask("/a?b=c", **_for("203.0.113.7", "http"))
+    assert (status, headers["location"]) == (308, f"https://{NAME}:{plain.https}/a?b=c")
+    assert "strict-transport-security" not in headers
+    for headers in ({}, {"X__Forwarded__Proto": "http, https"}, {"X__Forwarded__Proto": "HTTPS"}):
+        assert plain.ask(**headers)[::2] == (400, "X-Forwarded-Proto has to be https or http")
+
+
+def test_without_tls_nobody_else_has_a_page(plain: Edge) -> None:
+    """Whatever it says of itself; but whether it is ready."""
+    own = docker("exec", plain.webs[0], "hostname", "-i").stdout.strip()
+    said = f"403 {own} is not one of TRUSTED_PROXIES"
+    assert _inside(plain, STRANGER, str(plain.http), NAME, "/") == said
+    assert _inside(plain, STRANGER, str(plain.http), NAME, "/healthz") == "200 ready"
+
+
+def test_without_tls_a_deploy_asks_at_the_port_that_is_not_published(plain: Edge) -> None:
+    ports = (str(plain.https), str(plain.http))
+    assert _inside(plain, Path(readyz.__file__).read_text(), NAME, *ports) == "503"
+    request = {"paths": ["/", "/away"], "host": f"{NAME}:{plain.https}", "tls": True}
+    request |= {"address": "tasks.proxy", "port": plain.https}
+    program = Path(ask_pages.__file__).read_text()
+    answers = json.loads(_inside(plain, program, json.dumps(request)))
+    assert answers == {"/": "200", "/away": "200 (at /there/?q=private)"}
+
+
+def test_without_tls_a_maintenance_page_is_for_all_but_some(plain: Edge) -> None:
+    maintenance_files.main(plain.static / ".maintenance", "<p>back at ten", "203.0.113.7")
+    try:
+        asked = [plain.ask(**_for(visitor))[0] for visitor in ("203.0.113.7", "203.0.113.8")]
+        assert asked == [200, 503] and plain.ask("/healthz")[0] == 200
+    finally:
+        maintenance_files.main(plain.static / ".maintenance")
+
+
+@pytest.mark.parametrize("host", [HERE, NAME, "evil.example"])
+def test_a_balancer_asks_whether_it_is_ready_by_any_name(
+    edge: Edge, plain: Edge, host: str
+) -> None:
+    for one in (edge, replace(edge, tls=False), plain):
+        assert one.ask("/healthz", Host=host)[::2] == (200, "ready")
+        assert one.ask("/readyz", Host=host)[::2] == (503, "not ready")
 
 
 @pytest.mark.parametrize("tls", [True, False])
@@ -458,3 +637,50 @@ def test_containers_that_are_gone(edge: Edge) -> None:
     assert "server" not in headers
     docker("start", one, other)
     eventually(lambda: _answers(edge), 20, "it goes on by itself")
+
+
+def test_uploads_are_served_and_nothing_of_them_runs(edge: Edge) -> None:
+    for name in (*SHOWN, *SAVED):
+        status, headers, text = edge.ask(f"/media/{name}")
+        assert (status, text) == (200, CONTENT), name
+        assert headers["x-content-type-options"] == "nosniff"
+        saved = headers.get("content-disposition") == "attachment"
+        assert saved == (name in SAVED) == ("sandbox" in headers.get("content-security-policy", ""))
+        assert headers["cache-control"] == "max-age=3600"
+
+
+def test_a_part_of_an_upload(edge: Edge) -> None:
+    for name in ("/media/photo.png", "/media/text.txt", "/allowed/private/mine.txt"):
+        status, headers, text = edge.ask(name, Range="bytes=10-14", Accept__Encoding="gzip")
+        assert (status, text) == (206, "01234"), name
+        assert headers["content-range"] == "bytes 10-14/5000"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/media/", "/media/deep/", "/media/gone.png", "/media/deep"),
+        *("/media/.hidden", "/media/.git/config", "/media/%2ehidden", "/media/deep/../.hidden"),
+        *("/media/private/mine.txt", "/media//private/mine.txt", "/media/./private/mine.txt"),
+        *("/media/deep/%2e%2e/private/mine.txt", "/media/PRIVATE/mine.txt", "/media%2fprivate/x"),
+        *("/media/../../etc/passwd", "/media/%2e%2e/%2e%2e/etc/passwd"),
+    ],
+)
+def test_no_private_file_no_dotfile_no_list(edge: Edge, path: str) -> None:
+    status, _, text = edge.ask(path)
+    assert CONTENT not in text and "root:" not in text and "photo" not in text
+    assert text.startswith('{"headers"') or status in (400, 404), "the web itself answers"
+
+
+def test_a_private_file_that_the_web_allows(edge: Edge) -> None:
+    status, headers, text = edge.ask("/allowed/private/mine.txt")
+    assert (status, text) == (200, CONTENT)
+    assert headers["content-type"].startswith("text/plain"), "by the file, not by the web"
+    assert headers["content-disposition"] == "inline; filename=as-said"
+    assert headers["cache-control"] == "private" and "x-accel-redirect" not in headers
+    assert edge.ask("/allowed/private/mine.txt", "HEAD")[::2] == (200, "")
+    assert edge.ask("/allowed/private/mine.txt", "POST", b"x")[2] == CONTENT
+    assert edge.ask("/allowed/private/mine.svg")[1]["content-disposition"].startswith("attachment")
+    for lost in ("/allowed/private/gone.txt", "/allowed/../../etc/passwd", "/allowed/private/"):
+        assert edge.ask(lost)[0] in (404, 200)
+        assert "root:" not in edge.ask(lost)[2] and CONTENT not in edge.ask(lost)[2]

@@ -1,15 +1,19 @@
 """From the stack's own database to a managed one, and back; the rows come along by a backup."""
 
+import http.client
 import re
 import shutil
+import socket
 from collections.abc import Iterator
 from ipaddress import IPv4Network
+from urllib.parse import urlencode
 
 import pytest
 from deployed import Site
 from nodes import ThisMachine
 from stacks import Docker, Make, docker, eventually
 from tls import AUTHORITY, PASSWORD, PROGRAMS, Elsewhere, elsewhere, older
+from traffic import TOKEN
 
 NAME = "moves"
 DATABASE = "sold"
@@ -29,6 +33,7 @@ WSGI = "project/config/wsgi.py"
 OWNER = "shop"  # may make databases and roles, and is no superuser, as with the hosts
 TABLES = "select count(*) from pg_tables where schemaname = 'public'"
 NOTES = "select text from notes_note"
+VISITOR = "203.0.113.7"
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +155,39 @@ def test_a_version_that_has_answered_from_another_database_stays(
     site.inv("deploy.rollback")
     assert site.release() == before and f"{NAME}_db" in services(site)
     assert not set(traffic.written) & set(site.sql(NOTES).splitlines())
+
+
+def by_balancer(
+    method: str, path: str, body: str | None = None, **headers: str
+) -> tuple[http.client.HTTPResponse, str]:
+    """What a balancer is answered that speaks HTTP for a visitor of HTTPS."""
+    connection = http.client.HTTPConnection("127.0.0.1", int(SETTINGS["HTTP_PORT"]), timeout=30)
+    told = {"Host": SETTINGS["DOMAIN"], "X-Forwarded-For": VISITOR, "X-Forwarded-Proto": "https"}
+    connection.request(method, path, body, told | headers)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer, text
+
+
+def test_behind_a_balancer_that_ends_tls(site: Site) -> None:
+    """The last one: the stack is left so."""
+    site.heading()
+    site.stack.set("TLS", "off")
+    site.stack.set("TRUSTED_PROXIES", site.our_address())
+    assert "container of the only proxy is replaced" in site.inv("deploy", "--plan").stdout
+    url = f"https://{SETTINGS['DOMAIN']}:{SETTINGS['HTTPS_PORT']}"
+    assert site.deploy("--allow-downtime").stdout.strip() == f"{url}/"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(SETTINGS["HTTPS_PORT"])), timeout=5)
+    answer, page = by_balancer("GET", "/notes/")
+    cookie = answer.getheader("Set-Cookie", "")
+    assert answer.status == 200 and "Secure" in cookie
+    assert answer.getheader("Strict-Transport-Security")
+    form = urlencode({"text": "by a balancer", "csrfmiddlewaretoken": TOKEN.findall(page)[0]})
+    browser = {"Origin": url, "Cookie": cookie.partition(";")[0]}
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert by_balancer("POST", "/notes/", form, **browser, **kind)[0].status == 302
+    assert VISITOR in site.inv("deploy.logs").stdout
+    answer, _ = by_balancer("GET", "/notes/", **{"X-Forwarded-Proto": "http"})
+    assert (answer.status, answer.getheader("Location")) == (308, f"{url}/notes/")

@@ -66,6 +66,16 @@ def test_values_that_cannot_be(stack: Checkout) -> None:
     assert stack.inv("up").stdout == f"{stack.url}\n"
 
 
+@pytest.mark.fault("PKG07", "docker", "embedded")
+def test_errors_are_to_be_reported_by_a_package_that_no_lock_has(stack: Checkout) -> None:
+    stack.set("SENTRY_DSN", "https://0123@errors.example.org/1")
+    said = stack.refused("PKG07")
+    assert "sentry-sdk" in said and "inv lock" in said
+    assert stack.found_by_doctor() == {"PKG07", "RUN04"}, "and the web has another .env"
+    stack.set("SENTRY_DSN", "")
+    assert stack.inv("up").stdout == f"{stack.url}\n"
+
+
 @pytest.mark.fault("ENV04", "docker", "embedded")
 def test_a_value_that_is_read_in_two_ways(stack: Checkout) -> None:
     stack.set("MAIL_PASSWORD", 'a$word-and "more"')
@@ -102,7 +112,7 @@ def test_an_admin_that_cannot_be_made(stack: Checkout) -> None:
         stack.set(f"ADMIN_{key}", value)
     stack.set("DEBUG", "off")
     assert "not-to-be-seen" not in stack.refused("TASK07", "db.seed", "--admin")
-    assert stack.sql("select count(*) from auth_user where username = 'eve'") == "0"
+    assert stack.sql("select count(*) from users_user where username = 'eve'") == "0"
     stack.set("DEBUG", "1")
     assert "created the superuser eve" in stack.inv("db.seed", "--admin").stdout
 

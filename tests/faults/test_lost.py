@@ -17,6 +17,7 @@ from djup.postgres import local_server
 def own(make: Make, embedded_runtime: Embedded) -> Iterator[Checkout]:
     """A checkout whose folders may be moved and deleted."""
     stack = make(embedded_runtime, name="lost")
+    stack.inv("service.add", "worker")
     yield stack
     stack.inv("down", code=None)
 
@@ -31,8 +32,9 @@ def up(own: Checkout) -> Checkout:
 
 
 def numbers(stack: Checkout) -> list[int]:
-    """The processes of db and web."""
-    return [int((stack.root / ".state" / f"{name}.lock").read_text()) for name in ("db", "web")]
+    """The processes of the services."""
+    locks = (stack.root / ".state" / f"{name}.lock" for name in ("db", "web", "worker"))
+    return [int(lock.read_text()) for lock in locks]
 
 
 def assert_ended(processes: list[int]) -> None:

@@ -22,7 +22,7 @@ with socket.create_server(("127.0.0.1", int(sys.argv[1]))):
     print(flush=True)
     time.sleep(600)
 """
-MADE_FOR_ONE = ("COMPOSE_PROJECT_NAME", "WEB_PORT", "CHECKOUT")
+MADE_FOR_ONE = ("COMPOSE_PROJECT_NAME", "WEB_PORT", "MAIL_PORT", "CHECKOUT")
 
 
 def has_engine() -> bool:
@@ -90,6 +90,16 @@ def test_a_port_that_is_taken(
         said = stack.refused("NET01")
         assert f"port {port} is in use by {holder}" in said
         apply_fix(stack, said)
+
+
+@pytest.mark.fault("NET03", "docker", "embedded")
+def test_the_port_of_the_debugger_is_taken(stack: Checkout) -> None:
+    port = some_port()
+    stack.set("DEBUG_PORT", str(port))
+    with program(port) as holder:
+        said = stack.refused("NET03", "up", "--debug")
+        assert f"port {port}, where editors attach, is in use by {holder}" in said
+    stack.assert_kept()
 
 
 @pytest.mark.fault("NET01", "docker", "embedded")

@@ -12,7 +12,7 @@ import pytest
 import shapes
 from from_wheels import Adopt
 from shapes import TEAM, TUTORIAL, git
-from stacks import RUNTIMES, Checkout
+from stacks import RUNTIMES, Checkout, eventually
 
 from djup import __version__
 
@@ -23,6 +23,22 @@ import sys
 sys.modules["djup_web"] = None
 sys.argv[0] = "manage.py"
 exec(compile(open("manage.py").read(), "manage.py", "exec"))
+"""
+OF_JOBS = '"djup_web.jobs", "djup_web.schedule", '
+TASKS_SETTING = 'TASKS = {"default": {"BACKEND": "djup_web.jobs.backend.JobsBackend"}}\n'
+TASKS = """
+from django_tasks import task
+from visits.models import Visit
+
+@task
+def visit():
+    Visit.objects.create()
+"""
+SCHEDULE = """
+from djup_web.schedule import cron
+from visits.tasks import visit
+
+cron("* * * * * *")(visit)
 """
 
 
@@ -79,6 +95,27 @@ def test_a_tutorial_serves_on_postgresql_and_tests_itself(tutorial: Checkout) ->
     tutorial.inv("lint")
     assert tutorial.psql("select count(*) from visits_visit") == "1"
     assert "Traceback" not in tutorial.inv("doctor", code=None).stderr
+    tutorial.inv("down")
+
+
+def test_jobs_and_a_schedule_are_switched_on(tutorial: Checkout) -> None:
+    """As docs/how-to/jobs.md and docs/how-to/schedule.md say it."""
+    root, settings = tutorial.root, tutorial.root / "mysite" / "settings.py"
+    before = settings.read_text()
+    with (root / "requirements.txt").open("a") as file:
+        file.write("django-tasks\ncronsim\n")
+    settings.write_text(before.replace('"visits", ', f'"visits", {OF_JOBS}') + TASKS_SETTING)
+    tutorial.write("visits/tasks.py", TASKS)
+    tutorial.write("visits/schedule.py", SCHEDULE)
+    tutorial.inv("lock")
+    for name in ("worker", "schedule"):
+        tutorial.inv("service.add", name)
+    tutorial.inv("up")
+    visits = "select count(*) from visits_visit"
+    rows = int(tutorial.psql(visits))
+    eventually(lambda: int(tutorial.psql(visits)) > rows, 30, "a job that was scheduled has run")
+    assert "enqueued" in tutorial.inv("schedule").stdout
+    assert "visits.tasks.visit" in tutorial.inv("logs", "--service", "worker").stdout
     tutorial.inv("down")
 
 

@@ -48,7 +48,7 @@ def test_the_same_sources_give_the_same_wheels(wheels: dict[str, Path], tmp_path
 def test_the_wheels_are_small(wheels: dict[str, Path]) -> None:
     """Every project has them in its repository."""
     sizes = {name: wheel.stat().st_size for name, wheel in wheels.items()}
-    assert sizes["djup"] < 600_000 and sizes["djup_web"] < 80_000, sizes
+    assert sizes["djup"] < 800_000 and sizes["djup_web"] < 160_000, sizes
 
 
 def test_a_wheel_that_pip_has_compiled(wheels: dict[str, Path], tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_it_is_small_and_committed(shop: Checkout) -> None:
     listed = git(shop, "ls-files").splitlines()
     written = [name for name in listed if not name.endswith(WRITTEN)]
     lines = sum(len((shop.root / name).read_text().splitlines()) for name in written)
-    assert len(written) <= 52 and lines < 1500, (len(written), lines)
+    assert len(written) <= 60 and lines < 1750, (len(written), lines)
     page = (shop.root / "AGENTS.md").read_text()
     assert "`status` (json):" in " ".join(page.split()) and "{{" not in page
     assert len(page.splitlines()) < 70

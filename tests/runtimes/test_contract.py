@@ -13,7 +13,17 @@ from pathlib import Path
 
 import pytest
 from from_wheels import IMPORTED, imported
-from stacks import Checkout, Docker, Embedded, Make, Runtime, needs_notes, web_tests
+from stacks import (
+    Checkout,
+    Docker,
+    Embedded,
+    Make,
+    Runtime,
+    docker,
+    eventually,
+    needs_notes,
+    web_tests,
+)
 
 from djup import ROOT
 
@@ -83,9 +93,10 @@ def test_status(stack: Checkout) -> None:
 
 
 def test_volumes(stack: Checkout) -> None:
-    [found] = json.loads(stack.inv("volumes", "--json").stdout)
-    assert found["name"] and found["size"] and found["created"] and found["mounted_by"]
-    assert found["name"] in stack.inv("volumes").stdout
+    listed = stack.inv("volumes").stdout
+    for found in json.loads(stack.inv("volumes", "--json").stdout):
+        assert found["name"] and found["size"] and found["created"] and found["mounted_by"]
+        assert found["name"] in listed
 
 
 @pytest.mark.image
@@ -202,7 +213,7 @@ def test_tests_that_fail_are_not_found_or_are_passed_over(stack: Checkout, shop:
 def test_a_superuser_of_a_script(stack: Checkout) -> None:
     typed = "python manage.py createsuperuser --noinput --username eve --email eve@example.org"
     stack.inv("shell", "--", "-c", f"DJANGO_SUPERUSER_PASSWORD=of-a-script {typed}")
-    assert stack.sql("select is_superuser from auth_user where username = 'eve'") == "t"
+    assert stack.sql("select is_superuser from users_user where username = 'eve'") == "t"
 
 
 def test_manage_and_shell_work_in_the_projects_folder(stack: Checkout) -> None:
@@ -245,6 +256,105 @@ def test_logs(stack: Checkout) -> None:
     assert "no-such-page-asked-for-by-the-test" in web
     assert "no-such-page-asked-for-by-the-test" not in db
     assert "database system is ready" in db and "database system is ready" not in web
+
+
+JOBS = """
+import os, signal
+from django_tasks import task
+
+@task(takes_context=True)
+def killed(context):
+    if context.attempt == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return context.attempt
+
+@task
+def fails():
+    raise LookupError("as it must")
+"""
+ENQUEUE = """
+from djup_web import request_id
+from home.tasks import fails, killed
+with request_id.of("asked-for-by-the-test"):
+    fails.enqueue(), killed.enqueue()
+"""
+
+
+SCHEDULE = """
+from djup_web.schedule import cron, every
+from django_tasks import task
+
+@every("1s")
+def broken():
+    raise LookupError("at its time")
+
+@every("1s")
+@task
+def counted():
+    pass
+
+@cron("0 4 1 1 *")
+def at_new_year(): ...
+"""
+
+
+@pytest.fixture(scope="class")
+def worker(stack: Checkout) -> Iterator[Path]:
+    """The worker, the schedule, and the file of the tasks that they run."""
+    tasks = stack.root / "project" / "home" / "tasks.py"
+    tasks.write_text(JOBS)
+    tasks.with_name("schedule.py").write_text(SCHEDULE)
+    for service in ("worker", "schedule"):
+        stack.inv("service.add", service)
+    stack.inv("up")
+    yield tasks
+    tasks.unlink()
+    tasks.with_name("schedule.py").unlink()
+    for service in ("worker", "schedule"):
+        stack.inv("service.remove", service)
+    stack.inv("up")
+
+
+class TestWorkerAndSchedule:
+    def test_the_schedule_runs_and_is_listed(self, stack: Checkout, worker: Path) -> None:
+        def entries() -> dict[str, dict[str, str]]:
+            found = json.loads(stack.inv("schedule", "--json").stdout)
+            return {one["name"]: one for one in found}
+
+        done = "select count(*) from djup_jobs_job where state = 'DONE' and task like '%counted'"
+        eventually(
+            lambda: stack.sql(done) != "0", 30, "the worker has done what the schedule enqueued"
+        )
+        eventually(lambda: entries()["home.broken"]["outcome"] == "failed", 10, "it has failed")
+        assert entries()["home.broken"]["error"] == "LookupError: at its time"
+        assert entries()["home.at_new_year"]["next_run"].endswith("-01-01T04:00:00+00:00")
+        assert {"clearsessions", "prune_jobs"} < entries().keys()
+        logged = stack.inv("logs", "--service", "schedule", "--lines", "200").stdout
+        assert "Traceback" in logged and "home.counted: enqueued" in logged
+        assert worker.exists()
+
+    def test_a_killed_workers_job_is_finished_by_another(
+        self, stack: Checkout, worker: Path
+    ) -> None:
+        stack.inv("manage", "--", "shell", "--verbosity", "0", "-c", ENQUEUE)
+        ended = (
+            "select return_value from djup_jobs_job where state = 'DONE' and task like '%killed'"
+        )
+        eventually(lambda: stack.sql(ended) == "2", 30, "the second attempt ended")
+        logged = stack.inv("logs", "--service", "worker", "--lines", "200").stdout
+        for words in (
+            "by signal 9",
+            "attempt 2",
+            "LookupError: as it must",
+            "asked-for-by-the-test",
+        ):
+            assert words in logged
+        worker.write_text(JOBS.replace("as it must", "as it was changed to"))
+        stack.sql(
+            "update djup_jobs_job set run_after = now() + interval '3 s' where state = 'LATER'"
+        )
+        said = lambda: stack.inv("logs", "--service", "worker", "--lines", "200").stdout  # noqa: E731
+        eventually(lambda: "as it was changed to" in said(), 30, "the changed code runs")
 
 
 @needs_notes
@@ -291,7 +401,7 @@ def test_rows_survive_down_and_up(stack: Checkout) -> None:
     assert stack.get()[0] == 0
     after = json.loads(stack.inv("volumes", "--json").stdout)
     assert [v["name"] for v in after] == [v["name"] for v in json.loads(volumes)]
-    assert [v["mounted_by"] for v in after] == [[]]
+    assert not any(v["mounted_by"] for v in after)
     stack.inv("psql", "--", "-c", "select 1", code=1)
     stack.inv("up")
     assert stack.sql("select text from kept") == "kept"
@@ -303,8 +413,23 @@ def test_down_twice(stack: Checkout) -> None:
     stack.inv("up")
 
 
+def add_service_with_a_nameless_volume(stack: Checkout) -> None:
+    """A container as a compose file of one's own would have it: nobody would find the volume."""
+    compose = "com.docker.compose"
+    labels = {
+        f"{compose}.project": stack.project,
+        f"{compose}.service": "own",
+        f"{compose}.oneoff": "False",
+        f"{compose}.project.working_dir": str(stack.root),
+    }
+    flags = [word for pair in labels.items() for word in ("--label", "=".join(pair))]
+    docker("create", *flags, "--volume", "/kept", "postgres:18-alpine")
+
+
 @pytest.mark.image
 def test_nuke(stack: Checkout) -> None:
+    if stack.runtime.name == "docker":
+        add_service_with_a_nameless_volume(stack)
     assert set(stack.runtime.leftovers(stack.root)) >= {"volume"}
     used = stack.runtime.data_volumes(stack.root)
     env = (stack.root / ".env").read_bytes()

@@ -214,7 +214,7 @@ def _lines(stack: Checkout, *arguments: str) -> list[str]:
     return plain_compose(stack, *arguments).splitlines()
 
 
-OPTIONAL = ("db", "pooler", "encryption")
+OPTIONAL = ("db", "pooler", "encryption", "https")
 FILES = ("db.yaml", "web.yaml", "prod.yaml", *(f"prod/{name}.yaml" for name in OPTIONAL))
 STACK_CONFIG = ["stack", "config", *(word for name in FILES for word in ("-c", f"compose/{name}"))]
 
@@ -241,8 +241,8 @@ def production_values() -> dict[str, str]:
     given |= dict.fromkeys(("SECRET_KEY", "SQL_PASSWORD"), "x")
     given |= dict.fromkeys(("PROD_SECRET_KEY", "PROD_SQL_PASSWORD"), SECRET)
     text = "".join(f"{key}={value}\n" for key, value in given.items())
-    values = production.from_settings(env.settings_from(text)).values
-    return {**values, "RELEASE": "2", "BEFORE": "1", "WEB_IMAGE": "shop-web:1"}
+    given_production = production.from_settings(env.settings_from(text))
+    return given_production.as_release("shop-web:1", "", "", 2).filled_in()
 
 
 def test_the_page_is_on_the_loopback_interface_alone(stack: Checkout) -> None:

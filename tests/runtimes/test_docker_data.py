@@ -23,7 +23,9 @@ def test_postgres_versions(make: Make, docker_runtime: Docker, version: str, oth
     stack.inv("up")
     assert stack.sql("select text from kept") == "kept"
     # The named volume and no anonymous one, which a `down` would leave behind.
-    assert docker_runtime.data_volumes(stack.root) == {f"{stack.project}_postgres_data"}
+    assert docker_runtime.data_volumes(stack.root) == {
+        f"{stack.project}_{name}" for name in ("postgres_data", "media")
+    }
 
     stack.set("POSTGRES_IMAGE", f"postgres:{other}-alpine")
     started = time.monotonic()
@@ -108,6 +110,12 @@ def test_a_syntax_error_before_and_after(make: Make, docker_runtime: Docker) -> 
 @pytest.mark.parametrize("moment", ["build", "up"])
 def test_ctrl_c_in_the_middle(make: Make, docker_runtime: Docker, moment: str) -> None:
     stack = make(docker_runtime)
+    # However much of it is cached: a step of its own that takes a while.
+    dockerfile = (stack.root / "compose/web/Dockerfile").read_text()
+    base = "FROM ${PYTHON_IMAGE} AS base\n"
+    assert base in dockerfile
+    slow = f"{base}RUN sleep 3 # {time.time()}\n" if moment == "build" else base
+    stack.write("compose/web/Dockerfile", dockerfile.replace(base, slow))
     child = stack.start("up")
     assert child.stderr
     while f"docker compose {moment}" not in child.stderr.readline():

@@ -17,6 +17,7 @@ import checkout
 import pytest
 from machine import needs_root
 from stacks import Docker, cut_off, docker, eventually
+from uploads import multipart
 
 from djup import ROOT
 from djup.stack.causes.web import NO_DATABASE, NOT_MIGRATED, SETTINGS
@@ -26,7 +27,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("notes", "0001_initial")]
+    dependencies = [("notes", "0002_note_attachment")]
     operations = [migrations.RunSQL("select pg_sleep(600)")]
 """
 NPM = """FROM python:3.14-alpine
@@ -39,7 +40,7 @@ if sys.argv[1] == "run":
     subprocess.run(["sh", "-euc", script], check=True)
 PY
 """
-MEGABYTES_OVER_BASE = 46
+MEGABYTES_OVER_BASE = 48
 READY_SECONDS = 3  # one, on a machine with nothing else to do
 PLANTED = "planted-secret-8c1f"
 KEY = "secret-key-51d2-of-the-image-tests-0123456789-abcdefghijkl"
@@ -236,7 +237,9 @@ def test_the_image_holds_no_secret_and_nothing_of_the_toolkit(stack: Production)
     assert leaked == []
     look = "ls -A /srv; find /opt /srv -name '*.po'; command -v uv; id -u"
     found = docker("run", "--rm", stack.image, "sh", "-c", look).stdout
-    assert found.split() == ["project", "static", "10001"]
+    assert found.split() == ["media", "project", "static", "10001"]
+    look = "from importlib.util import find_spec as f; print(f('debugpy'), f('debug_toolbar'))"
+    assert docker("run", "--rm", stack.image, "python", "-c", look).stdout.split() == 2 * ["None"]
 
 
 def test_the_place_of_a_bundler_as_the_docs_have_it(
@@ -317,6 +320,45 @@ def test_static_files_are_shared_with_a_proxy(stack: Production) -> None:
         assert len(names) == 2 and names[1] == f"{names[0]}.gz"
 
 
+def upload(replica: Replica, content: str) -> Answer:
+    """What a form is answered that has a file with this content."""
+    page = get(f"{replica.url}notes/")
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+    assert token
+    fields = {"csrfmiddlewaretoken": token[1], "text": "with a file"}
+    kind, body = multipart("file.txt", content, **fields)
+    named = {"Content-Type": kind, "Origin": "https://shop.example"}
+    named["Cookie"] = page.headers["set-cookie"].partition(";")[0]
+    request = urllib.request.Request(f"{replica.url}notes/", body.encode(), PAGE | named)
+    try:
+        answer = opener.open(request, timeout=20)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        return Answer(answer.status, answer.read().decode(), {})
+
+
+@needs_root
+def test_a_full_disk_is_said_and_nothing_is_half_written(stack: Production) -> None:
+    media = {"MEDIA_ROOT": "/srv/media/files"}
+    small = ("--tmpfs=/srv/media:size=256k,uid=10001",)
+    with stack.replica(flags=small, **media) as replica:
+        replica.until_ready()
+        look = ("exec", replica.name, "find", "/srv/media", "-type", "f", "-size", "+0")
+        for content in ("x" * 500_000, "x" * 3_000_000):  # in memory, and in /tmp
+            full = upload(replica, content)
+            assert full.status == 507 and "Nothing was stored" in full.text, replica.log()
+            assert docker(*look).stdout == ""
+        eventually(lambda: "the disk is full" in replica.log(), 5, "the log says it")
+        assert upload(replica, "small").status == 302
+        assert len(docker(*look).stdout.split()) == 1
+    with stack.replica(flags=("--tmpfs=/tmp:size=1m",), **media) as replica:
+        replica.until_ready()
+        assert upload(replica, "x" * 3_000_000).status == 507, "it waits in /tmp while it comes"
+        assert upload(replica, "x").status == 507, "there is no volume"
+        eventually(lambda: "read-only" in replica.log(), 5, "the log says it")
+
+
 def test_it_runs_with_no_privilege(replica: Replica) -> None:
     told = docker("exec", replica.name, "cat", "/proc/1/status").stdout
     facts = dict(line.split(":", 1) for line in told.splitlines())
@@ -333,10 +375,10 @@ def test_djangos_own_check_of_a_deployment(stack: Production) -> None:
 
 def test_a_migration_ends_with_its_container(stack: Production, tmp_path: Path) -> None:
     """The server would go on with it, and with its locks."""
-    name, slow = f"{stack.name}-migration", tmp_path / "0002_slow.py"
+    name, slow = f"{stack.name}-migration", tmp_path / "0003_slow.py"
     slow.write_text(SLOW_MIGRATION)
     slow.chmod(0o644)
-    mount = f"--volume={slow}:/srv/project/notes/migrations/0002_slow.py:ro"
+    mount = f"--volume={slow}:/srv/project/notes/migrations/0003_slow.py:ro"
     flags = ("--detach", f"--name={name}", f"--network={stack.name}", *stack.flags({}), mount)
     docker("run", *flags, stack.image, "python", "manage.py", "migrate_once")
     try:
@@ -363,7 +405,7 @@ REFUSALS = [
     ({"SQL_ENGINE": ""}, SETTINGS, "SQL_ENGINE is missing"),
     ({"WEB_THREADS": "many"}, SETTINGS, "WEB_THREADS is 'many'"),
     ({"SQL_HOST": "127.0.0.1"}, NO_DATABASE, "Cannot connect to the database at 127.0.0.1"),
-    ({"SQL_DATABASE": "postgres"}, NOT_MIGRATED, "19 migrations are not applied"),
+    ({"SQL_DATABASE": "postgres"}, NOT_MIGRATED, "24 migrations are not applied"),
 ]
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Barrier
 
@@ -72,6 +72,23 @@ with ThreadPoolExecutor(1) as thread:
     assert thread.submit(hold).result() == 1 + len(list(rows))
     thread.submit(connection.close)
 """
+RUNS, WAITS = "This process runs the schedule", "Another process runs the schedule"
+LOCKS = """select count(*) from pg_locks join pg_stat_activity using (pid)
+where locktype = 'advisory' and granted"""
+TASKS = """
+import time
+from django_tasks import task
+
+@task
+def sleep(seconds):
+    time.sleep(seconds)
+"""
+ENQUEUE = """
+from pooled_tasks import sleep
+sleep.enqueue(6)
+for _ in range(100): sleep.enqueue(0.01)
+"""
+END_ALL = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'ann'"
 WAIT = """
 import django; django.setup()
 from django.db import connection
@@ -93,20 +110,24 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pooler]:
         yield running
 
 
-def django(stack: Pooler, *argv: str, password: str = PASSWORD, pooled: str = "1") -> str:
-    """What Django prints that reaches its database by the pooler alone."""
+def environment(stack: Pooler, password: str = PASSWORD, pooled: str = "1") -> dict[str, str]:
+    """The variables of a Django that reaches its database by the pooler."""
     (stack.folder / "pooled.py").write_text(SETTINGS)
-    variables = {
+    return os.environ | {
         **{"DEBUG": "1", "SQL_ENGINE": "django.db.backends.postgresql", "DATABASE_URL": ""},
         **{"SQL_HOST": "127.0.0.1", "SQL_PORT": str(stack.port()), "SQL_SSLMODE": ""},
         **{"SQL_DATABASE": DATABASE, "SQL_USER": USER, "SQL_PASSWORD": password},
         **{"SQL_POOLED": pooled, "DJANGO_SETTINGS_MODULE": "pooled"},
         **{"PYTHONPATH": str(stack.folder)},
     }
+
+
+def django(stack: Pooler, *argv: str, password: str = PASSWORD, pooled: str = "1") -> str:
+    """What Django prints that reaches its database by the pooler alone."""
     done = subprocess.run(
         [sys.executable, *argv],
         cwd=ROOT / "project",
-        env=os.environ | variables,
+        env=environment(stack, password, pooled),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -144,6 +165,73 @@ def test_django_works_through_it(stack: Pooler) -> None:
     django(stack, "manage.py", "migrate", "--no-input", "--verbosity", "0")
     django(stack, "-c", USE)
     assert 0 < int(stack.sql(f"select {BACKENDS}")) <= POOL_SIZE
+
+
+@contextmanager
+def schedule(stack: Pooler, name: str, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that runs the schedule, with its output in a file."""
+    production = {"DEBUG": "0", "SECRET_KEY": "0123456789" * 6, "ALLOWED_HOSTS": "example.org"}
+    with (stack.folder / name).open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "schedule"],
+            cwd=ROOT / "project",
+            env=environment(stack) | production | variables,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_schedule_holds_its_lock_at_the_server(stack: Pooler) -> None:
+    """Of two one runs the schedule, by a session that the pooler lends to nobody."""
+    django(stack, "manage.py", "migrate", "--no-input", "--verbosity", "0")
+    server = {"DATABASE_HOST": "127.0.0.1", "DATABASE_PORT": str(stack.server_port())}
+    first, second = stack.folder / "first", stack.folder / "second"
+    with schedule(stack, "alone") as alone:
+        assert alone.wait(30) and "DATABASE_HOST" in (stack.folder / "alone").read_text()
+    with schedule(stack, "first", **server) as holder, schedule(stack, "second", **server) as other:
+        logs = {holder: first, other: second}
+        eventually(lambda: any(RUNS in log.read_text() for log in logs.values()), 20, "one runs it")
+        eventually(lambda: any(WAITS in log.read_text() for log in logs.values()), 20, "one waits")
+        killed = next(one for one, log in logs.items() if RUNS in log.read_text())
+        kept = logs[other if killed is holder else holder]
+        assert RUNS not in kept.read_text()
+        killed.kill()
+        eventually(lambda: RUNS in kept.read_text(), 10, "the other takes over")
+        assert stack.sql(f"{LOCKS} and application_name = 'djup schedule'") == "1"
+
+
+def test_jobs_run_through_it_and_outlast_lost_connections(stack: Pooler) -> None:
+    """None is lost, none runs twice; the long one renews its lease meanwhile."""
+    django(stack, "manage.py", "migrate", "--no-input", "--verbosity", "0")
+    (stack.folder / "pooled_tasks.py").write_text(TASKS)
+    left = "select count(*) from djup_jobs_job where state <> 'DONE'"
+    values = {"WORKER_PROCESSES": "2", "WORKER_LEASE_SECONDS": "4"}
+    argv = [sys.executable, "manage.py", "worker", "--no-reload"]
+    log = (stack.folder / "worker.log").open("wb")
+    worker = subprocess.Popen(
+        argv,
+        cwd=ROOT / "project",
+        env=environment(stack) | values,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        django(stack, "manage.py", "shell", "-c", ENQUEUE)
+        running = "select count(*) from djup_jobs_job where state = 'RUNNING'"
+        eventually(lambda: stack.sql(running) != "0", 20, "the jobs have begun")
+        stack.sql(f"{END_ALL} and pid <> pg_backend_pid()")
+        eventually(lambda: stack.sql(left) == "0", 30, "the jobs are done")
+    finally:
+        worker.terminate()
+        status = worker.wait(20)
+        log.close()
+    assert status == 0, (stack.folder / "worker.log").read_text()
+    assert stack.sql("select count(*), max(attempts) from djup_jobs_job") == "101|1"
 
 
 def test_server_side_cursors_would_not(stack: Pooler) -> None:

@@ -13,7 +13,7 @@ from djup.code import django_tests
 from djup.host import packages
 from djup.postgres import local_server
 
-APPS = ("shop", "blog", "users", "accounts", "core", "api", "pages", "polls", "orders", "tasks")
+APPS = ("shop", "blog", "accounts", "core", "api", "pages", "polls", "orders", "tasks")
 COMMANDS = ("seed", "setup", "sync", "backup", "wait_for_db")
 MODEL = """\
 from django.db import models
@@ -30,9 +30,9 @@ class Command(BaseCommand):
     def handle(self, *args, **options):
         self.stdout.write("of the project")
 """
-# The starter's own; of djup_web's those that count on what is installed, and the quickest of those
-# that create apps.
-OWN = ("home", "notes")
+# The starter's own, of which users is one; of djup_web's those that count on what is installed, and
+# the quickest of those that create apps.
+OWN = ("home", "notes", "users")
 TESTS = ("settings", "migrations_state", "probes", "seeding")
 ASKED = "import json; from django.core import management as m; print(json.dumps(m.get_commands()))"
 

@@ -185,7 +185,8 @@ def _remove_stack(host: list[str], stack: str) -> None:
     jobs = docker(*host, "service", "ls", "--quiet", "--filter", f"label=deploy.stack={stack}")
     if ids := jobs.stdout.split():
         docker(*host, "service", "rm", *ids)
-    docker(*host, "stack", "rm", stack)
+    removal = (*host, "stack", "rm", stack)  # what is about to go by itself fails it
+    eventually(lambda: not docker(*removal, check=False).returncode, 30, "the stack is removed")
     label = ("--filter", f"label=com.docker.stack.namespace={stack}")
     for kind in ("config", "secret"):
         if names := docker(*host, kind, "ls", "--quiet", *label).stdout.split():
@@ -196,8 +197,11 @@ def _remove_rest(host: list[str], stack: str) -> None:
     """Containers, volumes and images of a node; Swarm may be about to end, or to begin, some."""
     ours = ("--quiet", "--filter", f"label=com.docker.stack.namespace={stack}")
     image = ("image", "ls", "--quiet", "--filter", f"label=deploy.stack={stack}")
+    # Those of a node that was killed with them are left there by Swarm at times.
+    tools = ("--quiet", "--filter", f"name={stack}_tools")
     kinds = (
         (("ps", "--all", *ours), ("rm", "--force", "--volumes")),
+        (("ps", "--all", *tools), ("rm", "--force", "--volumes")),
         (("volume", "ls", *ours), ("volume", "rm")),
         (image, ("image", "rm", "--force")),
     )

@@ -36,6 +36,7 @@ services:
       POSTGRES_PASSWORD: ${POSTGRES_PASSWORD}
     networks: [back]
     tmpfs: [/var/lib/postgresql]
+    ports: ["127.0.0.1::5432"]
   pooler:
     secrets: !override [userlist]
     ports: ["127.0.0.1::6432"]
@@ -82,6 +83,10 @@ class Pooler:
 
     def port(self) -> int:
         return int(self.compose("port", "pooler", "6432").rpartition(":")[2])
+
+    def server_port(self) -> int:
+        """The port of the server itself."""
+        return int(self.compose("port", "db", "5432").rpartition(":")[2])
 
     def sql(self, statement: str) -> str:
         """The answer of the server itself, not by way of the pooler."""

@@ -71,6 +71,11 @@ class Docker:
         """Those of the whole engine."""
         return set(docker("volume", "ls", "--quiet").stdout.split())
 
+    def in_media(self, root: Path) -> list[str]:
+        """What a command begins with that is to run in MEDIA_ROOT."""
+        web = f"{project(root)}-web-1"
+        return ["docker", "exec", "--interactive", "--workdir", "/srv/media/files", web]
+
     def kill_database(self, root: Path) -> None:
         docker("kill", f"{project(root)}-db-1")
 
@@ -109,6 +114,13 @@ class Embedded:
     def all_volumes(self) -> set[str]:
         """Folders that are not there are in no list."""
         return set()
+
+    def in_media(self, root: Path) -> list[str]:
+        """What a command begins with that is to run in MEDIA_ROOT."""
+        [home] = [path for path in self._folders(root) if path.exists() and path.suffix == ""]
+        folder = home / "media" / "files"
+        folder.mkdir(parents=True, exist_ok=True)
+        return ["env", "-C", str(folder)]
 
     def kill_database(self, root: Path) -> None:
         os.kill(int((root / ".state" / "db.lock").read_text()), signal.SIGKILL)
@@ -346,6 +358,34 @@ class Checkout:
         data = urllib.parse.urlencode(form).encode()
         with browser.open(f"{self.url}notes/", data, timeout=10) as response:
             return int(response.status)
+
+    def attach(self, name: str, content: str) -> str:
+        """Upload a file with a note, as a browser does; the path of its page."""
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        page = browser.open(f"{self.url}notes/", timeout=10).read().decode()
+        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        assert found, page
+        fields = {"csrfmiddlewaretoken": found[1], "text": "see there"}
+        head = "--boundary\r\nContent-Disposition: form-data; name="
+        parts = [f'{head}"{key}"\r\n\r\n{text}\r\n' for key, text in fields.items()]
+        parts.append(f'{head}"attachment"; filename="{name}"\r\n\r\n{content}\r\n--boundary--\r\n')
+        kind = {"Content-Type": "multipart/form-data; boundary=boundary"}
+        request = urllib.request.Request(f"{self.url}notes/", "".join(parts).encode(), kind)
+        with browser.open(request, timeout=10) as answer:
+            links = re.findall(r'href="/(media/[^"]+)"', answer.read().decode())
+        return str(links[0])
+
+    def files(self, script: str = "find . -type f | sort") -> str:
+        """What a shell script prints in the folder of the uploads: their names, without one."""
+        argv = [*self.runtime.in_media(self.root), "sh", "-euc", script]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    def beside_uploads(self, *argv: str) -> "subprocess.Popen[str]":
+        """A program that runs in that folder."""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        return subprocess.Popen([*self.runtime.in_media(self.root), *argv], text=True, **pipes)
 
     def write(self, path: str, text: str) -> str:
         """Save a file as an editor does; gives what it was."""

@@ -17,7 +17,7 @@ DOCKERFILE, PROD, DELETED = (
     "compose/web.yaml",
 )
 CADDYFILE = "compose/caddy/Caddyfile"
-GONE, WANTED, ADDED = "compose/prod/db.yaml", "compose/mail.yaml", "compose/cache.yaml"
+GONE, WANTED, ADDED = "compose/prod/db.yaml", "compose/smtp.yaml", "compose/cache.yaml"
 VERSIONED = (
     *("packages/djup/pyproject.toml", "packages/djup-web/pyproject.toml"),
     *("packages/djup/src/djup/__init__.py", "packages/djup-web/src/djup_web/__init__.py"),

@@ -16,22 +16,25 @@ SERVER, OURS = "ssh://deploy@shop.example.org", "of-this-machine"
 # Those that ask no engine: they open a browser, or look at the code.
 WITHOUT_ENGINE = {
     *("open_page", "run_tests", "lint", "lock", "hooks", "db_backups", "explain"),
-    *("new", "build_wheels", "toolkit_upgrade", "docs"),
+    *("new", "build_wheels", "toolkit_upgrade", "docs", "mail", "service_add", "service_remove"),
 }
-NOTHING_TO_ASK = {"undo"}  # here: no task has taken anything away
+# Here: no task has taken anything away, and no backups are scheduled.
+NOTHING_TO_ASK = {"undo", "deploy_backups"}
 WORDS = {
     "deploy": "--yes",
     "deploy_restore": "kept --yes",
     "deploy_down": "--yes",
+    "deploy_maintenance": "off",
     "db_restore": "kept",
     "db_upgrade": "--to 18",
     "nuke": "--yes --no-backup",
+    "media_copy": "--to s3://shop",
 }
 SWARM = {"LocalNodeState": "active", "ControlAvailable": True, "NodeID": "n1"}
 NODE = {
     "ID": "n1",
     "Spec": {"Labels": {}, "Availability": "active"},
-    "Description": {"Hostname": "here"},
+    "Description": {"Hostname": "here", "Resources": {"MemoryBytes": 4 << 30}},
     "Status": {"State": "ready"},
 }
 # Notes which engine is asked; a Python for each of some thousand calls would take minutes.
@@ -43,6 +46,7 @@ case "$1 $2 $3 $4" in
   *LocalNodeState*) echo active ;;
   *".Swarm"*) echo '{json.dumps(SWARM)}' ;;
   *version*) echo 28.0 ;;
+  "compose config --format json") echo '{{"services": {{"db": {{}}, "web": {{}}}}}}' ;;
   "ps --all --no-trunc "*) cat "$FAKE_HOME/ps" ;;
   "exec "*) case "$*" in *PGHOST=127*) ;; *) exit 1 ;; esac ;;
   "node ls "*) echo n1 ;;
@@ -107,6 +111,13 @@ def test_no_task_leads_the_next_one_to_its_engine(both: Toolkit, deploying: str)
         there = namespace[deploying].body.__name__ == task
         expected = {(SERVER, "")} if there else {("", OURS)}
         assert engines == expected or (task in NOTHING_TO_ASK and not engines), task
+
+
+def test_who_has_lost_env_is_told_to_name_the_stack(both: Toolkit) -> None:
+    """And not to deploy, which would make another stack, of the folder's name."""
+    done = both.inv("deploy.env")
+    assert (done.code, done.out) == (1, "") and "error DEP18" in done.err
+    assert f"STACK=… (docker --host {SERVER} stack ls lists them)" in done.err
 
 
 @pytest.mark.parametrize("typed", ["status", "volumes", "doctor", "db.backups", "deploy --plan"])

@@ -407,3 +407,9 @@ def test_doctor_asks_for_the_containers_once(toolkit: Toolkit, ready: Callable[.
     found = json.loads(toolkit.inv("doctor", "--json").out)
     assert {"db", "web", "containers", "page"} <= {finding["check"] for finding in found}
     assert len([call for call in toolkit.log if CONTAINERS in call["argv"]]) == 1
+
+
+@pytest.mark.parametrize("typed", ["inv logs --service", "inv shell --service w"])
+def test_the_names_of_services_are_completed(toolkit: Toolkit, typed: str) -> None:
+    assert toolkit.inv("--complete", "--", typed).out.split() == ["db", "web"]
+    assert toolkit.log == [], "TAB asks nobody"

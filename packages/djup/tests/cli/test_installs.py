@@ -122,10 +122,12 @@ def assert_no_lock_changed(toolkit: Toolkit) -> None:
 )
 def test_what_has_no_hash_is_refused(compiles: Toolkit, line: str, works: str) -> None:
     (compiles.root / "lib").mkdir()
-    with (compiles.root / "requirements" / "base.in").open("a") as file:
+    base = compiles.root / "requirements" / "base.in"
+    with base.open("a") as file:
         file.write(f"{line}  # ours\n")
+    number = len(base.read_text().splitlines())
     done = compiles.inv("lock")
-    assert done.code == 1 and "error PKG03: requirements/base.in line 5: " in done.err, done
+    assert done.code == 1 and f"error PKG03: requirements/base.in line {number}: " in done.err
     assert works in done.err and "t0ken" not in done.err
     assert "PKG03" in compiles.inv("doctor").out
     assert_no_lock_changed(compiles)
@@ -135,8 +137,9 @@ def test_a_lock_that_fails_changes_none(compiles: Toolkit) -> None:
     with (compiles.root / "requirements" / "tasks.in").open("a") as file:
         file.write("no-such-package-of-ours\n")
     (compiles.root / "requirements" / "base.in").write_text("")  # compiled first, and another one
-    for name in ("base", "browser", "build", "docs", "embedded", "lint", "prod", "test", "zstd"):
-        (compiles.root / "requirements" / f"{name}.in").write_text("")
+    for file in (compiles.root / "requirements").glob("*.in"):
+        if file.stem != "tasks":
+            file.write_text("")
     done = compiles.inv("lock")
     assert done.code == 1 and "error PKG04: requirements/tasks.in" in done.err, done
     assert "check the network" in done.err and "  | " in done.err

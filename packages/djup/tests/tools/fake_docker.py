@@ -17,6 +17,8 @@ import time
 HOME = os.environ["FAKE_HOME"]
 READY = b'HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{"ready": true}'
 Rule = dict  # from str to whatever
+SERVICES = '{"services": {"db": {"healthcheck": {}}, "web": {"healthcheck": {}}}}'
+CONFIG = {"words": ["compose", "config", "--format", "json"], "out": SERVICES}
 
 
 def matches(rule: Rule, argv: list[str]) -> bool:
@@ -62,7 +64,7 @@ def serve(port: int) -> None:
 def main(argv: list[str]) -> int:
     with open(f"{HOME}/rules") as file:
         rules = eval(file.read())
-    rule = next((rule for rule in rules if matches(rule, argv)), {})
+    rule = next((rule for rule in [*rules, CONFIG] if matches(rule, argv)), {})
     if "sleep" in rule:
         end_by_ctrl_c()
     note(rule, argv)

@@ -40,6 +40,7 @@ READING = (
     ("volume", "inspect"),
     ("network", "ls"),
     ("compose", "version"),
+    ("compose", "config", "--format"),
 )
 Rule = dict[str, Any]
 

@@ -7,8 +7,10 @@ from typing import cast
 import pytest
 
 from djup.checkout import env
+from djup.host.process import Result
+from djup.problems import DatabaseStarts, Problem
 from djup.settings.settings import Settings
-from djup.stack.causes import migrations, web
+from djup.stack.causes import login, migrations, web
 from djup.stack.causes.asked import Asked
 from djup.stack.causes.readiness import Readiness
 
@@ -51,6 +53,38 @@ class Lost:
 
     def is_web_itself(self, host: str) -> bool:
         return False
+
+
+SOCKET = 'psql: error: connection to server on socket "/var/run/postgresql/.s.PGSQL.5432" '
+WAITED_FOR = [
+    f"{SOCKET}failed: FATAL:  the database system is starting up",
+    f"{SOCKET}failed: FATAL:  the database system is shutting down",
+    f"{SOCKET}failed: FATAL:  the database system is in recovery mode",
+    f"{SOCKET}failed: FATAL:  the database system is not yet accepting connections\n"
+    "DETAIL:  Consistent recovery state has not been yet reached.",
+    f"{SOCKET}failed: server closed the connection unexpectedly",
+    f"{SOCKET}failed: No such file or directory\n\tIs the server running locally and accepting?",
+    "FATAL:  terminating connection due to administrator command",
+]
+REFUSED = [f'{SOCKET}failed: FATAL:  role "app" is not permitted to log in', "no such program"]
+
+
+@dataclass
+class Refusing:
+    """A stack whose database answers its own superuser with this on stderr."""
+
+    said: str
+
+    def superuser(self, script: str) -> Result:
+        return Result(2, "", self.said)
+
+
+@pytest.mark.parametrize("said", [*WAITED_FOR, *REFUSED])
+def test_a_database_that_starts_or_ends_is_waited_for(said: str) -> None:
+    with pytest.raises(Problem) as caught:
+        login.as_superuser(cast(Asked, Refusing(said)), "select 1")
+    assert isinstance(caught.value, DatabaseStarts) == (said in WAITED_FOR)
+    assert caught.value.code == ("DB22" if said in WAITED_FOR else "DB10")
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def test_made_from_the_example_with_own_values(here: Here) -> None:
     text = create.make()
     made, example = dotenv.parse(text), dotenv.parse(env_file.EXAMPLE.read_text())
     own = {
-        *("COMPOSE_PROJECT_NAME", "COMPOSE_FILE", "CHECKOUT", "WEB_PORT"),
+        *("COMPOSE_PROJECT_NAME", "COMPOSE_FILE", "CHECKOUT", "WEB_PORT", "MAIL_PORT"),
         *("SECRET_KEY", "SQL_PASSWORD"),
         *("APP_UID", "APP_GID"),
     }

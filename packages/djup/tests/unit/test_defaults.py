@@ -14,6 +14,7 @@ from djup.postgres import client, local_server
 from djup.settings import dotenv, settings
 from djup.settings.layout import layout
 from djup.settings.settings import REQUIRED, RUNTIMES
+from djup.stack import services
 
 EXAMPLE = dotenv.parse(env_file.EXAMPLE.read_text())
 FOLDER = ROOT / "compose"
@@ -21,6 +22,7 @@ PRODUCTION = [path.read_text() for path in (FOLDER / "prod.yaml", *FOLDER.glob("
 COMPOSE = {
     path.name: path.read_text() for path in FOLDER.glob("*.yaml") if path.name != "prod.yaml"
 }
+SWITCHED_ON = {f"{name}.yaml" for name in services.OF_TOOLKIT}
 OPTIONAL = ("requirements/wheels", "requirements/dev.txt")  # of a project
 REFERENCE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
 REFERENCES = [
@@ -31,7 +33,7 @@ REFERENCES = [
 # Not the user's to set: the hash that `inv` hands to a build.
 INTERNAL = {
     *("BUILD_INPUTS", "PACKAGE_INDEX_FILE", "PACKAGE_CA_FILE"),
-    *web_env.OF_COMPOSE.values(),
+    *(*web_env.OF_COMPOSE.values(), *web_env.NO_MEDIA),
 }
 # What [tool.djup] says; the default is the starter's layout.
 LAYOUT = {"LOCKS": "requirements", "PROJECT": "project", "SETTINGS_MODULE": "config.settings"}
@@ -42,6 +44,8 @@ EMPTY = (
     "DATABASE_URL",
     "SYSTEM_PACKAGES",
     "CSRF_TRUSTED_ORIGINS",
+    *(key for key in production.HANDED_OVER if key != production.ORIGINS),
+    *production.SHARED,
 )
 # Those that a first deploy or a build asks for, makes, or does without.
 PRODUCTION_EMPTY = (
@@ -55,14 +59,19 @@ PRODUCTION_EMPTY = (
         "REGISTRY",
         "POOL_SIZE",
         "DEPLOY_CHECK",
+        "TRUSTED_PROXIES",
     ),
+    *("BACKUP_AT", "BACKUP_TO", "BACKUP_KEY", "BACKUP_IDENTITY", "HEARTBEAT_URL", "NOTIFY_URL"),
+    *("BACKUP_ENDPOINT", "BACKUP_REGION", "BACKUP_ACCESS_KEY", "BACKUP_SECRET_KEY"),
+    *("BACKUP_SSH_KEY", "BACKUP_HOST_KEY"),
+    *("MEDIA", "MEDIA_ENDPOINT", "MEDIA_REGION", "MEDIA_ACCESS_KEY", "MEDIA_SECRET_KEY"),
     *("PROD_SECRET_KEY", "PROD_SQL_PASSWORD", "PIP_INDEX_URL", "PIP_CERT"),
 )
 FILLED_IN = {"SQL_HOST": "db", **dict.fromkeys(EMPTY, "")}
 
 
 def test_the_references_are_found() -> None:
-    assert set(COMPOSE) == {"web.yaml", "db.yaml", "dev.yaml"}
+    assert set(COMPOSE) == {"web.yaml", "db.yaml", "dev.yaml", *SWITCHED_ON}
     assert {"SQL_PASSWORD", "WEB_PORT", "PYTHON_IMAGE", "POSTGRES_IMAGE"} <= {
         key for _, key, _, _ in REFERENCES
     }
@@ -84,7 +93,7 @@ def test_production_is_filled_in_by_deploy() -> None:
     """`docker stack` reads no .env: each reference is one that `inv deploy` has a value for."""
     settings = env.settings_from(
         "COMPOSE_PROJECT_NAME=shop\nSECRET_KEY=x\nSQL_PASSWORD=x\nDOMAIN=a.example\n"
-        f"PROD_SECRET_KEY={'x' * 50}\nPROD_SQL_PASSWORD=x\nPOOL_SIZE=20\n"
+        f"PROD_SECRET_KEY={'x' * 50}\nPROD_SQL_PASSWORD=x\nPOOL_SIZE=20\nBACKUP_AT=03:15\n"
     )
     given = {
         *production.from_settings(settings).values,
@@ -92,6 +101,8 @@ def test_production_is_filled_in_by_deploy() -> None:
         "BEFORE",
         "WEB_IMAGE",
         "REPOSITORY",
+        "WEB_AT_ONCE",
+        "WORKER_AT_ONCE",
     }
     found = [found for text in PRODUCTION for found in REFERENCE.findall(text)]
     assert len(found) > 20
@@ -143,7 +154,7 @@ def test_runtime() -> None:
 
 def test_compose_file_lists_every_compose_file() -> None:
     listed = EXAMPLE["COMPOSE_FILE"].split(EXAMPLE["COMPOSE_PATH_SEPARATOR"])
-    assert sorted(listed) == sorted(f"compose/{name}" for name in COMPOSE)
+    assert sorted(listed) == sorted(f"compose/{name}" for name in COMPOSE.keys() - SWITCHED_ON)
 
 
 def test_every_key_is_explained() -> None:

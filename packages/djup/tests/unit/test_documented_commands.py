@@ -37,6 +37,7 @@ PAGES = (
             "database",
             "backups",
             "migrations",
+            "schedule",
             "test",
             "test-djup",
         )
@@ -74,6 +75,8 @@ RUN_BY = {
     "source <(inv --print-completion-script bash)": (
         "packages/djup/tests/unit/test_tasks.py::test_completion_loads_nothing_heavy"
     ),
+    "inv service.add schedule": f"{CONTRACT}::worker",
+    "inv schedule": f"{CONTRACT}::test_the_schedule_runs_and_is_listed",
     "inv db.password": "tests/faults/test_database.py::test_another_password",
     "inv db.password --new": f"{PASSWORD}::test_both_get_a_new_one",
     "inv db.create": "tests/faults/test_database.py::test_another_user",

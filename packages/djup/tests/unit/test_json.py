@@ -1,5 +1,6 @@
 """What tasks print for programs: one document, with the keys that their help has."""
 
+import ast
 import json
 import re
 from dataclasses import fields
@@ -9,23 +10,28 @@ import pytest
 from test_production import release
 from test_tasks import TASKS, parameters
 
+from djup import ROOT
 from djup.data.backups import Backup
 from djup.data.databases import Beside
-from djup.deploy import plan, plan_record, status
+from djup.deploy import plan, plan_record, status, stored
+from djup.deploy.past import Past
 from djup.deploy.plan import Migrations, Plan
 from djup.deploy.plan_record import PlanRecord
 from djup.doctor import doctor
 from djup.doctor.finding import Finding
 from djup.host.volumes import Volume
+from djup.stack.service_list import Listed
 from djup.stack.status import Status
 from djup.terminal import console
 
 RECORDS: dict[str, Any] = {
     "status": Status,
+    "services": Listed,
     "volumes": Volume,
     "db.backups": Backup,
     "db.snapshots": Beside,
     "deploy": PlanRecord,
+    "deploy.history": Past,
 }
 
 
@@ -39,7 +45,7 @@ def keys(name: str) -> set[str]:
 
 def test_each_task_with_json_says_what_it_prints() -> None:
     with_json = {name for name in TASKS if "json" in parameters(name)}
-    assert with_json == {*RECORDS, "doctor", "deploy.status"}
+    assert with_json == {*RECORDS, "doctor", "deploy.status", "deploy.backups", "schedule"}
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -47,10 +53,20 @@ def test_the_keys_are_those_of_its_help(name: str) -> None:
     assert keys(name) == {field.name for field in fields(RECORDS[name])}
 
 
+def test_the_keys_of_the_schedule_are_those_that_the_web_prints() -> None:
+    text = (ROOT / "packages/djup-web/src/djup_web/schedule/table.py").read_text()
+    classes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)]
+    line = next(node for node in classes if node.name == "Line")
+    assert keys("schedule") == set(re.findall(r"(?m)^    (\w+): ", ast.unparse(line)))
+
+
 def test_the_keys_of_findings_and_of_what_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert keys("doctor") == doctor._record(Finding("db", "it runs")).keys()
     monkeypatch.setattr(status.history, "is_unfinished", lambda _: False)
-    assert keys("deploy.status") == status._record(release(1), []).keys()
+    monkeypatch.setattr(status.maintenance, "noticed", lambda _: None)
+    assert keys("deploy.status") == status._record(release(1), [], None).keys()
+    store = stored.Store("shop", {"BACKUP_TO": "s3://bucket"})
+    assert keys("deploy.backups") == stored.record(store, [], None).keys()
 
 
 def test_a_plan_has_all_that_its_text_has() -> None:

@@ -126,3 +126,11 @@ def test_each_task_that_the_templates_name_exists() -> None:
     }
     known = {min((full, *aliases), key=len) for full, aliases in every_task().task_names.items()}
     assert named and named <= known
+
+
+def test_the_template_of_base_in_asks_for_what_its_lock_has() -> None:
+    """Else the first `inv lock` of a new project would take packages out of it."""
+    names = re.compile(r"(?m)^([A-Za-z][\w.-]*)")
+    ours = set(names.findall((ROOT / "requirements" / "base.in").read_text()))
+    theirs = set(names.findall((starter.TEMPLATES / "requirements" / "base.in").read_text()))
+    assert ours - {"dj-database-url"} <= theirs, "djup-web brings that one"

@@ -2,15 +2,20 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from releases import BASE, LONG, made, release, settings
 
+from djup import ROOT
 from djup.checkout import blocks, env_file, web_env
-from djup.deploy import history, plan, production
+from djup.code import requirements
+from djup.deploy import history, plan, production, proxy
 from djup.deploy.swarm import swarm_stack
+from djup.deploy.swarm.release import bytes_of
+from djup.host import process
 from djup.problems import Problem
 from djup.settings.layout import Layout
 
@@ -23,6 +28,15 @@ def test_secrets_are_production_s_own_and_no_value() -> None:
     for text in ("of-production", "of-development", "live"):
         assert text not in str(found.values), text
         assert text not in repr(found), text
+
+
+def test_errors_are_reported_where_the_package_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    dsn = {"SENTRY_DSN": "https://dev@errors/1", "PROD_SENTRY_DSN": "https://live@errors/2"}
+    with pytest.raises(Problem, match="PKG07"):
+        made(**dsn)
+    monkeypatch.setattr(requirements, "REPORTER", "django")
+    told = json.loads(made(**dsn, SENTRY_ENVIRONMENT="staging").secrets["settings"])
+    assert told == {"SENTRY_DSN": "https://live@errors/2", "SENTRY_ENVIRONMENT": "staging"}
 
 
 def test_what_the_project_reads_is_production_s_own_as_well(
@@ -94,6 +108,8 @@ def test_a_trial_has_nothing_of_production() -> None:
     [
         ({"DOMAIN": ""}, "DEP02"),
         ({"TLS": "yes"}, "ENV06"),
+        ({"TLS": "off"}, "ENV06"),
+        ({"TLS": "off", "TRUSTED_PROXIES": "192.0.2.0/24, balancer"}, "ENV06"),
         ({"TLS": "certificate"}, "DEP23"),
         ({"TLS": "certificate", "TLS_CERT": "README.md", "TLS_KEY": "README.md"}, "DEP23"),
         ({"STACK": "A b"}, "ENV06"),
@@ -101,6 +117,8 @@ def test_a_trial_has_nothing_of_production() -> None:
         ({"DOMAIN": "shop.example.org, -x"}, "ENV06"),
         ({"DOMAIN": "shop.example.org:8443"}, "ENV06"),
         ({"MAX_BODY": "much"}, "ENV06"),
+        ({"TRUSTED_PROXIES": "192.0.2.0/24, balancer"}, "ENV06"),
+        ({"TRUSTED_PROXIES": "192.0.2.1/24"}, "ENV06"),
         ({"MAX_BODY": "10X"}, "ENV06"),
         ({"WEB_MEMORY": "lots"}, "ENV06"),
         ({"WEB_REPLICAS": "0"}, "ENV06"),
@@ -116,6 +134,64 @@ def test_what_cannot_be(values: dict[str, str], code: str) -> None:
         made(**values)
     assert raised.value.code == code
     assert "of-production" not in str(raised.value)
+
+
+BALANCED = {"TLS": "off", "TRUSTED_PROXIES": "192.0.2.0/24, 2001:db8::1"}
+
+
+def test_http_is_for_trusted_proxies_and_the_only_port() -> None:
+    with pytest.raises(Problem, match=r"TRUSTED_PROXIES in \.env must be set with TLS=off"):
+        made(TLS="off")
+    off = release(2, **BALANCED, HTTPS_PORT="8443")
+    assert off.values["HTTP_NAMES"] == "http://shop.example.org http://www.shop.example.org"
+    assert off.values["TRUSTED_NETWORKS"] == "192.0.2.0/24 2001:db8::1"
+    assert off.url == "https://shop.example.org:8443/"
+    was, will_be = swarm_stack.rendered(release())["proxy"], swarm_stack.rendered(off)["proxy"]
+    assert re.findall(r"published: (\d+)", was) == ["80", "443", "443"] and "protocol: udp" in was
+    assert re.findall(r"published: (\d+)", will_be) == ["80"]
+    assert "http://" not in was and "local_certs" in will_be
+    assert plan._anew(release(), off) == ("proxy",), "the plan says that it interrupts"
+
+
+def test_a_trial_on_this_machine_ends_tls_itself() -> None:
+    trial = production.local(settings(**BALANCED))
+    assert trial.values["TLS"] == "internal" and "prod/https.yaml" in trial.files
+
+
+def test_an_older_caddyfile_of_ones_own_knows_no_tls_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own := tmp_path / "Caddyfile").write_text("{$DOMAIN} {\n}\n")
+    monkeypatch.setattr(production, "own_or_ours", lambda _: own)
+    with pytest.raises(Problem, match=r"TLS in .env .* lacks djup's block \(off\)"):
+        made(**BALANCED)
+
+
+def test_a_prod_yaml_of_ones_own_that_has_the_ports_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "compose/prod.yaml").read_text()
+    (own := tmp_path / "prod.yaml").write_text(
+        text.replace("    networks: [front]\n", "    networks: [front]\n    ports: []\n", 1)
+    )
+    theirs = production.own_or_ours
+    monkeypatch.setattr(
+        production, "own_or_ours", lambda path: own if path.endswith("prod.yaml") else theirs(path)
+    )
+    assert not {"prod/https.yaml", "prod/http.yaml"} & {*made().files}
+    with pytest.raises(Problem, match=r"TLS in .env .* as long as compose/prod.yaml has ports"):
+        made(**BALANCED)
+
+
+@pytest.mark.parametrize(("values", "ports"), [({}, ["443"]), (BALANCED, ["443", "80"])])
+def test_each_proxy_is_asked_as_it_is_reached(
+    values: dict[str, str], ports: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    done = process.Result(0, "200", "")
+    monkeypatch.setattr(proxy.process, "run", lambda argv, stdin: asked.append(argv) or done)
+    assert proxy._ask(release(**values), "tools") == "200"
+    assert asked[0][-len(ports) - 1 :] == ["shop.example.org", *ports]
 
 
 @pytest.mark.parametrize("size", ["512M", "10MB", "1.5GiB", "4096", "1g"])
@@ -210,6 +286,36 @@ def test_more_connections_than_the_database_takes(
     found = plan.Plan(release(1), release(2, **values), connections=connections)
     warning = re.search(r"warning: up to (\d+) connections", plan.as_text(found, "there", 3))
     assert int(warning[1] if warning else 0) == warned_of
+
+
+def test_what_jobs_take_of_the_connections() -> None:
+    after = release(2, WEB_REPLICAS="2", WORKER_REPLICAS="3", WORKER_PROCESSES="4")
+    with_worker = replace(after, files={**after.files, "prod/worker.yaml": ""})
+    assert plan.Plan(None, after).most_connections == 42
+    assert plan.Plan(None, with_worker).most_connections == 42 + 2 * 3 * 4 * 2
+
+
+@pytest.mark.parametrize(
+    ("replicas", "at_once"), [("1", 1), ("4", 1), ("5", 2), ("24", 6), ("60", 15), ("1000", 250)]
+)
+def test_a_quarter_of_the_replicas_is_replaced_at_once(replicas: str, at_once: int) -> None:
+    after = release(2, WEB_REPLICAS=replicas)
+    assert after.filled_in()["WEB_AT_ONCE"] == str(at_once)
+    assert after.filled_in()["WORKER_AT_ONCE"] == "1"
+    web = swarm_stack.rendered(after)["web"]
+    assert web == swarm_stack.rendered(release(2))["web"], "no container is another one for that"
+
+
+def test_memory_that_old_and_new_replicas_take_side_by_side() -> None:
+    after = release(2, WEB_REPLICAS="20", WEB_MEMORY="100M")
+    for memory, warned in ((2_600_000_000, True), (2_700_000_000, False), (0, False)):
+        text = plan.as_text(plan.Plan(release(1), after, memory=memory), "there", 3)
+        assert ("a deploy may take 2,621.4MB of memory" in text) == warned
+
+
+def test_sizes_are_read_as_docker_reads_them() -> None:
+    sizes = {"512M": 512 << 20, "512mb": 512 << 20, "1.5GiB": 3 << 29, "100": 100, "64kb": 1 << 16}
+    assert {size: bytes_of(size) for size in sizes} == sizes
 
 
 def test_what_interrupts() -> None:

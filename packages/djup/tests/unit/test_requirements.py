@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from djup.code import requirements
 from djup.code.requirements import unlocked
 
 LOCK = """\
@@ -40,3 +41,16 @@ def test_unlocked(tmp_path: Path, asked: str, named: list[str]) -> None:
 def test_a_lock_that_is_not_there_lacks_all(tmp_path: Path) -> None:
     (tmp_path / "base.in").write_text("django\n")
     assert unlocked(tmp_path / "base.in") == ["django"]
+
+
+def test_a_receiver_of_errors_needs_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requirements, "REQUIREMENTS", tmp_path)
+    (tmp_path / "base.txt").write_text(LOCK)
+    dsn = "https://0123@errors.example.org/1"
+    assert requirements.unreported("", "base") is None
+    cause = requirements.unreported(dsn, "base", "prod")
+    assert cause and cause.code == "PKG07" and "sentry-sdk" in cause.what
+    (tmp_path / "prod.txt").write_text("sentry-sdk==2.75.0\n")
+    assert requirements.unreported(dsn, "base", "prod") is None

@@ -19,7 +19,7 @@ TASKS: dict[str, Any] = {
 }
 NAMES = {
     *("build", "up", "down", "status", "doctor", "explain", "logs", "open", "compose"),
-    *("migrate", "makemigrations", "manage", "shell"),
+    *("migrate", "makemigrations", "manage", "schedule", "shell"),
     *("psql", "volumes", "nuke", "undo", "db.password", "db.create", "db.seed"),
     *("db.upgrade",),
     *("db.backup", "db.backups", "db.restore", "db.snapshot", "db.snapshots"),
