@@ -124,12 +124,10 @@ def down(settings: Settings, context: str, *, local: bool, yes: bool) -> None:
     what = f"removes {target.stack} on {target.where}, and the history of its releases"
     _confirm(target.stack, what, yes or local)
     with one_at_a_time("deploy.down"), one_deploy(target.stack):
+        volumes = {name for each in swarm_stack.services(target.stack) for name in each.volumes}
         jobs.remove_left(target.stack)
         _end_maintenance(target)
         swarm_stack.remove(target.stack)
     if not this_task.dry:
-        console.say(
-            f"the data stay on their node, in the volumes {target.stack}_postgres_data and "
-            f"{target.stack}_media (scheduled backups without BACKUP_TO: {target.stack}_backups); "
-            "inv deploy serves them again"
-        )
+        kept = ", ".join(sorted(volumes))
+        console.say(f"these volumes stay on their nodes: {kept}; inv deploy serves them again")

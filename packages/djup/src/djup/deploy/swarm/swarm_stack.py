@@ -69,7 +69,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Service:
-    """A service of the stack: how many tasks it is to have, how its update stands, its tasks."""
+    """A service of the stack: how many tasks it is to have, how its update stands, its tasks, the
+    volumes it has."""
 
     name: str
     replicas: int
@@ -77,6 +78,7 @@ class Service:
     update: str
     image: str
     tasks: tuple[Task, ...]
+    volumes: tuple[str, ...] = ()
 
     @property
     def running(self) -> int:
@@ -305,13 +307,16 @@ def _service(entry: dict[str, Any], all_tasks: list[dict[str, Any]], nodes: Node
     spec = entry["Spec"]
     own = (task for task in all_tasks if task["ServiceID"] == entry["ID"])
     tasks = tuple(_task(task, spec, nodes) for task in own)
+    container = spec["TaskTemplate"]["ContainerSpec"]
+    mounts = container.get("Mounts") or ()
     return Service(
         name=spec["Name"],
         replicas=_replicas(spec, tasks),
         labels=spec.get("Labels") or {},
         update=str((entry.get("UpdateStatus") or {}).get("State", "")),
-        image=_without_digest(spec["TaskTemplate"]["ContainerSpec"]["Image"]),
+        image=_without_digest(container["Image"]),
         tasks=tasks,
+        volumes=tuple(m["Source"] for m in mounts if m["Type"] == "volume" and "Source" in m),
     )
 
 
