@@ -421,12 +421,14 @@ PATIENCE = 3  # of what a quiet machine needs: two suites run at once
 
 
 def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Until it is true, asked five times a second; `seconds` is what it takes at most on a machine
-    that has nothing else to do."""
-    deadline = time.monotonic() + PATIENCE * seconds
+    """Until it is true, asked five times a second at first, then less and less often: each question
+    takes processors from what is waited for. `seconds` is what it takes at most on a machine that
+    has nothing else to do."""
+    began = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.2)
+        waited = time.monotonic() - began
+        assert waited < PATIENCE * seconds, f"not within {seconds} s: {what}"
+        time.sleep(min(1, max(0.2, waited / 10)))
 
 
 @contextmanager

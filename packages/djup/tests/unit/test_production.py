@@ -366,7 +366,7 @@ def test_defaults_that_docker_tells_of_a_service_alone_are_no_other_version() ->
 def test_what_was_told_to_end_and_still_answers_is_waited_for(
     replicas: int, tasks: list[swarm_stack.Task], settled: bool
 ) -> None:
-    assert swarm_stack.Service("web", replicas, {}, "", "", tuple(tasks)).settled is settled
+    assert swarm_stack.Service("web", replicas, {}, "", "", (), tuple(tasks)).settled is settled
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -27,12 +27,12 @@ def _kept(stack: str) -> dict[str, Release]:
     return {name: release for name, release in decoded if release}
 
 
-def current(name: str) -> Release | None:
-    """The release that a stack is at; None if there is none."""
+def current(name: str, kept: Sequence[Release] | None = None) -> Release | None:
+    """The release that a stack is at, of those that are kept; None if there is none."""
     web = swarm_stack.find(name, "web")
     if web is None:
         return None
-    releases = {str(release.number): release for release in all_of(name)}
+    releases = {str(one.number): one for one in (all_of(name) if kept is None else kept)}
     # A deploy that was killed may have left a number that was never kept.
     for label in (swarm_stack.RELEASE, swarm_stack.BEFORE):
         if release := releases.get(web.labels.get(label, "")):
@@ -73,11 +73,6 @@ def _of_breaking(name: str) -> list[str]:
     return objects.names("config", name, BREAKING, label=objects.STACK)
 
 
-def last_number(name: str) -> int:
-    """The highest number of a release that is kept; 0 if there is none."""
-    return max((release.number for release in all_of(name)), default=0)
-
-
 def keep(release: Release) -> None:
     """Note a release in the Swarm; one of the same number is replaced, as after another scale."""
     text = json.dumps(asdict(release))  # in its order: of compose files the last one counts
@@ -90,8 +85,8 @@ def keep(release: Release) -> None:
             engine.ask("config", "rm", other)
 
 
-def prune(current: Release) -> None:
-    """Keep the newest, the current one among them, and what they refer to."""
+def prune(current: Release) -> list[Release]:
+    """Keep the newest, the current one among them, and what they refer to; those that are kept."""
     releases = _kept(current.stack)
     newest = sorted((release.number for release in releases.values()), reverse=True)[:KEPT]
     wanted = {*newest, current.number}
@@ -101,6 +96,7 @@ def prune(current: Release) -> None:
     kept = [release for release in releases.values() if release.number in wanted]
     used = {name for release in kept for name in objects.named_in(release.values)}
     objects.prune(current.stack, used)
+    return kept
 
 
 def _decoded(entry: dict[str, Any]) -> Release | None:

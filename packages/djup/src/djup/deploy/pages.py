@@ -7,6 +7,7 @@ once it was the new one's, so was a visitor's.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,12 +30,28 @@ SHOWN = 12
 @dataclass
 class Check:
     """Which pages are asked for; `before`, once known, is what the release before answers, and
-    `good` are those that the new one has answered well."""
+    `good` are those that the new one has answered well. As a context it keeps the container that
+    it asks from until its end."""
 
     paths: Sequence[str]
     swarm: Swarm
     before: Mapping[str, str] | None = None
     good: list[str] = field(default_factory=list)
+    container: str = ""
+    opened: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> "Check":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.container = ""
+        self.opened.close()
+
+    def asked_from(self, release: Release) -> str:
+        """The container of the release that is asked from."""
+        if not self.container:
+            self.container = self.opened.enter_context(toolbox.toolbox(release, self.swarm))
+        return self.container
 
     def look_at_before(self, release: Release) -> None:
         """Ask the site as it is: before its web is stopped. Behind a maintenance page that is not
@@ -52,14 +69,14 @@ class Check:
             return
         try:
             swarm_stack.apply_copy(straight_to_database(release), SERVICE)
-            with toolbox.toolbox(release, self.swarm) as container:  # starts meanwhile
-                self._wait(release.stack)
-                answers = _answers(container, release, self.paths, SERVICE, PORT)
-                self.good = [path for path in self.paths if is_well(answers[path])]
-                bad = [path for path in self.paths if path not in self.good]
-                if bad and serves and self.before is None:
-                    hidden = maintenance.noticed(serves.stack)
-                    self.before = {} if hidden else by_proxy(container, serves, bad)
+            container = self.asked_from(release)  # starts meanwhile
+            self._wait(release.stack)
+            answers = _answers(container, release, self.paths, SERVICE, PORT)
+            self.good = [path for path in self.paths if is_well(answers[path])]
+            bad = [path for path in self.paths if path not in self.good]
+            if bad and serves and self.before is None:
+                hidden = maintenance.noticed(serves.stack)
+                self.before = {} if hidden else by_proxy(container, serves, bad)
             self._judge(release, {path: answers[path] for path in bad}, first=serves is None)
         finally:
             process.clean_up(["docker", "service", "rm", f"{release.stack}_{SERVICE}"])
@@ -81,10 +98,10 @@ class Check:
                 raise problem("DEP39", readable(said), path=path, answer=answer, log=log)
             console.say(f"warning: {path} answers {answer}, and already failed before")
 
-    def refuse_failing_by_proxy(self, container: str, release: Release) -> None:
+    def refuse_failing_by_proxy(self, release: Release) -> None:
         """Raise if a page fails by way of the proxy that the new version itself answers well."""
         if self.good and not maintenance.noticed(release.stack):
-            answers = by_proxy(container, release, self.good)
+            answers = by_proxy(self.asked_from(release), release, self.good)
             for path, answer in answers.items():
                 if not is_well(answer):
                     raise problem("DEP40", path=path, answer=answer)

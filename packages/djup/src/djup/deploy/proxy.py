@@ -5,9 +5,7 @@ from pathlib import Path
 
 from djup import STATE
 from djup.deploy.pages import Check
-from djup.deploy.swarm import toolbox
 from djup.deploy.swarm.release import Release
-from djup.deploy.swarm.swarm import Swarm
 from djup.docker import engine
 from djup.host import process
 from djup.problems import problem
@@ -17,15 +15,14 @@ SECONDS = 60  # for a certificate to come
 ROOT_CERTIFICATE = "/data/caddy/pki/authorities/local/root.crt"
 
 
-def refuse_not_ready(release: Release, swarm: Swarm, check: Check) -> None:
+def refuse_not_ready(release: Release, check: Check) -> None:
     """Raise unless every proxy answers /readyz with 200, within a minute, and the pages well."""
-    deadline = time.monotonic() + SECONDS
-    with toolbox.toolbox(release, swarm) as container:
-        while (answer := _ask(release, container)) != "200":
-            if time.monotonic() > deadline:
-                raise problem("DEP16", url=release.url, answer=answer)
-            time.sleep(1)
-        check.refuse_failing_by_proxy(container, release)
+    container, deadline = check.asked_from(release), time.monotonic() + SECONDS
+    while (answer := _ask(release, container)) != "200":
+        if time.monotonic() > deadline:
+            raise problem("DEP16", url=release.url, answer=answer)
+        time.sleep(1)
+    check.refuse_failing_by_proxy(release)
 
 
 def _ask(release: Release, container: str) -> str:

@@ -223,8 +223,9 @@ def _refuse_several_databases(deploy: Deploy) -> None:
 
 def _planned(deploy: Deploy, image: str) -> Plan:
     """The plan as far as it is known without asking the new code."""
-    before = history.current(deploy.wanted.stack)
-    commit, last = deploy.commit, history.last_number(deploy.wanted.stack)
+    kept = history.all_of(deploy.wanted.stack)
+    before = history.current(deploy.wanted.stack, kept)
+    commit, last = deploy.commit, max((release.number for release in kept), default=0)
     # A shallow clone does not know its repository: it is taken for the one that is there.
     repository = commit.repository or (before.values["REPOSITORY"] if before else "")
     wanted = deploy.wanted.as_release(image, commit.id, repository, last + 1)
@@ -370,10 +371,10 @@ def _label(deploy: Deploy) -> Swarm:
     labels = [swarm.proxy_label(deploy.wanted.stack)]
     if deploy.wanted.has_own_database:
         labels.append(swarm.db_label(deploy.wanted.stack))
-    for label in labels:
-        if not deploy.swarm.labelled(label):
-            swarm.label(deploy.swarm.here, label)
-    return swarm.find(deploy.where, yes=False)
+    missing = [label for label in labels if not deploy.swarm.labelled(label)]
+    for label in missing:
+        swarm.label(deploy.swarm.here, label)
+    return swarm.find(deploy.where, yes=False) if missing else deploy.swarm
 
 
 def _fetch(planned: Plan, deploy: Deploy) -> None:
@@ -392,8 +393,7 @@ def _tidy(release: Release) -> None:
     """End and remove what nobody goes back to; the release serves, whatever comes of this."""
     try:
         swarm_stack.end_others(release)
-        history.prune(release)
-        releases = history.all_of(release.stack)
+        releases = history.prune(release)
         source.drop_old(release.stack, [kept.image for kept in releases])
         keepers = [kept.values.get("KEEPER", "") for kept in releases]
         keeper_image.drop_old(release.stack, keepers)

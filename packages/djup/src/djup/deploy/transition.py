@@ -55,9 +55,10 @@ def make_first(
         if backup:
             database.save_used(release, check.swarm, REASON)
         _migrate(planned)
-        check.refuse_failing(release, None)
-        history.keep(release)
-        _roll(release, check)
+        with check:
+            check.refuse_failing(release, None)
+            history.keep(release)
+            _roll(release, check)
     except BaseException as cause:
         _tell(cause, "This was the first release: no previous release to go back to.")
         raise
@@ -112,9 +113,10 @@ class Transition:
             self._save()
         try:
             self._prepare()
-            self.check.refuse_failing(self.plan.release, self.before)
-            self.rolls = True
-            _roll(self.plan.release, self.check)
+            with self.check:
+                self.check.refuse_failing(self.plan.release, self.before)
+                self.rolls = True
+                _roll(self.plan.release, self.check)
             history.keep(self.plan.release)
         except BaseException as cause:  # a full disk, Ctrl-C, SIGTERM, a closed terminal
             with process.unbroken():
@@ -258,4 +260,4 @@ def _failed(done: jobs.Outcome) -> Problem:
 
 def _roll(release: Release, check: Check) -> None:
     swarm_stack.roll(release)
-    proxy.refuse_not_ready(release, check.swarm, check)
+    proxy.refuse_not_ready(release, check)

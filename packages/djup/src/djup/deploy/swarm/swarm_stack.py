@@ -1,11 +1,12 @@
 """A stack on the Swarm: its services and their tasks, as the engine tells of them."""
 
 import json
+import math
 import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ FAILED = ("failed", "rejected", "orphaned", "complete")  # a service is not mean
 UNHEALTHY = "its health check did not pass in time"  # then Swarm stops it, and it ends well
 KILLED = "exit (137)"  # by the kernel
 POLL_SECONDS = 0.5
+NODES_SECONDS = 5
 PATIENCE_SECONDS = 240  # without any task that came to run
 Nodes = dict[str, tuple[str, str]]  # id -> name, state
 NETWORKS_SECONDS = 60
@@ -68,17 +70,23 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Service:
-    """A service of the stack: how many tasks it is to have, how its update stands, its tasks, the
-    volumes it has."""
+class Declared:
+    """A service of the stack as Swarm was last told: how many tasks it is to have (0 if one on each
+    node that fits), its labels, how its update stands, its image and volumes."""
 
     name: str
     replicas: int
     labels: dict[str, str]
     update: str
     image: str
+    volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Service(Declared):
+    """One with its tasks; where each node has one, as many are asked for as there are nodes."""
+
     tasks: tuple[Task, ...]
-    volumes: tuple[str, ...] = ()
 
     @property
     def running(self) -> int:
@@ -103,14 +111,14 @@ def end_others(release: Release) -> None:
     """End the services of ours that it has not. Only when it serves: until then the containers of
     before need their pooler, and the way back their database."""
     names = {f"{release.stack}_{name}" for name in rendered(release)}
-    left = [service for service in services(release.stack) if service.name not in names]
+    left = [service for service in declared(release.stack) if service.name not in names]
     if ours := [service.name for service in left if RELEASE in service.labels]:
         engine.ask("service", "rm", *ours)
 
 
 def serves(stack: str) -> bool:
     """Whether the web answers in the version that it was last given."""
-    web = find(stack, "web")
+    web = next((each for each in services(stack) if each.name == f"{stack}_web"), None)
     return bool(web and web.running)
 
 
@@ -125,7 +133,7 @@ def labelled(release: Release) -> Release:
 
 def strangers(stack: str) -> list[str]:
     """Services in this name that were never a release of ours."""
-    return [service.name for service in services(stack) if RELEASE not in service.labels]
+    return [service.name for service in declared(stack) if RELEASE not in service.labels]
 
 
 def apply(release: Release) -> None:
@@ -153,7 +161,7 @@ def apply_copy(release: Release, name: str) -> None:
     single = release.with_values(WEB_REPLICAS="1", WEB_WORKERS="1")
     text = _config(single, single.filled_in())
     wanted = _services(text)
-    existing = {service.name for service in services(release.stack)}
+    existing = {service.name for service in declared(release.stack)}
     new = {n: s for n, s in wanted.items() if f"{release.stack}_{n}" not in existing}
     chosen = {**new, name: PORTS.sub("", wanted["web"])}
     body = "".join(f"  {n}:\n{service}" for n, service in chosen.items())
@@ -202,19 +210,41 @@ def _named(service: str, release: Release) -> str:
 
 
 def services(stack: str) -> list[Service]:
-    """The services of the stack, by name."""
-    ids = engine.ask("service", "ls", *label_filter(stack), "--quiet").split()
-    if not ids:
-        return []
-    entries = json.loads(engine.ask("service", "inspect", *ids))
-    tasks, nodes = _tasks(stack), _nodes()
-    services = (_service(entry, tasks, nodes) for entry in entries)
-    return sorted(services, key=lambda service: service.name)
+    """The services of the stack with their tasks, by name."""
+    entries = _entries(stack)
+    return _with_tasks(stack, entries, _nodes()) if entries else []
 
 
-def find(stack: str, name: str) -> Service | None:
+def declared(stack: str) -> list[Declared]:
+    """The services of the stack without their tasks, by name: two questions instead of five."""
+    return sorted((_declared(entry) for entry in _entries(stack)), key=_name)
+
+
+def find(stack: str, name: str) -> Declared | None:
     """One service of the stack, such as `web`."""
-    return next((service for service in services(stack) if service.name == f"{stack}_{name}"), None)
+    entries = _inspected([f"{stack}_{name}"])
+    return _declared(entries[0]) if entries else None
+
+
+def _entries(stack: str) -> list[dict[str, Any]]:
+    ids = engine.ask("service", "ls", *label_filter(stack), "--quiet").split()
+    return _inspected(ids) if ids else []
+
+
+def _inspected(names: Sequence[str]) -> list[dict[str, Any]]:
+    """What Swarm knows of those services that are there."""
+    said = _ask_unless(("no such service", "not found"), "service", "inspect", *names)
+    entries: list[dict[str, Any]] = json.loads(said or "[]")
+    return entries
+
+
+def _with_tasks(stack: str, entries: Sequence[dict[str, Any]], nodes: Nodes) -> list[Service]:
+    tasks = _tasks(stack)
+    return sorted((_service(entry, tasks, nodes) for entry in entries), key=_name)
+
+
+def _name(service: Declared) -> str:
+    return service.name
 
 
 def scale(stack: str, name: str, replicas: int) -> None:
@@ -251,9 +281,10 @@ def wait(stack: str, names: Sequence[str] = (), tries: int = 3) -> None:
     """Until every service, or those named, has settled; a Problem with the failing task's own last
     lines where one has not, after so many tries."""
     began, progress, running = time.time(), time.monotonic(), -1
+    look = _Look(stack, names)
     while True:
-        all_services = swarm.patiently(lambda: services(stack))
-        waited_for = [service for service in all_services if not names or service.name in names]
+        asked = time.monotonic()
+        waited_for = swarm.patiently(look.services)
         if all(service.settled for service in waited_for):
             return
         if cause := _failure(waited_for, began, tries):
@@ -262,7 +293,24 @@ def wait(stack: str, names: Sequence[str] = (), tries: int = 3) -> None:
             running, progress = now, time.monotonic()
         if time.monotonic() - progress > PATIENCE_SECONDS:
             raise _stuck(waited_for)
-        time.sleep(POLL_SECONDS)
+        # No more of the time asking than waiting: by SSH an answer takes a while.
+        time.sleep(max(POLL_SECONDS, time.monotonic() - asked))
+
+
+@dataclass
+class _Look:
+    """Services that are looked at again and again: which nodes there are is asked less often."""
+
+    stack: str
+    names: Sequence[str]
+    nodes: Nodes = field(default_factory=dict)
+    asked: float = -math.inf
+
+    def services(self) -> list[Service]:
+        entries = _inspected(self.names) if self.names else _entries(self.stack)
+        if time.monotonic() - self.asked > NODES_SECONDS:
+            self.nodes, self.asked = _nodes(), time.monotonic()
+        return _with_tasks(self.stack, entries, self.nodes)
 
 
 def _failure(services: Sequence[Service], began: float, tries: int) -> Problem | None:
@@ -307,15 +355,20 @@ def _service(entry: dict[str, Any], all_tasks: list[dict[str, Any]], nodes: Node
     spec = entry["Spec"]
     own = (task for task in all_tasks if task["ServiceID"] == entry["ID"])
     tasks = tuple(_task(task, spec, nodes) for task in own)
+    known = replace(_declared(entry), replicas=_replicas(spec, tasks))
+    return Service(**vars(known), tasks=tasks)
+
+
+def _declared(entry: dict[str, Any]) -> Declared:
+    spec = entry["Spec"]
     container = spec["TaskTemplate"]["ContainerSpec"]
     mounts = container.get("Mounts") or ()
-    return Service(
+    return Declared(
         name=spec["Name"],
-        replicas=_replicas(spec, tasks),
+        replicas=_replicas(spec, ()),
         labels=spec.get("Labels") or {},
         update=str((entry.get("UpdateStatus") or {}).get("State", "")),
         image=_without_digest(container["Image"]),
-        tasks=tasks,
         volumes=tuple(m["Source"] for m in mounts if m["Type"] == "volume" and "Source" in m),
     )
 

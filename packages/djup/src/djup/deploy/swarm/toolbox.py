@@ -21,6 +21,7 @@ from djup.terminal.task import this_task
 
 ROLE = "tools"
 WAIT_SECONDS = 120  # for an image to be fetched
+USUAL_SECONDS = 2  # then something may be in the way
 NODE_SECONDS = 20  # for a node: a Swarm with a new leader has none to give at first
 HOURS_12 = "43200"  # if its task is killed, it ends by itself
 GONE = "no such image"
@@ -98,7 +99,8 @@ def _started(service: str) -> tuple[str, str]:
     begun = time.monotonic()
     listing = ("ps", "--filter", f"label=com.docker.swarm.service.name={service}")
     while not (containers := engine.ask(*listing, "--format", "{{.Names}}").split()):
-        if obstacle := _obstacle(service, time.monotonic() - begun):
+        seconds = time.monotonic() - begun
+        if seconds > USUAL_SECONDS and (obstacle := _obstacle(service, seconds)):
             return "", obstacle
         time.sleep(0.2)
     return containers[0], ""
