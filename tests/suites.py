@@ -41,7 +41,9 @@ DOCKER = "--runtime=docker"
 # By the site: on three nodes, or on one. The rest of that folder needs no Swarm of this engine.
 DEPLOYS = ("tests/cluster", "-k")
 TUTORIAL = "tests/projects/test_tutorial.py::test_the_tutorial[docker]"  # it deploys here, too
-NO_SITE = ("tests/cluster/test_edge.py", "tests/cluster/test_new_swarm.py")
+NO_SITE = tuple(
+    f"tests/cluster/test_{name}.py" for name in ("archive_program", "edge", "new_swarm")
+)
 # Once in copies of this tree, and once in projects that have the wheels alone.
 BOTH_WAYS = ("tests/runtimes/test_contract.py", "tests/runtimes/test_backups.py")
 # On every processor: many short tests, each with a checkout and ports of its own.

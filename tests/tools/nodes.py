@@ -147,7 +147,7 @@ class Cluster:
         _remove_stack(["--host", self.socket(1)], stack)
         for number in NUMBERS:
             _remove_rest(["--host", self.socket(number)], stack)
-            for label in (f"proxy.{stack}", f"db.{stack}"):
+            for label in (f"proxy.{stack}", f"db.{stack}", f"archive.{stack}"):
                 self.docker(1, "node", "update", "--label-rm", label, f"node{number}", check=False)
 
 
@@ -198,7 +198,7 @@ def _remove_rest(host: list[str], stack: str) -> None:
     ours = ("--quiet", "--filter", f"label=com.docker.stack.namespace={stack}")
     image = ("image", "ls", "--quiet", "--filter", f"label=deploy.stack={stack}")
     # Those of a node that was killed with them are left there by Swarm at times.
-    tools = ("--quiet", "--filter", f"name={stack}_tools")
+    tools = ("--quiet", "--filter", f"name={stack}_(tools|recover)")
     kinds = (
         (("ps", "--all", *ours), ("rm", "--force", "--volumes")),
         (("ps", "--all", *tools), ("rm", "--force", "--volumes")),

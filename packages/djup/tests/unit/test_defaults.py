@@ -57,6 +57,7 @@ PRODUCTION_EMPTY = (
         "TLS_CERT",
         "TLS_KEY",
         "REGISTRY",
+        "ARCHIVE",
         "POOL_SIZE",
         "DEPLOY_CHECK",
         "TRUSTED_PROXIES",
@@ -94,6 +95,7 @@ def test_production_is_filled_in_by_deploy() -> None:
     settings = env.settings_from(
         "COMPOSE_PROJECT_NAME=shop\nSECRET_KEY=x\nSQL_PASSWORD=x\nDOMAIN=a.example\n"
         f"PROD_SECRET_KEY={'x' * 50}\nPROD_SQL_PASSWORD=x\nPOOL_SIZE=20\nBACKUP_AT=03:15\n"
+        "ARCHIVE=7d\n"
     )
     given = {
         *production.from_settings(settings).values,

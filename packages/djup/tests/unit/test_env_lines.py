@@ -60,6 +60,7 @@ EVERYTHING = {
     "MEDIA_ENDPOINT": "https://s3.example.org",
     "MEDIA_REGION": "eu",
 }
+OF_OWN_DATABASE = {"DOMAIN": "a.example", "ARCHIVE": "9d"}  # a managed one has an archive already
 # Of no use to what runs, so it is not there; and files, of which production knows the contents.
 ELSEWHERE = {*env_lines.NOT_THERE, "TLS_CERT", "TLS_KEY", "BACKUP_SSH_KEY"}
 OF_DEVELOPMENT = {"MAIL_IMAGE", "MAIL_PORT", "MAIL_PAGE_PORT", "DEBUG_PORT"}
@@ -125,7 +126,8 @@ def test_the_lines_deploy_the_same_stack(values: dict[str, str]) -> None:
 
 def test_each_key_of_production_is_read_back() -> None:
     """Whoever adds one to .env.example sees to it here, or says that it cannot be."""
-    found = {key.removeprefix("PROD_") for key in dotenv.parse(lines(made(EVERYTHING)))}
+    texts = (lines(made(EVERYTHING)), lines(made(OF_OWN_DATABASE)))
+    found = {key.removeprefix("PROD_") for text in texts for key in dotenv.parse(text)}
     example = dotenv.parse(env_file.EXAMPLE.read_text())
     known = {key.removeprefix("PROD_") for key in example if web_env.is_of_production(key)}
     known |= {*env_lines.TOLD, *production.PLAIN_KEYS, *production.ELSEWHERE_KEYS}

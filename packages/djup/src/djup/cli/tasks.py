@@ -492,8 +492,9 @@ def deploy_status(c: Context, context: str = "", local: bool = False, json: bool
     """Show what is deployed, and what runs where.
 
     --json prints an object: stack, release, before, commit, created, by, url, unfinished,
-    maintenance (message, allowed, since; or null), services, backups (said, problem; or null).
-    With scheduled backups, it ends with an error where they are too old.
+    maintenance (message, allowed, since; or null), services, backups (said, problem; or null),
+    archive (follows, bytes, seconds; or null). It ends with an error where scheduled backups are
+    too old, or an archive does not follow.
     """
     from djup.deploy import status
 
@@ -653,19 +654,27 @@ def deploy_backups(
     help={
         **TARGET,
         "name": "a backup, a dump, latest, or a database that a restore replaced",
+        "at": "the name is a moment (UTC), or how long ago: 10m",
         "yes": "do not ask for the stack's name",
     },
 )
 def deploy_restore(
-    c: Context, name: str, context: str = "", local: bool = False, yes: bool = False
+    c: Context,
+    name: str,
+    at: bool = False,
+    context: str = "",
+    local: bool = False,
+    yes: bool = False,
 ) -> None:
-    """Restore a backup into the deployed database.
+    """Restore a backup, or the data of a moment.
 
     Restores into a new database, which then replaces the previous one. The previous one is kept.
+
+    inv deploy.restore --at '2026-11-28 14:03:05'
     """
     from djup.deploy import operations
 
-    operations.restore(env.load(), context, local=local, which=name, yes=yes)
+    operations.restore(env.load(), context, local=local, which=name, at=at, yes=yes)
 
 
 @task(

@@ -88,6 +88,7 @@ def _of_release(release: Release) -> dict[str, str]:
         "EMAIL": values["ACME_ACCOUNT"].removeprefix("email "),
         "TRUSTED_PROXIES": ",".join(values.get("TRUSTED_PROXIES", "").split()[2:]),
         "REGISTRY": release.image.rpartition(f"{release.stack}-web")[0].rstrip("/"),
+        "ARCHIVE": f"{values['ARCHIVE_DAYS']}d" if "ARCHIVE_DAYS" in values else "",
         "NETWORK_ENCRYPTED": "1" if "prod/encryption.yaml" in release.files else "0",
     }
 

@@ -1,13 +1,16 @@
 """What tasks do with a deployed stack: logs, manage, psql, backup, restore, down."""
 
 import os
+from datetime import UTC, datetime
 
 from djup.deploy import (
     database,
     database_client,
     history,
     maintenance,
+    moments,
     plan,
+    recovery,
     service_logs,
     stored,
 )
@@ -75,8 +78,12 @@ def backup(settings: Settings, context: str, *, local: bool) -> None:
         console.answer(str(database.save_all(target.release(), target.swarm, "asked for").dump))
 
 
-def restore(settings: Settings, context: str, *, local: bool, which: str, yes: bool) -> None:
-    """Put a backup in place; asks for the stack's name before."""
+def restore(
+    settings: Settings, context: str, *, local: bool, which: str, at: bool, yes: bool
+) -> None:
+    """Put a backup in place, or the data as they were `at` a moment; asks for the stack's name
+    before."""
+    moment = moments.parsed(which, datetime.now(UTC)) if at else None
     target = find_target(settings, context, local=local)
     release = target.release()
     if this_task.dry:
@@ -84,10 +91,13 @@ def restore(settings: Settings, context: str, *, local: bool, which: str, yes: b
             f"would restore {which} next to the database of {release.stack}, and swap the two"
         )
         return
-    which = _at_hand(settings, target, which, local=local)
+    if not moment:
+        which = _at_hand(settings, target, which, local=local)
     _confirm(release.stack, f"replaces the database of {release.url}", yes)
     with one_at_a_time("deploy.restore"), one_deploy(release.stack):
         jobs.finish_left(release.stack)
+        if moment:
+            which = recovery.save(target.release(), target.swarm, moment).name
         database.restore(target.release(), target.swarm, which)
         waiting = plan.unapplied(target.release(), target.swarm)
     if waiting:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from djup import REQUIREMENTS
 from djup.code import requirements
 from djup.deploy import (
+    archive_lag,
+    archiving,
     history,
     keeper_image,
     keeping,
@@ -104,6 +106,7 @@ def run(settings: Settings, flags: Flags) -> None:
     notes = _notes(missing, wanted, flags)
     if store and not flags.local:
         notes = (*notes, *keeping.warnings(store.chosen, production.PREFIX))
+    notes = (*notes, *archiving.warnings(wanted.values, reached, wanted.stack))
     deploy = Deploy(flags, commit, wanted, where, reached, notes, store)
     _refuse(deploy)
     if flags.only_shows:
@@ -293,7 +296,7 @@ def _deploy(deploy: Deploy) -> None:
     if not deploy.flags.allow_downtime:
         _refuse_downtime(planned, deploy)
     done = _carry_out(planned, deploy)
-    _tidy(done.release)
+    _tidy(done, deploy.swarm)
     status.report(done, local=deploy.flags.local)
 
 
@@ -367,13 +370,17 @@ def _completed(planned: Plan, deploy: Deploy) -> Plan:
 
 
 def _label(deploy: Deploy) -> Swarm:
-    """Label this node for the database and the proxy in a Swarm that has no such node yet."""
-    labels = [swarm.proxy_label(deploy.wanted.stack)]
+    """Label this node for the database and the proxy, and another one for the archive, in a Swarm
+    that has no such node yet."""
+    stack, here = deploy.wanted.stack, deploy.swarm.here
+    nodes = {swarm.proxy_label(stack): here}
     if deploy.wanted.has_own_database:
-        labels.append(swarm.db_label(deploy.wanted.stack))
-    missing = [label for label in labels if not deploy.swarm.labelled(label)]
-    for label in missing:
-        swarm.label(deploy.swarm.here, label)
+        nodes[swarm.db_label(stack)] = here
+    if archiving.FILE in deploy.wanted.files:
+        nodes[archiving.label(stack)] = archiving.place(stack, deploy.swarm)
+    missing = {label: node for label, node in nodes.items() if not deploy.swarm.labelled(label)}
+    for label, node in missing.items():
+        swarm.label(node, label)
     return swarm.find(deploy.where, yes=False) if missing else deploy.swarm
 
 
@@ -389,10 +396,12 @@ def _fetch(planned: Plan, deploy: Deploy) -> None:
             raise problem("DEP12", image=image, error=done.error)
 
 
-def _tidy(release: Release) -> None:
+def _tidy(done: Plan, reached: Swarm) -> None:
     """End and remove what nobody goes back to; the release serves, whatever comes of this."""
+    release = done.release
     try:
         swarm_stack.end_others(release)
+        archive_lag.forget(done.before, release, reached)
         releases = history.prune(release)
         source.drop_old(release.stack, [kept.image for kept in releases])
         keepers = [kept.values.get("KEEPER", "") for kept in releases]
@@ -415,7 +424,7 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
             return
         unchecked = pages.Check((), target.swarm)  # what it goes back to has served
         done = Transition(planned, now, unchecked, backup=planned.moves).make()
-        _tidy(done.release)
+        _tidy(done, target.swarm)
     status.report(done, local=local)
 
 

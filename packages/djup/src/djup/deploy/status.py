@@ -5,10 +5,20 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from djup.deploy import history, maintenance, proxy, stored
+from djup.deploy import (
+    archive_lag,
+    archiving,
+    database_client,
+    history,
+    maintenance,
+    proxy,
+    stored,
+)
+from djup.deploy.archive_lag import Lag
 from djup.deploy.plan import Plan
 from djup.deploy.swarm import swarm_stack
 from djup.deploy.swarm.release import Release
+from djup.deploy.swarm.swarm import Swarm
 from djup.deploy.swarm.swarm_stack import Service
 from djup.deploy.target import find_target
 from djup.problems import Problem, problem
@@ -24,8 +34,10 @@ def show(settings: Settings, context: str, *, local: bool, as_json: bool) -> Non
     target = find_target(settings, context, local=local)
     release, services = target.release(), target.services()
     backups, cause = _backups(settings, release)
+    lag = _lag(release, target.swarm)
+    cause = cause or (lag.cause if lag else None)
     if as_json:
-        console.answer(console.as_json(_record(release, services, backups)))
+        console.answer(console.as_json(_record(release, services, backups, lag)))
         if cause:
             raise cause
         return
@@ -37,6 +49,8 @@ def show(settings: Settings, context: str, *, local: bool, as_json: bool) -> Non
         console.answer(console.as_typed(line))
     if backups:
         console.answer(backups["said"])
+    if lag:
+        console.answer(lag.in_words())
     console.answer(release.url)
     if cause:
         raise cause
@@ -58,6 +72,14 @@ def _backups(settings: Settings, release: Release) -> tuple[dict[str, str] | Non
     late = stored.judged(store, found, datetime.now(UTC))
     said = stored.in_short(found, store)
     return {"said": said, "problem": late.what if late else ""}, late
+
+
+def _lag(release: Release, reached: Swarm) -> Lag | None:
+    """How far the archive is, as the database says; None where the release has none."""
+    if not archiving.has_one(release):
+        return None
+    with database_client.client(release, reached) as client:
+        return archive_lag.lag(client)
 
 
 def report(done: Plan, *, local: bool) -> None:
@@ -107,7 +129,10 @@ def _head(release: Release, where: str) -> str:
 
 
 def _record(
-    release: Release, services: Sequence[Service], backups: dict[str, str] | None
+    release: Release,
+    services: Sequence[Service],
+    backups: dict[str, str] | None,
+    lag: Lag | None,
 ) -> dict[str, Any]:
     return {
         "stack": release.stack,
@@ -121,4 +146,5 @@ def _record(
         "maintenance": maintenance.noticed(release.stack),
         "services": [asdict(service) for service in services],
         "backups": backups,
+        "archive": asdict(lag) if lag else None,
     }

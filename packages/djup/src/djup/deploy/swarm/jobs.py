@@ -48,7 +48,7 @@ def run(release: Release, name: str, command: Sequence[str]) -> Outcome:
 
 
 def _run(release: Release, service: str, command: Sequence[str]) -> Outcome:
-    with _removed(service):
+    with removed(service):
         create(release, service, JOB, release.image, ["--mode", "replicated-job"], command)
         return _outcome(service)
 
@@ -56,7 +56,7 @@ def _run(release: Release, service: str, command: Sequence[str]) -> Outcome:
 def fetch(release: Release, image: str) -> Outcome:
     """Have every node fetch an image: what cannot be had is known before anything is stopped."""
     service = f"{release.stack}_job_{FETCH}"
-    with _removed(service):
+    with removed(service):
         _create(release.stack, service, JOB, [*EVERYWHERE, "--entrypoint", "true", image])
         return _outcome(service)
 
@@ -71,7 +71,7 @@ def on_each_proxy(release: Release, label: str, command: Sequence[str]) -> Outco
         *("--user", "0:0", "--cap-drop", "ALL", "--cap-add", "DAC_OVERRIDE"),
         *("--read-only", "--no-healthcheck", "--entrypoint", ""),
     ]
-    with _removed(service):
+    with removed(service):
         argv = [*EVERYWHERE, *words, release.image, *command]
         _create(release.stack, service, JOB, argv)
         return _outcome(service)
@@ -108,6 +108,18 @@ def create(
         *(_uploads(release) if image == release.image else ()),
     ]
     _create(release.stack, name, role, [*flags, *words, image, *command])
+
+
+def create_server(release: Release, name: str, role: str, words: Sequence[str]) -> None:
+    """Make a service that others of the stack's network can ask by its name; `words` are its flags,
+    image and arguments. It has what it takes to hand its volume over, and run as somebody else."""
+    fixed = (
+        *("--network", f"{release.stack}_back", "--endpoint-mode", "dnsrr"),
+        *("--read-only", "--cap-drop", "ALL", "--mount", "type=volume,target=/tmp"),
+        *("--cap-add", "CHOWN", "--cap-add", "SETUID", "--cap-add", "SETGID"),
+        *("--restart-condition", "none", "--with-registry-auth", "--stop-grace-period", "5s"),
+    )
+    _create(release.stack, name, role, [*fixed, *words])
 
 
 def _access_of_web(release: Release, named: Sequence[str]) -> list[str]:
@@ -169,7 +181,7 @@ def _create(stack: str, name: str, role: str, words: Sequence[str]) -> None:
 
 
 @contextmanager
-def _removed(service: str) -> Iterator[None]:
+def removed(service: str) -> Iterator[None]:
     """In the end it is, also where it was only just made: it is not to go on behind our back."""
     try:
         yield
@@ -187,29 +199,29 @@ def _wait(service: str) -> list[str]:
     that failed. A migration may take as long as it takes."""
     begun = time.monotonic()
     while True:
-        tasks = swarm.patiently(lambda: _tasks(service))
-        if tasks and all(state in ENDED for state, _ in tasks):
-            return [error or state for state, error in tasks if state != "complete"]
-        waits = [error or "no node accepts it" for state, error in tasks if state in WAITING]
-        if len(waits) == len(tasks) and time.monotonic() - begun > WAIT_SECONDS:
+        found = swarm.patiently(lambda: tasks(service))
+        if found and all(state in ENDED for state, _ in found):
+            return [error or state for state, error in found if state != "complete"]
+        waits = [error or "no node accepts it" for state, error in found if state in WAITING]
+        if len(waits) == len(found) and time.monotonic() - begun > WAIT_SECONDS:
             return waits or ["no node accepts it"]
         time.sleep(0.3)
 
 
-def _tasks(service: str) -> list[tuple[str, str]]:
+def tasks(service: str) -> list[tuple[str, str]]:
     """State and error of each; of a job that is done that task alone which did it, since Swarm may
     have tried again where another had failed."""
     listed = engine.ask("service", "ps", "--no-trunc", "--format", "{{json .}}", service)
-    tasks = [json.loads(line) for line in listed.splitlines()]
-    completed = [task for task in tasks if task["CurrentState"].startswith("Complete")]
+    found = [json.loads(line) for line in listed.splitlines()]
+    completed = [task for task in found if task["CurrentState"].startswith("Complete")]
     if completed and not service.endswith(ON_NODES):
-        tasks = completed
+        found = completed
     return [
         (
             task["CurrentState"].split()[0].lower(),
             "{}: {}".format(task["Node"], task["Error"].strip('"')) if task["Error"] else "",
         )
-        for task in tasks
+        for task in found
     ]
 
 

@@ -1,0 +1,151 @@
+#!/bin/sh
+# The service `archive`: keeps every change of the database as it is made, and copies of the whole to
+# begin from. In the image of PostgreSQL, by its own programs. A folder of /archive is an era: changes
+# without a gap. Another database, or changes that were lost, begin another one.
+#   ERA/wal              the changes, as pg_receivewal writes them
+#   ERA/base/TIME-full   a copy each week
+#   ERA/base/TIME-part   each day, what differs from the copy before
+set -eu
+umask 077
+
+# As root, the owner of a new volume; then as the user who may read what the server reads.
+if [ -z "${PGPASSWORD:-}" ]; then
+  PGPASSWORD=$(cat /run/secrets/sql_password)
+  export PGPASSWORD
+  chown postgres /archive
+  exec "$(command -v gosu || command -v su-exec)" postgres sh "$0"
+fi
+
+export PGAPPNAME=archive PGCONNECT_TIMEOUT=10
+WEEK=10080 DAY=1440 # minutes
+RETRY=10            # after a copy that failed
+receiver='' waited=0
+
+say() { echo "$(date -u '+%Y-%m-%d %H:%M:%S') $*" >&2; }
+ask() { psql -XAtq -v ON_ERROR_STOP=1 -c "$1"; }
+now() { ask "select to_char(clock_timestamp() at time zone 'UTC', 'YYYYMMDD\"T\"HH24MISS\"Z\"')"; }
+
+pause() {
+  touch /tmp/alive
+  sleep "$1" &
+  wait $! || true
+}
+
+ends() {
+  if [ -n "$receiver" ]; then
+    kill "$receiver" 2>/dev/null || true
+    wait "$receiver" || true
+  fi
+  exit 0
+}
+trap ends TERM INT
+
+# What needs no restart. Without a limit, changes that nobody takes away would fill the disk of the
+# database; beyond it they are removed there, and an era ends.
+prepare_server() {
+  allow_us_in
+  ask "alter system set max_slot_wal_keep_size = '$ARCHIVE_BEHIND'"
+  [ "$PG_MAJOR" -lt 17 ] || ask 'alter system set summarize_wal = on'
+  ask 'select pg_reload_conf()' >/dev/null
+}
+
+# The image lets in who reads and writes, and not who follows: a line more, and no restart for it.
+allow_us_in() {
+  rules=$(ask "select count(*) from pg_hba_file_rules where database @> '{replication}' and address = 'all'")
+  [ "$rules" = 0 ] || return 0
+  psql -XAtq -v ON_ERROR_STOP=1 <<'SQL'
+select format('copy (select %L) to program %L', 'host replication all all scram-sha-256',
+  'cat >>''' || current_setting('hba_file') || '''') \gexec
+SQL
+}
+
+choose_era() {
+  system=$(ask 'select system_identifier from pg_control_system()')
+  slot=$(ask "select coalesce(wal_status, 'lost') from pg_replication_slots where slot_name = 'archive'")
+  era=$(find /archive -mindepth 1 -maxdepth 1 -name "*-$system" | sort | tail -n 1)
+  if [ "$slot" = lost ]; then
+    say 'the database has removed changes that were not archived'
+    ask "select pg_drop_replication_slot('archive')" >/dev/null
+    slot=
+  fi
+  if [ -z "$slot" ] || [ -z "$era" ]; then
+    pg_receivewal --slot archive --create-slot --if-not-exists
+    era=/archive/$(now)-$system
+    say "a new era begins: $era"
+  fi
+  mkdir -p "$era/wal" "$era/base"
+}
+
+# Follow the server until it, or its slot, is gone.
+follow() {
+  pg_receivewal --slot archive --directory "$era/wal" --synchronous --no-loop --status-interval 1 &
+  receiver=$!
+  while kill -0 "$receiver" 2>/dev/null; do
+    if [ "$waited" -gt 0 ]; then
+      waited=$((waited - 1))
+    elif is_due; then
+      copy || waited=$((RETRY * 12))
+    fi
+    prune
+    pause 5
+  done
+  wait "$receiver" || say 'the connection to the database has ended'
+  receiver=
+}
+
+copies() { find "$era/base" -mindepth 1 -maxdepth 1 -name "*Z-$1" | sort; }
+
+# Whether the last copy is older than a day, or of another server than this one; sets its kind.
+is_due() {
+  kind=part
+  [ -n "$(find "$era/base" -mindepth 1 -maxdepth 1 -name '*Z-full' -mmin -$WEEK)" ] || kind=full
+  [ "$PG_MAJOR" -ge 17 ] || kind=full
+  [ -z "$(find "$era/base" -mindepth 1 -maxdepth 1 -name '*Z-*' -mmin -$DAY)" ]
+}
+
+copy() {
+  new=$era/base/unfinished
+  rm -rf "$new"
+  set -- --pgdata "$new" --checkpoint fast --wal-method none --no-password
+  if [ $kind = part ]; then
+    set -- "$@" --incremental "$(copies '*' | tail -n 1)/backup_manifest"
+  fi
+  # A summary of changes that is not there, as of a time before they were made: then all of it.
+  PGAPPNAME=archive-copy pg_basebackup "$@" 2>"/tmp/said" || {
+    cat /tmp/said >&2
+    [ $kind = part ] || return 1
+    kind=full
+    copy
+    return
+  }
+  pg_verifybackup --no-parse-wal --quiet "$new" && name=$(now) && mv "$new" "$era/base/$name-$kind" ||
+    return 1
+  say "a copy was made: $kind"
+}
+
+# What lies before the newest full copy that is older than ARCHIVE_DAYS goes.
+prune() {
+  first=$(find "$era/base" -mindepth 1 -maxdepth 1 -name '*Z-full' -mmin "+$((ARCHIVE_DAYS * DAY))" | sort | tail -n 1)
+  if [ -n "$first" ] && [ "$first" != "$(copies '*' | head -n 1)" ]; then
+    copies '*' | while read -r old; do
+      [ "$old" != "$first" ] || break
+      say "removed $old"
+      rm -rf "$old"
+    done
+    needed=$(sed -n 's/^START WAL LOCATION:.*(file \([0-9A-F]*\)).*/\1/p' "$first/backup_label")
+    pg_archivecleanup "$era/wal" "$needed"
+  fi
+  find /archive -mindepth 1 -maxdepth 1 -name '*Z-*' | while read -r other; do
+    if [ "$other" != "$era" ] && [ -z "$(find "$other" -mmin "-$((ARCHIVE_DAYS * DAY))")" ]; then
+      say "removed $other"
+      rm -rf "$other"
+    fi
+  done
+}
+
+while :; do
+  if ask 'select 1' >/dev/null; then
+    prepare_server && choose_era && follow || say 'it will be tried again'
+  fi
+  pause 2
+done
