@@ -29,8 +29,8 @@ def _lacks_browser() -> str:
 
 # What runs beside what: deploys wait a lot, and to what kills the engine all others are in the way.
 ROUNDS = (
-    Round(("unit", "cli", "web", "app", "embedded"), beside=("deploy", "cluster")),
-    Round(("docker", "browser", "projects"), beside=("faults",)),
+    Round(("unit", "cli", "web", "app", "embedded", "browser"), beside=("deploy", "cluster")),
+    Round(("docker", "projects"), beside=("faults",)),
     Round(("engine",)),
 )
 QUICK = (Round(("unit", "web", "app"), beside=("cli",)),)  # no engine, and no stack

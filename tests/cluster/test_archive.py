@@ -45,7 +45,8 @@ def test_it_follows_on_another_node_and_is_red_when_it_does_not(site: Site) -> N
     told = site.status()["archive"]
     assert told["bytes"] < 1_000_000 and told["seconds"] < 1
     site.cluster.docker(1, "service", "scale", f"{site.name}_archive=0")
-    assert "does not follow" in site.refused("DEP63", "deploy.status")
+    red = site.inv("deploy.status", code=1)
+    assert "error DEP63: the archive does not follow" in red.stderr
     site.cluster.docker(1, "service", "scale", f"{site.name}_archive=1")
     eventually(lambda: not site.inv("deploy.status", code=None).returncode, 30, "it follows again")
 

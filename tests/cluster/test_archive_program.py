@@ -41,12 +41,12 @@ class Followed:
         words = (*USER, *rules, *self._mounts(program), "--entrypoint", "sh", IMAGE, "/program.sh")
         self._run("archive", *words)
 
-    def recover(self, moment: datetime) -> str:
+    def recover(self, moment: datetime, has: str = "whole") -> str:
         """The state of `t` as of a moment, or why it cannot be had."""
         docker("rm", "--force", "--volumes", f"{self.name}-recover", check=False)
         program = archiving.PROGRAMS / "recover.sh"
         words = (*USER, *self._mounts(program), "--volume", "/tmp", "--entrypoint", "sh", IMAGE)
-        named = (moments.as_key(moment), moments.as_text(moment))
+        named = (moments.as_key(moment), moments.as_text(moment), has)
         self._run("recover", *words, "/program.sh", *named)
         eventually(lambda: self._is_ready() or self._has_ended(), 60, "it is ready, or has ended")
         if self._has_ended():
@@ -153,6 +153,7 @@ def test_what_is_older_than_it_is_to_be_goes(followed: Followed) -> None:
 
 def test_changes_that_the_database_has_removed_are_a_gap(followed: Followed) -> None:
     docker("stop", "--time", "5", f"{followed.name}-archive")
+    assert "does not follow" in followed.recover(written(followed, 0), "behind")
     followed.sql("alter system set max_wal_size = '48MB'")
     followed.sql("alter system set max_slot_wal_keep_size = '16MB'")
     followed.sql("select pg_reload_conf()")

@@ -97,9 +97,7 @@ class Bucket:
         self.serve()
 
     def serve(self, secret: str = SETTINGS["PROD_BACKUP_SECRET_KEY"]) -> None:
-        # Without a memory of what lies there: these tests change files under its hands.
-        argv = [RCLONE, "serve", "s3", "--addr", BUCKET, "--dir-cache-time=0s"]
-        argv += ["--auth-key", f"ann,{secret}"]
+        argv = [RCLONE, "serve", "s3", "--addr", BUCKET, "--auth-key", f"ann,{secret}"]
         environ = {**os.environ, "RCLONE_CONFIG": "/dev/null"}
         self.server = subprocess.Popen([*argv, self.folder], env=environ, stderr=subprocess.DEVNULL)
         eventually(lambda: answers(HERE, PORT), 10, "the server of the bucket answers")
@@ -107,6 +105,11 @@ class Bucket:
     def stop(self) -> None:
         self.server.kill()
         self.server.wait()
+
+    def forget(self) -> None:
+        """Begin again: it remembers sizes of files, which these tests change under its hands."""
+        self.stop()
+        self.serve()
 
     @property
     def facts(self) -> list[Path]:
@@ -127,6 +130,7 @@ class Bucket:
             key = "created" if "created" in record else "at"
             made = datetime.fromisoformat(record[key]) - timedelta(days=days)
             path.write_text(json.dumps({**record, key: made.isoformat()}) + "\n")
+        self.forget()
 
     def is_new(self) -> bool:
         """Whether the newest backup was made within a minute or two."""
@@ -281,6 +285,7 @@ def disk_full(bucket: Bucket) -> Iterator[None]:
     subprocess.run(["umount", "--lazy", bucket.store], check=True)
     bucket.store.rmdir()
     kept.rename(bucket.store)
+    bucket.forget()
 
 
 @needs_root

@@ -41,14 +41,9 @@ class Lag:
         if not self.follows:
             return problem("DEP63")
         if self.bytes > MOST_BYTES or self.seconds > MOST_SECONDS:
-            return self.behind
+            size, seconds = console.size(self.bytes), round(self.seconds)
+            return problem("DEP63.behind", size=size, seconds=seconds)
         return None
-
-    @property
-    def behind(self) -> Problem:
-        """That it is, however little."""
-        size, seconds = console.size(self.bytes), round(self.seconds)
-        return problem("DEP63.behind", size=size, seconds=seconds)
 
     def in_words(self) -> str:
         """For the person at the terminal."""

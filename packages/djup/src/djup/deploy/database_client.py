@@ -13,7 +13,8 @@ from djup.postgres.client import Client
 from djup.settings.settings import SYSTEM
 from djup.terminal.task import this_task
 
-NAMES_SECONDS = 8
+NAMES_SECONDS, UNKNOWN_SECONDS = 8, 30
+UNKNOWN = "could not translate host name"
 
 
 @contextmanager
@@ -30,11 +31,13 @@ def client(release: Release, swarm: Swarm) -> Iterator[Client]:
 
 
 def _wait_until_let_in(client: Client) -> str:
-    """Why it is not, in the end. A network that a container has just joined may know no names yet;
-    who is not let in for another reason is told so by what comes next."""
-    deadline = time.monotonic() + NAMES_SECONDS
+    """Why it is not, in the end. A network that a container has just joined may know no names yet,
+    and for longer after nodes were lost; who is not let in for another reason is told so by what
+    comes next."""
+    begun = time.monotonic()
     while not this_task.dry and (done := client.script("select 1", client.database)).code:
-        if time.monotonic() > deadline:
+        patience = UNKNOWN_SECONDS if UNKNOWN in done.err else NAMES_SECONDS
+        if time.monotonic() - begun > patience:
             return done.err
         time.sleep(0.3)
     return ""

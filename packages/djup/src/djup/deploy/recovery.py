@@ -28,32 +28,35 @@ def save(release: Release, swarm: Swarm, moment: datetime) -> Backup:
     caller holds the lock."""
     if not archiving.has_one(release):
         raise problem("DEP64.none")
-    _wait_for_archive(release, swarm)
-    with recovered(release, swarm, moment) as client:
+    whole = _has_all(release, swarm)
+    with _recovered(release, swarm, moment, whole=whole) as client:
         if last := client.ask(LAST, client.database):
             console.say(f"recovered; the last change before that moment was at {last}")
         return backup.make(client, f"as of {moments.as_text(moment)}", with_files=False)
 
 
-def _wait_for_archive(release: Release, swarm: Swarm) -> None:
-    """Until the archive has what the database has; a problem if it does not follow. A database that
-    is new has nothing to follow as yet, and the archive what was before it."""
+def _has_all(release: Release, swarm: Swarm) -> bool:
+    """Whether the archive has what the database has, within a while. If so, what it ends with is
+    how the data were up to now; if not, a moment that it does not reach is none to restore."""
     deadline = time.monotonic() + CATCH_UP_SECONDS
     with database_client.client(release, swarm) as client:
         while (found := archive_lag.lag(client)).bytes or not found.follows:
             if time.monotonic() > deadline:
-                raise found.cause or found.behind
+                return False
             time.sleep(STATE_SECONDS)
+    return True
 
 
 @contextmanager
-def recovered(release: Release, swarm: Swarm, moment: datetime) -> Iterator[Client]:
+def _recovered(
+    release: Release, swarm: Swarm, moment: datetime, *, whole: bool
+) -> Iterator[Client]:
     """PostgreSQL's programs for a server that has the database as it was; it ends with this."""
     service = f"{release.stack}_recover"
     with jobs.removed(service):
         if service in jobs.names(release.stack, toolbox.ROLE):  # of a task that was killed
             process.clean_up(["docker", "service", "rm", service])
-        jobs.create_server(release, service, toolbox.ROLE, _words(release, moment))
+        jobs.create_server(release, service, toolbox.ROLE, _words(release, moment, whole))
         _wait(service, moment)
         there = {"DATABASE_HOST": service, "DATABASE_PORT": "5432", "DATABASE_SSLMODE": ""}
         elsewhere = release.with_values(**there, DATABASE_SSLROOTCERT="")
@@ -61,7 +64,7 @@ def recovered(release: Release, swarm: Swarm, moment: datetime) -> Iterator[Clie
             yield client
 
 
-def _words(release: Release, moment: datetime) -> list[str]:
+def _words(release: Release, moment: datetime, whole: bool) -> list[str]:
     values = release.values
     test, interval, start = READY
     program = f"source={values['ARCHIVE_RECOVER_CONFIG']},target={PROGRAM}"
@@ -73,7 +76,7 @@ def _words(release: Release, moment: datetime) -> list[str]:
         *("--mount", f"type=volume,source={release.stack}_archive,target=/archive,readonly"),
         *("--health-cmd", test, "--health-interval", interval, "--health-start-period", start),
         *("--entrypoint", f"sh {PROGRAM}", values["POSTGRES_IMAGE"]),
-        *(moments.as_key(moment), moments.as_text(moment)),
+        *(moments.as_key(moment), moments.as_text(moment), "whole" if whole else "behind"),
     ]
 
 

@@ -19,6 +19,8 @@ fi
 export PGAPPNAME=archive PGCONNECT_TIMEOUT=10
 WEEK=10080 DAY=1440 # minutes
 RETRY=10            # after a copy that failed
+# A node that is gone closes no connection.
+LIVELY='keepalives_idle=5 keepalives_interval=2 keepalives_count=3 tcp_user_timeout=10000'
 receiver='' waited=0
 
 say() { echo "$(date -u '+%Y-%m-%d %H:%M:%S') $*" >&2; }
@@ -78,7 +80,8 @@ choose_era() {
 
 # Follow the server until it, or its slot, is gone.
 follow() {
-  pg_receivewal --slot archive --directory "$era/wal" --synchronous --no-loop --status-interval 1 &
+  pg_receivewal --dbname "$LIVELY" --slot archive --directory "$era/wal" --synchronous --no-loop \
+    --status-interval 1 &
   receiver=$!
   while kill -0 "$receiver" 2>/dev/null; do
     if [ "$waited" -gt 0 ]; then

@@ -1,10 +1,11 @@
 #!/bin/sh
 # A server of its own with the database as it was at a moment, made of what the archive has.
-#   recover.sh 20261128T140305Z '2026-11-28 14:03:05+00'    the moment in both ways
+#   recover.sh 20261128T140305Z '2026-11-28 14:03:05+00' whole
+# The moment in both ways, and whether the archive is known to have all up to now (`whole`).
 # Ends with 65 if the archive does not reach that far, 66 if another version of PostgreSQL wrote it.
 set -eu
 umask 077
-key=$1 moment=$2
+key=$1 moment=$2 has=$3
 data=/tmp/data
 
 if [ -z "${SUPERUSER_PASSWORD:-}" ]; then
@@ -71,6 +72,7 @@ started() {
 # is a gap, which another era of the same database follows.
 if ! started; then
   grep -q 'recovery ended before configured recovery target was reached' /tmp/log || refuse 1 "$(tail -n 20 /tmp/log)"
+  [ "$has" = whole ] || refuse 65 'the archive does not follow the database, and ends before that moment'
   [ "$era" = "$newest_era" ] || refuse 65 "the archive has a gap after $(stat -c %y "$era/wal" | cut -d. -f1)"
   sed -i '/^recovery_target_time/d' $data/postgresql.auto.conf
   started || refuse 1 "$(tail -n 20 /tmp/log)"
