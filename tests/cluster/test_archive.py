@@ -84,6 +84,8 @@ def test_the_node_of_the_database_is_lost_with_its_disk(site: Site) -> None:
         time.sleep(SURE_SECONDS)
         site.cluster.act("kill", str(database))
         moment = now()
+        told = site.inv("deploy.status", code=1).stdout
+        assert f"{site.name}_web" in told and "does not follow" in told
         shutil.rmtree(DISKS / f"node{database}/volumes/{site.name}_postgres_data/_data")
         (DISKS / f"node{database}/volumes/{site.name}_postgres_data/_data").mkdir()
         site.cluster.act("start", str(database))

@@ -52,6 +52,9 @@ class Lag:
         return f"archive: {console.size(self.bytes)} and {self.seconds:.1f} s behind"
 
 
+UNKNOWN = Lag(follows=False, bytes=0, seconds=0.0)
+
+
 def lag(client: Client) -> Lag:
     """Ask the database how far its archive is."""
     count, size, seconds = client.ask(LAG, client.database).split("|")

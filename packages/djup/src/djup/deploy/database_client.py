@@ -13,7 +13,7 @@ from djup.postgres.client import Client
 from djup.settings.settings import SYSTEM
 from djup.terminal.task import this_task
 
-NAMES_SECONDS, UNKNOWN_SECONDS = 8, 30
+NAMES_SECONDS, UNKNOWN_SECONDS = 8, 15
 UNKNOWN = "could not translate host name"
 
 

@@ -13,7 +13,7 @@ from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
 from djup.host import process
 from djup.postgres.client import Client
-from djup.problems import problem
+from djup.problems import Problem, problem
 from djup.terminal import console
 
 PROGRAM = "/recover.sh"
@@ -83,12 +83,19 @@ def _words(release: Release, moment: datetime, whole: bool) -> list[str]:
 def _wait(service: str, moment: datetime) -> None:
     """Until its server answers; a problem with its own words if it ends."""
     console.say(f"recovering the database as of {moments.as_text(moment)} ...")
+    begun = time.monotonic()
     while True:
         tasks = jobs.tasks(service)
         if any(state == "running" for state, _ in tasks):
             return
         if ended := [error for state, error in tasks if state in jobs.ENDED]:
             said = jobs.last_lines(swarm_stack.logs(service))
-            why = said.splitlines()[-1] if said else ended[0]
-            raise problem("DEP64", said, moment=moments.as_text(moment), why=why)
+            raise _not_recovered(moment, said.splitlines()[-1] if said else ended[0], said)
+        waits = [error for state, error in tasks if state in jobs.WAITING]
+        if len(waits) == len(tasks) and time.monotonic() - begun > jobs.WAIT_SECONDS:
+            raise _not_recovered(moment, "".join(waits[:1]) or "no node has the archive")
         time.sleep(STATE_SECONDS)
+
+
+def _not_recovered(moment: datetime, why: str, said: str = "") -> Problem:
+    return problem("DEP64", said, moment=moments.as_text(moment), why=why)

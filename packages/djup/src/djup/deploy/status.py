@@ -34,8 +34,8 @@ def show(settings: Settings, context: str, *, local: bool, as_json: bool) -> Non
     target = find_target(settings, context, local=local)
     release, services = target.release(), target.services()
     backups, cause = _backups(settings, release)
-    lag = _lag(release, target.swarm)
-    cause = cause or (lag.cause if lag else None)
+    lag, late = _lag(release, target.swarm)
+    cause = cause or late
     if as_json:
         console.answer(console.as_json(_record(release, services, backups, lag)))
         if cause:
@@ -74,12 +74,17 @@ def _backups(settings: Settings, release: Release) -> tuple[dict[str, str] | Non
     return {"said": said, "problem": late.what if late else ""}, late
 
 
-def _lag(release: Release, reached: Swarm) -> Lag | None:
-    """How far the archive is, as the database says; None where the release has none."""
+def _lag(release: Release, reached: Swarm) -> tuple[Lag | None, Problem | None]:
+    """How far the archive is, as the database says, and what is wrong with it; None where the
+    release has none. The rest is shown where the database cannot tell."""
     if not archiving.has_one(release):
-        return None
-    with database_client.client(release, reached) as client:
-        return archive_lag.lag(client)
+        return None, None
+    try:
+        with database_client.client(release, reached) as client:
+            lag = archive_lag.lag(client)
+    except Problem as cause:
+        return archive_lag.UNKNOWN, cause
+    return lag, lag.cause
 
 
 def report(done: Plan, *, local: bool) -> None:

@@ -21,7 +21,7 @@ WEEK=10080 DAY=1440 # minutes
 RETRY=10            # after a copy that failed
 # A node that is gone closes no connection.
 LIVELY='keepalives_idle=5 keepalives_interval=2 keepalives_count=3 tcp_user_timeout=10000'
-receiver='' waited=0
+receiver='' worker='' waited=0
 
 say() { echo "$(date -u '+%Y-%m-%d %H:%M:%S') $*" >&2; }
 ask() { psql -XAtq -v ON_ERROR_STOP=1 -c "$1"; }
@@ -34,26 +34,42 @@ pause() {
 }
 
 ends() {
-  if [ -n "$receiver" ]; then
-    kill "$receiver" 2>/dev/null || true
-    wait "$receiver" || true
-  fi
+  for child in $receiver $worker; do
+    kill "$child" 2>/dev/null || true
+    wait "$child" || true
+  done
   exit 0
 }
 trap ends TERM INT
 
+# Run a command that may take hours, and be seen to be alive meanwhile; not beyond the receiver, which
+# comes first.
+patiently() {
+  "$@" &
+  worker=$!
+  while kill -0 "$worker" 2>/dev/null; do
+    pause 1
+    kill -0 "$receiver" 2>/dev/null || kill "$worker" 2>/dev/null || true
+  done
+  child=$worker worker=
+  wait "$child"
+}
+
+# Below, each step says what comes of its failure: `set -e` does nothing in what is called after `if`.
+
 # What needs no restart. Without a limit, changes that nobody takes away would fill the disk of the
 # database; beyond it they are removed there, and an era ends.
 prepare_server() {
-  allow_us_in
-  ask "alter system set max_slot_wal_keep_size = '$ARCHIVE_BEHIND'"
-  [ "$PG_MAJOR" -lt 17 ] || ask 'alter system set summarize_wal = on'
+  allow_us_in || return 1
+  ask "alter system set max_slot_wal_keep_size = '$ARCHIVE_BEHIND'" || return 1
+  [ "$PG_MAJOR" -lt 17 ] || ask 'alter system set summarize_wal = on' || return 1
   ask 'select pg_reload_conf()' >/dev/null
 }
 
 # The image lets in who reads and writes, and not who follows: a line more, and no restart for it.
 allow_us_in() {
-  rules=$(ask "select count(*) from pg_hba_file_rules where database @> '{replication}' and address = 'all'")
+  rules=$(ask "select count(*) from pg_hba_file_rules where database @> '{replication}' and address = 'all'") ||
+    return 1
   [ "$rules" = 0 ] || return 0
   psql -XAtq -v ON_ERROR_STOP=1 <<'SQL'
 select format('copy (select %L) to program %L', 'host replication all all scram-sha-256',
@@ -62,20 +78,26 @@ SQL
 }
 
 choose_era() {
-  system=$(ask 'select system_identifier from pg_control_system()')
-  slot=$(ask "select coalesce(wal_status, 'lost') from pg_replication_slots where slot_name = 'archive'")
+  system=$(ask 'select system_identifier from pg_control_system()') || return 1
+  slot=$(ask "select coalesce(wal_status, 'lost') from pg_replication_slots where slot_name = 'archive'") ||
+    return 1
   era=$(find /archive -mindepth 1 -maxdepth 1 -name "*-$system" | sort | tail -n 1)
   if [ "$slot" = lost ]; then
     say 'the database has removed changes that were not archived'
-    ask "select pg_drop_replication_slot('archive')" >/dev/null
+    ask "select pg_drop_replication_slot('archive')" >/dev/null || return 1
     slot=
   fi
   if [ -z "$slot" ] || [ -z "$era" ]; then
-    pg_receivewal --slot archive --create-slot --if-not-exists
-    era=/archive/$(now)-$system
+    # The folder first: were it to come second, and we be killed before, the era before would go on.
+    began=$(now) || return 1
+    era=/archive/$began-$system
+    mkdir "$era" "$era/wal" "$era/base" || return 1
+    pg_receivewal --slot archive --create-slot --if-not-exists || {
+      rm -r "$era"
+      return 1
+    }
     say "a new era begins: $era"
   fi
-  mkdir -p "$era/wal" "$era/base"
 }
 
 # Follow the server until it, or its slot, is gone.
@@ -114,15 +136,14 @@ copy() {
     set -- "$@" --incremental "$(copies '*' | tail -n 1)/backup_manifest"
   fi
   # A summary of changes that is not there, as of a time before they were made: then all of it.
-  PGAPPNAME=archive-copy pg_basebackup "$@" 2>"/tmp/said" || {
-    cat /tmp/said >&2
+  if ! patiently env PGAPPNAME=archive-copy pg_basebackup "$@"; then
     [ $kind = part ] || return 1
     kind=full
     copy
     return
-  }
-  pg_verifybackup --no-parse-wal --quiet "$new" && name=$(now) && mv "$new" "$era/base/$name-$kind" ||
-    return 1
+  fi
+  patiently pg_verifybackup --no-parse-wal --quiet "$new" || return 1
+  name=$(now) && mv "$new" "$era/base/$name-$kind" || return 1
   say "a copy was made: $kind"
 }
 
@@ -147,8 +168,6 @@ prune() {
 }
 
 while :; do
-  if ask 'select 1' >/dev/null; then
-    prepare_server && choose_era && follow || say 'it will be tried again'
-  fi
+  if prepare_server && choose_era; then follow; else say 'it will be tried again'; fi
   pause 2
 done
