@@ -15,6 +15,7 @@ from stacks import Docker, docker, eventually
 from djup.deploy import archiving, moments
 
 IMAGE = "postgres:18-alpine"
+SYSTEM = "select system_identifier from pg_control_system()"
 USER = ("--env", "PGUSER=app", "--env", "PGDATABASE=app")
 DAY = 86_400
 
@@ -35,18 +36,24 @@ class Followed:
         self._run("db", *env, IMAGE)
         eventually(lambda: self.sql("select 1") == "1", 30, "the database answers")
 
+    def marked(self) -> None:
+        """As a restore has the database write something, which is later than what is asked for."""
+        self.sql("select pg_logical_emit_message(true, 'djup', 'a restore')")
+
     def start_archive(self) -> None:
         program = archiving.PROGRAMS / "archive.sh"
         rules = ("--env", "PGHOST=db", "--env", "ARCHIVE_DAYS=7", "--env", "ARCHIVE_BEHIND=1GB")
         words = (*USER, *rules, *self._mounts(program), "--entrypoint", "sh", IMAGE, "/program.sh")
         self._run("archive", *words)
 
-    def recover(self, moment: datetime, has: str = "whole") -> str:
-        """The state of `t` as of a moment, or why it cannot be had."""
+    def recover(self, moment: datetime, system: str = "") -> str:
+        """The state of `t` as of a moment, or why it cannot be had; `system` is the database that
+        is there now (this one)."""
+        system = system or self.sql(SYSTEM)
         docker("rm", "--force", "--volumes", f"{self.name}-recover", check=False)
         program = archiving.PROGRAMS / "recover.sh"
         words = (*USER, *self._mounts(program), "--volume", "/tmp", "--entrypoint", "sh", IMAGE)
-        named = (moments.as_key(moment), moments.as_text(moment), has)
+        named = (moments.as_key(moment), moments.as_text(moment), system)
         self._run("recover", *words, "/program.sh", *named)
         eventually(lambda: self._is_ready() or self._has_ended(), 60, "it is ready, or has ended")
         if self._has_ended():
@@ -112,9 +119,12 @@ def followed(
 
 def written(followed: Followed, number: int) -> datetime:
     """A row more, and a moment after it and before whatever comes next."""
+    time.sleep(1)  # copies are named by the second
     followed.sql(f"insert into t values ({number})")
     time.sleep(0.2)
     moment = datetime.now(UTC)
+    time.sleep(0.2)
+    followed.marked()
     time.sleep(0.2)
     return moment
 
@@ -135,9 +145,13 @@ def test_each_moment_can_be_had_from_full_copies_and_what_differs(followed: Foll
 
 def test_the_database_is_killed_and_the_last_row_is_there(followed: Followed) -> None:
     followed.sql("create table t (a int)")
-    moment = written(followed, 7)
+    followed.sql("insert into t values (7)")
+    system = followed.sql(SYSTEM)
+    time.sleep(0.2)
     docker("kill", f"{followed.name}-db")
-    assert followed.recover(moment) == "7"
+    now = datetime.now(UTC)
+    assert "it has a gap, or does not follow" in followed.recover(now, system)
+    assert followed.recover(now, "another") == "7", "of one that is lost: all that arrived"
     docker("start", f"{followed.name}-db")
     eventually(lambda: followed.sql("select 1") == "1", 30, "the database answers")
 
@@ -153,7 +167,7 @@ def test_what_is_older_than_it_is_to_be_goes(followed: Followed) -> None:
 
 def test_changes_that_the_database_has_removed_are_a_gap(followed: Followed) -> None:
     docker("stop", "--time", "5", f"{followed.name}-archive")
-    assert "does not follow" in followed.recover(written(followed, 0), "behind")
+    assert "does not follow" in followed.recover(written(followed, 0))
     followed.sql("alter system set max_wal_size = '48MB'")
     followed.sql("alter system set max_slot_wal_keep_size = '16MB'")
     followed.sql("select pg_reload_conf()")
@@ -166,7 +180,8 @@ def test_changes_that_the_database_has_removed_are_a_gap(followed: Followed) -> 
     before = len(followed.copies())
     docker("start", f"{followed.name}-archive")
     eventually(lambda: len(followed.copies()) > before, 60, "it begins anew")
-    assert "the archive has a gap" in followed.recover(within)
+    assert "it has a gap" in followed.recover(within)
+    assert "the archive has a gap there" in followed.recover(within, "another")
     assert followed.recover(written(followed, 1000)) == "1108"
 
 

@@ -10,6 +10,7 @@ from djup.deploy.swarm.swarm import Node, Swarm
 from djup.problems import Problem
 
 LIMIT = archive_lag.MOST_BYTES
+DAY = archive_lag.DAY_SECONDS
 NOW = datetime(2026, 11, 28, 14, 3, 5, tzinfo=UTC)
 
 
@@ -30,7 +31,9 @@ def test_a_moment(text: str, wanted: str) -> None:
     assert moments.as_text(moments.parsed(text, NOW)) == wanted
 
 
-@pytest.mark.parametrize("text", ["soon", "10", "10y", "-10m", "2026-11-28 14:03:06", "2027-01-01"])
+@pytest.mark.parametrize(
+    "text", ["soon", "10", "10y", "-10m", "9999999999d", "2026-11-28 14:03:06", "2027-01-01"]
+)
 def test_no_moment_of_the_past(text: str) -> None:
     with pytest.raises(Problem, match="TASK06"):
         moments.parsed(text, NOW)
@@ -51,11 +54,15 @@ def test_a_value_that_is_refused(value: str, host: str) -> None:
 @pytest.mark.parametrize(
     ("lag", "code"),
     [
-        (Lag(True, 0, 0.0), None),
-        (Lag(True, LIMIT, 0.5), None),
-        (Lag(True, LIMIT + 1, 0.5), "DEP63"),
-        (Lag(True, 0, 61), "DEP63"),
-        (Lag(False, 0, 0.0), "DEP63"),
+        (Lag(True, 0, 0.0, 5), None),
+        (Lag(True, LIMIT, 0.5, 5), None),
+        (Lag(True, LIMIT + 1, 0.5, 5), "DEP63"),
+        (Lag(True, 0, 61, 5), "DEP63"),
+        (Lag(False, 0, 0.0, 5), "DEP63"),
+        (Lag(True, 0, 0.0, -1), "DEP63"),
+        (Lag(True, 0, 0.0, 3 * DAY), "DEP63"),
+        (Lag(True, 0, 0.0, 3 * DAY, daily=False), None),
+        (Lag(True, 0, 0.0, 9 * DAY, daily=False), "DEP63"),
     ],
 )
 def test_when_it_is_red(lag: Lag, code: str | None) -> None:
@@ -72,6 +79,7 @@ def node(name: str, *, ready: bool = True, **labels: str) -> Node:
         ([node("a")], "a"),
         ([node("a", db="true"), node("b")], "b"),
         ([node("a"), node("b", db="true"), node("c")], "a"),
+        ([node("b"), node("a"), node("c")], "b"),
         ([node("a", db="true"), node("b", ready=False), node("c")], "c"),
     ],
 )

@@ -493,8 +493,8 @@ def deploy_status(c: Context, context: str = "", local: bool = False, json: bool
 
     --json prints an object: stack, release, before, commit, created, by, url, unfinished,
     maintenance (message, allowed, since; or null), services, backups (said, problem; or null),
-    archive (follows, bytes, seconds; or null). It ends with an error where scheduled backups are
-    too old, or an archive does not follow.
+    archive (follows, bytes, seconds, copied, daily; or null). It ends with an error where scheduled
+    backups are too old, or an archive does not follow.
     """
     from djup.deploy import status
 

@@ -11,29 +11,48 @@ from djup.terminal import console
 
 SLOT = "archive"  # and the name of its connection
 MOST_BYTES, MOST_SECONDS = 64 * 1024 * 1024, 60  # behind: then somebody is to look
+# Since the last copy: they are made each day or, before PostgreSQL 17, each week.
+MOST_DAYS = {True: 2, False: 8}
+DAY_SECONDS = 86_400
+COPIED = "nullif(current_setting('archive.copied', true), '')::float"
 LAG = f"""
-select count(*), coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn)), 0)::bigint,
-  coalesce(max(extract(epoch from flush_lag)), 0)
+select count(flush_lsn), coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn)), 0)::bigint,
+  coalesce(max(extract(epoch from flush_lag)), 0),
+  coalesce(extract(epoch from now()) - {COPIED}, -1),
+  current_setting('server_version_num')::int >= 170000
 from pg_stat_replication where application_name = '{SLOT}'"""
-# Once its connection has ended, which takes a moment.
+REACHED = f"""
+select count(*) from pg_stat_replication
+where application_name = '{SLOT}' and flush_lsn >= :'position'::pg_lsn"""
+# Its connection takes a moment to end, and that of a node that is gone a minute.
 FORGET = f"""
 do $$ begin
   for i in 1..40 loop
+    perform pg_terminate_backend(active_pid)
+      from pg_replication_slots where slot_name = '{SLOT}' and active;
     exit when not exists (select from pg_replication_slots where slot_name = '{SLOT}' and active);
     perform pg_sleep(0.5);
   end loop;
-  perform pg_drop_replication_slot(slot_name)
-    from pg_replication_slots where slot_name = '{SLOT}' and not active;
-end $$"""
+  perform pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '{SLOT}';
+end $$;
+select 'alter system reset ' || name from pg_settings
+where name in ('max_slot_wal_keep_size', 'summarize_wal') and sourcefile like '%auto.conf'
+\\gexec
+select from pg_reload_conf();
+alter role current_user reset "archive.copied";"""
 
 
 @dataclass(frozen=True)
 class Lag:
-    """How far the archive is behind the database, which tells; `follows` is whether it is there."""
+    """How far the archive is behind the database, which tells; `follows` is whether it is there,
+    `copied` how many seconds ago the last copy was made (-1: there is none), and `daily` whether
+    one is made each day."""
 
     follows: bool
     bytes: int
     seconds: float
+    copied: float
+    daily: bool = True
 
     @property
     def cause(self) -> Problem | None:
@@ -43,27 +62,39 @@ class Lag:
         if self.bytes > MOST_BYTES or self.seconds > MOST_SECONDS:
             size, seconds = console.size(self.bytes), round(self.seconds)
             return problem("DEP63.behind", size=size, seconds=seconds)
+        if not 0 <= self.copied < MOST_DAYS[self.daily] * DAY_SECONDS:
+            return problem("DEP63.copy", days=MOST_DAYS[self.daily])
         return None
 
     def in_words(self) -> str:
         """For the person at the terminal."""
         if not self.follows:
             return "archive: does not follow"
-        return f"archive: {console.size(self.bytes)} and {self.seconds:.1f} s behind"
+        hours = f"{self.copied / 3600:.0f} h ago" if self.copied >= 0 else "not made yet"
+        return (
+            f"archive: {console.size(self.bytes)} and {self.seconds:.1f} s behind, "
+            f"its last copy {hours}"
+        )
 
 
-UNKNOWN = Lag(follows=False, bytes=0, seconds=0.0)
+UNKNOWN = Lag(follows=False, bytes=0, seconds=0.0, copied=-1)
 
 
 def lag(client: Client) -> Lag:
     """Ask the database how far its archive is."""
-    count, size, seconds = client.ask(LAG, client.database).split("|")
-    return Lag(count != "0", int(size), float(seconds))
+    count, size, seconds, copied, daily = client.ask(LAG, client.database).split("|")
+    return Lag(count != "0", int(size), float(seconds), float(copied), daily == "t")
 
 
-def forget(before: Release | None, release: Release, reached: Swarm) -> None:
+def reached(client: Client, position: str) -> bool:
+    """Whether the archive has all up to a position of the log (an LSN)."""
+    script = f"\\getenv position POSITION\n{REACHED}"
+    return client.ask(script, client.database, POSITION=position) != "0"
+
+
+def forget(before: Release | None, release: Release, swarm: Swarm) -> None:
     """Have the database keep nothing for an archive that is no more."""
     had_one = before is not None and archiving.has_one(before)
     if had_one and release.has_own_database and not archiving.has_one(release):
-        with database_client.client(release, reached) as client:
+        with database_client.client(release, swarm) as client:
             client.ask(FORGET, client.database)

@@ -65,8 +65,9 @@ def label(stack: str) -> str:
 
 
 def place(stack: str, reached: Swarm) -> str:
-    """The id of the node that is to have it: another one than that of the database."""
-    taken = {node.id for node in reached.labelled(swarm.db_label(stack))}
+    """The id of the node that is to have it: another one than that of the database, which is here
+    if it is nowhere yet."""
+    taken = {node.id for node in reached.labelled(swarm.db_label(stack))} or {reached.here}
     others = [node.id for node in reached.nodes if node.ready and node.id not in taken]
     return others[0] if others else reached.here
 

@@ -21,7 +21,10 @@ def parsed(text: str, now: datetime) -> datetime:
 
 def _ago(text: str, now: datetime) -> datetime | None:
     match = AGO.fullmatch(text.strip())
-    return now - timedelta(**{UNITS[match[2]]: int(match[1])}) if match else None
+    try:
+        return now - timedelta(**{UNITS[match[2]]: int(match[1])}) if match else None
+    except OverflowError:
+        return None
 
 
 def _iso(text: str) -> datetime | None:

@@ -1,7 +1,7 @@
 """What tasks do with a deployed stack: logs, manage, psql, backup, restore, down."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from djup.deploy import (
     database,
@@ -83,7 +83,8 @@ def restore(
 ) -> None:
     """Put a backup in place, or the data as they were `at` a moment; asks for the stack's name
     before."""
-    moment = moments.parsed(which, datetime.now(UTC)) if at else None
+    if at:  # in time for who mistypes; which moment it is, the clock of the database tells
+        moments.parsed(which, datetime.now(UTC) + timedelta(days=1))
     target = find_target(settings, context, local=local)
     release = target.release()
     if this_task.dry:
@@ -91,13 +92,13 @@ def restore(
             f"would restore {which} next to the database of {release.stack}, and swap the two"
         )
         return
-    if not moment:
+    if not at:
         which = _at_hand(settings, target, which, local=local)
     _confirm(release.stack, f"replaces the database of {release.url}", yes)
     with one_at_a_time("deploy.restore"), one_deploy(release.stack):
         jobs.finish_left(release.stack)
-        if moment:
-            which = recovery.save(target.release(), target.swarm, moment).name
+        if at:
+            which = recovery.save(target.release(), target.swarm, which).name
         database.restore(target.release(), target.swarm, which)
         waiting = plan.unapplied(target.release(), target.swarm)
     if waiting:

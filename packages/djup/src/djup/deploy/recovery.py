@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 from djup.data import backup
@@ -21,42 +22,56 @@ READY = ("test -e /tmp/ready", "500ms", "24h")  # as long as recovering takes
 CATCH_UP_SECONDS = 30
 STATE_SECONDS = 1
 LAST = "select coalesce(pg_last_xact_replay_timestamp()::text, '')"
+# A change that is later than any moment before it: whoever repeats the changes up to such a moment
+# meets it, and knows that none is missing. Then where it ends, in which database, and when it is.
+MARK = """
+select from pg_logical_emit_message(true, 'djup', 'a restore');
+select pg_current_wal_insert_lsn(), system_identifier, clock_timestamp() from pg_control_system()"""
 
 
-def save(release: Release, swarm: Swarm, moment: datetime) -> Backup:
-    """Make a backup, in backups/ of this checkout, of the database as it was at a moment; the
-    caller holds the lock."""
+@dataclass(frozen=True)
+class Mark:
+    """Where the database is: a position of its log (an LSN), its identifier, and its time."""
+
+    position: str
+    system: str
+    time: datetime
+
+
+def save(release: Release, swarm: Swarm, text: str) -> Backup:
+    """Make a backup, in backups/ of this checkout, of the database as it was at a moment (`--at`);
+    the caller holds the lock."""
     if not archiving.has_one(release):
         raise problem("DEP64.none")
-    whole = _has_all(release, swarm)
-    with _recovered(release, swarm, moment, whole=whole) as client:
+    mark = _marked(release, swarm)
+    moment = moments.parsed(text, mark.time)
+    with _recovered(release, swarm, moment, mark.system) as client:
         if last := client.ask(LAST, client.database):
-            console.say(f"recovered; the last change before that moment was at {last}")
+            console.say(f"recovered; the last change up to that moment was at {last}")
         return backup.make(client, f"as of {moments.as_text(moment)}", with_files=False)
 
 
-def _has_all(release: Release, swarm: Swarm) -> bool:
-    """Whether the archive has what the database has, within a while. If so, what it ends with is
-    how the data were up to now; if not, a moment that it does not reach is none to restore."""
+def _marked(release: Release, swarm: Swarm) -> Mark:
+    """Have the database write something now, and wait a while until the archive has it."""
     deadline = time.monotonic() + CATCH_UP_SECONDS
     with database_client.client(release, swarm) as client:
-        while (found := archive_lag.lag(client)).bytes or not found.follows:
-            if time.monotonic() > deadline:
-                return False
+        position, system, moment = client.ask(MARK, client.database).split("|")
+        while not archive_lag.reached(client, position) and time.monotonic() < deadline:
             time.sleep(STATE_SECONDS)
-    return True
+    return Mark(position, system, datetime.fromisoformat(moment))
 
 
 @contextmanager
-def _recovered(
-    release: Release, swarm: Swarm, moment: datetime, *, whole: bool
-) -> Iterator[Client]:
+def _recovered(release: Release, swarm: Swarm, moment: datetime, system: str) -> Iterator[Client]:
     """PostgreSQL's programs for a server that has the database as it was; it ends with this."""
+    label = archiving.label(release.stack)
+    if len(nodes := swarm.labelled(label)) != 1:
+        raise _not_recovered(moment, f"{len(nodes)} nodes have the label {label}")
     service = f"{release.stack}_recover"
     with jobs.removed(service):
         if service in jobs.names(release.stack, toolbox.ROLE):  # of a task that was killed
             process.clean_up(["docker", "service", "rm", service])
-        jobs.create_server(release, service, toolbox.ROLE, _words(release, moment, whole))
+        jobs.create_server(release, service, toolbox.ROLE, _words(release, moment, system))
         _wait(service, moment)
         there = {"DATABASE_HOST": service, "DATABASE_PORT": "5432", "DATABASE_SSLMODE": ""}
         elsewhere = release.with_values(**there, DATABASE_SSLROOTCERT="")
@@ -64,7 +79,7 @@ def _recovered(
             yield client
 
 
-def _words(release: Release, moment: datetime, whole: bool) -> list[str]:
+def _words(release: Release, moment: datetime, system: str) -> list[str]:
     values = release.values
     test, interval, start = READY
     program = f"source={values['ARCHIVE_RECOVER_CONFIG']},target={PROGRAM}"
@@ -76,7 +91,7 @@ def _words(release: Release, moment: datetime, whole: bool) -> list[str]:
         *("--mount", f"type=volume,source={release.stack}_archive,target=/archive,readonly"),
         *("--health-cmd", test, "--health-interval", interval, "--health-start-period", start),
         *("--entrypoint", f"sh {PROGRAM}", values["POSTGRES_IMAGE"]),
-        *(moments.as_key(moment), moments.as_text(moment), "whole" if whole else "behind"),
+        *(moments.as_key(moment), moments.as_text(moment), system),
     ]
 
 

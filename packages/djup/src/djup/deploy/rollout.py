@@ -186,7 +186,8 @@ def _refuse(deploy: Deploy) -> None:
     _refuse_nodes_without_registry(deploy)
     _refuse_other_repository(deploy)
     _refuse_several_proxies(deploy)
-    _refuse_several_databases(deploy)
+    _refuse_several(deploy, swarm.db_label(deploy.wanted.stack))
+    _refuse_several(deploy, archiving.label(deploy.wanted.stack))
     reach.refuse_hidden(deploy.wanted)
 
 
@@ -216,12 +217,12 @@ def _refuse_several_proxies(deploy: Deploy) -> None:
         raise problem("DEP22", nodes=few(proxies), command=command)
 
 
-def _refuse_several_databases(deploy: Deploy) -> None:
-    label = swarm.db_label(deploy.wanted.stack)
-    databases = [node.name for node in deploy.swarm.labelled(label)]
-    if len(databases) > 1:
+def _refuse_several(deploy: Deploy, label: str) -> None:
+    """Raise where a volume that is on one node could be looked for on several."""
+    nodes = [node.name for node in deploy.swarm.labelled(label)]
+    if len(nodes) > 1:
         command = engine.as_typed(f"node update --label-rm {label} NODE")
-        raise problem("DEP26", nodes=few(databases), command=command)
+        raise problem("DEP26", nodes=few(nodes), label=label, command=command)
 
 
 def _planned(deploy: Deploy, image: str) -> Plan:

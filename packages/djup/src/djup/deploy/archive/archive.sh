@@ -4,21 +4,23 @@
 # without a gap. Another database, or changes that were lost, begin another one.
 #   ERA/wal              the changes, as pg_receivewal writes them
 #   ERA/base/TIME-full   a copy each week
-#   ERA/base/TIME-part   each day, what differs from the copy before
+#   ERA/base/TIME-part   from PostgreSQL 17, each day: what differs from the copy before
 set -eu
 umask 077
 
-# As root, the owner of a new volume; then as the user who may read what the server reads.
+# As root, the owner of the volume; then as the user who may read what the server reads, who is another
+# one in images of Debian.
 if [ -z "${PGPASSWORD:-}" ]; then
   PGPASSWORD=$(cat /run/secrets/sql_password)
   export PGPASSWORD
-  chown postgres /archive
+  [ "$(stat -c %u /archive)" = "$(id -u postgres)" ] || chown -R postgres /archive
   exec "$(command -v gosu || command -v su-exec)" postgres sh "$0"
 fi
 
 export PGAPPNAME=archive PGCONNECT_TIMEOUT=10
 WEEK=10080 DAY=1440 # minutes
-RETRY=10            # after a copy that failed
+RETRY=10            # minutes, after a copy that failed
+SPARE=1048576       # kB of disk that a copy leaves free
 # A node that is gone closes no connection.
 LIVELY='keepalives_idle=5 keepalives_interval=2 keepalives_count=3 tcp_user_timeout=10000'
 receiver='' worker='' waited=0
@@ -61,29 +63,35 @@ patiently() {
 # database; beyond it they are removed there, and an era ends.
 prepare_server() {
   allow_us_in || return 1
-  ask "alter system set max_slot_wal_keep_size = '$ARCHIVE_BEHIND'" || return 1
+  limit=$(ask "select setting from pg_settings where name = 'max_slot_wal_keep_size'") || return 1
+  [ "$limit" != -1 ] || ask "alter system set max_slot_wal_keep_size = '$ARCHIVE_BEHIND'" || return 1
   [ "$PG_MAJOR" -lt 17 ] || ask 'alter system set summarize_wal = on' || return 1
   ask 'select pg_reload_conf()' >/dev/null
 }
 
 # The image lets in who reads and writes, and not who follows: a line more, and no restart for it.
 allow_us_in() {
-  rules=$(ask "select count(*) from pg_hba_file_rules where database @> '{replication}' and address = 'all'") ||
+  rules=$(ask "select count(*) from pg_hba_file_rules where database @> '{replication}' and user_name @> '{all}' and address = 'all' and error is null") ||
     return 1
   [ "$rules" = 0 ] || return 0
   psql -XAtq -v ON_ERROR_STOP=1 <<'SQL'
 select format('copy (select %L) to program %L', 'host replication all all scram-sha-256',
-  'cat >>''' || current_setting('hba_file') || '''') \gexec
+  '{ echo; cat; } >>''' || current_setting('hba_file') || '''') \gexec
 SQL
 }
 
+# The era to go on with: the newest, if it is of this database and what comes next fits on to it.
 choose_era() {
   system=$(ask 'select system_identifier from pg_control_system()') || return 1
   slot=$(ask "select coalesce(wal_status, 'lost') from pg_replication_slots where slot_name = 'archive'") ||
     return 1
-  era=$(find /archive -mindepth 1 -maxdepth 1 -name "*-$system" | sort | tail -n 1)
+  era=$(find /archive -mindepth 1 -maxdepth 1 -name '*Z-*' | sort | tail -n 1)
+  case $era in
+  *"-$system") [ -z "$slot" ] || fits || slot=lost ;;
+  *) era= ;;
+  esac
   if [ "$slot" = lost ]; then
-    say 'the database has removed changes that were not archived'
+    say 'there is a gap: the database has not got all that comes after what is archived'
     ask "select pg_drop_replication_slot('archive')" >/dev/null || return 1
     slot=
   fi
@@ -96,9 +104,23 @@ choose_era() {
       rm -r "$era"
       return 1
     }
+    tell_copied ''
     say "a new era begins: $era"
   fi
 }
+
+# Whether the last segment here is none that the database has removed, or has yet to write: a volume
+# that was put back, of the one side or the other.
+fits() {
+  here=$(find "$era/wal" -type f ! -name '*.history' | sed 's|.*/||' | cut -c1-24 | sort | tail -n 1)
+  [ -n "$here" ] || return 0
+  there=$(ask "select pg_walfile_name(restart_lsn) || ' ' || pg_walfile_name(pg_current_wal_lsn()) from pg_replication_slots where slot_name = 'archive'") ||
+    return 0
+  [ "$(printf '%s\n' "${there% *}" "$here" "${there#* }" | sort -c 2>&1)" = '' ]
+}
+
+# The database itself says when the last copy was made: whoever asks it how far we are.
+tell_copied() { ask "alter role current_user set archive.copied = '$1'" || say 'the copy could not be noted'; }
 
 # Follow the server until it, or its slot, is gone.
 follow() {
@@ -110,8 +132,9 @@ follow() {
       waited=$((waited - 1))
     elif is_due; then
       copy || waited=$((RETRY * 12))
+      rm -rf "$era/base/unfinished"
     fi
-    prune
+    prune || say 'what is old could not be removed'
     pause 5
   done
   wait "$receiver" || say 'the connection to the database has ended'
@@ -120,17 +143,18 @@ follow() {
 
 copies() { find "$era/base" -mindepth 1 -maxdepth 1 -name "*Z-$1" | sort; }
 
-# Whether the last copy is older than a day, or of another server than this one; sets its kind.
+# Whether there is no copy of the last day (before PostgreSQL 17: week); sets the kind of the next one.
 is_due() {
-  kind=part
+  kind=part often=$DAY
   [ -n "$(find "$era/base" -mindepth 1 -maxdepth 1 -name '*Z-full' -mmin -$WEEK)" ] || kind=full
-  [ "$PG_MAJOR" -ge 17 ] || kind=full
-  [ -z "$(find "$era/base" -mindepth 1 -maxdepth 1 -name '*Z-*' -mmin -$DAY)" ]
+  [ "$PG_MAJOR" -ge 17 ] || kind=full often=$WEEK
+  [ -z "$(find "$era/base" -mindepth 1 -maxdepth 1 -name '*Z-*' -mmin -$often)" ]
 }
 
 copy() {
   new=$era/base/unfinished
   rm -rf "$new"
+  has_room || return 1
   set -- --pgdata "$new" --checkpoint fast --wal-method none --no-password
   if [ $kind = part ]; then
     set -- "$@" --incremental "$(copies '*' | tail -n 1)/backup_manifest"
@@ -144,7 +168,18 @@ copy() {
   fi
   patiently pg_verifybackup --no-parse-wal --quiet "$new" || return 1
   name=$(now) && mv "$new" "$era/base/$name-$kind" || return 1
+  tell_copied "$(date +%s)"
   say "a copy was made: $kind"
+}
+
+# On one node, the disk that would be full is that of the database.
+has_room() {
+  needed=$(ask 'select (sum(pg_database_size(oid)) * 1.25 / 1024)::bigint from pg_database') || return 1
+  [ $kind = full ] || needed=$((needed / 4))
+  free=$(df -Pk /archive | awk 'NR == 2 { print $4 }')
+  [ "$free" -gt $((needed + SPARE)) ] && return
+  say "too little disk for a copy: $free kB are free, $((needed + SPARE)) kB are needed"
+  return 1
 }
 
 # What lies before the newest full copy that is older than ARCHIVE_DAYS goes.
@@ -154,16 +189,17 @@ prune() {
     copies '*' | while read -r old; do
       [ "$old" != "$first" ] || break
       say "removed $old"
-      rm -rf "$old"
+      rm -rf "$old" || return 1
     done
     needed=$(sed -n 's/^START WAL LOCATION:.*(file \([0-9A-F]*\)).*/\1/p' "$first/backup_label")
-    pg_archivecleanup "$era/wal" "$needed"
+    pg_archivecleanup "$era/wal" "$needed" || return 1
   fi
   find /archive -mindepth 1 -maxdepth 1 -name '*Z-*' | while read -r other; do
-    if [ "$other" != "$era" ] && [ -z "$(find "$other" -mmin "-$((ARCHIVE_DAYS * DAY))")" ]; then
-      say "removed $other"
-      rm -rf "$other"
-    fi
+    [ "$other" != "$era" ] || continue
+    recent=$(find "$other" -mmin "-$((ARCHIVE_DAYS * DAY))") || return 1
+    [ -z "$recent" ] || continue
+    say "removed $other"
+    rm -rf "$other" || return 1
   done
 }
 

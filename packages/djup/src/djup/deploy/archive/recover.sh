@@ -1,11 +1,11 @@
 #!/bin/sh
 # A server of its own with the database as it was at a moment, made of what the archive has.
-#   recover.sh 20261128T140305Z '2026-11-28 14:03:05+00' whole
-# The moment in both ways, and whether the archive is known to have all up to now (`whole`).
-# Ends with 65 if the archive does not reach that far, 66 if another version of PostgreSQL wrote it.
+#   recover.sh 20261128T140305Z '2026-11-28 14:03:05+00' SYSTEM
+# The moment in both ways, and the identifier of the database that is there now: it has written since.
+# Ends with 65 if the archive does not have that moment, 66 if another version of PostgreSQL wrote it.
 set -eu
 umask 077
-key=$1 moment=$2 has=$3
+key=$1 moment=$2 system=$3
 data=/tmp/data
 
 if [ -z "${SUPERUSER_PASSWORD:-}" ]; then
@@ -20,19 +20,22 @@ refuse() {
   exit "$1"
 }
 
-# Every copy that was complete by then, the newest last, by time.
-known=$(find /archive -path '*/base/*Z-*' -prune | awk -F/ '{print $NF, $0}' | sort)
-[ -n "$known" ] || refuse 65 'the archive has no copy yet'
-until_then=$(echo "$known" | awk -v key="$key" '{ split($1, name, "-") } name[1] <= key')
-[ -n "$until_then" ] || refuse 65 "the archive begins with $(echo "$known" | head -n 1 | cut -d- -f1)"
-last=$(echo "$until_then" | tail -n 1 | cut -d' ' -f2)
-era=$(dirname "$(dirname "$last")")
-newest_era=$(find /archive -mindepth 1 -maxdepth 1 -name "*Z-${era##*-}" | sort | tail -n 1)
-version=$(cat "$last/PG_VERSION")
-[ "$version" = "$PG_MAJOR" ] || refuse 66 "the archive was written by PostgreSQL $version"
+# Of names that begin with a time, those before the second of the moment, sorted.
+until_then() { awk -F/ -v key="$key" '{ split($NF, name, "-") } name[1] < key' | sort; }
+
+# The era of that moment; and in it, every copy that was complete by then.
+eras=$(find /archive -mindepth 1 -maxdepth 1 -name '*Z-*' | sort)
+[ -n "$eras" ] || refuse 65 'the archive is empty'
+era=$(echo "$eras" | until_then | tail -n 1)
+[ -n "$era" ] || refuse 65 "the archive begins with $(basename "$(echo "$eras" | head -n 1)" | cut -d- -f1)"
+copies=$(find "$era/base" -mindepth 1 -maxdepth 1 -name '*Z-*' | sort)
+chosen=$(echo "$copies" | until_then)
+[ -n "$chosen" ] || refuse 65 "the archive begins with $(basename "$(echo "$copies" | head -n 1)" | cut -d- -f1) here: it has no copy from before"
+version=$(cat "$(echo "$chosen" | tail -n 1)/PG_VERSION")
+[ "$version" = "$PG_MAJOR" ] || refuse 66 "PostgreSQL $version wrote that part of the archive, and this is $PG_MAJOR"
 
 # The full copy, and what was added to it since.
-chain=$(echo "$until_then" | cut -d' ' -f2 | grep "^$era/" | awk '/-full$/ { chain = "" } { chain = chain " " $0 } END { print chain }')
+chain=$(echo "$chosen" | awk '/-full$/ { chain = "" } { chain = chain " " $0 } END { print chain }')
 # shellcheck disable=SC2086
 set -- $chain
 echo "begins with $*" >&2
@@ -53,35 +56,46 @@ hba_file = '/tmp/hba'
 listen_addresses = '*'
 port = 5432
 unix_socket_directories = '/tmp'
+ssl = off
 archive_mode = off
+synchronous_standby_names = ''
+logging_collector = off
+log_destination = 'stderr'
+lc_messages = 'C'
+max_parallel_workers_per_gather = 0
 $([ "$PG_MAJOR" -lt 17 ] || echo 'summarize_wal = off')
 CONF
 touch $data/recovery.signal
 
+ask() { psql -X -q -v ON_ERROR_STOP=1 -h /tmp -U "$PGUSER" -d "$@"; }
+
+# Until the server lets somebody in; a database, or a user, that was not there then never comes.
 started() {
   postgres -D $data >/tmp/log 2>&1 &
   server=$!
   while kill -0 $server 2>/dev/null; do
-    psql -X -h /tmp -d "$PGDATABASE" -U "$PGUSER" -c 'select 1' >/dev/null 2>&1 && return
+    said=$(ask template1 -c 'select 1' 2>&1 >/dev/null) && return
+    case $said in *'does not exist'*'role'* | *'role'*'does not exist'*) refuse 65 "$said" ;; esac
     sleep 0.5
   done
   return 1
 }
 
-# Nothing was written after that moment: the end of what the archive has is that moment, unless there
-# is a gap, which another era of the same database follows.
+# A database that is there now has written since, and so the archive reaches that moment or has a gap.
+# Of one that is lost, the end of the archive is that moment, unless another era of it follows.
 if ! started; then
   grep -q 'recovery ended before configured recovery target was reached' /tmp/log || refuse 1 "$(tail -n 20 /tmp/log)"
-  [ "$has" = whole ] || refuse 65 'the archive does not follow the database, and ends before that moment'
-  [ "$era" = "$newest_era" ] || refuse 65 "the archive has a gap after $(stat -c %y "$era/wal" | cut -d. -f1)"
+  [ "${era##*-}" != "$system" ] || refuse 65 'the archive ends before that moment: it has a gap, or does not follow'
+  [ "$era" = "$(echo "$eras" | grep -e "-${era##*-}\$" | tail -n 1)" ] || refuse 65 'the archive has a gap there'
   sed -i '/^recovery_target_time/d' $data/postgresql.auto.conf
   started || refuse 1 "$(tail -n 20 /tmp/log)"
 fi
-psql -X -q -h /tmp -d "$PGDATABASE" -U "$PGUSER" <<'SQL'
+said=$(ask "$PGDATABASE" -c 'select 1' 2>&1 >/dev/null) || refuse 65 "$said. Name an earlier moment"
+ask "$PGDATABASE" <<'SQL' || refuse 1 'the password could not be set'
 \getenv password SUPERUSER_PASSWORD
 alter role current_user password :'password';
 SQL
 touch /tmp/ready
-(sleep 43200 && kill $server) & # should who asked for it be killed
-trap 'kill $server' TERM INT
+(sleep 43200 && kill -INT $server) & # should who asked for it be killed
+trap 'kill -INT $server' TERM INT
 wait $server

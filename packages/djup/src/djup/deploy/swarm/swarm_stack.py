@@ -20,6 +20,7 @@ from djup.host import process, temporary
 from djup.problems import Problem, problem
 from djup.terminal.task import this_task
 
+ARCHIVE = "archive"
 RELEASE, BEFORE = "deploy.release", "deploy.before"  # labels of our services
 LABELS = "labels.yaml"
 REPOSITORY = "deploy.repository"
@@ -102,9 +103,11 @@ class Service(Declared):
 
 
 def roll(release: Release) -> None:
-    """Hand a release to Swarm and wait until it serves."""
+    """Hand a release to Swarm and wait until it serves; not for an archive, whose node may be lost:
+    how that is, `deploy.status` tells."""
     apply(release)
-    wait(release.stack, [f"{release.stack}_{name}" for name in rendered(release)])
+    names = [name for name in rendered(release) if name != ARCHIVE]
+    wait(release.stack, [f"{release.stack}_{name}" for name in names])
 
 
 def end_others(release: Release) -> None:
