@@ -41,7 +41,8 @@ UNTOLD = """select count(*) from (select 1 from job_runs where what = 'begin'
 group by number, attempt having count(*) > 1) twice"""
 NO_END = """select count(*) from djup_jobs_job j where state <> 'DONE' or not exists
 (select 1 from job_runs r where what = 'end' and r.number = (j.args->>0)::int)"""
-WHERE = "select split_part(worker, '/', 1) from djup_jobs_job where state = 'RUNNING' limit 1"
+WORKERS = "select split_part(worker, '/', 1) from djup_jobs_job where state = 'RUNNING'"
+WHERE = f"{WORKERS} limit 1"
 BEATS = "select count(*) from beats"
 SECONDS = "select ceil(extract(epoch from max(at) - min(at))) from beats"
 GAP = """select extract(epoch from max(at - before)) from
@@ -131,6 +132,7 @@ def test_the_node_of_a_worker_is_lost(jobs: Site, how: str) -> None:
     other = to_lose(jobs, database)
     jobs.cluster.lead_elsewhere(other)
     enqueue(jobs, 12, 8)
+    eventually(lambda: runs_on(jobs, other), 30, "a job runs on the node that is lost")
     with jobs.asked_from(database):
         jobs.cluster.act(how, str(other))
         try:
@@ -140,6 +142,12 @@ def test_the_node_of_a_worker_is_lost(jobs: Site, how: str) -> None:
             jobs.cluster.act("start" if how == "kill" else "mend", str(other))
             jobs.cluster.wait_until_whole(database)
     assert_all_ran(jobs)
+
+
+def runs_on(site: Site, number: int) -> bool:
+    """Whether a worker of that node is in the midst of a job."""
+    containers = site.containers("worker")[site.cluster.socket(number)]
+    return any(each.startswith(name) for each in containers for name in site.sql(WORKERS).split())
 
 
 def to_lose(site: Site, database: int) -> int:
