@@ -287,7 +287,7 @@ def tell_end(job: Job, seconds: float, error: BaseException | None, ours: bool) 
 
 
 def tell_listeners(job: Job) -> None:
-    """Send the API's signal that a job has ended, for good or for bad."""
+    """Send the API's signal that a job has ended, well or not."""
     with suppress(NoTask):
         result = result_of(job, task_of(job))
         task_finished.send_robust(type(result.task.get_backend()), task_result=result)

@@ -7,7 +7,7 @@ from djup.problems import problem
 
 AGO = re.compile(r"(\d+) *([smhd])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-EXAMPLE = "'2026-11-28 14:03:05' (UTC) or 10m"
+EXAMPLE = "inv deploy.restore --at '2026-11-28 14:03:05' (UTC), or: inv deploy.restore --at 10m"
 
 
 def parsed(text: str, now: datetime) -> datetime:
@@ -15,7 +15,7 @@ def parsed(text: str, now: datetime) -> datetime:
     was, such as 30s, 10m, 2h or 1d. A problem where it is none, or is yet to come."""
     found = _ago(text, now) or _iso(text)
     if found is None or found > now:
-        raise problem("TASK06", flag="--at", value=repr(text), example=EXAMPLE)
+        raise problem("TASK06.moment", flag="--at", value=repr(text), example=EXAMPLE)
     return found
 
 

@@ -31,9 +31,8 @@ select pg_current_wal_insert_lsn(), system_identifier, clock_timestamp() from pg
 
 @dataclass(frozen=True)
 class Mark:
-    """Where the database is: a position of its log (an LSN), its identifier, and its time."""
+    """The identifier of the database, and its time."""
 
-    position: str
     system: str
     time: datetime
 
@@ -58,7 +57,7 @@ def _marked(release: Release, swarm: Swarm) -> Mark:
         position, system, moment = client.ask(MARK, client.database).split("|")
         while not archive_lag.reached(client, position) and time.monotonic() < deadline:
             time.sleep(STATE_SECONDS)
-    return Mark(position, system, datetime.fromisoformat(moment))
+    return Mark(system, datetime.fromisoformat(moment))
 
 
 @contextmanager
