@@ -12,7 +12,7 @@ import pytest
 from machine import needs_root
 from stacks import Docker, docker, eventually
 
-from djup.deploy import archiving, moments
+from djup.deploy import moments, programs
 
 IMAGE = "postgres:18-alpine"
 SYSTEM = "select system_identifier from pg_control_system()"
@@ -41,8 +41,8 @@ class Followed:
         self.sql("select pg_logical_emit_message(true, 'djup', 'a restore')")
 
     def start_archive(self) -> None:
-        program = archiving.PROGRAMS / "archive.sh"
-        rules = ("--env", "PGHOST=db", "--env", "ARCHIVE_DAYS=7", "--env", "ARCHIVE_BEHIND=1GB")
+        program = programs.FOLDER / "archive.sh"
+        rules = ("--env", "PGHOST=db", "--env", "ARCHIVE_DAYS=7", "--env", "MOST_KEPT=1GB")
         words = (*USER, *rules, *self._mounts(program), "--entrypoint", "sh", IMAGE, "/program.sh")
         self._run("archive", *words)
 
@@ -51,7 +51,7 @@ class Followed:
         is there now (this one)."""
         system = system or self.sql(SYSTEM)
         docker("rm", "--force", "--volumes", f"{self.name}-recover", check=False)
-        program = archiving.PROGRAMS / "recover.sh"
+        program = programs.FOLDER / "recover.sh"
         words = (*USER, *self._mounts(program), "--volume", "/tmp", "--entrypoint", "sh", IMAGE)
         named = (moments.as_key(moment), moments.as_text(moment), system)
         self._run("recover", *words, "/program.sh", *named)
@@ -79,8 +79,9 @@ class Followed:
         docker("run", "--detach", *names, *words)
 
     def _mounts(self, program: Path) -> list[str]:
+        included = {programs.FOLDER / "follow.sh": "/follow.sh:ro"}
         paths = {program: "/program.sh:ro", self.password: "/run/secrets/sql_password:ro"}
-        pairs = {**paths, self.folder: "/archive"}
+        pairs = {**paths, **included, self.folder: "/archive"}
         return [w for path, there in pairs.items() for w in ("--volume", f"{path}:{there}")]
 
     def _is_ready(self) -> bool:

@@ -57,7 +57,7 @@ PRODUCTION_EMPTY = (
         "TLS_CERT",
         "TLS_KEY",
         "REGISTRY",
-        "ARCHIVE",
+        *("ARCHIVE", "STANDBY"),
         "POOL_SIZE",
         "DEPLOY_CHECK",
         "TRUSTED_PROXIES",
@@ -95,7 +95,7 @@ def test_production_is_filled_in_by_deploy() -> None:
     settings = env.settings_from(
         "COMPOSE_PROJECT_NAME=shop\nSECRET_KEY=x\nSQL_PASSWORD=x\nDOMAIN=a.example\n"
         f"PROD_SECRET_KEY={'x' * 50}\nPROD_SQL_PASSWORD=x\nPOOL_SIZE=20\nBACKUP_AT=03:15\n"
-        "ARCHIVE=7d\n"
+        "ARCHIVE=7d\nSTANDBY=1\n"
     )
     given = {
         *production.from_settings(settings).values,
@@ -202,6 +202,9 @@ def test_every_server_has_the_same_shared_memory() -> None:
     enough for the index builds of a restore, each with all the memory that it may take."""
     [size] = re.findall(r"target: /dev/shm, tmpfs: \{size: (\d+)\}", COMPOSE["db.yaml"])
     assert int(size) == local_server.SHARED_MEMORY
-    assert not any("/dev/shm" in text for text in PRODUCTION)
+    standby = (FOLDER / "prod/standby.yaml").read_text()
+    assert f"target: /dev/shm, tmpfs: {{size: {size}}}" in standby, "it may become the database"
+    others = [text for text in PRODUCTION if text != standby]
+    assert not any("/dev/shm" in text for text in others)
     [megabytes] = re.findall(r"maintenance_work_mem=(\d+)MB", client.LOADING)
     assert int(size) > load.JOBS * int(megabytes) * 1_048_576

@@ -64,7 +64,7 @@ def test_the_keys_of_findings_and_of_what_is_deployed(monkeypatch: pytest.Monkey
     assert keys("doctor") == doctor._record(Finding("db", "it runs")).keys()
     monkeypatch.setattr(status.history, "is_unfinished", lambda _: False)
     monkeypatch.setattr(status.maintenance, "noticed", lambda _: None)
-    assert keys("deploy.status") == status._record(release(1), [], None, None).keys()
+    assert keys("deploy.status") == status._record(release(1), [], None, status.Followers()).keys()
     store = stored.Store("shop", {"BACKUP_TO": "s3://bucket"})
     assert keys("deploy.backups") == stored.record(store, [], None).keys()
 

@@ -493,8 +493,9 @@ def deploy_status(c: Context, context: str = "", local: bool = False, json: bool
 
     --json prints an object: stack, release, before, commit, created, by, url, unfinished,
     maintenance (message, allowed, since; or null), services, backups (said, problem; or null),
-    archive (follows, bytes, seconds, copied, daily; or null). It ends with an error where scheduled
-    backups are too old, or an archive does not follow.
+    archive (follows, bytes, seconds, copied, daily; or null), standby (follows, bytes, seconds,
+    copied; or null). It ends with an error where scheduled backups are too old, or an archive or a
+    standby does not follow.
     """
     from djup.deploy import status
 
@@ -678,6 +679,57 @@ def deploy_restore(
 
 
 @task(
+    name="promote",
+    group=PRODUCTION,
+    help={
+        "context": TARGET["context"],
+        "node_is_gone": "the node of the database does not answer, and is off",
+        "allow_loss": "promote although changes may be missing in the copy",
+        "yes": "do not ask for the stack's name",
+    },
+)
+def deploy_promote(
+    c: Context,
+    context: str = "",
+    node_is_gone: bool = False,
+    allow_loss: bool = False,
+    yes: bool = False,
+) -> None:
+    """Have the standby take the place of the database.
+
+    The database is stopped first. If that fails before the standby is promoted, it starts again.
+
+    inv deploy.promote
+    """
+    from djup.deploy import promotion
+
+    flags = promotion.Flags(node_is_gone, allow_loss, yes)
+    promotion.run(env.load(), context, flags)
+
+
+@task(
+    name="move",
+    group=PRODUCTION,
+    help={
+        "context": TARGET["context"],
+        "to": "the name of the node, as docker node ls has it",
+        "yes": "do not ask for the stack's name",
+    },
+)
+def deploy_move(c: Context, to: str, context: str = "", yes: bool = False) -> None:
+    """Move the database to another node.
+
+    A copy follows the database there, then takes its place: the site is without a database for some
+    seconds.
+
+    inv deploy.move --to node2
+    """
+    from djup.deploy import move
+
+    move.run(env.load(), context, to=to, yes=yes)
+
+
+@task(
     name="maintenance",
     group=PRODUCTION,
     positional=["state"],
@@ -836,7 +888,7 @@ def every_task() -> Collection:
             "deploy",
             deploy, deploy_status, deploy_history, deploy_rollback, deploy_logs, deploy_psql,
             deploy_manage, deploy_shell, deploy_env, deploy_backup, deploy_backups,
-            deploy_restore, deploy_maintenance, deploy_down,
+            deploy_restore, deploy_promote, deploy_move, deploy_maintenance, deploy_down,
         ),
         Collection("media", media_copy),
         Collection("toolkit", toolkit_upgrade),

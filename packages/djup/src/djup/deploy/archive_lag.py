@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-from djup.deploy import archiving, database_client
-from djup.deploy.swarm.release import Release
-from djup.deploy.swarm.swarm import Swarm
 from djup.postgres.client import Client
 from djup.problems import Problem, problem
 from djup.terminal import console
@@ -24,22 +21,6 @@ from pg_stat_replication where application_name = '{SLOT}'"""
 REACHED = f"""
 select count(*) from pg_stat_replication
 where application_name = '{SLOT}' and flush_lsn >= :'position'::pg_lsn"""
-# Its connection takes a moment to end, and that of a node that is gone a minute.
-FORGET = f"""
-do $$ begin
-  for i in 1..40 loop
-    perform pg_terminate_backend(active_pid)
-      from pg_replication_slots where slot_name = '{SLOT}' and active;
-    exit when not exists (select from pg_replication_slots where slot_name = '{SLOT}' and active);
-    perform pg_sleep(0.5);
-  end loop;
-  perform pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '{SLOT}';
-end $$;
-select 'alter system reset ' || name from pg_settings
-where name in ('max_slot_wal_keep_size', 'summarize_wal') and sourcefile like '%auto.conf'
-\\gexec
-select from pg_reload_conf();
-alter role current_user reset "archive.copied";"""
 
 
 @dataclass(frozen=True)
@@ -90,11 +71,3 @@ def reached(client: Client, position: str) -> bool:
     """Whether the archive has all up to a position of the log (an LSN)."""
     script = f"\\getenv position POSITION\n{REACHED}"
     return client.ask(script, client.database, POSITION=position) != "0"
-
-
-def forget(before: Release | None, release: Release, swarm: Swarm) -> None:
-    """Have the database keep nothing for an archive that is no more."""
-    had_one = before is not None and archiving.has_one(before)
-    if had_one and release.has_own_database and not archiving.has_one(release):
-        with database_client.client(release, swarm) as client:
-            client.ask(FORGET, client.database)

@@ -2,18 +2,15 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
+from djup.deploy import programs
 from djup.deploy.swarm import swarm
 from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
 from djup.problems import problem
 
 FILE = "prod/archive.yaml"
-PROGRAMS = Path(__file__).parent / "archive"
 DAYS = re.compile(r"([1-9]\d{0,3})d")
-# What the database keeps for an archive that does not follow, so that its own disk has an end.
-BEHIND = "8GB"
 
 
 def is_on(chosen: Mapping[str, str]) -> bool:
@@ -43,15 +40,14 @@ def values(chosen: Mapping[str, str]) -> dict[str, str]:
     if not is_on(chosen):
         return {}
     days = chosen["ARCHIVE"].removesuffix("d")
-    return {"ARCHIVE_DAYS": days, "ARCHIVE_BEHIND": BEHIND, "ARCHIVE_REPLICAS": "1"}
+    return {**programs.KEPT, "ARCHIVE_DAYS": days, "ARCHIVE_REPLICAS": "1"}
 
 
 def configs(chosen: Mapping[str, str]) -> dict[str, str]:
     """The programs of the archive, and of who restores from it."""
     if not is_on(chosen):
         return {}
-    names = {"archive_program": "archive.sh", "archive_recover": "recover.sh"}
-    return {name: (PROGRAMS / file).read_text() for name, file in names.items()}
+    return programs.contents({"archive_program": "archive.sh", "archive_recover": "recover.sh"})
 
 
 def has_one(release: Release) -> bool:

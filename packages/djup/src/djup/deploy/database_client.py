@@ -30,6 +30,12 @@ def client(release: Release, swarm: Swarm) -> Iterator[Client]:
         yield programs if this_task.dry else programs.of_its_version()
 
 
+def at(release: Release, host: str) -> Release:
+    """The release with another server of the stack's network in the place of its database."""
+    there = {"DATABASE_HOST": host, "DATABASE_PORT": "5432", "DATABASE_SSLMODE": ""}
+    return release.with_values(**there, DATABASE_SSLROOTCERT="")
+
+
 def _wait_until_let_in(client: Client) -> str:
     """Why it is not, in the end. A network that a container has just joined may know no names yet,
     and for longer after nodes were lost; who is not let in for another reason is told so by what

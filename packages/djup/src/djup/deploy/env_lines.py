@@ -6,7 +6,7 @@ from pathlib import Path
 
 from djup import ROOT
 from djup.checkout import env_file, web_env
-from djup.deploy import history, keeper_image, media, production
+from djup.deploy import history, keeper_image, media, production, standby
 from djup.deploy.production import HANDED_OVER, PLAIN_KEYS, POOL_KEYS, PORTS, PREFIX, SHARED
 from djup.deploy.swarm import jobs, toolbox
 from djup.deploy.swarm.release import WAY, Release
@@ -88,6 +88,7 @@ def _of_release(release: Release) -> dict[str, str]:
         "EMAIL": values["ACME_ACCOUNT"].removeprefix("email "),
         "TRUSTED_PROXIES": ",".join(values.get("TRUSTED_PROXIES", "").split()[2:]),
         "REGISTRY": release.image.rpartition(f"{release.stack}-web")[0].rstrip("/"),
+        "STANDBY": "1" if standby.FILE in release.files else "",
         "ARCHIVE": f"{values['ARCHIVE_DAYS']}d" if "ARCHIVE_DAYS" in values else "",
         "NETWORK_ENCRYPTED": "1" if "prod/encryption.yaml" in release.files else "0",
     }

@@ -15,7 +15,7 @@ from djup import ROOT, own_or_ours
 from djup.checkout import env, env_file, web_env
 from djup.checkout.create import random_word
 from djup.code import requirements
-from djup.deploy import archiving, keeping, media
+from djup.deploy import archiving, keeping, media, standby
 from djup.deploy.swarm.release import CA, OFF, SIZE, Release, split_list
 from djup.host import ports
 from djup.problems import problem
@@ -164,7 +164,7 @@ def local(settings: Settings) -> Production:
     """Give the production of a trial on this machine: on localhost, with a database of its own."""
     chosen = dict(settings.values) | dict.fromkeys((*ELSEWHERE_KEYS, "CACHE_URL", "MEDIA"), "")
     chosen |= {"DOMAIN": "localhost", "TLS": "internal", "REGISTRY": ""}
-    chosen |= {"BACKUP_AT": "", "ARCHIVE": ""}
+    chosen |= dict.fromkeys(("BACKUP_AT", "ARCHIVE", "STANDBY"), "")  # of production alone
     return _checked(settings, stack_name(settings, local=True), chosen, "")
 
 
@@ -239,7 +239,7 @@ def _checked(settings: Settings, stack: str, chosen: Mapping[str, str], prefix: 
         **keeping.secrets(stack, chosen),
     }
     configs = {"caddyfile": own_or_ours(CADDYFILE).read_text(), "ca": _ca(chosen)}
-    configs |= archiving.configs(chosen)
+    configs |= archiving.configs(chosen) | standby.configs(chosen)
     if chosen["POOL_SIZE"]:
         secrets["userlist"] = _userlist(chosen["SQL_USER"], chosen["SQL_PASSWORD"])
     _check_contents(secrets, SECRET_BYTES)
@@ -265,7 +265,7 @@ def _values(stack: str, chosen: Mapping[str, str]) -> dict[str, str]:
     values |= _by_http(chosen)
     values |= port_values(chosen["HTTP_PORT"], chosen["HTTPS_PORT"])
     way = _way_to_database(chosen)
-    values |= media.values(stack, chosen) | archiving.values(chosen) | way
+    values |= media.values(stack, chosen) | archiving.values(chosen) | standby.values(chosen) | way
     return values | keeping.values(stack, chosen, way)
 
 
@@ -333,6 +333,7 @@ def _files(chosen: Mapping[str, str]) -> Iterable[str]:
     yield from media.files(chosen)
     yield from keeping.files(chosen)
     yield from archiving.files(chosen)
+    yield from standby.files(chosen)
     if chosen["NETWORK_ENCRYPTED"].strip().lower() in TRUE:
         yield "prod/encryption.yaml"
     # A prod.yaml of one's own may still have the ports: docker would merge two that are one.
@@ -445,6 +446,7 @@ def _check(stack: str, chosen: Mapping[str, str], prefix: str) -> None:
     media.check(chosen, prefix)
     keeping.check(chosen, prefix)
     archiving.check(chosen, prefix)
+    standby.check(chosen, prefix)
     check_hosts(chosen, prefix)
     if chosen["TLS"] not in TLS_MODES:
         raise problem("ENV06", key="TLS", allowed=f"one of {', '.join(TLS_MODES)}")

@@ -72,9 +72,7 @@ def _recovered(release: Release, swarm: Swarm, moment: datetime, system: str) ->
             process.clean_up(["docker", "service", "rm", service])
         jobs.create_server(release, service, toolbox.ROLE, _words(release, moment, system))
         _wait(service, moment)
-        there = {"DATABASE_HOST": service, "DATABASE_PORT": "5432", "DATABASE_SSLMODE": ""}
-        elsewhere = release.with_values(**there, DATABASE_SSLROOTCERT="")
-        with database_client.client(elsewhere, swarm) as client:
+        with database_client.client(database_client.at(release, service), swarm) as client:
             yield client
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from djup import REQUIREMENTS
 from djup.code import requirements
 from djup.deploy import (
-    archive_lag,
     archiving,
     history,
     keeper_image,
@@ -18,8 +17,11 @@ from djup.deploy import (
     plan,
     plan_record,
     production,
+    promotion_note,
     reach,
+    slots,
     source,
+    standby,
     static_files,
     status,
     stored,
@@ -151,6 +153,7 @@ def _with_present_ports(trial: Production) -> Production:
 def _deploy_alone(deploy: Deploy) -> None:
     """Deploy while nobody else does, neither from this checkout nor to this stack."""
     with one_at_a_time("deploy"), one_deploy(deploy.wanted.stack):
+        promotion_note.refuse_cut_off(deploy.wanted.stack)
         jobs.finish_left(deploy.wanted.stack)
         _deploy(deploy)
 
@@ -187,7 +190,10 @@ def _refuse(deploy: Deploy) -> None:
     _refuse_other_repository(deploy)
     _refuse_several_proxies(deploy)
     _refuse_several(deploy, swarm.db_label(deploy.wanted.stack))
-    _refuse_several(deploy, archiving.label(deploy.wanted.stack))
+    for label in (archiving.label, standby.label):
+        _refuse_several(deploy, label(deploy.wanted.stack))
+    if standby.FILE in deploy.wanted.files:  # in a Swarm where no other node can have it
+        standby.place(deploy.wanted.stack, deploy.swarm, set())
     reach.refuse_hidden(deploy.wanted)
 
 
@@ -371,14 +377,18 @@ def _completed(planned: Plan, deploy: Deploy) -> Plan:
 
 
 def _label(deploy: Deploy) -> Swarm:
-    """Label this node for the database and the proxy, and another one for the archive, in a Swarm
-    that has no such node yet."""
+    """Label this node for the database and the proxy, and others for the archive and the standby,
+    in a Swarm that has no such node yet."""
     stack, here = deploy.wanted.stack, deploy.swarm.here
     nodes = {swarm.proxy_label(stack): here}
     if deploy.wanted.has_own_database:
         nodes[swarm.db_label(stack)] = here
     if archiving.FILE in deploy.wanted.files:
         nodes[archiving.label(stack)] = archiving.place(stack, deploy.swarm)
+    if standby.FILE in deploy.wanted.files:
+        archives = {node.id for node in deploy.swarm.labelled(archiving.label(stack))}
+        archives |= {nodes[label] for label in [archiving.label(stack)] if label in nodes}
+        nodes[standby.label(stack)] = standby.place(stack, deploy.swarm, archives).id
     missing = {label: node for label, node in nodes.items() if not deploy.swarm.labelled(label)}
     for label, node in missing.items():
         swarm.label(node, label)
@@ -402,7 +412,7 @@ def _tidy(done: Plan, reached: Swarm) -> None:
     release = done.release
     try:
         swarm_stack.end_others(release)
-        archive_lag.forget(done.before, release, reached)
+        slots.forget(done.before, release, reached)
         releases = history.prune(release)
         source.drop_old(release.stack, [kept.image for kept in releases])
         keepers = [kept.values.get("KEEPER", "") for kept in releases]
@@ -415,6 +425,7 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
     """Go back to the previous release, at the present scale."""
     target = find_target(settings, context, local=local)
     with one_at_a_time("deploy.rollback"), one_deploy(target.stack):
+        promotion_note.refuse_cut_off(target.stack)
         jobs.finish_left(target.stack)
         now = target.release()
         planned = _planned_back(now, target)

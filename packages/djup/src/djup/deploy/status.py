@@ -1,7 +1,7 @@
 """What runs where: shown by `inv deploy.status`, and at the end of a deploy."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +11,12 @@ from djup.deploy import (
     database_client,
     history,
     maintenance,
+    promotion_note,
     proxy,
+    standby,
+    standby_lag,
     stored,
 )
-from djup.deploy.archive_lag import Lag
 from djup.deploy.plan import Plan
 from djup.deploy.swarm import swarm_stack
 from djup.deploy.swarm.release import Release
@@ -27,6 +29,7 @@ from djup.terminal import console
 from djup.terminal.console import age
 
 UNFINISHED = "a later deploy was killed: inv deploy finishes it, inv deploy.rollback goes back"
+CUT_OFF = "a promotion of the standby was cut off: inv deploy.promote finishes it"
 
 
 def show(settings: Settings, context: str, *, local: bool, as_json: bool) -> None:
@@ -34,23 +37,25 @@ def show(settings: Settings, context: str, *, local: bool, as_json: bool) -> Non
     target = find_target(settings, context, local=local)
     release, services = target.release(), target.services()
     backups, cause = _backups(settings, release)
-    lag, late = _lag(release, target.swarm)
-    cause = cause or late
+    followers = _followers(release, target.swarm)
+    cause = cause or followers.cause
     if as_json:
-        console.answer(console.as_json(_record(release, services, backups, lag)))
+        console.answer(console.as_json(_record(release, services, backups, followers)))
         if cause:
             raise cause
         return
     console.answer(_head(release, target.where))
     if history.is_unfinished(release.stack):
         console.answer(console.as_typed(UNFINISHED))
+    if promotion_note.find(release.stack):
+        console.answer(console.as_typed(CUT_OFF))
     console.answer(table(services))
     for line in maintenance.reminder(release.stack):
         console.answer(console.as_typed(line))
     if backups:
         console.answer(backups["said"])
-    if lag:
-        console.answer(lag.in_words())
+    for line in followers.lines:
+        console.answer(line)
     console.answer(release.url)
     if cause:
         raise cause
@@ -74,17 +79,35 @@ def _backups(settings: Settings, release: Release) -> tuple[dict[str, str] | Non
     return {"said": said, "problem": late.what if late else ""}, late
 
 
-def _lag(release: Release, reached: Swarm) -> tuple[Lag | None, Problem | None]:
-    """How far the archive is, as the database says, and what is wrong with it; None where the
-    release has none. The rest is shown where the database cannot tell."""
-    if not archiving.has_one(release):
-        return None, None
+@dataclass(frozen=True)
+class Followers:
+    """How far those are that follow the database, None where the release has none, and what is
+    wrong with the first of them."""
+
+    archive: archive_lag.Lag | None = None
+    standby: standby_lag.Lag | None = None
+    cause: Problem | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """What there is to say of them."""
+        return [lag.in_words() for lag in (self.archive, self.standby) if lag]
+
+
+def _followers(release: Release, reached: Swarm) -> Followers:
+    """As the database says; the rest is shown where it cannot tell."""
+    has_archive, has_standby = archiving.has_one(release), standby.has_one(release)
+    if not (has_archive or has_standby):
+        return Followers()
     try:
         with database_client.client(release, reached) as client:
-            lag = archive_lag.lag(client)
+            archive = archive_lag.lag(client) if has_archive else None
+            copy = standby_lag.lag(client) if has_standby else None
     except Problem as cause:
-        return archive_lag.UNKNOWN, cause
-    return lag, lag.cause
+        archive = archive_lag.UNKNOWN if has_archive else None
+        return Followers(archive, standby_lag.UNKNOWN if has_standby else None, cause)
+    late = (archive and archive.cause) or (copy and copy.cause)
+    return Followers(archive, copy, late)
 
 
 def report(done: Plan, *, local: bool) -> None:
@@ -137,7 +160,7 @@ def _record(
     release: Release,
     services: Sequence[Service],
     backups: dict[str, str] | None,
-    lag: Lag | None,
+    followers: Followers,
 ) -> dict[str, Any]:
     return {
         "stack": release.stack,
@@ -151,5 +174,6 @@ def _record(
         "maintenance": maintenance.noticed(release.stack),
         "services": [asdict(service) for service in services],
         "backups": backups,
-        "archive": asdict(lag) if lag else None,
+        "archive": asdict(followers.archive) if followers.archive else None,
+        "standby": asdict(followers.standby) if followers.standby else None,
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from djup.data.backups import Backup
 from djup.data.databases import Note
-from djup.deploy import archive_lag, database, history, plan, proxy
+from djup.deploy import database, history, plan, proxy, slots
 from djup.deploy.pages import Check
 from djup.deploy.plan import Plan
 from djup.deploy.swarm import jobs, swarm_stack
@@ -190,7 +190,7 @@ class Transition:
         swarm_stack.roll(self.before)
         aside = self._empty_again()
         swarm_stack.end_others(self.before)
-        archive_lag.forget(self.plan.release, self.before, self.swarm)
+        slots.forget(self.plan.release, self.before, self.swarm)
         return f"Release {self.before.number} is running again.{aside}"
 
     def _empty_again(self) -> str:

@@ -156,6 +156,7 @@ def environment(release: Release) -> dict[str, str]:
     database = {f"SQL_{key}": values[f"DATABASE_{key}"] for key in WAY}
     debug = values.get("DEBUG", "0")  # releases of earlier versions have none
     fixed = {"DEBUG": debug, "HTTPS": "1", "ALLOWED_HOSTS": values["ALLOWED_HOSTS"]}
+    database["SQL_REPLICA_HOST"] = values.get("SQL_REPLICA_HOST", "")
     reported = {"WEB_IMAGE": release.image, "STACK": release.stack}  # with an error
     return {**fixed, **files, **database, **reported, **{key: values[key] for key in PLAIN}}
 

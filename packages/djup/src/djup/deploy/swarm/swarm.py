@@ -85,6 +85,11 @@ class Purpose:
     several: bool = False
 
 
+def again(reached: Swarm) -> Swarm:
+    """The same Swarm, as its nodes are now."""
+    return Swarm(tuple(_nodes()), reached.here)
+
+
 def find(where: str, yes: bool, purpose: Purpose | None = None) -> Swarm:
     """The Swarm there; where the engine is in none, it becomes one of a single node if the user
     agrees."""
@@ -180,7 +185,19 @@ def _node(entry: dict[str, Any]) -> Node:
 
 def label(node: str, name: str) -> None:
     """Put a label on a node, by its id."""
-    argv = ["docker", "node", "update", "--label-add", f"{name}=true", node]
+    _update(node, ["--label-add", f"{name}=true"])
+
+
+def relabel(node: Node, *, add: str = "", remove: str = "") -> None:
+    """Change the labels of a node at one stroke, as far as they are not so already."""
+    added = ["--label-add", f"{add}=true"] if add and node.labels.get(add) != "true" else []
+    removed = ["--label-rm", remove] if remove in node.labels else []
+    if added or removed:
+        _update(node.id, [*added, *removed])
+
+
+def _update(node: str, words: Sequence[str]) -> None:
+    argv = ["docker", "node", "update", *words, node]
     code = process.attach(argv, progress=True)
     process.stop_if_interrupted(code)
     if code:

@@ -20,7 +20,7 @@ from djup.host import process, temporary
 from djup.problems import Problem, problem
 from djup.terminal.task import this_task
 
-ARCHIVE = "archive"
+FOLLOWERS = ("archive", "standby")
 RELEASE, BEFORE = "deploy.release", "deploy.before"  # labels of our services
 LABELS = "labels.yaml"
 REPOSITORY = "deploy.repository"
@@ -103,10 +103,10 @@ class Service(Declared):
 
 
 def roll(release: Release) -> None:
-    """Hand a release to Swarm and wait until it serves; not for an archive, whose node may be lost:
-    how that is, `deploy.status` tells."""
+    """Hand a release to Swarm and wait until it serves; not for what follows the database, whose
+    node may be lost: how that is, `deploy.status` tells."""
     apply(release)
-    names = [name for name in rendered(release) if name != ARCHIVE]
+    names = [name for name in rendered(release) if name not in FOLLOWERS]
     wait(release.stack, [f"{release.stack}_{name}" for name in names])
 
 
@@ -257,6 +257,12 @@ def scale(stack: str, name: str, replicas: int) -> None:
     process.stop_if_interrupted(code)
     if code:
         raise problem("DEP24", command="docker service scale", reason=f"it ended with {code}")
+
+
+def remove_service(stack: str, name: str) -> None:
+    """End one service of the stack; nothing if it is not there."""
+    if find(stack, name):
+        engine.ask("service", "rm", f"{stack}_{name}")
 
 
 def remove(stack: str) -> None:

@@ -17,23 +17,16 @@ if [ -z "${PGPASSWORD:-}" ]; then
   exec "$(command -v gosu || command -v su-exec)" postgres sh "$0"
 fi
 
-export PGAPPNAME=archive PGCONNECT_TIMEOUT=10
+# shellcheck source=packages/djup/src/djup/deploy/programs/follow.sh
+. /follow.sh
+export PGAPPNAME=archive
 WEEK=10080 DAY=1440 # minutes
 RETRY=10            # minutes, after a copy that failed
-SPARE=1048576       # kB of disk that a copy leaves free
-# A node that is gone closes no connection.
-LIVELY='keepalives_idle=5 keepalives_interval=2 keepalives_count=3 tcp_user_timeout=10000'
-receiver='' worker='' waited=0
+receiver='' waited=0
 
-say() { echo "$(date -u '+%Y-%m-%d %H:%M:%S') $*" >&2; }
-ask() { psql -XAtq -v ON_ERROR_STOP=1 -c "$1"; }
 now() { ask "select to_char(clock_timestamp() at time zone 'UTC', 'YYYYMMDD\"T\"HH24MISS\"Z\"')"; }
-
-pause() {
-  touch /tmp/alive
-  sleep "$1" &
-  wait $! || true
-}
+# A copy does not go on beyond the receiver, which comes first.
+is_wanted() { kill -0 "$receiver" 2>/dev/null; }
 
 ends() {
   for child in $receiver $worker; do
@@ -44,40 +37,13 @@ ends() {
 }
 trap ends TERM INT
 
-# Run a command that may take hours, and be seen to be alive meanwhile; not beyond the receiver, which
-# comes first.
-patiently() {
-  "$@" &
-  worker=$!
-  while kill -0 "$worker" 2>/dev/null; do
-    pause 1
-    kill -0 "$receiver" 2>/dev/null || kill "$worker" 2>/dev/null || true
-  done
-  child=$worker worker=
-  wait "$child"
-}
-
 # Below, each step says what comes of its failure: `set -e` does nothing in what is called after `if`.
 
-# What needs no restart. Without a limit, changes that nobody takes away would fill the disk of the
-# database; beyond it they are removed there, and an era ends.
+# What needs no restart.
 prepare_server() {
-  allow_us_in || return 1
-  limit=$(ask "select setting from pg_settings where name = 'max_slot_wal_keep_size'") || return 1
-  [ "$limit" != -1 ] || ask "alter system set max_slot_wal_keep_size = '$ARCHIVE_BEHIND'" || return 1
+  allow_us_in && limit_what_is_kept || return 1
   [ "$PG_MAJOR" -lt 17 ] || ask 'alter system set summarize_wal = on' || return 1
   ask 'select pg_reload_conf()' >/dev/null
-}
-
-# The image lets in who reads and writes, and not who follows: a line more, and no restart for it.
-allow_us_in() {
-  rules=$(ask "select count(*) from pg_hba_file_rules where database @> '{replication}' and user_name @> '{all}' and address = 'all' and error is null") ||
-    return 1
-  [ "$rules" = 0 ] || return 0
-  psql -XAtq -v ON_ERROR_STOP=1 <<'SQL'
-select format('copy (select %L) to program %L', 'host replication all all scram-sha-256',
-  '{ echo; cat; } >>''' || current_setting('hba_file') || '''') \gexec
-SQL
 }
 
 # The era to go on with: the newest, if it is of this database and what comes next fits on to it.
@@ -154,7 +120,8 @@ is_due() {
 copy() {
   new=$era/base/unfinished
   rm -rf "$new"
-  has_room || return 1
+  # On one node, the disk that would be full is that of the database.
+  if [ $kind = full ]; then has_room /archive 1; else has_room /archive 4; fi || return 1
   set -- --pgdata "$new" --checkpoint fast --wal-method none --no-password
   if [ $kind = part ]; then
     set -- "$@" --incremental "$(copies '*' | tail -n 1)/backup_manifest"
@@ -170,16 +137,6 @@ copy() {
   name=$(now) && mv "$new" "$era/base/$name-$kind" || return 1
   tell_copied "$(date +%s)"
   say "a copy was made: $kind"
-}
-
-# On one node, the disk that would be full is that of the database.
-has_room() {
-  needed=$(ask 'select (sum(pg_database_size(oid)) * 1.25 / 1024)::bigint from pg_database') || return 1
-  [ $kind = full ] || needed=$((needed / 4))
-  free=$(df -Pk /archive | awk 'NR == 2 { print $4 }')
-  [ "$free" -gt $((needed + SPARE)) ] && return
-  say "too little disk for a copy: $free kB are free, $((needed + SPARE)) kB are needed"
-  return 1
 }
 
 # What lies before the newest full copy that is older than ARCHIVE_DAYS goes.

@@ -1,0 +1,151 @@
+#!/bin/sh
+# The service `standby`: a copy of the database on another node, which follows it and answers reads. In
+# the image of PostgreSQL, by its own programs. Its volume has the name and the layout of the database's:
+# where a standby was promoted, the service `db` starts on it.
+#   NAME/main                the copy; with standby.signal as long as it follows
+#   NAME/main.aside.TIME     data that a former primary had, and that nobody else may have
+set -eu
+
+# As root, the folder and its lock; then as the user of the server.
+if [ -z "${PGPASSWORD:-}" ]; then
+  PGPASSWORD=$(cat /run/secrets/sql_password)
+  export PGPASSWORD
+  home=/var/lib/postgresql
+  name=$(cat "$home/active" 2>/dev/null || echo "$PG_MAJOR")
+  # Data of another version stay where they are.
+  if [ "$(cat "$home/$name/main/PG_VERSION" 2>/dev/null || echo "$PG_MAJOR")" != "$PG_MAJOR" ]; then
+    name=$PG_MAJOR-$(date -u +%Y%m%d%H%M%S)
+    echo "$name" >"$home/active"
+  fi
+  export ours="$home/$name" PGDATA="$home/$name/main"
+  mkdir -p "$ours"
+  # Never two servers on one cluster, as in compose/db.yaml.
+  exec 9>"$ours/lock"
+  if command -v flock >/dev/null && ! flock -n 9; then
+    echo "Another container uses the data in $ours: waiting until it ends." >&2
+    trap 'exit 143' TERM
+    flock 9 & wait $!
+    trap - TERM
+  fi
+  chown postgres "$ours"
+  # What compose/db.yaml and djup read.
+  (. /etc/os-release && echo "$ID" >"$ours/system")
+  echo "$POSTGRES_IMAGE" >"$ours/image"
+  echo "$PGUSER" >"$ours/superuser"
+  exec "$(command -v gosu || command -v su-exec)" postgres sh "$0"
+fi
+
+# shellcheck source=packages/djup/src/djup/deploy/programs/follow.sh
+. /follow.sh
+export PGAPPNAME=standby LC_ALL=C
+SLOT=standby
+PATIENCE=24 # looks, 5 seconds each, without any progress; then another copy is made
+server=''
+is_wanted() { :; }
+
+# Who reads is sent away; to wait for them could take hours.
+stop_server() {
+  [ -n "$server" ] || return 0
+  kill -INT "$server" 2>/dev/null || true
+  wait "$server" || true
+  server=
+}
+
+ends() {
+  [ -z "$worker" ] || kill "$worker" 2>/dev/null || true
+  stop_server
+  exit 0
+}
+trap ends TERM INT
+
+of_copy() { pg_controldata "$PGDATA" | sed -n "s/^$1: *//p"; }
+
+# Its slot at the primary, by which that keeps what is not here yet.
+take_slot() {
+  ask "select pg_drop_replication_slot('$SLOT') from pg_replication_slots where slot_name = '$SLOT' and wal_status = 'lost'" >/dev/null &&
+    ask "select pg_create_physical_replication_slot('$SLOT', true) where not exists (select from pg_replication_slots where slot_name = '$SLOT')" >/dev/null
+}
+
+# A copy of the primary, which must answer. Only when it is whole it takes the place of what was here.
+make() {
+  [ "$(ask 'select pg_is_in_recovery()')" = f ] || return 1
+  allow_us_in && limit_what_is_kept && has_room "$ours" 1 && take_slot || return 1
+  new=$ours/unfinished
+  rm -rf "$new"
+  say 'copying the database ...'
+  patiently pg_basebackup --pgdata "$new" --checkpoint fast --wal-method stream --slot "$SLOT" --no-password ||
+    return 1
+  touch "$new/standby.signal"
+  make_room && mv "$new" "$PGDATA" && say 'the copy is whole, and follows'
+}
+
+# Of a copy the primary has all; what a former primary had is nowhere else, perhaps.
+make_room() {
+  [ -e "$PGDATA" ] || return 0
+  if [ -e "$PGDATA/standby.signal" ]; then
+    rm -rf "$PGDATA"
+  else
+    aside=$PGDATA.aside.$(date -u +%Y%m%dT%H%M%SZ)
+    mv "$PGDATA" "$aside" && say "the data of a former primary are kept in $aside"
+  fi
+}
+
+start_server() {
+  # As the primary has them, however it was told: with less, a standby does not start.
+  given=$(pg_controldata "$PGDATA" | sed -n '/^max_.* setting:/{s/ setting: */=/;s/xact/transaction/;s/^/-c /;p;}')
+  way="host=$PGHOST port=$PGPORT user=$PGUSER application_name=standby $LIVELY"
+  rm -f "$PGDATA/postmaster.pid" # of a container that was killed: the lock is ours
+  # shellcheck disable=SC2086
+  postgres $given -c "primary_conninfo=$way" -c "primary_slot_name=$SLOT" -c hot_standby=on \
+    -c listen_addresses='*' -c port=5432 -c unix_socket_directories=/tmp &
+  server=$!
+}
+
+# Follow until the server ends, or follows no more and never will.
+follow() {
+  start_server
+  idle=0 before=
+  while kill -0 "$server" 2>/dev/null; do
+    pause 5
+    [ -e "$PGDATA/standby.signal" ] || continue # it was promoted, and is about to be stopped
+    look || {
+      stop_server
+      make || say 'it will be tried again'
+      return
+    }
+  done
+  wait "$server" || say 'the server has ended'
+  server=
+}
+
+# Whether it follows, or may yet: a primary that does not answer is waited for.
+look() {
+  state=$(ask "select (select system_identifier from pg_control_system()), coalesce((select wal_status from pg_replication_slots where slot_name = '$SLOT'), 'none'), (select count(*) from pg_stat_replication where application_name = '$SLOT' and state = 'streaming')") ||
+    return 0
+  case $state in
+  "$(of_copy 'Database system identifier')|"*) ;;
+  *)
+    # It may be an empty one, and this the only copy of what there was.
+    say "the database at $PGHOST is another one: this copy stays as it is. To follow that one, remove this volume"
+    pause 55
+    return 0
+    ;;
+  esac
+  case $state in
+  *'|lost|'*) say 'it is too far behind: the database has removed what comes next' && return 1 ;;
+  *'|none|'*) take_slot || return 0 ;;
+  *'|1') idle=0 && return 0 ;;
+  esac
+  position=$(psql -XAtq -h /tmp -c 'select pg_last_wal_replay_lsn()') || position=
+  [ "$position" = "$before" ] || idle=0
+  before=$position idle=$((idle + 1))
+  [ $idle -lt $PATIENCE ] || {
+    say 'it does not follow, and another copy is made'
+    return 1
+  }
+}
+
+while :; do
+  if [ -e "$PGDATA/standby.signal" ]; then follow; else make || say 'it will be tried again'; fi
+  pause 2
+done

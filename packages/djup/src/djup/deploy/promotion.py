@@ -1,0 +1,287 @@
+"""The standby takes the database's place: stop that, see that the copy has all, promote, lead there.
+
+Nothing does this by itself: a node that is cut off goes on running its database, and what the web
+there writes to it would be lost. So a person says when.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from djup.deploy import database_client, promotion_note, standby, standby_lag
+from djup.deploy.promotion_note import Note
+from djup.deploy.standby_lag import Lag, Received
+from djup.deploy.swarm import jobs, swarm, swarm_stack
+from djup.deploy.swarm.deploy_lock import one_deploy
+from djup.deploy.swarm.release import Release
+from djup.deploy.swarm.swarm import Node, Swarm
+from djup.deploy.target import Target, find_target
+from djup.host import process
+from djup.host.checkout_lock import one_at_a_time
+from djup.postgres.client import Client
+from djup.problems import Problem, problem
+from djup.settings.settings import Settings
+from djup.terminal import consent, console
+from djup.terminal.task import this_task
+
+DATABASE = "db"
+WHOLE_SECONDS = 20
+# A server that was stopped in order has written one last record, which tells so; a copy that has it
+# last has all. A restart point makes the copy's control file name it.
+WHOLE = """
+checkpoint;
+select checkpoint_lsn = redo_lsn and pg_last_wal_replay_lsn() - checkpoint_lsn < 512
+from pg_control_checkpoint()"""
+PROMOTE = "select not pg_is_in_recovery() or pg_promote(true, 60)"
+UNENDED = "it has not ended its recovery after 60 s"
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The flags of `inv deploy.promote`: that the node of the database is gone, that something may
+    be lost, and that nobody is asked."""
+
+    node_is_gone: bool = False
+    allow_loss: bool = False
+    yes: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known before anything is done: the node that has the database, the one that has the
+    copy, how far that is as the database says (None: it does not answer), and what it has."""
+
+    old: Node
+    new: Node
+    lag: Lag | None
+    received: Received
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the copy follows a database that answers, so that it can be seen to have all."""
+        return self.lag is not None and self.lag.follows
+
+    def in_words(self) -> str:
+        """For the person who is about to decide."""
+        if self.is_safe and self.lag:
+            return f"{self.lag.in_words()}; the copy on {self.new.name} gets the rest before"
+        last = self.received.last or "an unknown time"
+        why = "does not answer" if self.lag is None else "answers, but the standby does not follow"
+        return (
+            f"the database on {self.old.name} {why}. The copy on {self.new.name} has all up to "
+            f"{last} (UTC); later changes, if there were any, are not in it"
+        )
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """Of one stack: from the node `old` to `new`, where a standby is `then` to be; what is `proven`
+    is that the copy has all, and where it is not, what it lacks is borne."""
+
+    release: Release
+    swarm: Swarm
+    old: Node
+    new: Node
+    then: Node | None
+    proven: bool
+    node_is_gone: bool = False
+
+    @property
+    def stack(self) -> str:
+        """The stack's name."""
+        return self.release.stack
+
+    def make(self) -> float:
+        """Carry it out; the seconds without a database. Where it fails before the copy is promoted,
+        all is as it was; later, it goes on when it is called again."""
+        begun = 0.0
+        with database_client.client(_at_standby(self.release), self.swarm) as copy:
+            then = self.then.id if self.then else ""
+            promotion_note.begin(self.stack, Note(self.old.id, self.new.id, then))
+            try:
+                begun = time.monotonic()
+                self._stop_database()
+                if self.proven:
+                    self._refuse_unless_whole(copy)
+                if copy.ask(PROMOTE, copy.database) != "t":
+                    raise problem("DEP66.silent", node=self.new.name, reason=UNENDED)
+                promotion_note.promoted(self.stack)
+            except BaseException:
+                with process.unbroken():
+                    self.go_back()
+                raise
+        self.lead()
+        return time.monotonic() - begun
+
+    def _stop_database(self) -> None:
+        """Have nobody write to the old database any more, as far as its node can be asked."""
+        swarm_stack.scale(self.stack, DATABASE, 0)
+        swarm_stack.wait(self.stack, [f"{self.stack}_{DATABASE}"])
+        if not self.node_is_gone and not _present(swarm.again(self.swarm), self.old).ready:
+            raise problem("DEP66", node=self.old.name)
+
+    def _refuse_unless_whole(self, copy: Client) -> None:
+        """Raise where the copy lacks something that the database, which has ended, has."""
+        deadline = time.monotonic() + WHOLE_SECONDS
+        while copy.ask(WHOLE, copy.database).split()[-1] != "t":
+            if time.monotonic() > deadline:
+                raise problem("DEP66.lacks", node=self.new.name)
+            time.sleep(0.2)
+
+    def go_back(self) -> None:
+        """The database again where it was; the copy goes on following it."""
+        this_task.interrupted = False
+        console.say(f"not promoted: the database starts again on {self.old.name}")
+        try:
+            swarm.patiently(lambda: swarm_stack.scale(self.stack, DATABASE, 1))
+            promotion_note.end(self.stack)
+        except Problem as another:
+            console.say(f"that failed, too: {another.what}. Run inv deploy.promote again")
+
+    def lead(self) -> None:
+        """Have the service of the database start on the copy. Each step may have been done before,
+        by somebody who was killed."""
+        swarm_stack.scale(self.stack, standby.SERVICE, 0)
+        swarm_stack.wait(self.stack, [f"{self.stack}_{standby.SERVICE}"])
+        self._label()
+        swarm_stack.scale(self.stack, DATABASE, 1)
+        swarm_stack.wait(self.stack, [f"{self.stack}_{DATABASE}"])
+        console.say(f"the database runs on {self.new.name} now")
+        if self.then:
+            swarm_stack.scale(self.stack, standby.SERVICE, 1)
+        else:
+            swarm_stack.remove_service(self.stack, standby.SERVICE)
+        promotion_note.end(self.stack)
+
+    def _label(self) -> None:
+        """No node has both labels at any time; and the old one loses its own last, so that a label
+        is never nowhere."""
+        database, copy = swarm.db_label(self.stack), standby.label(self.stack)
+        now = swarm.again(self.swarm)
+        swarm.relabel(_present(now, self.new), add=database, remove=copy)
+        for node in now.nodes:
+            if node.id != self.new.id:
+                copies = {"add": copy} if self.then and node.id == self.then.id else {}
+                swarm.relabel(node, remove=database, **copies)
+
+
+def run(settings: Settings, context: str, flags: Flags) -> None:
+    """Promote the standby, or finish a promotion that was cut off."""
+    target = find_target(settings, context, local=False)
+    release = target.release()
+    if note := promotion_note.find(release.stack):
+        _finish(target, release, note)
+        return
+    if not standby.has_one(release):
+        raise problem("DEP66.none")
+    if this_task.dry:
+        console.say(f"would stop the database of {release.stack}, and promote its standby")
+        return
+    facts = _facts(release, target.swarm)
+    console.say(facts.in_words())
+    _refuse(facts, flags)
+    _confirm(release.stack, facts.new.name, flags.yes)
+    with one_at_a_time("deploy.promote"), one_deploy(release.stack):
+        jobs.finish_left(release.stack)
+        seconds = Promotion(
+            release,
+            target.swarm,
+            facts.old,
+            facts.new,
+            then=facts.old,
+            proven=facts.is_safe,
+            node_is_gone=flags.node_is_gone,
+        ).make()
+    _tell(release, facts, seconds)
+
+
+def _facts(release: Release, reached: Swarm) -> Facts:
+    old = only(reached, swarm.db_label(release.stack))
+    new = only(reached, standby.label(release.stack))
+    try:
+        with database_client.client(release, reached) as client:
+            lag = standby_lag.lag(client)
+    except Problem:
+        lag = None
+    try:
+        with database_client.client(_at_standby(release), reached) as client:
+            return Facts(old, new, lag, standby_lag.received(client))
+    except Problem as cause:
+        raise problem("DEP66.silent", node=new.name, reason=cause.what) from cause
+
+
+def only(reached: Swarm, label: str) -> Node:
+    """The one node of a label; a Problem where there are several, or none."""
+    nodes = reached.labelled(label)
+    if len(nodes) != 1:
+        named = ", ".join(node.name for node in nodes) or "no node"
+        raise problem("DEP66.labels", nodes=named, label=label)
+    return nodes[0]
+
+
+def _refuse(facts: Facts, flags: Flags) -> None:
+    """Raise where two databases could take writes, or something be lost, and nobody has said so."""
+    if not facts.old.ready and not flags.node_is_gone:
+        raise problem("DEP66", node=facts.old.name)
+    if facts.old.ready and not facts.is_safe and not flags.allow_loss:
+        raise problem("DEP66.loss", node=facts.new.name)
+
+
+def _confirm(stack: str, node: str, yes: bool) -> None:
+    what = f"stops the database for some seconds, and has the copy on {node} take its place"
+    if not consent.by_name(f"This {what}. To continue, type", stack, yes=yes).given:
+        raise problem("DEP27", stack=stack, what=what)
+
+
+def _finish(target: Target, release: Release, note: Note) -> None:
+    """Go on with a promotion whose process was killed."""
+    with one_at_a_time("deploy.promote"), one_deploy(release.stack):
+        now = swarm.again(target.swarm)
+        nodes = {node.id: node for node in now.nodes}
+        if note.new not in nodes:
+            raise problem("DEP66.left", node=note.new)
+        gone = Node(note.old, note.old, {}, ready=False, address="")
+        old, then = nodes.get(note.old, gone), nodes.get(note.then)
+        cut_off = Promotion(release, now, old, nodes[note.new], then, proven=False)
+        if not (note.promoted or _was_promoted(release, now)):
+            cut_off.go_back()
+            console.say("what was cut off is undone; run the same command again to begin")
+            return
+        promotion_note.promoted(release.stack)
+        cut_off.lead()
+
+
+def _was_promoted(release: Release, reached: Swarm) -> bool:
+    """Whether the copy was, by somebody who was killed before that was noted. Of one that does not
+    answer it does not matter: nobody has written to it, and it is made again."""
+    try:
+        with database_client.client(_at_standby(release), reached) as client:
+            return not standby_lag.received(client).follows
+    except Problem:
+        return False
+
+
+def _at_standby(release: Release) -> Release:
+    return database_client.at(release, standby.SERVICE)
+
+
+def _present(reached: Swarm, node: Node) -> Node:
+    """The node as it is now; as one that is not ready if it has left the Swarm."""
+    found = next((each for each in reached.nodes if each.id == node.id), None)
+    return found or Node(node.id, node.name, {}, ready=False, address="")
+
+
+def _tell(release: Release, facts: Facts, seconds: float) -> None:
+    now = datetime.now(UTC).strftime("%H:%M:%S")
+    console.say(f"{now} UTC: the site was without a database for {seconds:.0f} s")
+    if facts.old.ready:
+        console.say(
+            f"{facts.old.name} becomes the standby: its data are put aside there first, in "
+            f"the volume {release.stack}_postgres_data"
+        )
+        return
+    console.say(
+        f"when {facts.old.name} is back, it becomes the standby, and its data are put aside there. "
+        "Do not let it back if it was only cut off and may have been written to, before you have "
+        "saved what is there (docs/how-to/standby.md)"
+    )
