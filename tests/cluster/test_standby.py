@@ -1,4 +1,4 @@
-"""The standby on another node: followed, promoted, lost and made again; the database moved by it."""
+"""The standby on another node: followed, promoted, made again; the database moved by it."""
 
 import json
 import os
@@ -33,12 +33,12 @@ print("read", *read.fetchone())
 @pytest.fixture(scope="module", autouse=True)
 def standby(site: Site) -> Iterator[None]:
     """Switched on while visitors come, with the database running on; and off again."""
-    database = site.tasks("db")
+    database = site.containers("db")
     site.stack.set("PROD_STANDBY", "1")
     with site.visited("a standby comes") as traffic:
         site.deploy()
     assert_none_failed(traffic)
-    assert site.tasks("db") == database
+    assert site.containers("db") == database
     follows(site)
     yield
     site.stack.set("PROD_STANDBY", "")

@@ -147,7 +147,8 @@ class Cluster:
         _remove_stack(["--host", self.socket(1)], stack)
         for number in NUMBERS:
             _remove_rest(["--host", self.socket(number)], stack)
-            for label in (f"proxy.{stack}", f"db.{stack}", f"archive.{stack}"):
+            for role in ("proxy", "db", "archive", "standby"):
+                label = f"{role}.{stack}"
                 self.docker(1, "node", "update", "--label-rm", label, f"node{number}", check=False)
 
 

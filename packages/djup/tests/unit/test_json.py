@@ -40,7 +40,7 @@ def keys(name: str) -> set[str]:
     text = str(TASKS[name].__doc__)
     told = re.search(r"--json prints (?:an object|a list of objects): ([^.]+)\.", text)
     assert told, name
-    return set(re.split(r",\s+", re.sub(r" \(.*?\)", "", told[1])))
+    return set(re.split(r",\s+", re.sub(r"(?s) \(.*?\)", "", told[1])))
 
 
 def test_each_task_with_json_says_what_it_prints() -> None:

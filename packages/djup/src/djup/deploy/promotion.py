@@ -1,4 +1,4 @@
-"""The standby takes the database's place: stop that, see that the copy has all, promote, lead there.
+"""The standby takes the database's place: end that, see that the copy has all, promote, lead there.
 
 Nothing does this by itself: a node that is cut off goes on running its database, and what the web
 there writes to it would be lost. So a person says when.

@@ -192,8 +192,8 @@ def _refuse(deploy: Deploy) -> None:
     _refuse_several(deploy, swarm.db_label(deploy.wanted.stack))
     for label in (archiving.label, standby.label):
         _refuse_several(deploy, label(deploy.wanted.stack))
-    if standby.FILE in deploy.wanted.files:  # in a Swarm where no other node can have it
-        standby.place(deploy.wanted.stack, deploy.swarm, set())
+    if standby.FILE in deploy.wanted.files:
+        standby.refuse_impossible(deploy.wanted.stack, deploy.swarm)
     reach.refuse_hidden(deploy.wanted)
 
 

@@ -8,6 +8,7 @@ from djup.deploy import programs
 from djup.deploy.swarm import swarm
 from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Node, Swarm
+from djup.docker import engine
 from djup.problems import problem
 from djup.settings.settings import BOOLEANS, TRUE
 
@@ -71,6 +72,15 @@ def has_one(release: Release) -> bool:
 def label(stack: str) -> str:
     """The label of the node that has the copy."""
     return f"standby.{stack}"
+
+
+def refuse_impossible(stack: str, reached: Swarm) -> None:
+    """Raise where no node can have it, or the one that is to have it has the database."""
+    databases = {node.id for node in reached.labelled(swarm.db_label(stack))}
+    if both := [node for node in reached.labelled(label(stack)) if node.id in databases]:
+        command = engine.as_typed(f"node update --label-rm {label(stack)} {both[0].name}")
+        raise problem("DEP65.same", node=both[0].name, command=command)
+    place(stack, reached, set())
 
 
 def place(stack: str, reached: Swarm, archives: set[str]) -> Node:

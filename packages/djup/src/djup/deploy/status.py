@@ -106,8 +106,8 @@ def _followers(release: Release, reached: Swarm) -> Followers:
     except Problem as cause:
         archive = archive_lag.UNKNOWN if has_archive else None
         return Followers(archive, standby_lag.UNKNOWN if has_standby else None, cause)
-    late = (archive and archive.cause) or (copy and copy.cause)
-    return Followers(archive, copy, late)
+    causes = [lag.cause for lag in (archive, copy) if lag]
+    return Followers(archive, copy, next(filter(None, causes), None))
 
 
 def report(done: Plan, *, local: bool) -> None:
