@@ -34,6 +34,17 @@ OWNER = "shop"  # may make databases and roles, and is no superuser, as with the
 TABLES = "select count(*) from pg_tables where schemaname = 'public'"
 NOTES = "select text from notes_note"
 VISITOR = "203.0.113.7"
+# Each second a row, by a service that is not the web.
+SCHEDULE = """
+from django.db import connection
+from djup_web.schedule import every
+
+@every("1s")
+def beat():
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO beats VALUES (clock_timestamp())")
+"""
+BEATS = "select extract(epoch from at) from beats"
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +71,13 @@ def site(make: Make, docker_runtime: Docker, server: Elsewhere) -> Iterator[Site
     made = Site(stack, ThisMachine(), NAME, ())
     (stack.root / "project" / AUTHORITY).parent.mkdir()
     stack.write(f"project/{AUTHORITY}", server.authority.certificate)
+    stack.write("project/home/schedule.py", SCHEDULE)
+    stack.inv("service.add", "schedule")
     made.git("init", "--quiet")
     made.commit()
     try:
         made.deploy("--yes")
+        made.sql("create table beats (at timestamptz)")
         yield made
     finally:
         made.engines.remove(NAME)
@@ -102,18 +116,21 @@ def test_to_a_managed_database_and_back(site: Site, server: Elsewhere) -> None:
     with site.visited("to a managed database") as traffic:
         site.deploy("--allow-downtime")
         eventually(lambda: traffic.calm_seconds() > 2, 30, "the site is well")
-    assert services(site) == {f"{NAME}_proxy", f"{NAME}_web"}
+    assert services(site) == {f"{NAME}_proxy", f"{NAME}_web", f"{NAME}_schedule"}
     asked = "select current_user, ssl from pg_stat_ssl where pid = pg_backend_pid()"
     assert site.sql(asked) == f"{OWNER}|t"
     site.assert_nothing_lost()
     before = set(site.sql(NOTES).splitlines())
     write_some(site, "the managed database serves")
+    moved = set(server.sql(BEATS, DATABASE).splitlines())
     lead_to(site, own)
     said = site.deploy("--allow-downtime").stderr
     found = re.search(r"not changed; the rows of the previous one: inv deploy.restore (\S+)", said)
     assert found, said
     assert f"{NAME}_db" in services(site)
     assert set(site.sql(NOTES).splitlines()) < before, "its volume is as it was"
+    stayed = {beat for beat in site.sql(BEATS).splitlines() if beat < max(moved)}
+    assert stayed and stayed <= moved, "the schedule wrote what was not taken along"
     site.inv("deploy.restore", found[1], "--yes")
     site.assert_nothing_lost()
 

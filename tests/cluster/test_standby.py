@@ -41,8 +41,14 @@ def standby(site: Site) -> Iterator[None]:
     assert site.containers("db") == database
     follows(site)
     yield
-    site.stack.set("PROD_STANDBY", "")
-    site.deploy()
+    without(site)
+
+
+def without(site: Site) -> None:
+    """Switched off, with nothing of it left in the database."""
+    if site.stack.values["PROD_STANDBY"]:
+        site.stack.set("PROD_STANDBY", "")
+        site.deploy()
     assert site.sql("select count(*) from pg_replication_slots") == "0"
 
 
@@ -204,8 +210,7 @@ def test_the_database_is_moved(site: Site) -> None:
         site.inv("deploy.move", "--to", f"node{third}", "--yes")
     assert (node_of(site, "db"), node_of(site, "standby")) == (third, copy)
     follows(site)
-    site.stack.set("PROD_STANDBY", "")
-    site.deploy()
+    without(site)
     with visited(site, "the database is moved, without a standby"):
         site.inv("deploy.move", "--to", f"node{old}", "--yes")
     assert node_of(site, "db") == old

@@ -177,7 +177,7 @@ def run(settings: Settings, context: str, flags: Flags) -> None:
     if this_task.dry:
         console.say(f"would stop the database of {release.stack}, and promote its standby")
         return
-    facts = _facts(release, target.swarm)
+    facts = _facts(release, target.swarm, flags)
     console.say(facts.in_words())
     _refuse(facts, flags)
     _confirm(release.stack, facts.new.name, flags.yes)
@@ -195,19 +195,24 @@ def run(settings: Settings, context: str, flags: Flags) -> None:
     _tell(release, facts, seconds)
 
 
-def _facts(release: Release, reached: Swarm) -> Facts:
+def _facts(release: Release, reached: Swarm, flags: Flags) -> Facts:
     old = only(reached, swarm.db_label(release.stack))
     new = only(reached, standby.label(release.stack))
-    try:
-        with database_client.client(release, reached) as client:
-            lag = standby_lag.lag(client)
-    except Problem:
-        lag = None
+    gone = flags.node_is_gone and not old.ready
+    lag = None if gone else _lag(release, reached)
     try:
         with database_client.client(_at_standby(release), reached) as client:
             return Facts(old, new, lag, standby_lag.received(client))
     except Problem as cause:
         raise problem("DEP66.silent", node=new.name, reason=cause.what) from cause
+
+
+def _lag(release: Release, reached: Swarm) -> Lag | None:
+    try:
+        with database_client.client(release, reached) as client:
+            return standby_lag.lag(client)
+    except Problem:  # it does not answer
+        return None
 
 
 def only(reached: Swarm, label: str) -> Node:

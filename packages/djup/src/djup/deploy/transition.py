@@ -132,7 +132,7 @@ class Transition:
     def _prepare(self) -> None:
         """The database as the release needs it."""
         if self.stops_web:
-            self._stop_web()
+            self._stop_code()
         database.hand_password_over(self.before, self.plan.release, self.swarm)
         if self.plan.starts_database:
             _begin(self.plan.release)
@@ -141,11 +141,15 @@ class Transition:
             self.plan = plan.ask_new_code(self.plan, self.swarm)  # of the rows that it has now
         _migrate(self.plan)
 
-    def _stop_web(self) -> None:
-        """Stop the web, then save, so that nothing is written in between."""
+    def _stop_code(self) -> None:
+        """Stop all that runs the project's code, then save, so that nothing is written in between:
+        a worker and a schedule write, too."""
         self.check.look_at_before(self.before)
-        swarm_stack.scale(self.before.stack, "web", 0)
-        swarm_stack.wait(self.before.stack, [f"{self.before.stack}_web"])
+        stack, image = self.before.stack, self.before.image
+        ours = [s.name for s in swarm_stack.declared(stack) if s.image == image and s.replicas]
+        for name in ours:
+            swarm_stack.scale(stack, name.removeprefix(f"{stack}_"), 0)
+        swarm_stack.wait(stack, ours)
         self._save()
 
     def _take_rows_along(self) -> None:

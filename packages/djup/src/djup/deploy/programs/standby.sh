@@ -39,7 +39,7 @@ fi
 . /follow.sh
 export PGAPPNAME=standby LC_ALL=C
 SLOT=standby
-PATIENCE=24 # looks, 5 seconds each, without any progress; then another copy is made
+PATIENCE=6 # looks, 5 seconds each, without any progress; then another copy is made
 server=''
 is_wanted() { :; }
 
@@ -136,7 +136,8 @@ look() {
   *'|none|'*) take_slot || return 0 ;;
   *'|1') idle=0 && return 0 ;;
   esac
-  position=$(psql -XAtq -h /tmp -c 'select pg_last_wal_replay_lsn()') || position=
+  # One that does not answer yet repeats what it has itself.
+  position=$(psql -XAtq -h /tmp -c 'select pg_last_wal_replay_lsn()') || return 0
   [ "$position" = "$before" ] || idle=0
   before=$position idle=$((idle + 1))
   [ $idle -lt $PATIENCE ] || {
