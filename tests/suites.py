@@ -42,7 +42,8 @@ DOCKER = "--runtime=docker"
 DEPLOYS = ("tests/cluster", "-k")
 TUTORIAL = "tests/projects/test_tutorial.py::test_the_tutorial[docker]"  # it deploys here, too
 NO_SITE = tuple(
-    f"tests/cluster/test_{name}.py" for name in ("archive_program", "edge", "new_swarm")
+    f"tests/cluster/test_{name}.py"
+    for name in ("archive_program", "standby_program", "edge", "new_swarm")
 )
 # Once in copies of this tree, and once in projects that have the wheels alone.
 BOTH_WAYS = ("tests/runtimes/test_contract.py", "tests/runtimes/test_backups.py")

@@ -1,10 +1,18 @@
 """The database on another node: a copy follows there, and takes its place."""
 
 import time
+from contextlib import suppress
 
-from djup.deploy import database_client, promotion_note, standby, standby_lag
+from djup.deploy import (
+    archiving,
+    database_client,
+    promotion_note,
+    slots,
+    standby,
+    standby_lag,
+)
 from djup.deploy.production import object_names
-from djup.deploy.promotion import Promotion, only
+from djup.deploy.promotion import GAP, Promotion, only
 from djup.deploy.standby_lag import Lag
 from djup.deploy.swarm import jobs, objects, swarm, swarm_stack
 from djup.deploy.swarm.deploy_lock import one_deploy
@@ -15,12 +23,12 @@ from djup.host import process
 from djup.host.checkout_lock import one_at_a_time
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
-from djup.terminal import consent, console
+from djup.terminal import consent, console, hangup
 from djup.terminal.task import this_task
 
 CLOSE_BYTES = 16 * 1024 * 1024  # behind: what is left then is sent while the database ends
 LOOK_SECONDS = 1
-SILENT_SECONDS = 90  # without a copy that follows, or is being made
+SILENT_SECONDS = 150  # without a copy that follows, or is being made
 TENTH = 10  # percent
 
 
@@ -41,12 +49,22 @@ def run(settings: Settings, context: str, *, to: str, yes: bool) -> None:
     with one_at_a_time("deploy.move"), one_deploy(release.stack):
         promotion_note.refuse_cut_off(release.stack)
         jobs.finish_left(release.stack)
-        seconds = _move(release, target.swarm, old, new)
+        then, seconds = _move(release, target.swarm, old, new)
+    _tell(release, old, then, seconds)
+
+
+def _tell(release: Release, old: Node, then: Node | None, seconds: float) -> None:
     console.say(f"the site was without a database for {seconds:.0f} s")
-    console.say(
-        f"{old.name} keeps its data, in the volume {release.stack}_postgres_data; once you need "
-        "them no more, remove it there: docker volume rm"
-    )
+    volume = f"{release.stack}_postgres_data"
+    if then and then.id == old.id:
+        console.say(f"{old.name} is the standby now; what it had is put aside there, in {volume}")
+    else:
+        console.say(
+            f"{old.name} keeps its data, in the volume {volume}; once you need them no more, "
+            "remove it there: docker volume rm"
+        )
+    if archiving.has_one(release):
+        console.say(GAP)
 
 
 def _node(reached: Swarm, name: str) -> Node:
@@ -66,21 +84,36 @@ def _confirm(stack: str, node: str, yes: bool) -> None:
         raise problem("DEP27", stack=stack, what=what)
 
 
-def _move(release: Release, reached: Swarm, old: Node, new: Node) -> float:
-    """Move it; the seconds without a database. The standby, if there is one, is the copy meanwhile,
-    and follows again where it was."""
+def _move(release: Release, reached: Swarm, old: Node, new: Node) -> tuple[Node | None, float]:
+    """Move it; which node has the standby then, and the seconds without a database. The standby, if
+    there is one, is the copy meanwhile, and follows again where it was."""
     before = reached.labelled(standby.label(release.stack))
     lasting = before[0] if before and standby.has_one(release) else None
     then = old if lasting and lasting.id == new.id else lasting
     try:
         _copy_to(release, reached, new)
         _wait_until_it_follows(release, reached, new)
-        return Promotion(release, reached, old, new, then, proven=True).make()
+        promotion = Promotion(release, reached, old, new, then, proven=True)
     except BaseException:
-        with process.unbroken():
-            if not promotion_note.find(release.stack):  # else inv deploy.promote goes on with it
-                _as_before(release, reached, lasting)
+        _give_up(release, reached, lasting)
         raise
+    try:
+        return then, promotion.make()
+    except BaseException:
+        with suppress(Problem):  # what is noted, inv deploy.promote finishes
+            if not promotion_note.find(release.stack) and _leads(release, reached, old):
+                _give_up(release, reached, lasting)
+        raise
+
+
+def _leads(release: Release, reached: Swarm, node: Node) -> bool:
+    labelled = swarm.again(reached).labelled(swarm.db_label(release.stack))
+    return [each.id for each in labelled] == [node.id]
+
+
+def _give_up(release: Release, reached: Swarm, lasting: Node | None) -> None:
+    with process.unbroken():
+        _as_before(release, reached, lasting)
 
 
 def _copy_to(release: Release, reached: Swarm, new: Node) -> None:
@@ -143,5 +176,9 @@ def _as_before(release: Release, reached: Swarm, lasting: Node | None) -> None:
         _label_only(reached, standby.label(release.stack), lasting)
         if lasting:
             _start(release)
+        else:
+            slots.drop(release, reached, standby.SERVICE)
     except Problem as another:
         console.say(f"the standby could not be put back: {another.what}")
+    except OSError:  # who read our words is gone; what is left, the next move takes over
+        hangup.let_go(1, 2)

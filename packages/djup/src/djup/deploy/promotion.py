@@ -6,9 +6,8 @@ there writes to it would be lost. So a person says when.
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from djup.deploy import database_client, promotion_note, standby, standby_lag
+from djup.deploy import archiving, database_client, promotion_note, standby, standby_lag
 from djup.deploy.promotion_note import Note
 from djup.deploy.standby_lag import Lag, Received
 from djup.deploy.swarm import jobs, swarm, swarm_stack
@@ -16,24 +15,38 @@ from djup.deploy.swarm.deploy_lock import one_deploy
 from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Node, Swarm
 from djup.deploy.target import Target, find_target
+from djup.docker import engine
 from djup.host import process
 from djup.host.checkout_lock import one_at_a_time
+from djup.host.process import ChildFailed
 from djup.postgres.client import Client
 from djup.problems import Problem, problem
 from djup.settings.settings import Settings
-from djup.terminal import consent, console
+from djup.terminal import consent, console, hangup
 from djup.terminal.task import this_task
 
 DATABASE = "db"
-WHOLE_SECONDS = 20
+GAP = (
+    "the archive begins again: the moments from now until its first copy is made cannot be restored"
+)
+WHOLE_SECONDS = 60
+# Where the database is in its log; the checkpoint makes its end a short one.
+POSITION = "checkpoint; select pg_current_wal_insert_lsn()"
 # A server that was stopped in order has written one last record, which tells so; a copy that has it
-# last has all. A restart point makes the copy's control file name it.
+# last has all. A restart point makes the copy's control file name it. Who reads could keep the copy
+# from repeating what comes.
 WHOLE = """
+\\getenv position POSITION
+select pg_terminate_backend(pid) from pg_stat_activity
+where backend_type = 'client backend' and pid <> pg_backend_pid() \\g /dev/null
 checkpoint;
-select checkpoint_lsn = redo_lsn and pg_last_wal_replay_lsn() - checkpoint_lsn < 512
+select checkpoint_lsn = redo_lsn and checkpoint_lsn >= :'position'::pg_lsn
+  and pg_last_wal_replay_lsn() - checkpoint_lsn < 512
 from pg_control_checkpoint()"""
 PROMOTE = "select not pg_is_in_recovery() or pg_promote(true, 60)"
-UNENDED = "it has not ended its recovery after 60 s"
+UNFIT = (
+    "it was promoted before, and is made again: wait until inv deploy.status shows that it follows"
+)
 
 
 @dataclass(frozen=True)
@@ -94,24 +107,26 @@ class Promotion:
     def make(self) -> float:
         """Carry it out; the seconds without a database. Where it fails before the copy is promoted,
         all is as it was; later, it goes on when it is called again."""
-        begun = 0.0
         with database_client.client(_at_standby(self.release), self.swarm) as copy:
+            copy.ask("checkpoint", copy.database)  # the next one is a short one
+            position = self._position() if self.proven else ""
             then = self.then.id if self.then else ""
             promotion_note.begin(self.stack, Note(self.old.id, self.new.id, then))
+            begun = time.monotonic()
             try:
-                begun = time.monotonic()
                 self._stop_database()
                 if self.proven:
-                    self._refuse_unless_whole(copy)
-                if copy.ask(PROMOTE, copy.database) != "t":
-                    raise problem("DEP66.silent", node=self.new.name, reason=UNENDED)
-                promotion_note.promoted(self.stack)
+                    self._refuse_unless_whole(copy, position)
             except BaseException:
-                with process.unbroken():
-                    self.go_back()
+                self._end_without_promotion()
                 raise
+            self._promote(copy)
         self.lead()
         return time.monotonic() - begun
+
+    def _position(self) -> str:
+        with database_client.client(self.release, self.swarm) as client:
+            return client.ask(POSITION, client.database).split()[-1]
 
     def _stop_database(self) -> None:
         """Have nobody write to the old database any more, as far as its node can be asked."""
@@ -120,29 +135,51 @@ class Promotion:
         if not self.node_is_gone and not _present(swarm.again(self.swarm), self.old).ready:
             raise problem("DEP66", node=self.old.name)
 
-    def _refuse_unless_whole(self, copy: Client) -> None:
+    def _refuse_unless_whole(self, copy: Client, position: str) -> None:
         """Raise where the copy lacks something that the database, which has ended, has."""
         deadline = time.monotonic() + WHOLE_SECONDS
-        while copy.ask(WHOLE, copy.database).split()[-1] != "t":
+        while copy.ask(WHOLE, copy.database, POSITION=position).split()[-1] != "t":
             if time.monotonic() > deadline:
                 raise problem("DEP66.lacks", node=self.new.name)
             time.sleep(0.2)
 
+    def _promote(self, copy: Client) -> None:
+        """From here on nobody knows that it was not promoted, unless it says so itself."""
+        try:
+            done = copy.ask(PROMOTE, copy.database) == "t"
+        except BaseException:
+            if _follows(copy):
+                self._end_without_promotion()
+            raise
+        if not done:
+            raise problem("DEP66.slow", node=self.new.name)
+        promotion_note.promoted(self.stack)
+
+    def _end_without_promotion(self) -> None:
+        with process.unbroken():
+            self.go_back()
+
     def go_back(self) -> None:
-        """The database again where it was; the copy goes on following it."""
+        """The database again where it was; the copy goes on following it. Whoever reads what we say
+        may be gone."""
         this_task.interrupted = False
-        console.say(f"not promoted: the database starts again on {self.old.name}")
         try:
             swarm.patiently(lambda: swarm_stack.scale(self.stack, DATABASE, 1))
             promotion_note.end(self.stack)
-        except Problem as another:
-            console.say(f"that failed, too: {another.what}. Run inv deploy.promote again")
+            console.say(f"not promoted: the database starts again on {self.old.name}")
+        except OSError:
+            hangup.let_go(1, 2)
+            swarm.patiently(lambda: swarm_stack.scale(self.stack, DATABASE, 1))
+            promotion_note.end(self.stack)
+        except (Problem, ChildFailed) as another:
+            console.say(f"going back failed, too: {another}. Run inv deploy.promote again")
 
     def lead(self) -> None:
         """Have the service of the database start on the copy. Each step may have been done before,
         by somebody who was killed."""
-        swarm_stack.scale(self.stack, standby.SERVICE, 0)
-        swarm_stack.wait(self.stack, [f"{self.stack}_{standby.SERVICE}"])
+        if swarm_stack.find(self.stack, standby.SERVICE):
+            swarm_stack.scale(self.stack, standby.SERVICE, 0)
+            swarm_stack.wait(self.stack, [f"{self.stack}_{standby.SERVICE}"])
         self._label()
         swarm_stack.scale(self.stack, DATABASE, 1)
         swarm_stack.wait(self.stack, [f"{self.stack}_{DATABASE}"])
@@ -169,34 +206,45 @@ def run(settings: Settings, context: str, flags: Flags) -> None:
     """Promote the standby, or finish a promotion that was cut off."""
     target = find_target(settings, context, local=False)
     release = target.release()
-    if note := promotion_note.find(release.stack):
-        _finish(target, release, note)
-        return
-    if not standby.has_one(release):
-        raise problem("DEP66.none")
     if this_task.dry:
         console.say(f"would stop the database of {release.stack}, and promote its standby")
         return
+    if promotion_note.find(release.stack):
+        _finish(target, release)
+        return
+    if not standby.has_one(release):
+        raise problem("DEP66.none")
     facts = _facts(release, target.swarm, flags)
     console.say(facts.in_words())
     _refuse(facts, flags)
     _confirm(release.stack, facts.new.name, flags.yes)
     with one_at_a_time("deploy.promote"), one_deploy(release.stack):
+        promotion_note.refuse_cut_off(release.stack)
         jobs.finish_left(release.stack)
-        seconds = Promotion(
-            release,
-            target.swarm,
-            facts.old,
-            facts.new,
-            then=facts.old,
-            proven=facts.is_safe,
-            node_is_gone=flags.node_is_gone,
-        ).make()
-    _tell(release, facts, seconds)
+        promotion = _planned(release, target.swarm, facts, flags)
+        seconds = promotion.make()
+    _tell(promotion, seconds)
+
+
+def _planned(release: Release, reached: Swarm, facts: Facts, flags: Flags) -> Promotion:
+    """By the labels as they are now that nobody else changes them."""
+    now = swarm.again(reached)
+    old, new = _database(release, now, flags), only(now, standby.label(release.stack))
+    if (old.id, new.id) != (facts.old.id, facts.new.id):
+        raise problem("DEP66.changed")
+    return Promotion(
+        release,
+        now,
+        old,
+        new,
+        then=old,
+        proven=facts.is_safe,
+        node_is_gone=flags.node_is_gone,
+    )
 
 
 def _facts(release: Release, reached: Swarm, flags: Flags) -> Facts:
-    old = only(reached, swarm.db_label(release.stack))
+    old = _database(release, reached, flags)
     new = only(reached, standby.label(release.stack))
     gone = flags.node_is_gone and not old.ready
     lag = None if gone else _lag(release, reached)
@@ -205,6 +253,14 @@ def _facts(release: Release, reached: Swarm, flags: Flags) -> Facts:
             return Facts(old, new, lag, standby_lag.received(client))
     except Problem as cause:
         raise problem("DEP66.silent", node=new.name, reason=cause.what) from cause
+
+
+def _database(release: Release, reached: Swarm, flags: Flags) -> Node:
+    """The node of the database; one that is gone may have left the Swarm, with its label."""
+    label = swarm.db_label(release.stack)
+    if flags.node_is_gone and not reached.labelled(label):
+        return Node("gone", "a node that has left the Swarm", {}, ready=False, address="")
+    return only(reached, label)
 
 
 def _lag(release: Release, reached: Swarm) -> Lag | None:
@@ -228,6 +284,12 @@ def _refuse(facts: Facts, flags: Flags) -> None:
     """Raise where two databases could take writes, or something be lost, and nobody has said so."""
     if not facts.old.ready and not flags.node_is_gone:
         raise problem("DEP66", node=facts.old.name)
+    if facts.lag and not facts.received.follows:
+        raise problem("DEP66.silent", node=facts.new.name, reason=UNFIT)
+    if (
+        facts.lag and facts.is_safe and facts.lag.cause
+    ):  # the rest would be sent while nobody serves
+        raise facts.lag.cause
     if facts.old.ready and not facts.is_safe and not flags.allow_loss:
         raise problem("DEP66.loss", node=facts.new.name)
 
@@ -238,31 +300,54 @@ def _confirm(stack: str, node: str, yes: bool) -> None:
         raise problem("DEP27", stack=stack, what=what)
 
 
-def _finish(target: Target, release: Release, note: Note) -> None:
-    """Go on with a promotion whose process was killed."""
+def _finish(target: Target, release: Release) -> None:
+    """Go on with a promotion whose process was killed: finish it, or undo it."""
     with one_at_a_time("deploy.promote"), one_deploy(release.stack):
-        now = swarm.again(target.swarm)
-        nodes = {node.id: node for node in now.nodes}
-        if note.new not in nodes:
-            raise problem("DEP66.left", node=note.new)
-        gone = Node(note.old, note.old, {}, ready=False, address="")
-        old, then = nodes.get(note.old, gone), nodes.get(note.then)
-        cut_off = Promotion(release, now, old, nodes[note.new], then, proven=False)
-        if not (note.promoted or _was_promoted(release, now)):
-            cut_off.go_back()
-            console.say("what was cut off is undone; run the same command again to begin")
+        note = promotion_note.find(release.stack)
+        if note is None:
             return
+        now = swarm.again(target.swarm)
+        cut_off = _noted(release, now, note)
+        if not note.promoted and not _was_promoted(release, now):
+            cut_off.go_back()
+            console.say("what was cut off is undone; run the command that was cut off again")
+            return
+        if note.new not in {node.id for node in now.nodes}:
+            notes = f"{release.stack}_promotion {release.stack}_promoted"
+            raise problem(
+                "DEP66.left", node=note.new, command=engine.as_typed(f"config rm {notes}")
+            )
         promotion_note.promoted(release.stack)
         cut_off.lead()
 
 
+def _noted(release: Release, reached: Swarm, note: Note) -> Promotion:
+    """The promotion that a note is about; its nodes may have left."""
+    nodes = {node.id: node for node in reached.nodes}
+    old, new = (
+        nodes.get(id, Node(id, id, {}, ready=False, address="")) for id in (note.old, note.new)
+    )
+    return Promotion(release, reached, old, new, nodes.get(note.then), proven=False)
+
+
 def _was_promoted(release: Release, reached: Swarm) -> bool:
-    """Whether the copy was, by somebody who was killed before that was noted. Of one that does not
-    answer it does not matter: nobody has written to it, and it is made again."""
+    """Whether the copy was, by somebody who was killed before that was noted. Where the database is
+    to run, somebody has gone back before. Of a copy that does not answer it does not matter: nobody
+    has written to it, and it is made again."""
+    database = swarm_stack.find(release.stack, DATABASE)
+    if database and database.replicas:
+        return False
     try:
         with database_client.client(_at_standby(release), reached) as client:
             return not standby_lag.received(client).follows
     except Problem:
+        return False
+
+
+def _follows(copy: Client) -> bool:
+    try:
+        return standby_lag.received(copy).follows
+    except (Problem, ValueError):
         return False
 
 
@@ -276,17 +361,17 @@ def _present(reached: Swarm, node: Node) -> Node:
     return found or Node(node.id, node.name, {}, ready=False, address="")
 
 
-def _tell(release: Release, facts: Facts, seconds: float) -> None:
-    now = datetime.now(UTC).strftime("%H:%M:%S")
-    console.say(f"{now} UTC: the site was without a database for {seconds:.0f} s")
-    if facts.old.ready:
+def _tell(done: Promotion, seconds: float) -> None:
+    console.say(f"the site was without a database for {seconds:.0f} s")
+    volume = f"the volume {done.stack}_postgres_data"
+    if done.old.ready:
         console.say(
-            f"{facts.old.name} becomes the standby: its data are put aside there first, in "
-            f"the volume {release.stack}_postgres_data"
+            f"{done.old.name} becomes the standby: what it had is put aside there, in {volume}"
         )
-        return
-    console.say(
-        f"when {facts.old.name} is back, it becomes the standby, and its data are put aside there. "
-        "Do not let it back if it was only cut off and may have been written to, before you have "
-        "saved what is there (docs/how-to/standby.md)"
-    )
+    else:
+        console.say(
+            f"when {done.old.name} is back, it becomes the standby, and what it had is put aside "
+            f"there, in {volume}: changes that were only made there are in that alone"
+        )
+    if archiving.has_one(done.release):
+        console.say(GAP)

@@ -33,7 +33,6 @@ def find(stack: str) -> Note | None:
 
 def begin(stack: str, note: Note) -> None:
     """Note it before anything is stopped."""
-    end(stack)  # half of a note that somebody was killed while removing
     _create(stack, BEGUN, json.dumps(asdict(note)))
 
 
@@ -44,8 +43,9 @@ def promoted(stack: str) -> None:
 
 
 def end(stack: str) -> None:
-    """Forget it: it is done, or all is as it was."""
-    for kind in (BEGUN, PROMOTED):
+    """Forget it: it is done, or all is as it was. Who finds half of it finds a database that is to
+    run, and ends the rest."""
+    for kind in (PROMOTED, BEGUN):
         objects.remove("config", objects.names("config", stack, kind, label=objects.STACK))
 
 

@@ -190,6 +190,7 @@ def _refuse(deploy: Deploy) -> None:
     _refuse_other_repository(deploy)
     _refuse_several_proxies(deploy)
     _refuse_several(deploy, swarm.db_label(deploy.wanted.stack))
+    _refuse_lost_database(deploy)
     for label in (archiving.label, standby.label):
         _refuse_several(deploy, label(deploy.wanted.stack))
     if standby.FILE in deploy.wanted.files:
@@ -229,6 +230,16 @@ def _refuse_several(deploy: Deploy, label: str) -> None:
     if len(nodes) > 1:
         command = engine.as_typed(f"node update --label-rm {label} NODE")
         raise problem("DEP26", nodes=few(nodes), label=label, command=command)
+
+
+def _refuse_lost_database(deploy: Deploy) -> None:
+    """Raise where the node of the database has left the Swarm: any other has none, or an old one."""
+    stack, label = deploy.wanted.stack, swarm.db_label(deploy.wanted.stack)
+    if deploy.wanted.has_own_database and not deploy.swarm.labelled(label):
+        before = history.current(stack)
+        if before and before.has_own_database:
+            command = engine.as_typed(f"node update --label-add {label}=true NODE")
+            raise problem("DEP69", stack=stack, label=label, command=command)
 
 
 def _planned(deploy: Deploy, image: str) -> Plan:
@@ -385,7 +396,7 @@ def _label(deploy: Deploy) -> Swarm:
         nodes[swarm.db_label(stack)] = here
     if archiving.FILE in deploy.wanted.files:
         nodes[archiving.label(stack)] = archiving.place(stack, deploy.swarm)
-    if standby.FILE in deploy.wanted.files:
+    if standby.FILE in deploy.wanted.files and not deploy.swarm.labelled(standby.label(stack)):
         archives = {node.id for node in deploy.swarm.labelled(archiving.label(stack))}
         archives |= {nodes[label] for label in [archiving.label(stack)] if label in nodes}
         nodes[standby.label(stack)] = standby.place(stack, deploy.swarm, archives).id

@@ -30,6 +30,12 @@ alter role current_user reset "archive.copied";"""
 OF_ARCHIVE, OF_ALL = "'summarize_wal'", "'summarize_wal', 'max_slot_wal_keep_size'"
 
 
+def drop(release: Release, swarm: Swarm, slot: str) -> None:
+    """Have the database keep nothing more for one follower."""
+    with database_client.client(release, swarm) as client:
+        client.ask(DROP.format(slot=slot), client.database)
+
+
 def forget(before: Release | None, release: Release, swarm: Swarm) -> None:
     """Have the database keep nothing for what the release before had, and this one has not."""
     if before is None or not release.has_own_database:

@@ -80,7 +80,8 @@ def refuse_impossible(stack: str, reached: Swarm) -> None:
     if both := [node for node in reached.labelled(label(stack)) if node.id in databases]:
         command = engine.as_typed(f"node update --label-rm {label(stack)} {both[0].name}")
         raise problem("DEP65.same", node=both[0].name, command=command)
-    place(stack, reached, set())
+    if not reached.labelled(label(stack)):
+        place(stack, reached, set())
 
 
 def place(stack: str, reached: Swarm, archives: set[str]) -> Node:

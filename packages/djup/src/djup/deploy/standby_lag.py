@@ -8,12 +8,12 @@ from djup.terminal import console
 
 MOST_BYTES, MOST_SECONDS = 64 * 1024 * 1024, 60  # behind: then somebody is to look
 LAG = """
-select count(*) filter (where state = 'streaming'),
+select count(*) filter (where application_name = 'standby' and state = 'streaming'),
   coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), 0)::bigint,
   coalesce(max(extract(epoch from replay_lag)), 0),
   coalesce(max(100 * backup_streamed / nullif(backup_total, 0)), -1)
 from pg_stat_replication left join pg_stat_progress_basebackup using (pid)
-where application_name = 'standby'"""
+where application_name in ('standby', 'standby-copy')"""
 RECEIVED = """
 select pg_is_in_recovery(), coalesce(
   to_char(pg_last_xact_replay_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'), '')"""

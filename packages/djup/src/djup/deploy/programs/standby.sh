@@ -3,7 +3,8 @@
 # the image of PostgreSQL, by its own programs. Its volume has the name and the layout of the database's:
 # where a standby was promoted, the service `db` starts on it.
 #   NAME/main                the copy; with standby.signal as long as it follows
-#   NAME/main.aside.TIME     data that a former primary had, and that nobody else may have
+#   NAME/main.aside.TIME     data that nobody else may have: of a former primary, or ahead of this one
+#   NAME/copying, replaced   a copy that is being made, and the one that it takes the place of
 set -eu
 
 # As root, the folder and its lock; then as the user of the server.
@@ -39,8 +40,11 @@ fi
 . /follow.sh
 export PGAPPNAME=standby LC_ALL=C
 SLOT=standby
-PATIENCE=6 # looks, 5 seconds each, without any progress; then another copy is made
-server=''
+LOOK=5       # seconds
+PATIENCE=12  # looks without any progress; then another copy is made
+SOON=30      # seconds: a server that ends sooner did not start
+MOST_ENDS=3  # of these in a row, the same
+server='' ends=0 reached=''
 is_wanted() { :; }
 
 # Who reads is sent away; to wait for them could take hours.
@@ -58,7 +62,10 @@ ends() {
 }
 trap ends TERM INT
 
+# Below, each step says what comes of its failure: `set -e` does nothing in what is called after `if`.
+
 of_copy() { pg_controldata "$PGDATA" | sed -n "s/^$1: *//p"; }
+ask_copy() { psql -XAtq -v ON_ERROR_STOP=1 -h /tmp -c "$1"; }
 
 # Its slot at the primary, by which that keeps what is not here yet.
 take_slot() {
@@ -70,24 +77,35 @@ take_slot() {
 make() {
   [ "$(ask 'select pg_is_in_recovery()')" = f ] || return 1
   allow_us_in && limit_what_is_kept && has_room "$ours" 1 && take_slot || return 1
-  new=$ours/unfinished
+  new=$ours/copying
   rm -rf "$new"
   say 'copying the database ...'
-  patiently pg_basebackup --pgdata "$new" --checkpoint fast --wal-method stream --slot "$SLOT" --no-password ||
+  patiently env PGAPPNAME=standby-copy pg_basebackup --dbname "$LIVELY" --pgdata "$new" --checkpoint fast \
+    --wal-method stream --slot "$SLOT" --no-password || {
+    rm -rf "$new"
     return 1
-  touch "$new/standby.signal"
-  make_room && mv "$new" "$PGDATA" && say 'the copy is whole, and follows'
+  }
+  touch "$new/standby.signal" && make_room && mv "$new" "$PGDATA" || return 1
+  ends=0
+  say 'the copy is whole, and follows'
+  patiently rm -rf "$ours/replaced"
 }
 
-# Of a copy the primary has all; what a former primary had is nowhere else, perhaps.
+# Of a copy that is not ahead, the primary has all; else it is kept.
 make_room() {
   [ -e "$PGDATA" ] || return 0
-  if [ -e "$PGDATA/standby.signal" ]; then
-    rm -rf "$PGDATA"
+  if [ -e "$PGDATA/standby.signal" ] && is_behind; then
+    rm -rf "$ours/replaced" && mv "$PGDATA" "$ours/replaced"
   else
     aside=$PGDATA.aside.$(date -u +%Y%m%dT%H%M%SZ)
-    mv "$PGDATA" "$aside" && say "the data of a former primary are kept in $aside"
+    mv "$PGDATA" "$aside" && say "data that the database at $PGHOST may not have are kept in $aside"
   fi
+}
+
+# Whether the primary has got as far as the copy once had: one that was put back from a snapshot has not.
+is_behind() {
+  last=${reached:-$(of_copy 'Minimum recovery ending location')}
+  [ -n "$last" ] && [ "$(ask "select pg_current_wal_lsn() >= '$last'::pg_lsn")" = t ]
 }
 
 start_server() {
@@ -103,31 +121,50 @@ start_server() {
 
 # Follow until the server ends, or follows no more and never will.
 follow() {
+  idle=0 before='' seen=0 begun=$(date +%s)
   start_server
-  idle=0 before=
   while kill -0 "$server" 2>/dev/null; do
-    pause 5
-    [ -e "$PGDATA/standby.signal" ] || continue # it was promoted, and is about to be stopped
-    look || {
-      stop_server
-      make || say 'it will be tried again'
-      return
-    }
+    pause $LOOK
+    if [ -e "$PGDATA/standby.signal" ]; then
+      look || break
+    else
+      is_left || continue # it was promoted, and is about to be stopped
+      break
+    fi
   done
+  if kill -0 "$server" 2>/dev/null; then
+    stop_server
+    return 1
+  fi
   wait "$server" || say 'the server has ended'
   server=
+  [ $(($(date +%s) - begun)) -ge $SOON ] && ends=0 || ends=$((ends + 1))
+  [ $ends -lt $MOST_ENDS ]
+}
+
+# Whether it was promoted, and the database leads again all the same: nobody wrote to this one.
+is_left() {
+  [ "$(ask 'select pg_is_in_recovery()')" = f ] && seen=$((seen + 1)) || seen=0
+  [ $seen -ge 3 ] && say "the database at $PGHOST leads: another copy of it is made"
 }
 
 # Whether it follows, or may yet: a primary that does not answer is waited for.
 look() {
   state=$(ask "select (select system_identifier from pg_control_system()), coalesce((select wal_status from pg_replication_slots where slot_name = '$SLOT'), 'none'), (select count(*) from pg_stat_replication where application_name = '$SLOT' and state = 'streaming')") ||
     return 0
-  case $state in
-  "$(of_copy 'Database system identifier')|"*) ;;
-  *)
+  if ! is_of_this "$state"; then
     # It may be an empty one, and this the only copy of what there was.
     say "the database at $PGHOST is another one: this copy stays as it is. To follow that one, remove this volume"
     pause 55
+    return 0
+  fi
+  # One that does not answer yet repeats what it has itself.
+  position=$(ask_copy "select greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), pg_last_wal_replay_lsn(), pg_is_wal_replay_paused()") ||
+    return 0
+  reached=${position%%|*}
+  case $position in *'|t') # it has fewer connections than the primary has now
+    say 'the primary has other settings: the server starts again with these'
+    stop_server
     return 0
     ;;
   esac
@@ -136,8 +173,6 @@ look() {
   *'|none|'*) take_slot || return 0 ;;
   *'|1') idle=0 && return 0 ;;
   esac
-  # One that does not answer yet repeats what it has itself.
-  position=$(psql -XAtq -h /tmp -c 'select pg_last_wal_replay_lsn()') || return 0
   [ "$position" = "$before" ] || idle=0
   before=$position idle=$((idle + 1))
   [ $idle -lt $PATIENCE ] || {
@@ -146,7 +181,23 @@ look() {
   }
 }
 
+# Also of a copy that is so damaged that it does not tell.
+is_of_this() {
+  ours_is=$(of_copy 'Database system identifier')
+  case $1 in "${ours_is:+$ours_is|}"*) ;; *) return 1 ;; esac
+}
+
+# A server that does not start has a copy that is damaged, or of a history that the primary has left.
+again() {
+  system=$(ask 'select system_identifier from pg_control_system()') || return 1
+  is_of_this "$system|" && make
+}
+
 while :; do
-  if [ -e "$PGDATA/standby.signal" ]; then follow; else make || say 'it will be tried again'; fi
+  if [ -e "$PGDATA/standby.signal" ]; then
+    follow || again || say 'it will be tried again'
+  else
+    make || say 'it will be tried again'
+  fi
   pause 2
 done

@@ -66,8 +66,9 @@ class Task:
 
     @property
     def ends(self) -> bool:
-        """Whether it was told to end, and still answers; of a node that is gone nobody knows."""
-        return self.state == "running" and self.wanted != "running" and self.reachable
+        """Whether it was told to end, and is still there; of a node that is gone nobody knows."""
+        there = self.state in ("starting", "running")
+        return there and self.wanted != "running" and self.reachable
 
 
 @dataclass(frozen=True)
