@@ -23,6 +23,7 @@ from djup.deploy import (
     static_files,
     status,
     stored,
+    taken_ports,
     transition,
 )
 from djup.deploy.plan import Migrations, Plan
@@ -103,9 +104,9 @@ def run(settings: Settings, flags: Flags) -> None:
     if flags.local:
         wanted = _with_present_ports(wanted)
     store = stored.of(settings) if flags.from_backup or not flags.local else None
-    notes = _notes(missing, wanted, flags)
+    notes = _notes(missing, wanted, "" if flags.local else settings.prefix)
     if store and not flags.local:
-        notes = (*notes, *keeping.warnings(store.chosen, production.PREFIX))
+        notes = (*notes, *keeping.warnings(store.chosen, settings.prefix))
     notes = (*notes, *archiving.warnings(wanted.values, reached, wanted.stack))
     deploy = Deploy(flags, commit, wanted, where, reached, notes, store)
     _refuse(deploy)
@@ -155,8 +156,9 @@ def _deploy_alone(deploy: Deploy) -> None:
         _deploy(deploy)
 
 
-def _notes(missing: Sequence[Problem], wanted: Production, flags: Flags) -> tuple[str, ...]:
-    """What the image will not be as its files ask for, and what it cannot do."""
+def _notes(missing: Sequence[Problem], wanted: Production, prefix: str) -> tuple[str, ...]:
+    """What the image will not be as its files ask for, and what it cannot do; `prefix` is what the
+    keys of its settings begin with."""
     files = [REQUIREMENTS / name for name in ("base.in", "prod.in")]
     absent = dict.fromkeys(name for file in files for name in requirements.unlocked(file))
     unlocked = (
@@ -165,7 +167,7 @@ def _notes(missing: Sequence[Problem], wanted: Production, flags: Flags) -> tupl
     return (
         *(cause.what for cause in missing),
         *([unlocked] if absent else []),
-        *mail.lacks(wanted, "" if flags.local else production.PREFIX),
+        *mail.lacks(wanted, prefix),
     )
 
 
@@ -188,6 +190,7 @@ def _refuse(deploy: Deploy) -> None:
     _refuse_several_proxies(deploy)
     _refuse_several(deploy, swarm.db_label(deploy.wanted.stack))
     _refuse_several(deploy, archiving.label(deploy.wanted.stack))
+    taken_ports.refuse_taken(deploy.wanted, deploy.swarm)
     reach.refuse_hidden(deploy.wanted)
 
 
