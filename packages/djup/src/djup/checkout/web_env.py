@@ -34,7 +34,7 @@ OTHERS = {
     *("WORKER_REPLICAS", "WORKER_MEMORY", "SCHEDULE_MEMORY"),
     *("MEDIA", "MEDIA_ENDPOINT", "MEDIA_REGION", "MEDIA_ACCESS_KEY", "MEDIA_SECRET_KEY"),
     *("HEARTBEAT_URL", "NOTIFY_URL", "KEEPER_IMAGE", "RCLONE_IMAGE"),  # of scheduled backups
-    "ARCHIVE",
+    *("ARCHIVE", "EDGE"),
     "DEBUG_PORT",  # published by a compose file of its own
     *("PIP_INDEX_URL", "PIP_CERT"),  # of the build alone: a password may be in them
 }

@@ -510,8 +510,8 @@ def deploy_status(
 
     --json prints an object: stack, release, before, commit, created, by, url, unfinished,
     maintenance (message, allowed, since; or null), services, backups (said, problem; or null),
-    archive (follows, bytes, seconds, copied, daily; or null). It ends with an error where scheduled
-    backups are too old, or an archive does not follow.
+    archive (follows, bytes, seconds, copied, daily; or null), edge (others; or null). It ends with
+    an error where scheduled backups are too old, or an archive does not follow.
     """
     from djup.deploy import status
 
@@ -777,6 +777,34 @@ def deploy_down(
 
 
 @task(
+    name="edge",
+    group=PRODUCTION,
+    help={
+        "context": TARGET["context"],
+        "env": TARGET["env"],
+        "remove": "remove it, if no site is behind it",
+        "yes": "with --remove: do not ask for its name",
+        "json": "print JSON, for scripts",
+    },
+)
+def deploy_edge(
+    c: Context,
+    context: str = "",
+    remove: bool = False,
+    yes: bool = False,
+    json: bool = False,
+    env: str = stages.PRODUCTION,
+) -> None:
+    """List the sites behind the edge of the server.
+
+    --json prints a list of objects: stack, names, tls.
+    """
+    from djup.deploy import edge_task
+
+    edge_task.run(deployed(env), context, remove=remove, yes=yes, as_json=json)
+
+
+@task(
     name="copy",
     group=PRODUCTION,
     help={
@@ -895,7 +923,7 @@ def every_task() -> Collection:
             "deploy",
             deploy, deploy_status, deploy_history, deploy_rollback, deploy_logs, deploy_psql,
             deploy_manage, deploy_shell, deploy_env, deploy_backup, deploy_backups,
-            deploy_restore, deploy_maintenance, deploy_down,
+            deploy_restore, deploy_maintenance, deploy_down, deploy_edge,
         ),
         Collection("media", media_copy),
         Collection("toolkit", toolkit_upgrade),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from djup import ROOT
 from djup.checkout import env_file, web_env
-from djup.deploy import history, keeper_image, media, production
+from djup.deploy import edge, history, keeper_image, media, production
 from djup.deploy.production import HANDED_OVER, PLAIN_KEYS, POOL_KEYS, PORTS, SHARED
 from djup.deploy.swarm import jobs, toolbox
 from djup.deploy.swarm.release import WAY, Release
@@ -102,7 +102,9 @@ def _of_release(release: Release) -> dict[str, str]:
         "STACK": release.stack,
         "DOMAIN": ",".join(release.names),
         "EMAIL": values["ACME_ACCOUNT"].removeprefix("email "),
-        "TRUSTED_PROXIES": ",".join(values.get("TRUSTED_PROXIES", "").split()[2:]),
+        "TLS": values.get("EDGE_TLS", values["TLS"]),
+        "EDGE": "1" if edge.is_behind(release) else "0",
+        "TRUSTED_PROXIES": ",".join(edge.trusted_besides(release)),
         "REGISTRY": release.image.rpartition(f"{release.stack}-web")[0].rstrip("/"),
         "ARCHIVE": f"{values['ARCHIVE_DAYS']}d" if "ARCHIVE_DAYS" in values else "",
         "NETWORK_ENCRYPTED": "1" if "prod/encryption.yaml" in release.files else "0",
@@ -160,7 +162,7 @@ def _lacking(release: Release, values: Mapping[str, str]) -> Iterator[str]:
     )
     if unspelled := [key for key, text in values.items() if not dotenv.quoted(text)]:
         yield f"not printed, since .env has no spelling for the value: {', '.join(unspelled)}"
-    if release.values["TLS"] == "certificate":
+    if release.values.get("EDGE_TLS", release.values["TLS"]) == "certificate":
         yield _of_files(release, "proxy", "TLS_CERT and TLS_KEY", "tls_cert", "tls_key")
     if any("sftp:" in text for key, text in values.items() if key.endswith("BACKUP_TO")):
         yield _of_files(release, "keeper", SSH_KEY, KEEPER)

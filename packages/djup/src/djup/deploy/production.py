@@ -89,6 +89,8 @@ POOLER = {
 SECRET_BYTES, CONFIG_BYTES = 500 * 1024, 1000 * 1024
 CADDYFILE = "compose/caddy/Caddyfile"
 OFF_BLOCK = "(off)"
+ADDRESS = re.compile(r"([\w.+-]+@[\w.-]+)?")
+EDGE_STACK, EDGE_FILE = "edge", "prod/edge.yaml"
 ORIGIN = {
     "secret_key": "SECRET_KEY of .env",
     "sql_password": "SQL_PASSWORD of .env",
@@ -197,7 +199,7 @@ def local(settings: Settings) -> Production:
     """Give the production of a trial on this machine: on localhost, with a database of its own."""
     chosen = dict(settings.values) | dict.fromkeys((*ELSEWHERE_KEYS, "CACHE_URL", "MEDIA"), "")
     chosen |= {"DOMAIN": "localhost", "TLS": "internal", "REGISTRY": ""}
-    chosen |= {"BACKUP_AT": "", "ARCHIVE": ""}
+    chosen |= {"BACKUP_AT": "", "ARCHIVE": "", "EDGE": "0"}
     return _checked(settings, stack_name(settings, local=True), chosen, "")
 
 
@@ -301,7 +303,7 @@ def _values(stack: str, chosen: Mapping[str, str]) -> dict[str, str]:
     values["ALLOWED_HOSTS"] = ",".join(_allowed(name) for name in split_list(chosen["DOMAIN"]))
     values["ACME_ACCOUNT"] = f"email {chosen['EMAIL']}" if chosen["EMAIL"] else ""
     values["TRUSTED_PROXIES"] = _trusted(split_list(chosen["TRUSTED_PROXIES"]))
-    values |= _by_http(chosen)
+    values |= _by_http(chosen) | _by_edge(chosen, values)
     values |= port_values(chosen["HTTP_PORT"], chosen["HTTPS_PORT"])
     way = _way_to_database(chosen)
     values |= media.values(stack, chosen) | archiving.values(chosen) | way
@@ -320,12 +322,23 @@ def _trusted(networks: Sequence[str]) -> str:
 
 
 def _by_http(chosen: Mapping[str, str]) -> dict[str, str]:
-    """The names that the proxy serves by HTTP, and to whom: with TLS=off alone."""
-    if chosen["TLS"] != OFF:
+    """The names that the proxy serves by HTTP, and to whom: with TLS=off, or behind the edge."""
+    if chosen["TLS"] != OFF and not _has_edge(chosen):
         return {"HTTP_NAMES": "", "TRUSTED_NETWORKS": ""}
     names = (f"http://{name}" for name in split_list(chosen["DOMAIN"]))
     networks = split_list(chosen["TRUSTED_PROXIES"])
     return {"HTTP_NAMES": " ".join(names), "TRUSTED_NETWORKS": " ".join(networks)}
+
+
+def _has_edge(chosen: Mapping[str, str]) -> bool:
+    return chosen["EDGE"].strip().lower() in TRUE
+
+
+def _by_edge(chosen: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """What the edge does for a site, which has no TLS of its own then."""
+    if not _has_edge(chosen):
+        return {}
+    return {"EDGE_TLS": chosen["TLS"], "EDGE_ACCOUNT": values["ACME_ACCOUNT"], "TLS": OFF}
 
 
 def _way_to_database(chosen: Mapping[str, str]) -> dict[str, str]:
@@ -375,7 +388,9 @@ def _files(chosen: Mapping[str, str]) -> Iterable[str]:
     if chosen["NETWORK_ENCRYPTED"].strip().lower() in TRUE:
         yield "prod/encryption.yaml"
     # A prod.yaml of one's own may still have the ports: docker would merge two that are one.
-    if not _has_ports():
+    if _has_edge(chosen):
+        yield EDGE_FILE
+    elif not _has_ports():
         yield "prod/http.yaml" if chosen["TLS"] == OFF else "prod/https.yaml"
 
 
@@ -495,8 +510,11 @@ def _check(stack: str, chosen: Mapping[str, str], prefix: str) -> None:
     if chosen["TLS"] == OFF:
         _check_off(chosen)
     _check_numbers(chosen)
-    if chosen["NETWORK_ENCRYPTED"].strip().lower() not in BOOLEANS:
-        raise problem("ENV06", key="NETWORK_ENCRYPTED", allowed=f"one of {', '.join(BOOLEANS)}")
+    for key in ("NETWORK_ENCRYPTED", "EDGE"):
+        if chosen[key].strip().lower() not in BOOLEANS:
+            raise problem("ENV06", key=key, allowed=f"one of {', '.join(BOOLEANS)}")
+    if _has_edge(chosen):
+        _check_edge(chosen)
 
 
 def _check_off(chosen: Mapping[str, str]) -> None:
@@ -512,7 +530,24 @@ def _check_off(chosen: Mapping[str, str]) -> None:
         raise problem("ENV06", key="TLS", allowed=allowed)
 
 
+def _check_edge(chosen: Mapping[str, str]) -> None:
+    """Raise where the edge could not speak to the site's own proxy."""
+    if chosen["TLS"] == OFF:
+        allowed = "0 with TLS=off: a load balancer in front of the edge is not supported"
+        raise problem("ENV06", key="EDGE", allowed=allowed)
+    if not ADDRESS.fullmatch(chosen["EMAIL"]):
+        raise problem("ENV06", key="EMAIL", allowed="empty, or one address such as you@example.org")
+    if _has_ports() or OFF_BLOCK not in own_or_ours(CADDYFILE).read_text():
+        allowed = (
+            "0 as long as your compose/prod.yaml has ports of the proxy, or your "
+            f"{CADDYFILE} lacks djup's block {OFF_BLOCK}"
+        )
+        raise problem("ENV06", key="EDGE", allowed=allowed)
+
+
 def _check_stack_name(stack: str) -> None:
+    if stack == EDGE_STACK:
+        raise problem("ENV06", key="STACK", allowed=f"another name than {EDGE_STACK}")
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", stack):
         allowed = "at most 40 of a-z, 0-9, _ and -, not starting with _ or -"
         raise problem("ENV06", key="STACK", allowed=allowed)

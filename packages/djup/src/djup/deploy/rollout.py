@@ -8,6 +8,7 @@ from djup.code import requirements
 from djup.deploy import (
     archive_lag,
     archiving,
+    edge,
     history,
     keeper_image,
     keeping,
@@ -101,6 +102,8 @@ def run(settings: Settings, flags: Flags) -> None:
         _show_no_swarm(flags, PlanRecord(wanted.stack, where, commit.id, in_swarm=False))
         return
     reached = swarm.find(where, flags.yes, _purpose(wanted))
+    edge.refuse_taken(wanted, reached)
+    wanted = edge.joined(wanted, makes=not flags.only_shows)
     if flags.local:
         wanted = _with_present_ports(wanted)
     store = stored.of(settings) if flags.from_backup or not flags.local else None
@@ -434,7 +437,8 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
 
 def _planned_back(now: Release, target: Target) -> Plan:
     """The plan of a way back; in a dry run without what only a container could tell."""
-    previous = _previous(now).at_scale_of(now)
+    previous = edge.joined_again(_previous(now).at_scale_of(now))
+    taken_ports.refuse_taken(previous, target.swarm)
     if this_task.dry:
         return plan.make(now, previous, target.swarm)
     kept_images.refuse_gone(previous, now, target.swarm)

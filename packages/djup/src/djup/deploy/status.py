@@ -9,6 +9,7 @@ from djup.deploy import (
     archive_lag,
     archiving,
     database_client,
+    edge,
     history,
     maintenance,
     proxy,
@@ -47,6 +48,8 @@ def show(settings: Settings, context: str, *, local: bool, as_json: bool) -> Non
     console.answer(table(services))
     for line in maintenance.reminder(release.stack):
         console.answer(console.as_typed(line))
+    if edge.is_behind(release):
+        console.answer(edge.in_words(release.stack))
     if backups:
         console.answer(backups["said"])
     if lag:
@@ -152,4 +155,5 @@ def _record(
         "services": [asdict(service) for service in services],
         "backups": backups,
         "archive": asdict(lag) if lag else None,
+        "edge": {"others": edge.others(release.stack)} if edge.is_behind(release) else None,
     }
