@@ -60,7 +60,11 @@ EVERYTHING = {
     "MEDIA_ENDPOINT": "https://s3.example.org",
     "MEDIA_REGION": "eu",
 }
-OF_OWN_DATABASE = {"DOMAIN": "a.example", "ARCHIVE": "9d"}  # a managed one has an archive already
+OF_OWN_DATABASE = {
+    "DOMAIN": "a.example",
+    "ARCHIVE": "9d",
+    "EDGE": "1",
+}  # a managed one has an archive already
 # Of no use to what runs, so it is not there; and files, of which production knows the contents.
 ELSEWHERE = {*env_lines.NOT_THERE, "TLS_CERT", "TLS_KEY", "BACKUP_SSH_KEY"}
 OF_DEVELOPMENT = {"MAIL_IMAGE", "MAIL_PORT", "MAIL_PAGE_PORT", "DEBUG_PORT"}

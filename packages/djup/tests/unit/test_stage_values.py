@@ -252,8 +252,8 @@ def test_ports_that_another_stack_has(monkeypatch: pytest.MonkeyPatch) -> None:
     ports = [{"PublishedPort": 80, "PublishMode": "host"}, {"TargetPort": 5432}]
     labels = {"com.docker.stack.namespace": "shop", "deploy.release": "3"}
     service = {"Spec": {"Labels": labels, "EndpointSpec": {"Ports": ports}}}
-    answers = {"ls": "s1\n", "inspect": json.dumps([service])}
-    monkeypatch.setattr(engine, "ask", lambda *words, **_: answers[words[1]])
+    answers = {"service ls": "s1\n", "service inspect": json.dumps([service]), "config ls": ""}
+    monkeypatch.setattr(engine, "ask", lambda *words, **_: answers[" ".join(words[:2])])
     nodes = Node("n1", "a", {"proxy.shop": "true"}, True, ""), Node("n2", "b", {}, True, "")
     with pytest.raises(Problem, match=r"DEP72: the ports 80 .* stack shop"):
         taken_ports.refuse_taken(made(), Swarm(nodes, "n1"))
