@@ -200,3 +200,16 @@ def test_back_to_a_proxy_of_ones_own(shop: Site) -> None:
     assert not edge_container() and shop.heading()
     assert dotenv.parse(shop.inv("deploy.env").stdout)["TLS"] == "internal"
     shop.assert_nothing_lost()
+
+
+def test_a_first_deploy_makes_the_edge(shop: Site) -> None:
+    """And whoever is the last to go leaves it: there is a task that removes it."""
+    shop.inv("deploy.down", "--yes")
+    shop.stack.set("EDGE", "1")
+    shop.deploy()
+    assert shop.heading() and edge_container()
+    shop.assert_nothing_lost()
+    shop.inv("deploy.down", "--yes")
+    assert json.loads(shop.inv("deploy.edge", "--json").stdout) == [] and edge_container()
+    shop.inv("deploy.edge", "--remove", "--yes")
+    assert not docker("service", "ls", "--quiet", "--filter", f"name={edge.NAME}_").stdout
