@@ -51,10 +51,11 @@ def shop(lasting_make: Make, docker_runtime: Docker) -> Iterator[Site]:
         made.deploy("--yes")
         yield made
     finally:
+        was, engines.in_a_swarm = engines.in_a_swarm, True  # until the last one is removed
         engines.remove("pair-staging")
-        docker("stack", "rm", edge.NAME, check=False)
-        engines.remove("pair")
         engines.remove(edge.NAME)
+        engines.in_a_swarm = was
+        engines.remove("pair")
         for network in NETWORKS:
             docker("network", "rm", network, check=False)
 
