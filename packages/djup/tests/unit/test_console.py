@@ -134,3 +134,22 @@ def test_a_mend_of_a_trial_never_leads_to_production(
     monkeypatch.setattr(this_task, "deploys", True)
     monkeypatch.setattr(console.shutil, "which", lambda _: "/bin/inv")
     assert console.as_typed(text) == typed
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("set TLS in .env: inv deploy", "set STAGING_TLS in .env: inv deploy --env staging"),
+        ("PROD_ARCHIVE=7d, DOMAIN", "STAGING_ARCHIVE=7d, STAGING_DOMAIN"),
+        ("STAGING_DOMAIN OTHER_DOMAIN docs/TLS WEB_PORT", "=="),
+        ("  | DOMAIN, as a log has it", "=="),
+    ],
+)
+def test_keys_of_a_stage_have_its_prefix(
+    text: str, typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(this_task, "target", "--env staging")
+    monkeypatch.setattr(this_task, "prefix", "STAGING_")
+    monkeypatch.setattr(this_task, "keys", frozenset({"TLS", "ARCHIVE", "DOMAIN"}))
+    monkeypatch.setattr(console.shutil, "which", lambda _: "/bin/inv")
+    assert console.as_typed(text) == (text if typed == "==" else typed)

@@ -61,7 +61,7 @@ EVERYTHING = {
     "MEDIA_REGION": "eu",
 }
 # A managed one has an archive and a standby already.
-OF_OWN_DATABASE = {"DOMAIN": "a.example", "ARCHIVE": "9d", "STANDBY": "1"}
+OF_OWN_DATABASE = {"DOMAIN": "a.example", "ARCHIVE": "9d", "STANDBY": "1", "EDGE": "1"}
 # Of no use to what runs, so it is not there; and files, of which production knows the contents.
 ELSEWHERE = {*env_lines.NOT_THERE, "TLS_CERT", "TLS_KEY", "BACKUP_SSH_KEY"}
 OF_DEVELOPMENT = {"MAIL_IMAGE", "MAIL_PORT", "MAIL_PAGE_PORT", "DEBUG_PORT"}

@@ -14,6 +14,7 @@ from djup import ROOT
 from djup.data.backups import Backup
 from djup.data.databases import Beside
 from djup.deploy import plan, plan_record, status, stored
+from djup.deploy.edge_task import Site
 from djup.deploy.past import Past
 from djup.deploy.plan import Migrations, Plan
 from djup.deploy.plan_record import PlanRecord
@@ -32,6 +33,7 @@ RECORDS: dict[str, Any] = {
     "db.snapshots": Beside,
     "deploy": PlanRecord,
     "deploy.history": Past,
+    "deploy.edge": Site,
 }
 
 

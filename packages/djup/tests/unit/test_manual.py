@@ -23,7 +23,7 @@ from tasks import namespace
 
 PAGES, WRITTEN = manual.pages(), manual.written()
 LONGEST, AVERAGE = 40, 20  # words of a sentence
-MOST_WORDS, LONGEST_README = 20_600, 206
+MOST_WORDS, LONGEST_README = 21_500, 207
 LARGEST = 60_000  # bytes of a picture
 # Words for which the field has others: fix, again, next to, permanently, previous, remote.
 HOMELY = re.compile(

@@ -7,7 +7,7 @@ from djup import IS_ADOPTED, ROOT
 from djup.checkout import env_file
 from djup.host import ownership
 from djup.problems import Problem, problem
-from djup.settings import database_url, dotenv
+from djup.settings import database_url, dotenv, stages
 from djup.settings.settings import Settings, check, check_runtime
 from djup.terminal import console
 from djup.terminal.task import this_task
@@ -65,6 +65,16 @@ def missing_keys() -> list[str]:
     return [key for key in known_keys() if present and key not in present]
 
 
+def last_known_stages() -> list[str]:
+    """What --env takes, by `.env` or else `.env.example`; none where neither can be read."""
+    try:
+        files = (env_file.EXAMPLE, *([env_file.ENV] if env_file.ENV.exists() else []))
+        named = [stages.names(dotenv.parse(env_file.read(file))) for file in files]
+    except Problem:
+        return []
+    return [stages.PRODUCTION, *next((one for one in reversed(named) if one), [])]
+
+
 def settings_from(text: str) -> Settings:
     """`text` as an `.env` of this checkout: checked, with the defaults of `.env.example`."""
     own = dotenv.parse(text)
@@ -74,6 +84,7 @@ def settings_from(text: str) -> Settings:
     given = frozenset(key for key in own if own[key] == values[key])
     settings = Settings(values, given)
     check(settings)
+    stages.check(values, defaults)
     return settings
 
 

@@ -11,7 +11,7 @@ from djup import HERE, ROOT, SOURCES, STATE, own_or_ours
 from djup.checkout import debugging, env_file
 from djup.host import uploads
 from djup.problems import problem
-from djup.settings import database_url, dotenv
+from djup.settings import database_url, dotenv, stages
 from djup.settings.layout import Layout, layout
 from djup.settings.settings import TRUE, Settings
 from djup.terminal.task import this_task
@@ -23,8 +23,9 @@ WRITTEN = str(ADDED.relative_to(ROOT))
 OF_CODE = ("worker", "schedule")  # djup's services that run the project's code, as the web does
 NO_ENV = "/dev/null:/srv/project/.env:ro"
 BASE = ("compose/db.yaml", "compose/web.yaml", "compose/dev.yaml")
-PREFIXES = ("PROD_", "DEPLOY_", "BACKUP_")
+PREFIXES = ("DEPLOY_", "BACKUP_")  # and those of production and its stages
 OTHERS = {
+    stages.KEY,
     *("STACK", "DOMAIN", "EMAIL", "TLS", "TLS_CERT", "TLS_KEY", "REGISTRY"),
     *("HTTP_PORT", "HTTPS_PORT", "MAX_BODY", "CADDY_IMAGE", "NETWORK_ENCRYPTED"),
     "TRUSTED_PROXIES",
@@ -33,7 +34,7 @@ OTHERS = {
     *("WORKER_REPLICAS", "WORKER_MEMORY", "SCHEDULE_MEMORY"),
     *("MEDIA", "MEDIA_ENDPOINT", "MEDIA_REGION", "MEDIA_ACCESS_KEY", "MEDIA_SECRET_KEY"),
     *("HEARTBEAT_URL", "NOTIFY_URL", "KEEPER_IMAGE", "RCLONE_IMAGE"),  # of scheduled backups
-    *("ARCHIVE", "STANDBY"),
+    *("ARCHIVE", "STANDBY", "EDGE"),
     "DEBUG_PORT",  # published by a compose file of its own
     *("PIP_INDEX_URL", "PIP_CERT"),  # of the build alone: a password may be in them
 }
@@ -54,10 +55,12 @@ BUILD_FACTS = {
 
 
 def without_production(
-    values: Mapping[str, str], others: Collection[str] = OTHERS
+    values: Mapping[str, str], others: Collection[str] = OTHERS, deployed: tuple[str, ...] = ()
 ) -> dict[str, str]:
-    """The variables less those that only a deploy or a build needs."""
-    return {key: text for key, text in values.items() if not is_of_production(key, others)}
+    """The variables less those that only a deploy or a build needs; `deployed` is what the keys of
+    stages begin with."""
+    of_all = {key: text for key, text in values.items() if not key.startswith(deployed)}
+    return {key: text for key, text in of_all.items() if not is_of_production(key, others)}
 
 
 def compose_environment(settings: Settings) -> dict[str, str]:
@@ -173,8 +176,8 @@ def for_build(here: Layout) -> dict[str, str]:
 
 
 def is_of_production(key: str, others: Collection[str] = OTHERS) -> bool:
-    """Whether only a deploy or a build needs a key of `.env`."""
-    return key.startswith(PREFIXES) or key in others
+    """Whether only a deploy or a build needs a key of `.env`, whatever stages that names."""
+    return key.startswith((stages.PREFIX, *PREFIXES)) or key in others
 
 
 def text(settings: Settings) -> str:
@@ -201,7 +204,8 @@ def _added(settings: Settings) -> dict[str, str]:
 
 def _is_handed_over(key: str, settings: Settings) -> bool:
     """Whether the web gets a key of `.env`: an empty one only where the user has added it."""
-    return not is_empty(key, settings.values) and not is_of_production(key)
+    of_stage = key.startswith(stages.prefixes(settings.values))
+    return not (of_stage or is_empty(key, settings.values) or is_of_production(key))
 
 
 def is_empty(key: str, values: Mapping[str, str]) -> bool:

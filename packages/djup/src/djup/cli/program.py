@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -128,12 +128,10 @@ class Tasks(Program):
         sys.dont_write_bytecode = before
 
     def parse_cleanup(self) -> None:
-        """Complete the value of --service by the names of services; Invoke knows flags alone."""
+        """Complete the values of --service and of --env; Invoke knows flags alone."""
         typed = self.core.remainder.split(" ")
-        if self.args.complete.value and "--service" in typed[-2:]:
-            from djup.stack import services
-
-            print("\n".join(services.last_known()))
+        if self.args.complete.value and (found := _values(typed[-2:])):
+            print("\n".join(found))
             raise Exit
         super().parse_cleanup()
 
@@ -201,6 +199,19 @@ def _help_first(argv: list[str], tasks: set[str]) -> list[str]:
     asked = next((n for n, word in enumerate(words) if word in ("-h", "--help")), 0)
     named = [word for word in words[1:asked] if word in tasks]
     return [argv[0], "--help", named[-1]] if named else argv
+
+
+def _values(typed: Sequence[str]) -> Sequence[str]:
+    """What may follow the flag that was typed last, as far as this checkout knows."""
+    if "--service" in typed:
+        from djup.stack import services
+
+        return services.last_known()
+    if "--env" in typed:
+        from djup.checkout import env
+
+        return env.last_known_stages()
+    return ()
 
 
 def _from(word: str) -> str:

@@ -5,6 +5,8 @@ from invoke.context import Context
 
 from djup.checkout import env
 from djup.cli.program import remainder, task
+from djup.settings import stages
+from djup.settings.settings import Settings
 from djup.stack import runtimes
 from djup.stack.stack import Stack
 from djup.terminal import console
@@ -14,12 +16,20 @@ PRODUCTION, CODE, TOOLKIT = "Production", "The code", "djup itself"
 TARGET = {
     "context": "a Docker context, or an address: ssh://user@server (default: DEPLOY_TO in .env)",
     "local": "the trial deploy on this machine",
+    "env": "production (the default), or a stage that STAGES in .env names",
 }
 
 
 def stack() -> Stack:
     """The services of this checkout, as its `.env` has them."""
     return runtimes.stack_of(env.load())
+
+
+def deployed(stage: str, *, local: bool = False) -> Settings:
+    """The settings of production, or of the stage that `--env` names."""
+    from djup.deploy import stage as stage_of
+
+    return stage_of.chosen(env.load(), stage, local=local)
 
 
 @task(
@@ -467,6 +477,7 @@ def deploy(
     yes: bool = False,
     json: bool = False,
     from_backup: str = "",
+    env: str = stages.PRODUCTION,
 ) -> None:
     """Deploy the commit to a Docker Swarm.
 
@@ -484,33 +495,45 @@ def deploy(
     flags = rollout.Flags(
         context, local, plan, allow_downtime, dirty, backup, check, yes, json, from_backup
     )
-    rollout.run(env.load(), flags)
+    rollout.run(deployed(env, local=local), flags)
 
 
 @task(name="status", group=PRODUCTION, help={**TARGET, "json": "print JSON, for scripts"})
-def deploy_status(c: Context, context: str = "", local: bool = False, json: bool = False) -> None:
+def deploy_status(
+    c: Context,
+    context: str = "",
+    local: bool = False,
+    json: bool = False,
+    env: str = stages.PRODUCTION,
+) -> None:
     """Show what is deployed, and what runs where.
 
     --json prints an object: stack, release, before, commit, created, by, url, unfinished,
     maintenance (message, allowed, since; or null), services, backups (said, problem; or null),
     archive (follows, bytes, seconds, copied, daily; or null), standby (follows, bytes, seconds,
-    copied; or null). It ends with an error where scheduled backups are too old, or an archive or a
-    standby does not follow.
+    copied; or null), edge (others; or null). It ends with an error where scheduled backups are too
+    old, or an archive or a standby does not follow.
     """
     from djup.deploy import status
 
-    status.show(env.load(), context, local=local, as_json=json)
+    status.show(deployed(env, local=local), context, local=local, as_json=json)
 
 
 @task(name="history", group=PRODUCTION, help={**TARGET, "json": "print JSON, for scripts"})
-def deploy_history(c: Context, context: str = "", local: bool = False, json: bool = False) -> None:
+def deploy_history(
+    c: Context,
+    context: str = "",
+    local: bool = False,
+    json: bool = False,
+    env: str = stages.PRODUCTION,
+) -> None:
     """List what was deployed, when and by whom.
 
     --json prints a list of objects: release, commit, created, by, image, serves, next_rollback.
     """
     from djup.deploy import past
 
-    past.show(env.load(), context, local=local, as_json=json)
+    past.show(deployed(env, local=local), context, local=local, as_json=json)
 
 
 @task(
@@ -519,12 +542,16 @@ def deploy_history(c: Context, context: str = "", local: bool = False, json: boo
     help={**TARGET, "allow_downtime": "go back even if it interrupts the service"},
 )
 def deploy_rollback(
-    c: Context, context: str = "", local: bool = False, allow_downtime: bool = False
+    c: Context,
+    context: str = "",
+    local: bool = False,
+    allow_downtime: bool = False,
+    env: str = stages.PRODUCTION,
 ) -> None:
     """Go back to the previous release."""
     from djup.deploy import rollout
 
-    rollout.back(env.load(), context, local=local, allow_downtime=allow_downtime)
+    rollout.back(deployed(env, local=local), context, local=local, allow_downtime=allow_downtime)
 
 
 @task(
@@ -546,6 +573,7 @@ def deploy_logs(
     follow: bool = False,
     lines: str = "100",
     ended: bool = False,
+    env: str = stages.PRODUCTION,
 ) -> None:
     """Show the logs of a service, from every node."""
     from djup.deploy import operations
@@ -553,7 +581,7 @@ def deploy_logs(
 
     count = number("--lines", lines, "100")
     operations.logs(
-        env.load(),
+        deployed(env, local=local),
         context,
         local=local,
         service=service,
@@ -564,40 +592,48 @@ def deploy_logs(
 
 
 @task(name="psql", group=PRODUCTION, rest=True, help=TARGET)
-def deploy_psql(c: Context, context: str = "", local: bool = False) -> None:
+def deploy_psql(
+    c: Context, context: str = "", local: bool = False, env: str = stages.PRODUCTION
+) -> None:
     """Run psql on the deployed database.
 
     inv deploy.psql -- -c 'select 1'
     """
     from djup.deploy import operations
 
-    operations.psql(env.load(), context, local=local, arguments=remainder())
+    operations.psql(deployed(env, local=local), context, local=local, arguments=remainder())
 
 
 @task(name="manage", group=PRODUCTION, rest=True, help=TARGET)
-def deploy_manage(c: Context, context: str = "", local: bool = False) -> None:
+def deploy_manage(
+    c: Context, context: str = "", local: bool = False, env: str = stages.PRODUCTION
+) -> None:
     """Run manage.py of the deployed version.
 
     inv deploy.manage -- createsuperuser
     """
     from djup.deploy import operations
 
-    operations.manage(env.load(), context, local=local, arguments=remainder())
+    operations.manage(deployed(env, local=local), context, local=local, arguments=remainder())
 
 
 @task(name="shell", group=PRODUCTION, rest=True, help=TARGET)
-def deploy_shell(c: Context, context: str = "", local: bool = False) -> None:
+def deploy_shell(
+    c: Context, context: str = "", local: bool = False, env: str = stages.PRODUCTION
+) -> None:
     """Open a shell in a container of the deployed version.
 
     inv deploy.shell -- -c 'env | sort'
     """
     from djup.deploy import operations
 
-    operations.shell(env.load(), context, local=local, arguments=remainder())
+    operations.shell(deployed(env, local=local), context, local=local, arguments=remainder())
 
 
 @task(name="env", group=PRODUCTION, help=TARGET)
-def deploy_env(c: Context, context: str = "", local: bool = False) -> None:
+def deploy_env(
+    c: Context, context: str = "", local: bool = False, env: str = stages.PRODUCTION
+) -> None:
     """Print what the deployed stack holds of a lost .env.
 
     Prints lines of .env with production's values, secrets too. Values that are the default are left
@@ -607,15 +643,17 @@ def deploy_env(c: Context, context: str = "", local: bool = False) -> None:
     """
     from djup.deploy import env_lines
 
-    env_lines.show(env.load(), context, local=local)
+    env_lines.show(deployed(env, local=local), context, local=local)
 
 
 @task(name="backup", group=PRODUCTION, help=TARGET)
-def deploy_backup(c: Context, context: str = "", local: bool = False) -> None:
+def deploy_backup(
+    c: Context, context: str = "", local: bool = False, env: str = stages.PRODUCTION
+) -> None:
     """Back up the deployed database and uploads into backups/."""
     from djup.deploy import operations
 
-    operations.backup(env.load(), context, local=local)
+    operations.backup(deployed(env, local=local), context, local=local)
 
 
 @task(
@@ -623,13 +661,19 @@ def deploy_backup(c: Context, context: str = "", local: bool = False) -> None:
     group=PRODUCTION,
     help={
         "context": TARGET["context"],
+        "env": TARGET["env"],
         "json": "print JSON, for scripts",
         "now": "make one at once, and print its name",
         "new_key": "create a key to encrypt with, and print it",
     },
 )
 def deploy_backups(
-    c: Context, context: str = "", json: bool = False, now: bool = False, new_key: bool = False
+    c: Context,
+    context: str = "",
+    json: bool = False,
+    now: bool = False,
+    new_key: bool = False,
+    env: str = stages.PRODUCTION,
 ) -> None:
     """List the scheduled backups in their store.
 
@@ -641,11 +685,11 @@ def deploy_backups(
     from djup.deploy import stored
 
     if new_key:
-        stored.show_new_key()
+        stored.show_new_key(deployed(env))
     elif now:
-        stored.make_now(env.load(), context)
+        stored.make_now(deployed(env), context)
     else:
-        stored.show(env.load(), context, as_json=json)
+        stored.show(deployed(env), context, as_json=json)
 
 
 @task(
@@ -666,6 +710,7 @@ def deploy_restore(
     context: str = "",
     local: bool = False,
     yes: bool = False,
+    env: str = stages.PRODUCTION,
 ) -> None:
     """Restore a backup, or the data of a moment.
 
@@ -675,7 +720,7 @@ def deploy_restore(
     """
     from djup.deploy import operations
 
-    operations.restore(env.load(), context, local=local, which=name, at=at, yes=yes)
+    operations.restore(deployed(env, local=local), context, local=local, which=name, at=at, yes=yes)
 
 
 @task(
@@ -683,6 +728,7 @@ def deploy_restore(
     group=PRODUCTION,
     help={
         "context": TARGET["context"],
+        "env": TARGET["env"],
         "node_is_gone": "the node of the database does not answer, and is off",
         "allow_loss": "promote although changes may be missing in the copy",
         "yes": "do not ask for the stack's name",
@@ -694,6 +740,7 @@ def deploy_promote(
     node_is_gone: bool = False,
     allow_loss: bool = False,
     yes: bool = False,
+    env: str = stages.PRODUCTION,
 ) -> None:
     """Have the standby take the place of the database.
 
@@ -704,7 +751,7 @@ def deploy_promote(
     from djup.deploy import promotion
 
     flags = promotion.Flags(node_is_gone, allow_loss, yes)
-    promotion.run(env.load(), context, flags)
+    promotion.run(deployed(env), context, flags)
 
 
 @task(
@@ -712,11 +759,14 @@ def deploy_promote(
     group=PRODUCTION,
     help={
         "context": TARGET["context"],
+        "env": TARGET["env"],
         "to": "the name of the node, as docker node ls has it",
         "yes": "do not ask for the stack's name",
     },
 )
-def deploy_move(c: Context, to: str, context: str = "", yes: bool = False) -> None:
+def deploy_move(
+    c: Context, to: str, context: str = "", yes: bool = False, env: str = stages.PRODUCTION
+) -> None:
     """Move the database to another node.
 
     A copy follows the database there, then takes its place: the site is without a database for some
@@ -726,7 +776,7 @@ def deploy_move(c: Context, to: str, context: str = "", yes: bool = False) -> No
     """
     from djup.deploy import move
 
-    move.run(env.load(), context, to=to, yes=yes)
+    move.run(deployed(env), context, to=to, yes=yes)
 
 
 @task(
@@ -747,6 +797,7 @@ def deploy_maintenance(
     allow: str = "",
     context: str = "",
     local: bool = False,
+    env: str = stages.PRODUCTION,
 ) -> None:
     """Show visitors a maintenance page, or the site again.
 
@@ -756,7 +807,9 @@ def deploy_maintenance(
     """
     from djup.deploy import maintenance
 
-    maintenance.switch(env.load(), context, local=local, state=state, message=message, allow=allow)
+    maintenance.switch(
+        deployed(env, local=local), context, local=local, state=state, message=message, allow=allow
+    )
 
 
 @task(
@@ -764,14 +817,48 @@ def deploy_maintenance(
     group=PRODUCTION,
     help={**TARGET, "yes": "do not ask for the stack's name (--local never asks)"},
 )
-def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = False) -> None:
+def deploy_down(
+    c: Context,
+    context: str = "",
+    local: bool = False,
+    yes: bool = False,
+    env: str = stages.PRODUCTION,
+) -> None:
     """Remove the deployed services; all data stay.
 
     The history of releases is removed as well, so deploy.rollback cannot go back.
     """
     from djup.deploy import operations
 
-    operations.down(env.load(), context, local=local, yes=yes)
+    operations.down(deployed(env, local=local), context, local=local, yes=yes)
+
+
+@task(
+    name="edge",
+    group=PRODUCTION,
+    help={
+        "context": TARGET["context"],
+        "env": TARGET["env"],
+        "remove": "remove it, if no site is behind it",
+        "yes": "with --remove: do not ask for its name",
+        "json": "print JSON, for scripts",
+    },
+)
+def deploy_edge(
+    c: Context,
+    context: str = "",
+    remove: bool = False,
+    yes: bool = False,
+    json: bool = False,
+    env: str = stages.PRODUCTION,
+) -> None:
+    """List the sites behind the edge of the server.
+
+    --json prints a list of objects: stack, names, tls.
+    """
+    from djup.deploy import edge_task
+
+    edge_task.run(deployed(env), context, remove=remove, yes=yes, as_json=json)
 
 
 @task(
@@ -784,7 +871,12 @@ def deploy_down(c: Context, context: str = "", local: bool = False, yes: bool = 
     },
 )
 def media_copy(
-    c: Context, context: str = "", local: bool = False, source: str = "", to: str = ""
+    c: Context,
+    context: str = "",
+    local: bool = False,
+    source: str = "",
+    to: str = "",
+    env: str = stages.PRODUCTION,
 ) -> None:
     """Copy deployed uploads to a bucket, or back.
 
@@ -796,7 +888,7 @@ def media_copy(
     """
     from djup.deploy import media_copy
 
-    media_copy.run(env.load(), context, local=local, source=source, to=to)
+    media_copy.run(deployed(env, local=local), context, local=local, source=source, to=to)
 
 
 @task(
@@ -888,7 +980,7 @@ def every_task() -> Collection:
             "deploy",
             deploy, deploy_status, deploy_history, deploy_rollback, deploy_logs, deploy_psql,
             deploy_manage, deploy_shell, deploy_env, deploy_backup, deploy_backups,
-            deploy_restore, deploy_promote, deploy_move, deploy_maintenance, deploy_down,
+            deploy_restore, deploy_promote, deploy_move, deploy_maintenance, deploy_down, deploy_edge,
         ),
         Collection("media", media_copy),
         Collection("toolkit", toolkit_upgrade),

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from djup import ROOT
 from djup.checkout import env_file, web_env
-from djup.deploy import history, keeper_image, media, production, standby
-from djup.deploy.production import HANDED_OVER, PLAIN_KEYS, POOL_KEYS, PORTS, PREFIX, SHARED
+from djup.deploy import edge, history, keeper_image, media, production, standby
+from djup.deploy.production import HANDED_OVER, PLAIN_KEYS, POOL_KEYS, PORTS, SHARED
 from djup.deploy.swarm import jobs, toolbox
 from djup.deploy.swarm.release import WAY, Release
 from djup.deploy.swarm.swarm import Swarm
@@ -15,7 +16,7 @@ from djup.deploy.target import find_target
 from djup.docker import engine
 from djup.keeper.config import IDENTITY, KEYS
 from djup.problems import problem
-from djup.settings import database_url, dotenv
+from djup.settings import database_url, dotenv, stages
 from djup.settings.layout import layout
 from djup.settings.settings import SYSTEM, Settings
 from djup.terminal import console
@@ -28,7 +29,7 @@ IN_URL = ("SQL_USER", "SQL_PASSWORD", "SQL_DATABASE", "SQL_HOST", "SQL_PORT", *d
 KEEPER = "keeper"  # the secret of scheduled backups, which the web has not got
 SSH_KEY = "BACKUP_SSH_KEY"  # names a file, and the secret has its text
 # Who deploys or restores reads them, and no container of the stack.
-NOT_THERE = ("DEPLOY_CHECK", "PIP_INDEX_URL", "PIP_CERT", IDENTITY)
+NOT_THERE = ("DEPLOY_CHECK", stages.KEY, "PIP_INDEX_URL", "PIP_CERT", IDENTITY)
 
 
 def show(settings: Settings, context: str, *, local: bool) -> None:
@@ -41,7 +42,7 @@ def show(settings: Settings, context: str, *, local: bool) -> None:
     if this_task.dry:
         console.say(f"would read the secrets of {release.stack} in a container of its own")
         return
-    values = values_of(release, _secrets(release, target.swarm), this_task.engine)
+    values = values_of(release, _secrets(release, target.swarm), this_task.engine, settings)
     console.answer(as_text(values))
     for sentence in _lacking(release, values):
         console.say(sentence)
@@ -55,19 +56,34 @@ def _secrets(release: Release, swarm: Swarm) -> dict[str, str]:
         return {name: toolbox.read_secret(container, name) for name in names}
 
 
-def values_of(release: Release, secrets: Mapping[str, str], deploy_to: str = "") -> dict[str, str]:
-    """The values by the keys that `.env` has them under, without those that are the default.
+def values_of(
+    release: Release,
+    secrets: Mapping[str, str],
+    deploy_to: str = "",
+    settings: Settings | None = None,
+) -> dict[str, str]:
+    """The values by the keys that `.env` has them under, without those that are the default; of a
+    stage those that it would not have by the other lines of `.env`.
 
     `secrets` are the contents of a stack's secrets by their names; `deploy_to` is where it is.
     """
     example = dotenv.parse(env_file.example())
-    defaults = production.values_of(Settings(example, frozenset()))
+    others = _without_its_lines(settings, example)
+    defaults = production.values_of(others)
     found = {**_of_release(release), **_of_secrets(secrets), "DEPLOY_TO": deploy_to}
     chosen = {**defaults, **found}
     spelled = _spelled(chosen).items()
-    others = {key: text for key, text in spelled if text != defaults.get(key, "")}
-    others |= _added(json.loads(secrets["settings"]), chosen)
-    return {_name(key, example): text for key, text in others.items()}
+    own = {key: text for key, text in spelled if text != defaults.get(key, "")}
+    own |= _added(json.loads(secrets["settings"]), chosen)
+    return {_name(key, example, others): text for key, text in own.items()}
+
+
+def _without_its_lines(settings: Settings | None, example: Mapping[str, str]) -> Settings:
+    """What there would be without a line of `.env`; of a stage, without its own lines."""
+    if not (settings and settings.stage):
+        return Settings(example, frozenset())
+    others = {k: text for k, text in settings.values.items() if not k.startswith(settings.prefix)}
+    return replace(settings, values={**example, **others})
 
 
 def as_text(values: Mapping[str, str]) -> str:
@@ -86,7 +102,9 @@ def _of_release(release: Release) -> dict[str, str]:
         "STACK": release.stack,
         "DOMAIN": ",".join(release.names),
         "EMAIL": values["ACME_ACCOUNT"].removeprefix("email "),
-        "TRUSTED_PROXIES": ",".join(values.get("TRUSTED_PROXIES", "").split()[2:]),
+        "TLS": values.get("EDGE_TLS", values["TLS"]),
+        "EDGE": "1" if edge.is_behind(release) else "0",
+        "TRUSTED_PROXIES": ",".join(edge.trusted_besides(release)),
         "REGISTRY": release.image.rpartition(f"{release.stack}-web")[0].rstrip("/"),
         "STANDBY": "1" if standby.FILE in release.files else "",
         "ARCHIVE": f"{values['ARCHIVE_DAYS']}d" if "ARCHIVE_DAYS" in values else "",
@@ -127,10 +145,13 @@ def _spelled(chosen: Mapping[str, str]) -> dict[str, str]:
     return {**others, "DATABASE_URL": database_url.of(chosen)}
 
 
-def _name(key: str, example: Mapping[str, str]) -> str:
-    """The key as `.env` has it: with PROD_, unless development has no part in it anyway."""
-    preset = example.get(PREFIX + key)  # by a team, for all of its members: it would win
-    return key if web_env.is_of_production(key) and not preset else PREFIX + key
+def _name(key: str, example: Mapping[str, str], settings: Settings) -> str:
+    """The key as `.env` has it: with PROD_, unless development has no part in it anyway; or with
+    the prefix of a stage."""
+    prefixed = settings.prefix + key
+    preset = example.get(prefixed)  # by a team, for all of its members: it would win
+    is_shared = settings.stage or not web_env.is_of_production(key) or preset
+    return prefixed if is_shared else key
 
 
 def _lacking(release: Release, values: Mapping[str, str]) -> Iterator[str]:
@@ -142,9 +163,9 @@ def _lacking(release: Release, values: Mapping[str, str]) -> Iterator[str]:
     )
     if unspelled := [key for key, text in values.items() if not dotenv.quoted(text)]:
         yield f"not printed, since .env has no spelling for the value: {', '.join(unspelled)}"
-    if release.values["TLS"] == "certificate":
+    if release.values.get("EDGE_TLS", release.values["TLS"]) == "certificate":
         yield _of_files(release, "proxy", "TLS_CERT and TLS_KEY", "tls_cert", "tls_key")
-    if "sftp:" in values.get("BACKUP_TO", ""):
+    if any("sftp:" in text for key, text in values.items() if key.endswith("BACKUP_TO")):
         yield _of_files(release, "keeper", SSH_KEY, KEEPER)
     yield from _lacking_authority(release)
 

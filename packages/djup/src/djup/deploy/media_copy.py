@@ -28,6 +28,6 @@ def run(settings: Settings, context: str, *, local: bool, source: str, to: str) 
 
 def _way_in(settings: Settings) -> dict[str, str]:
     """The keys of the bucket, as `.env` has them for production; they stay out of argv."""
-    chosen = {**settings.values, **production.prefixed(settings)}
+    chosen = production.preferred(settings)
     given = {key: chosen.get(key, "") for key in media.KEYS[1:]}
     return {key: value or os.environ.get(key, "") for key, value in given.items()}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from djup.deploy import (
     database,
     database_client,
+    edge,
     history,
     maintenance,
     moments,
@@ -141,6 +142,7 @@ def down(settings: Settings, context: str, *, local: bool, yes: bool) -> None:
         volumes = {name for each in swarm_stack.services(target.stack) for name in each.volumes}
         jobs.remove_left(target.stack)
         _end_maintenance(target)
+        edge.leave(target.stack)
         swarm_stack.remove(target.stack)
     if not this_task.dry:
         kept = ", ".join(sorted(volumes))

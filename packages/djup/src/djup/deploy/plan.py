@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from djup.deploy import database, history, reach
+from djup.deploy import database, edge, history, reach
 from djup.deploy.swarm import swarm_stack, toolbox
 from djup.deploy.swarm.release import SCALE, Release, bytes_of
 from djup.deploy.swarm.swarm import Swarm, proxy_label
@@ -76,7 +76,9 @@ class Plan:
             reasons.append(f"the database changes{OTHER[self.other_is_empty]}")
         if "db" in self.anew:
             reasons.append("the container of the database is replaced")
-        if "proxy" in self.anew and self.proxies < 2:
+        if self.changes_ports:
+            reasons.append("the ports pass from one proxy to another one (EDGE)")
+        elif "proxy" in self.anew and self.proxies < 2 and not edge.is_behind(self.release):
             reasons.append("the container of the only proxy is replaced")
         return reasons
 
@@ -108,6 +110,13 @@ class Plan:
         if self.before is None:
             return False
         return any(self.before.values[key] != self.release.values[key] for key in DATABASE)
+
+    @property
+    def changes_ports(self) -> bool:
+        """Whether the site comes behind the edge, or leaves it."""
+        return self.before is not None and edge.is_behind(self.before) != edge.is_behind(
+            self.release
+        )
 
     @property
     def starts_database(self) -> bool:

@@ -19,7 +19,7 @@ from djup.deploy import archiving, keeping, media, standby
 from djup.deploy.swarm.release import CA, OFF, SIZE, Release, split_list
 from djup.host import ports
 from djup.problems import problem
-from djup.settings import database_url
+from djup.settings import database_url, dotenv, stages
 from djup.settings.layout import layout
 from djup.settings.settings import (
     BOOLEANS,
@@ -32,7 +32,7 @@ from djup.settings.settings import (
 )
 from djup.terminal import console
 
-PREFIX = "PROD_"
+PREFIX = stages.PREFIX
 # Those of a developer's machine; production has its own, under PROD_, or none.
 OWN_KEYS = ("SECRET_KEY", "SQL_PASSWORD")
 ELSEWHERE_KEYS = ("SQL_HOST", "SQL_SSLMODE", "SQL_SSLROOTCERT", "DATABASE_URL")
@@ -44,6 +44,15 @@ SHARED = (
     *("DEFAULT_FROM_EMAIL", "SERVER_EMAIL", "ADMINS"),
     *("SENTRY_DSN", "SENTRY_ENVIRONMENT"),
 )
+# What each stage has by itself or not at all: its secrets, its names, and whatever holds data, so
+# that it never writes where production does. Of known keys all others are production's, too.
+OF_ONE_STAGE = (
+    *(*OWN_KEYS, *ELSEWHERE_KEYS, "SQL_PORT", ORIGINS, "CACHE_URL", "EMAIL_URL"),
+    *("STACK", "DOMAIN", "SENTRY_ENVIRONMENT", "HEARTBEAT_URL", "NOTIFY_URL"),
+    *("ARCHIVE", "STANDBY"),
+    *media.KEYS,
+)
+KEPT_APART = "BACKUP_"  # and what begins so
 # What the compose files are filled in with, word for word as it stands in `.env`.
 PLAIN_KEYS = (
     *("SQL_ENGINE", "SQL_DATABASE", "SQL_USER"),
@@ -81,6 +90,8 @@ POOLER = {
 SECRET_BYTES, CONFIG_BYTES = 500 * 1024, 1000 * 1024
 CADDYFILE = "compose/caddy/Caddyfile"
 OFF_BLOCK = "(off)"
+ADDRESS = re.compile(r"([\w.+-]+@[\w.-]+)?")
+EDGE_STACK, EDGE_FILE = "edge", "prod/edge.yaml"
 ORIGIN = {
     "secret_key": "SECRET_KEY of .env",
     "sql_password": "SQL_PASSWORD of .env",
@@ -144,27 +155,52 @@ class Production:
 
 
 def from_settings(settings: Settings) -> Production:
-    """What `.env` asks for: its values, and before them those whose keys begin with PROD_."""
+    """What `.env` asks for: its values, and before them those whose keys begin with PROD_; of a
+    stage those with its own prefix, and what it has of production's."""
     chosen = values_of(settings)
     if not chosen["DOMAIN"]:
-        raise problem("DEP02")
-    return _checked(settings, stack_name(settings, local=False), chosen, PREFIX)
+        raise problem("DEP02.stage", stage=settings.stage) if settings.stage else problem("DEP02")
+    return _checked(settings, stack_name(settings, local=False), chosen, settings.prefix)
 
 
 def values_of(settings: Settings) -> dict[str, str]:
-    """The values that production has, by their keys without PROD_."""
+    """The values that production, or a stage, has, by their keys without the prefix."""
     theirs_alone = dict.fromkeys((*OWN_KEYS, *ELSEWHERE_KEYS, *HANDED_OVER), "")
-    chosen = {**settings.values, **theirs_alone, **prefixed(settings)}
+    chosen = {**settings.values, **theirs_alone, **_of_production(settings), **prefixed(settings)}
     if chosen["DATABASE_URL"]:
         chosen |= database_url.values(chosen["DATABASE_URL"])
     return chosen
+
+
+def preferred(settings: Settings) -> dict[str, str]:
+    """The values of `.env`, and before them those of production, or of a stage: for who asks for
+    what is kept, and not for a database."""
+    return {**settings.values, **_of_production(settings), **prefixed(settings)}
+
+
+def _of_production(settings: Settings) -> dict[str, str]:
+    """What a stage has that says nothing else: of known keys those of production, unless they are
+    of one stage alone, which have their default then. Keys that the user has added are not
+    production's either: they may be secrets."""
+    if not settings.stage:
+        return {}
+    defaults = dotenv.parse(env_file.example())
+    apart = {key: text for key, text in defaults.items() if _is_of_one_stage(key)}
+    theirs = prefixed(replace(settings, stage=""))
+    known = known_keys()
+    shared = {key: text for key, text in theirs.items() if key in known and key not in apart}
+    return {**shared, **apart, "SENTRY_ENVIRONMENT": settings.stage}
+
+
+def _is_of_one_stage(key: str) -> bool:
+    return key in OF_ONE_STAGE or key.startswith(KEPT_APART)
 
 
 def local(settings: Settings) -> Production:
     """Give the production of a trial on this machine: on localhost, with a database of its own."""
     chosen = dict(settings.values) | dict.fromkeys((*ELSEWHERE_KEYS, "CACHE_URL", "MEDIA"), "")
     chosen |= {"DOMAIN": "localhost", "TLS": "internal", "REGISTRY": ""}
-    chosen |= dict.fromkeys(("BACKUP_AT", "ARCHIVE", "STANDBY"), "")  # of production alone
+    chosen |= dict.fromkeys(("BACKUP_AT", "ARCHIVE", "STANDBY"), "") | {"EDGE": "0"}
     return _checked(settings, stack_name(settings, local=True), chosen, "")
 
 
@@ -187,7 +223,8 @@ def _free_ports() -> tuple[int, int]:
 
 
 def with_secrets(settings: Settings, *, keep: bool) -> Settings:
-    """The settings with production's own secrets; those that are new are written into `.env`."""
+    """The settings with production's own secrets, or a stage's; those that are new are written into
+    `.env`."""
     missing = missing_secrets(settings)
     values = {key: random_word(64) for key in missing}
     if missing and keep:
@@ -202,24 +239,29 @@ def stack_name(settings: Settings, *, local: bool) -> str:
     """The name of the stack, whether it is deployed or not."""
     if local:
         return f"{settings.project}-local"
-    return settings.values["STACK"] or folder_name()
+    of_production = settings.values["STACK"] or folder_name()
+    if settings.stage:
+        return prefixed(settings).get("STACK") or f"{of_production}-{settings.stage}"
+    return of_production
 
 
 def prefixed(settings: Settings) -> dict[str, str]:
-    """The keys that begin with PROD_, without that, as far as they have a value."""
+    """The keys that begin with PROD_, or a stage's prefix, without that, if they have a value."""
+    prefix = settings.prefix
     return {
-        key.removeprefix(PREFIX): value
+        key.removeprefix(prefix): value
         for key, value in settings.values.items()
-        if key.startswith(PREFIX) and value
+        if key.startswith(prefix) and value
     }
 
 
 def missing_secrets(settings: Settings) -> list[str]:
-    """The keys of production's own secrets that `.env` has no value for, and could be made up."""
+    """The keys of production's own secrets, or of a stage's, that `.env` has no value for, and that
+    could be made up."""
     theirs = prefixed(settings)
     elsewhere = theirs.get("SQL_HOST") or theirs.get("DATABASE_URL")
     needed = OWN_KEYS[:1] if elsewhere else OWN_KEYS
-    return [PREFIX + key for key in needed if not theirs.get(key)]
+    return [settings.prefix + key for key in needed if not theirs.get(key)]
 
 
 def folder_name() -> str:
@@ -262,7 +304,7 @@ def _values(stack: str, chosen: Mapping[str, str]) -> dict[str, str]:
     values["ALLOWED_HOSTS"] = ",".join(_allowed(name) for name in split_list(chosen["DOMAIN"]))
     values["ACME_ACCOUNT"] = f"email {chosen['EMAIL']}" if chosen["EMAIL"] else ""
     values["TRUSTED_PROXIES"] = _trusted(split_list(chosen["TRUSTED_PROXIES"]))
-    values |= _by_http(chosen)
+    values |= _by_http(chosen) | _by_edge(chosen, values)
     values |= port_values(chosen["HTTP_PORT"], chosen["HTTPS_PORT"])
     way = _way_to_database(chosen)
     values |= media.values(stack, chosen) | archiving.values(chosen) | standby.values(chosen) | way
@@ -281,12 +323,23 @@ def _trusted(networks: Sequence[str]) -> str:
 
 
 def _by_http(chosen: Mapping[str, str]) -> dict[str, str]:
-    """The names that the proxy serves by HTTP, and to whom: with TLS=off alone."""
-    if chosen["TLS"] != OFF:
+    """The names that the proxy serves by HTTP, and to whom: with TLS=off, or behind the edge."""
+    if chosen["TLS"] != OFF and not _has_edge(chosen):
         return {"HTTP_NAMES": "", "TRUSTED_NETWORKS": ""}
     names = (f"http://{name}" for name in split_list(chosen["DOMAIN"]))
     networks = split_list(chosen["TRUSTED_PROXIES"])
     return {"HTTP_NAMES": " ".join(names), "TRUSTED_NETWORKS": " ".join(networks)}
+
+
+def _has_edge(chosen: Mapping[str, str]) -> bool:
+    return chosen["EDGE"].strip().lower() in TRUE
+
+
+def _by_edge(chosen: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """What the edge does for a site, which has no TLS of its own then."""
+    if not _has_edge(chosen):
+        return {}
+    return {"EDGE_TLS": chosen["TLS"], "EDGE_ACCOUNT": values["ACME_ACCOUNT"], "TLS": OFF}
 
 
 def _way_to_database(chosen: Mapping[str, str]) -> dict[str, str]:
@@ -337,7 +390,9 @@ def _files(chosen: Mapping[str, str]) -> Iterable[str]:
     if chosen["NETWORK_ENCRYPTED"].strip().lower() in TRUE:
         yield "prod/encryption.yaml"
     # A prod.yaml of one's own may still have the ports: docker would merge two that are one.
-    if not _has_ports():
+    if _has_edge(chosen):
+        yield EDGE_FILE
+    elif not _has_ports():
         yield "prod/http.yaml" if chosen["TLS"] == OFF else "prod/https.yaml"
 
 
@@ -349,13 +404,18 @@ def _has_ports() -> bool:
 def _added(settings: Settings, chosen: Mapping[str, str]) -> dict[str, str]:
     """The keys that the user has added to `.env`, as production has them."""
     known = known_keys()
-    added = {key for key in settings.own if key not in known}
-    names = {key.removeprefix(PREFIX) for key in added}
+    names = {name for key in settings.own - known if (name := _name_of(key, settings))}
     given = {key: chosen[key] for key in names - known | {*HANDED_OVER, *SHARED} if chosen.get(key)}
     production = prefixed(settings)
     explicit = {key: text for key, text in given.items() if production.get(key) == text}
     # What the project reads under its own name may be in .env as well, for development.
     return {**given, **mapped(chosen), **media.settings(chosen), **explicit}
+
+
+def _name_of(key: str, settings: Settings) -> str:
+    """The name that a key has in production, or on the stage; '' for one of another stage."""
+    name = key.removeprefix(settings.prefix)
+    return "" if name.startswith(stages.prefixes(settings.values)) else name
 
 
 def known_keys() -> set[str]:
@@ -453,8 +513,11 @@ def _check(stack: str, chosen: Mapping[str, str], prefix: str) -> None:
     if chosen["TLS"] == OFF:
         _check_off(chosen)
     _check_numbers(chosen)
-    if chosen["NETWORK_ENCRYPTED"].strip().lower() not in BOOLEANS:
-        raise problem("ENV06", key="NETWORK_ENCRYPTED", allowed=f"one of {', '.join(BOOLEANS)}")
+    for key in ("NETWORK_ENCRYPTED", "EDGE"):
+        if chosen[key].strip().lower() not in BOOLEANS:
+            raise problem("ENV06", key=key, allowed=f"one of {', '.join(BOOLEANS)}")
+    if _has_edge(chosen):
+        _check_edge(chosen)
 
 
 def _check_off(chosen: Mapping[str, str]) -> None:
@@ -470,7 +533,24 @@ def _check_off(chosen: Mapping[str, str]) -> None:
         raise problem("ENV06", key="TLS", allowed=allowed)
 
 
+def _check_edge(chosen: Mapping[str, str]) -> None:
+    """Raise where the edge could not speak to the site's own proxy."""
+    if chosen["TLS"] == OFF:
+        allowed = "0 with TLS=off: a load balancer in front of the edge is not supported"
+        raise problem("ENV06", key="EDGE", allowed=allowed)
+    if not ADDRESS.fullmatch(chosen["EMAIL"]):
+        raise problem("ENV06", key="EMAIL", allowed="empty, or one address such as you@example.org")
+    if _has_ports() or OFF_BLOCK not in own_or_ours(CADDYFILE).read_text():
+        allowed = (
+            "0 as long as your compose/prod.yaml has ports of the proxy, or your "
+            f"{CADDYFILE} lacks djup's block {OFF_BLOCK}"
+        )
+        raise problem("ENV06", key="EDGE", allowed=allowed)
+
+
 def _check_stack_name(stack: str) -> None:
+    if stack == EDGE_STACK:
+        raise problem("ENV06", key="STACK", allowed=f"another name than {EDGE_STACK}")
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", stack):
         allowed = "at most 40 of a-z, 0-9, _ and -, not starting with _ or -"
         raise problem("ENV06", key="STACK", allowed=allowed)

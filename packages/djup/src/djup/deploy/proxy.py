@@ -25,8 +25,13 @@ def refuse_not_ready(release: Release, check: Check) -> None:
     check.refuse_failing_by_proxy(release)
 
 
+def host(release: Release) -> str:
+    """A name that the site is served under."""
+    return release.names[0].replace("*", "www")
+
+
 def _ask(release: Release, container: str) -> str:
-    name = release.names[0].replace("*", "www")
+    name = host(release)
     ports = ("HTTPS_PORT", "HTTP_PORT") if release.is_by_http else ("HTTPS_PORT",)
     command = ["python", "-", name, *(release.values[port] for port in ports)]
     argv = ["docker", "exec", "--interactive", container, *command]

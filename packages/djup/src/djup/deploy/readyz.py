@@ -1,11 +1,12 @@
 """Asks every proxy of the stack for /readyz, as a browser would; prints what each answers.
 
 Run by Python in a container of the stack, from stdin, with NAME PORT [HTTP_PORT]: by HTTPS, and by
-HTTP too if the site is served by that. The certificate may be one that nobody trusts, as on a
-trial: it is not looked at.
+HTTP too if the site is served by that. The variable PROXY names the proxies of the edge instead.
+The certificate may be one that nobody trusts, as on a trial: it is not looked at.
 """
 
 import http.client
+import os
 import socket
 import ssl
 import sys
@@ -28,7 +29,8 @@ def ask(address: str, name: str, port: int, *, tls: bool) -> str:
 def main(name: str, port: int, *plain: int) -> None:
     """Ask every replica for /readyz by HTTPS, at the `plain` ports by HTTP; print the answers."""
     try:
-        replicas = socket.getaddrinfo("tasks.proxy", port, socket.AF_INET, socket.SOCK_STREAM)
+        proxies = os.environ.get("PROXY", "tasks.proxy")
+        replicas = socket.getaddrinfo(proxies, port, socket.AF_INET, socket.SOCK_STREAM)
     except OSError as error:
         sys.exit(f"the proxy does not run: {error}")
     addresses = {str(replica[4][0]) for replica in replicas}

@@ -7,6 +7,7 @@ from djup import REQUIREMENTS
 from djup.code import requirements
 from djup.deploy import (
     archiving,
+    edge,
     history,
     keeper_image,
     keeping,
@@ -25,6 +26,7 @@ from djup.deploy import (
     static_files,
     status,
     stored,
+    taken_ports,
     transition,
 )
 from djup.deploy.plan import Migrations, Plan
@@ -102,12 +104,14 @@ def run(settings: Settings, flags: Flags) -> None:
         _show_no_swarm(flags, PlanRecord(wanted.stack, where, commit.id, in_swarm=False))
         return
     reached = swarm.find(where, flags.yes, _purpose(wanted))
+    edge.refuse_taken(wanted, reached)
+    wanted = edge.joined(wanted, makes=not flags.only_shows)
     if flags.local:
         wanted = _with_present_ports(wanted)
     store = stored.of(settings) if flags.from_backup or not flags.local else None
-    notes = _notes(missing, wanted, flags)
+    notes = _notes(missing, wanted, "" if flags.local else settings.prefix)
     if store and not flags.local:
-        notes = (*notes, *keeping.warnings(store.chosen, production.PREFIX))
+        notes = (*notes, *keeping.warnings(store.chosen, settings.prefix))
     notes = (*notes, *archiving.warnings(wanted.values, reached, wanted.stack))
     deploy = Deploy(flags, commit, wanted, where, reached, notes, store)
     _refuse(deploy)
@@ -158,8 +162,9 @@ def _deploy_alone(deploy: Deploy) -> None:
         _deploy(deploy)
 
 
-def _notes(missing: Sequence[Problem], wanted: Production, flags: Flags) -> tuple[str, ...]:
-    """What the image will not be as its files ask for, and what it cannot do."""
+def _notes(missing: Sequence[Problem], wanted: Production, prefix: str) -> tuple[str, ...]:
+    """What the image will not be as its files ask for, and what it cannot do; `prefix` is what the
+    keys of its settings begin with."""
     files = [REQUIREMENTS / name for name in ("base.in", "prod.in")]
     absent = dict.fromkeys(name for file in files for name in requirements.unlocked(file))
     unlocked = (
@@ -168,7 +173,7 @@ def _notes(missing: Sequence[Problem], wanted: Production, flags: Flags) -> tupl
     return (
         *(cause.what for cause in missing),
         *([unlocked] if absent else []),
-        *mail.lacks(wanted, "" if flags.local else production.PREFIX),
+        *mail.lacks(wanted, prefix),
     )
 
 
@@ -195,6 +200,7 @@ def _refuse(deploy: Deploy) -> None:
         _refuse_several(deploy, label(deploy.wanted.stack))
     if standby.FILE in deploy.wanted.files:
         standby.refuse_impossible(deploy.wanted.stack, deploy.swarm)
+    taken_ports.refuse_taken(deploy.wanted, deploy.swarm)
     reach.refuse_hidden(deploy.wanted)
 
 
@@ -453,7 +459,8 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
 
 def _planned_back(now: Release, target: Target) -> Plan:
     """The plan of a way back; in a dry run without what only a container could tell."""
-    previous = _previous(now).at_scale_of(now)
+    previous = edge.joined_again(_previous(now).at_scale_of(now))
+    taken_ports.refuse_taken(previous, target.swarm)
     if this_task.dry:
         return plan.make(now, previous, target.swarm)
     kept_images.refuse_gone(previous, now, target.swarm)

@@ -9,6 +9,7 @@ from djup.deploy import (
     archive_lag,
     archiving,
     database_client,
+    edge,
     history,
     maintenance,
     promotion_note,
@@ -52,6 +53,8 @@ def show(settings: Settings, context: str, *, local: bool, as_json: bool) -> Non
     console.answer(table(services))
     for line in maintenance.reminder(release.stack):
         console.answer(console.as_typed(line))
+    if edge.is_behind(release):
+        console.answer(edge.in_words(release.stack))
     if backups:
         console.answer(backups["said"])
     for line in followers.lines:
@@ -176,4 +179,5 @@ def _record(
         "backups": backups,
         "archive": asdict(followers.archive) if followers.archive else None,
         "standby": asdict(followers.standby) if followers.standby else None,
+        "edge": {"others": edge.others(release.stack)} if edge.is_behind(release) else None,
     }

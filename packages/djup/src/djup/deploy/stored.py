@@ -38,10 +38,11 @@ SECONDS, POLL_SECONDS = 180, 2
 
 @dataclass(frozen=True)
 class Store:
-    """The store of a stack: the values that `.env` has for production, and the keeper's image."""
+    """The store of a stack: the values that `.env` has for it, and what their keys begin with."""
 
     stack: str
     chosen: Mapping[str, str]
+    prefix: str = production.PREFIX
 
     @property
     def is_on(self) -> bool:
@@ -96,7 +97,7 @@ class Store:
     def _command(self, command: str) -> tuple[list[str], dict[str, str]]:
         """A command of the keeper in a container of its own. Without a log: what it writes is for
         us, and may be large. It is not given the private key that only a restore needs."""
-        keeping.check(self.chosen, production.PREFIX)
+        keeping.check(self.chosen, self.prefix)
         image = keeper_image.ensured(self.stack, self.chosen)
         mounts = ["--mount", "type=volume,target=/keeper", *self._volume()]
         words = ["--rm", "--log-driver", "none", "--env", VARIABLE, *mounts]
@@ -115,8 +116,8 @@ class Store:
 
 def of(settings: Settings) -> Store:
     """The store that `.env` names."""
-    chosen = {**settings.values, **production.prefixed(settings)}
-    return Store(production.stack_name(settings, local=False), chosen)
+    stack = production.stack_name(settings, local=False)
+    return Store(stack, production.preferred(settings), settings.prefix)
 
 
 def judged(store: Store, found: Sequence[Stored], now: datetime) -> Problem | None:
@@ -183,11 +184,12 @@ def _wait(keeper: str, since: str) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def show_new_key() -> None:
+def show_new_key(settings: Settings) -> None:
     """Print a new pair of keys as lines of `.env`, made on this machine; nothing is written."""
     _install()
     private, public = seal.new_key()
-    console.answer(f"PROD_BACKUP_KEY={public}\nBACKUP_IDENTITY={private}")
+    identity = f"{settings.prefix if settings.stage else ''}{IDENTITY}"
+    console.answer(f"{settings.prefix}BACKUP_KEY={public}\n{identity}={private}")
     console.say("keep BACKUP_IDENTITY where the server's .env is not: without it no backup opens")
 
 

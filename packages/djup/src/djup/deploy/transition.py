@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from djup.data.backups import Backup
 from djup.data.databases import Note
-from djup.deploy import database, history, plan, proxy, slots
+from djup.deploy import database, edge, history, plan, proxy, slots
 from djup.deploy.pages import Check
 from djup.deploy.plan import Plan
 from djup.deploy.swarm import jobs, swarm_stack
@@ -191,7 +191,9 @@ class Transition:
             if self.rolls or not self._saved_before(ahead):
                 return self._stays(ahead)
             database.restore(self.before, self.swarm, self._saved_before(ahead))
+        edge.prepare(self.before, self.swarm)
         swarm_stack.roll(self.before)
+        edge.settle(self.before)
         aside = self._empty_again()
         swarm_stack.end_others(self.before)
         slots.forget(self.plan.release, self.before, self.swarm)
@@ -264,5 +266,7 @@ def _failed(done: jobs.Outcome) -> Problem:
 
 
 def _roll(release: Release, check: Check) -> None:
+    edge.prepare(release, check.swarm)
     swarm_stack.roll(release)
     proxy.refuse_not_ready(release, check)
+    edge.settle(release)

@@ -30,7 +30,7 @@ OF_TOOLKIT = (
     *("compose/worker.yaml", "compose/schedule.yaml", "compose/mail.yaml"),
     *("compose/prod/worker.yaml", "compose/prod/schedule.yaml"),
     *("compose/prod/media-nfs.yaml", "compose/prod/https.yaml", "compose/prod/http.yaml"),
-    *(f"compose/prod/{name}.yaml" for name in ("keeper", "archive", "standby")),
+    *(f"compose/prod/{name}.yaml" for name in ("keeper", "archive", "standby", "edge")),
     *(f"requirements/{name}." for name in packages.SHARED_LOCKS),
 )
 PROGRAMS = {"inv", "project/manage.py"}

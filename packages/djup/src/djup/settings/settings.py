@@ -3,12 +3,12 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
 from djup.problems import problem
-from djup.settings import database_url, typos
+from djup.settings import database_url, stages, typos
 from djup.settings.layout import layout
 
 TRUE = ("1", "true", "yes", "on")
@@ -32,11 +32,18 @@ LONGEST = 128 * 1024  # bytes of a variable with its name, in Linux (MAX_ARG_STR
 class Settings:
     """The values of `.env`, defaults filled in; `own` are the keys with a value of their own.
 
-    Where DATABASE_URL is set, the SQL_ keys have what it says.
+    Where DATABASE_URL is set, the SQL_ keys have what it says. A `stage` is what a task deploys, or
+    asks about, in production's stead.
     """
 
     values: Mapping[str, str]
     own: frozenset[str]
+    stage: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """What the keys of production, or of the stage, begin with."""
+        return stages.prefix(self.stage)
 
     @property
     def runtime(self) -> str:
@@ -93,13 +100,13 @@ class Settings:
 
     def with_values(self, values: Mapping[str, str]) -> "Settings":
         """As they would be with these values in `.env`, checked."""
-        changed = Settings({**self.values, **values}, self.own | values.keys())
+        changed = replace(self, values={**self.values, **values}, own=self.own | values.keys())
         check(changed)
         return changed
 
     def lending(self, values: Mapping[str, str]) -> "Settings":
         """With these values for as long as a task takes; `.env` keeps its own."""
-        return Settings({**self.values, **values}, self.own - values.keys())
+        return replace(self, values={**self.values, **values}, own=self.own - values.keys())
 
     def child_environment(self) -> dict[str, str]:
         """Our environment, in which `.env` wins: its keys are left for the child to read there,
@@ -167,10 +174,12 @@ def _check_packages(settings: Settings) -> None:
 
 
 def _check_lengths(settings: Settings) -> None:
-    """What runs in development has each key in its environment, but those of production alone."""
+    """What runs in development has each key in its environment, but those of production and of
+    stages alone."""
+    deployed = stages.prefixes(settings.values)
     for key, value in settings.values.items():
         size = len(f"{key}={value}".encode())
-        if size >= LONGEST and not key.startswith("PROD_"):
+        if size >= LONGEST and not key.startswith(deployed):
             raise problem("ENV19", key=key, size=f"{size:,}", longest=f"{LONGEST:,}")
 
 

@@ -6,11 +6,21 @@ from collections.abc import Collection
 LIKE = 0.87  # WEB_PROT and WEB_PORT are that alike, COMPOSE_PROFILES and COMPOSE_FILE are not
 
 
-def find(keys: Collection[str], known: Collection[str]) -> dict[str, str]:
+def find(
+    keys: Collection[str], known: Collection[str], prefixes: tuple[str, ...] = ()
+) -> dict[str, str]:
     """Each key that is probably mistyped, and what was meant, whether that is there as well or not:
-    `inv` writes every key, so that a line which somebody adds comes on top of the right one."""
-    meanings = {key: _meant(key, known) for key in keys if key not in known}
+    `inv` writes every key, so that a line which somebody adds comes on top of the right one. One
+    with a prefix of production's, or a stage's, is looked at without that."""
+    meanings = {key: _with_prefix(key, known, prefixes) for key in keys if key not in known}
     return {key: meant for key, meant in meanings.items() if meant}
+
+
+def _with_prefix(key: str, known: Collection[str], prefixes: tuple[str, ...]) -> str:
+    prefix = next((one for one in prefixes if key.startswith(one)), "")
+    name = key.removeprefix(prefix)
+    meant = "" if name in known else _meant(name, known)
+    return f"{prefix}{meant}" if meant else ""
 
 
 def _meant(key: str, known: Collection[str]) -> str:

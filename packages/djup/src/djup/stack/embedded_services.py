@@ -13,6 +13,7 @@ from djup.host.uploads import TOOL, Uploads
 from djup.postgres import libpq, local_server, remote
 from djup.postgres.local_server import Server
 from djup.problems import problem
+from djup.settings import stages
 from djup.settings.layout import layout
 from djup.settings.settings import Settings
 from djup.stack import services, strays
@@ -100,8 +101,9 @@ def connection_of(settings: Settings) -> dict[str, str]:
 def environment_of(settings: Settings) -> dict[str, str]:
     """Our environment with the values of `.env`, and the way to the database."""
     where = {"SQL_HOST": _host(settings), "SQL_PORT": _port(settings), "READY_FILE": str(READY)}
-    exported = web_env.without_production(local_server.clean_environment(), others=())
-    ours = web_env.without_production(settings.values)
+    deployed = stages.prefixes(settings.values)
+    exported = web_env.without_production(local_server.clean_environment(), (), deployed)
+    ours = web_env.without_production(settings.values, deployed=deployed)
     given = {key: text for key, text in ours.items() if not web_env.is_empty(key, ours)}
     added = web_env.started_by_us({**settings.values, **where}, layout().settings)
     debug = debugging.environment(settings)

@@ -5,7 +5,7 @@ from djup.checkout import debugging, env
 from djup.code import locks, requirements
 from djup.host import ports
 from djup.problems import OldUserModel, documents, problem
-from djup.settings import typos
+from djup.settings import stages, typos
 from djup.settings.settings import Settings
 from djup.stack import accounts, copied, runtimes, switch
 from djup.terminal import console, options
@@ -96,7 +96,8 @@ def _end_forgotten() -> None:
 
 def _tell_of_slips(settings: Settings) -> None:
     """Name the keys that look mistyped: what they should have set has its default instead."""
-    for key, meant in typos.find(settings.own, env.known_keys()).items():
+    deployed = stages.prefixes(settings.values)
+    for key, meant in typos.find(settings.own, env.known_keys(), deployed).items():
         console.say(problem("ENV11", key=key, meant=meant).as_note())
 
 

@@ -13,7 +13,9 @@ from typing import Any
 from djup import ROOT
 from djup.terminal.task import this_task
 
-DEPLOY = re.compile(r"\binv deploy(?:\.\w+)?(?![\w.])(?! --(?:local|context))")
+DEPLOY = re.compile(r"\binv deploy(?:\.\w+)?(?![\w.])(?! --(?:local|context|env))")
+KEY = re.compile(r"(?<![\w./-])(?:PROD_)?([A-Z][A-Z0-9_]*)(?![\w/-])")
+QUOTED = "  | "  # a line of a log, as a problem shows it
 COMMAND = re.compile(r"(?<![\w./-])inv (?=[a-z-])")
 
 
@@ -29,15 +31,25 @@ def answer(text: str) -> None:
 
 def as_typed(text: str) -> str:
     """`inv up` as it can be typed here: ./inv up, where no inv is on PATH, and with the target of a
-    deploy."""
+    deploy; a key of a stage by the name that it has there."""
     if this_task.deploys:
         text = text.replace("then run: inv up", "then run: inv deploy")
     if this_task.target:
         text = DEPLOY.sub(rf"\g<0> {this_task.target}", text)
+    if this_task.prefix:
+        text = "\n".join(map(_by_keys_of_stage, text.split("\n")))
     if "inv " not in text or shutil.which("inv"):
         return text
     launcher = os.path.relpath(ROOT / "inv")
     return COMMAND.sub(f"{launcher if '/' in launcher else f'./{launcher}'} ", text)
+
+
+def _by_keys_of_stage(line: str) -> str:
+    return line if line.startswith(QUOTED) else KEY.sub(_key_of_stage, line)
+
+
+def _key_of_stage(found: re.Match[str]) -> str:
+    return f"{this_task.prefix}{found[1]}" if found[1] in this_task.keys else found[0]
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -12,7 +12,8 @@ class RunningTask:
     `name` as it was typed; `dry` and `echo` are Invoke's flags: show commands and run none that
     change something, or show all. `deploys` says that it is about what is deployed, `target` is
     what was typed to say where that is (such as `--local`), and `engine` where docker is to go
-    then: an address, or the name of a context; '' for where it goes by itself.
+    then: an address, or the name of a context; '' for where it goes by itself. Of a stage, `prefix`
+    is what those of `keys` begin with in `.env`.
 
     `interrupted` tells a task of several commands that one of them was meant to be the last,
     `unbroken` that none may be broken off. `held` are descriptors that each command keeps open, so
@@ -25,6 +26,8 @@ class RunningTask:
     target: str = ""
     deploys: bool = False
     engine: str = ""
+    prefix: str = ""
+    keys: frozenset[str] = frozenset()
     interrupted: bool = False
     unbroken: bool = False
     held: tuple[int, ...] = ()

@@ -55,13 +55,23 @@ class Swarm:
 
 def lead_to(settings: Settings, context: str, *, local: bool) -> str:
     """Have docker speak to the engine that was asked for; its name for a sentence."""
-    this_task.target = "--local" if local else f"--context {context}" if context else ""
+    this_task.target = _target(settings.stage, context, local=local)
     this_task.deploys = True
-    wanted = context or ("" if local else settings.values["DEPLOY_TO"])
+    wanted = context or ("" if local else _deploy_to(settings))
     if not wanted:
         return _as_it_is(local)
     this_task.engine = wanted
     return wanted
+
+
+def _target(stage: str, context: str, *, local: bool) -> str:
+    """What was typed to say what a deploy is of, and where."""
+    typed = ["--local"] if local else [f"--context {context}"] if context else []
+    return " ".join([*typed, *([f"--env {stage}"] if stage else [])])
+
+
+def _deploy_to(settings: Settings) -> str:
+    return settings.values.get(f"{settings.prefix}DEPLOY_TO") or settings.values["DEPLOY_TO"]
 
 
 def _as_it_is(local: bool) -> str:

@@ -12,7 +12,7 @@ from djup.doctor.finding import Finding, Fix
 from djup.host import git, package_index
 from djup.postgres import remote
 from djup.problems import Problem, problem
-from djup.settings import dotenv, typos
+from djup.settings import dotenv, stages, typos
 from djup.settings.settings import Settings
 from djup.stack.stack import Stack
 
@@ -27,7 +27,7 @@ def check(stack: Stack) -> list[Finding]:
         return [Finding(FILE, "does not exist yet")]
     return [
         _mode(),
-        *_keys(),
+        *_keys(stack.settings),
         *_secrets(stack.settings),
         *_elsewhere(stack.settings),
         *_packages(stack.settings),
@@ -50,11 +50,11 @@ def _mode() -> Finding:
     )
 
 
-def _keys() -> list[Finding]:
+def _keys(settings: Settings) -> list[Finding]:
     text = env_file.ENV.read_text(encoding="utf-8-sig")
     present = dotenv.parse(text)
     known = dotenv.parse(env_file.example())
-    slips = typos.find(present, known)
+    slips = typos.find(present, known, stages.prefixes(settings.values))
     # One that stands there mistyped is not added: its default would settle what is to be asked.
     missing = [key for key in known if key not in (*present, *slips.values())]
     own = len(present.keys() - known.keys() - slips.keys())
