@@ -33,7 +33,7 @@ def behind(monkeypatch: pytest.MonkeyPatch, **values: str) -> Release:
 def test_a_site_behind_the_edge_publishes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     after = behind(monkeypatch, TRUSTED_PROXIES="192.0.2.0/24")
     text = swarm_stack.rendered(after)["proxy"]
-    assert "published:" not in text and "project-proxy" in text
+    assert "published:" not in text and f"{after.stack}-proxy" in text
     assert "prod/https.yaml" not in after.files and edge.is_behind(after)
     assert (after.values["TLS"], after.values["EDGE_TLS"]) == ("off", "acme")
     assert after.values["TRUSTED_NETWORKS"] == "10.1.2.0/24", "HTTP is for the edge alone"

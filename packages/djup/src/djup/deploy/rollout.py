@@ -239,7 +239,7 @@ def _refuse_several(deploy: Deploy, label: str) -> None:
 
 
 def _refuse_lost_database(deploy: Deploy) -> None:
-    """Raise where the node of the database has left the Swarm: any other has none, or an old one."""
+    """Raise where the node of the database has left the Swarm: another has none, or an old one."""
     stack, label = deploy.wanted.stack, swarm.db_label(deploy.wanted.stack)
     if deploy.wanted.has_own_database and not deploy.swarm.labelled(label):
         before = history.current(stack)

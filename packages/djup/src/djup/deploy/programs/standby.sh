@@ -119,11 +119,13 @@ start_server() {
   server=$!
 }
 
+runs() { [ -n "$server" ] && kill -0 "$server" 2>/dev/null; }
+
 # Follow until the server ends, or follows no more and never will.
 follow() {
   idle=0 before='' seen=0 begun=$(date +%s)
   start_server
-  while kill -0 "$server" 2>/dev/null; do
+  while runs; do
     pause $LOOK
     if [ -e "$PGDATA/standby.signal" ]; then
       look || break
@@ -132,11 +134,11 @@ follow() {
       break
     fi
   done
-  if kill -0 "$server" 2>/dev/null; then
+  if runs; then
     stop_server
     return 1
   fi
-  wait "$server" || say 'the server has ended'
+  [ -z "$server" ] || wait "$server" || say 'the server has ended'
   server=
   [ $(($(date +%s) - begun)) -ge $SOON ] && ends=0 || ends=$((ends + 1))
   [ $ends -lt $MOST_ENDS ]
