@@ -149,6 +149,27 @@ def test_a_promoted_one_whose_database_leads_again_is_made_again(pair: Pair) -> 
     pair.follows()
 
 
+def test_one_that_is_ahead_of_its_database_is_kept(pair: Pair) -> None:
+    """The database was put back from an older copy of its disk: only the standby has the rest."""
+    before = len(pair.asides())
+    pair.stop("standby")
+    pair.stop("db")
+    older, newer = pair.folder / "db", pair.folder / "newer"
+    subprocess.run(["cp", "-a", older, pair.folder / "older"], check=True)
+    docker("start", f"{pair.name}-db")
+    eventually(lambda: pair.sql("select 1") == "1", 30, "the database answers")
+    docker("start", f"{pair.name}-standby")
+    pair.follows()
+    pair.sql("create table rest as select generate_series(1, 100000) as n")
+    pair.follows()
+    pair.stop("db")
+    older.rename(newer)
+    (pair.folder / "older").rename(older)
+    pair.start_database()
+    eventually(lambda: len(pair.asides()) > before, 40, "what is ahead is kept")
+    pair.follows()
+
+
 def test_another_database_is_not_followed(pair: Pair) -> None:
     """An empty one, as on a disk that was replaced: the copy is what is left."""
     there = pair.sql("select count(*) from t", "standby")

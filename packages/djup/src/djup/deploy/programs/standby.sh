@@ -44,7 +44,7 @@ LOOK=5       # seconds
 PATIENCE=12  # looks without any progress; then another copy is made
 SOON=30      # seconds: a server that ends sooner did not start
 MOST_ENDS=3  # of these in a row, the same
-server='' ends=0 reached=''
+server='' ends=0 reached='' ahead=''
 is_wanted() { :; }
 
 # Who reads is sent away; to wait for them could take hours.
@@ -86,7 +86,7 @@ make() {
     return 1
   }
   touch "$new/standby.signal" && make_room && mv "$new" "$PGDATA" || return 1
-  ends=0
+  ends=0 ahead=
   say 'the copy is whole, and follows'
   patiently rm -rf "$ours/replaced"
 }
@@ -94,7 +94,7 @@ make() {
 # Of a copy that is not ahead, the primary has all; else it is kept.
 make_room() {
   [ -e "$PGDATA" ] || return 0
-  if [ -e "$PGDATA/standby.signal" ] && is_behind; then
+  if [ -e "$PGDATA/standby.signal" ] && [ -z "$ahead" ] && is_behind; then
     rm -rf "$ours/replaced" && mv "$PGDATA" "$ours/replaced"
   else
     aside=$PGDATA.aside.$(date -u +%Y%m%dT%H%M%SZ)
@@ -164,6 +164,13 @@ look() {
   position=$(ask_copy "select greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), pg_last_wal_replay_lsn(), pg_is_wal_replay_paused()") ||
     return 0
   reached=${position%%|*}
+  # It would be sent what it has already, in another version, and take that for well.
+  comparison=$(ask "select pg_current_wal_lsn() >= '$reached'::pg_lsn") || return 0
+  if [ "$comparison" = f ]; then
+    ahead=yes
+    say "the database at $PGHOST was put back to an earlier state than this copy has"
+    return 1
+  fi
   case $position in *'|t') # it has fewer connections than the primary has now
     say 'the primary has other settings: the server starts again with these'
     stop_server
