@@ -39,7 +39,7 @@ def shop(lasting_make: Make, docker_runtime: Docker) -> Iterator[Site]:
     values = {
         **{"DEPLOY_TO": ThisMachine.hosts[0], "STACK": "pair", "DOMAIN": SHOP, "TLS": "internal"},
         **{"HTTP_PORT": http, "HTTPS_PORT": https, "NETWORK_ENCRYPTED": "0"},
-        **{"WEB_REPLICAS": "1", "WEB_WORKERS": "1", "STAGING_DOMAIN": STAGING},
+        **{"WEB_REPLICAS": "1", "WEB_WORKERS": "1", "STAGES": "staging", "STAGING_DOMAIN": STAGING},
     }
     engines = ThisMachine()
     stack = lasting_make(docker_runtime, name="pair", **values)

@@ -13,7 +13,7 @@ SERVER = "ssh://deploy@shop.example.org"
 def shop(toolkit: Toolkit) -> Toolkit:
     """A checkout that is deployed to a server, with a stage that has no domain."""
     with (toolkit.root / ".env").open("a") as file:
-        file.write(f"DEPLOY_TO={SERVER}\nDOMAIN=shop.example.org\nSTACK=shop\n")
+        file.write(f"DEPLOY_TO={SERVER}\nDOMAIN=shop.example.org\nSTACK=shop\nSTAGES=staging\n")
     toolkit.program("git", GIT)
     toolkit.answers({"words": ["info"], "out": "inactive\n"})
     return toolkit

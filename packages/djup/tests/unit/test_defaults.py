@@ -50,7 +50,7 @@ EMPTY = (
 # Those that a first deploy or a build asks for, makes, or does without.
 PRODUCTION_EMPTY = (
     *(
-        "DEPLOY_TO",
+        *("STAGES", "DEPLOY_TO"),
         "STACK",
         "DOMAIN",
         "EMAIL",

@@ -12,6 +12,7 @@ from djup.deploy.routes import Route
 from djup.deploy.swarm import swarm_stack
 from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Node, Swarm
+from djup.host import process
 from djup.problems import Problem
 
 BEHIND = {"EDGE": "1", "EMAIL": "ann@example.org"}
@@ -140,3 +141,21 @@ def test_who_leaves_the_edge_needs_its_ports(monkeypatch: pytest.MonkeyPatch) ->
     taken_ports.refuse_taken(made(**BEHIND), ALONE)
     with pytest.raises(Problem, match=r"DEP72: the ports 80 and 443 .* stack edge"):
         taken_ports.refuse_taken(made(), ALONE)
+
+
+def test_an_engine_that_does_not_answer_is_no_edge_that_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or the next deploy of any site would remove the proxy of all others."""
+    removed: list[str] = []
+    monkeypatch.setattr(swarm_stack, "remove", removed.append)
+    failed = process.Result(1, "[]\n", "Error: rpc error: context deadline exceeded")
+    monkeypatch.setattr(process, "run", lambda *words, **_: failed)
+    with pytest.raises(Problem):
+        edge.settle(release(1))
+    assert removed == []
+
+
+def test_a_wildcard_is_refused_behind_the_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Problem, match="ENV06: EDGE"):
+        behind(monkeypatch, DOMAIN="*.example.org")

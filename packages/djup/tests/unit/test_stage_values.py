@@ -10,7 +10,7 @@ from releases import BASE, LONG, settings
 from djup.checkout import env, env_file, web_env
 from djup.deploy import env_lines, production, stage, stored, taken_ports
 from djup.deploy.production import Production
-from djup.deploy.swarm import swarm
+from djup.deploy.swarm import swarm, swarm_stack
 from djup.deploy.swarm.swarm import Node, Swarm
 from djup.docker import engine
 from djup.problems import Problem
@@ -19,6 +19,7 @@ from djup.settings.settings import Settings
 from djup.terminal.task import this_task
 
 OWN = {
+    "STAGES": "staging",
     "STACK": "shop",
     "STAGING_DOMAIN": "staging.example.org",
     "STAGING_SECRET_KEY": f"of-staging-{LONG}",
@@ -249,14 +250,23 @@ def _lines(values: dict[str, str]) -> str:
 
 
 def test_ports_that_another_stack_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    ports = [{"PublishedPort": 80, "PublishMode": "host"}, {"TargetPort": 5432}]
-    labels = {"com.docker.stack.namespace": "shop", "deploy.release": "3"}
-    service = {"Spec": {"Labels": labels, "EndpointSpec": {"Ports": ports}}}
-    answers = {"service ls": "s1\n", "service inspect": json.dumps([service]), "config ls": ""}
-    monkeypatch.setattr(engine, "ask", lambda *words, **_: answers[" ".join(words[:2])])
+    published(monkeypatch, 80)
     nodes = Node("n1", "a", {"proxy.shop": "true"}, True, ""), Node("n2", "b", {}, True, "")
     with pytest.raises(Problem, match=r"DEP72: the ports 80 .* stack shop"):
         taken_ports.refuse_taken(made(), Swarm(nodes, "n1"))
     taken_ports.refuse_taken(made(), Swarm(nodes, "n2"))
     taken_ports.refuse_taken(made(STAGING_HTTP_PORT="8080"), Swarm(nodes, "n1"))
     taken_ports.refuse_taken(production.from_settings(settings(**OWN)), Swarm(nodes, "n1"))
+    published(monkeypatch, 443)
+    by_http = {"STAGING_TLS": "off", "STAGING_TRUSTED_PROXIES": "192.0.2.1"}
+    taken_ports.refuse_taken(made(**by_http), Swarm(nodes, "n1"))
+
+
+def published(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    """The proxy of `shop` has this port of its nodes."""
+    ports = [{"PublishedPort": port, "PublishMode": "host"}, {"TargetPort": 5432}]
+    labels = {"com.docker.stack.namespace": "shop", "deploy.release": "3"}
+    service = {"Spec": {"Labels": labels, "EndpointSpec": {"Ports": ports}}}
+    answers = {"service ls": "s1\n", "config ls": ""}
+    monkeypatch.setattr(engine, "ask", lambda *words, **_: answers[" ".join(words[:2])])
+    monkeypatch.setattr(swarm_stack, "inspected", lambda names: [service])

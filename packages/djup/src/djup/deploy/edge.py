@@ -50,7 +50,9 @@ def refuse_taken(wanted: Production, reached: Swarm) -> None:
     wanted_ports, has = [wanted.values[key] for key in PORTS], _ports()
     if has and has != wanted_ports:
         raise problem("DEP74", http=has[0], https=has[1])
-    nodes = [node.name for node in reached.labelled(swarm.proxy_label(NAME))]
+    labels = (swarm.proxy_label(NAME), swarm.proxy_label(wanted.stack))  # those of a new one
+    labelled = next(filter(None, map(reached.labelled, labels)), [])
+    nodes = [node.name for node in labelled]
     if len(nodes) > 1 and wanted.values["EDGE_TLS"] == "acme":
         command = engine.as_typed(f"node update --label-rm {swarm.proxy_label(NAME)} {nodes[-1]}")
         raise problem("DEP22", nodes=console.few(nodes), command=command)
@@ -68,9 +70,8 @@ def _ports() -> list[str]:
 
 def _service(name: str) -> dict[str, Any]:
     """What Swarm knows of a service of the edge; nothing where there is none."""
-    done = process.run(["docker", "service", "inspect", f"{NAME}_{name}"])
-    found = json.loads(done.out or "[]")
-    return dict(found[0]) if found else {}
+    found = swarm_stack.inspected([f"{NAME}_{name}"])
+    return found[0] if found else {}
 
 
 def joined(wanted: Production, *, makes: bool) -> Production:
@@ -88,6 +89,8 @@ def joined_again(release: Release) -> Release:
     """A release of earlier on with the network that the edge has now."""
     if not is_behind(release):
         return release
+    if not this_task.dry:
+        _make_networks(release.files)
     return release.with_values(**_trusting(trusted_besides(release)))
 
 
@@ -253,14 +256,24 @@ def settle(release: Release) -> None:
     """After a release was handed to Swarm: raise unless every proxy of the edge answers for a site
     behind it, within a minute; remove what is left of an edge without a proxy."""
     if not is_behind(release):
-        if _service("routes") and not _service("proxy"):
-            swarm_stack.remove(NAME)
+        _remove_left()
         return
     deadline = time.monotonic() + SECONDS
     while (answer := ask(release)) != "200":
         if time.monotonic() > deadline:
             raise problem("DEP75", url=release.url, answer=answer)
         time.sleep(POLL_SECONDS)
+
+
+def _remove_left() -> None:
+    """Remove what is left of an edge that the last site has left; not one that somebody makes."""
+
+    def go() -> None:
+        if _service("routes") and not _service("proxy") and not routes.all_of():
+            swarm_stack.remove(NAME)
+
+    if _service("routes") and not _service("proxy"):
+        _alone(go)
 
 
 def ask(release: Release) -> str:

@@ -92,6 +92,7 @@ CADDYFILE = "compose/caddy/Caddyfile"
 OFF_BLOCK = "(off)"
 ADDRESS = re.compile(r"([\w.+-]+@[\w.-]+)?")
 EDGE_STACK, EDGE_FILE = "edge", "prod/edge.yaml"
+HTTP_FILE, HTTPS_FILE = "prod/http.yaml", "prod/https.yaml"
 ORIGIN = {
     "secret_key": "SECRET_KEY of .env",
     "sql_password": "SQL_PASSWORD of .env",
@@ -166,7 +167,10 @@ def from_settings(settings: Settings) -> Production:
 def values_of(settings: Settings) -> dict[str, str]:
     """The values that production, or a stage, has, by their keys without the prefix."""
     theirs_alone = dict.fromkeys((*OWN_KEYS, *ELSEWHERE_KEYS, *HANDED_OVER), "")
-    chosen = {**settings.values, **theirs_alone, **_of_production(settings), **prefixed(settings)}
+    chosen = {**settings.values, **theirs_alone, **_of_production(settings)}
+    if settings.stage:  # what .env.example presets is for development
+        chosen |= {key: "" for key in theirs_alone if _is_of_one_stage(key)}
+    chosen |= prefixed(settings)
     if chosen["DATABASE_URL"]:
         chosen |= database_url.values(chosen["DATABASE_URL"])
     return chosen
@@ -393,7 +397,7 @@ def _files(chosen: Mapping[str, str]) -> Iterable[str]:
     if _has_edge(chosen):
         yield EDGE_FILE
     elif not _has_ports():
-        yield "prod/http.yaml" if chosen["TLS"] == OFF else "prod/https.yaml"
+        yield HTTP_FILE if chosen["TLS"] == OFF else HTTPS_FILE
 
 
 def _has_ports() -> bool:
@@ -537,6 +541,10 @@ def _check_edge(chosen: Mapping[str, str]) -> None:
     """Raise where the edge could not speak to the site's own proxy."""
     if chosen["TLS"] == OFF:
         allowed = "0 with TLS=off: a load balancer in front of the edge is not supported"
+        raise problem("ENV06", key="EDGE", allowed=allowed)
+    if any(name.startswith("*.") for name in split_list(chosen["DOMAIN"])):
+        # Caddy would get no certificate of its own for a name that the wildcard of another covers.
+        allowed = "0 with a wildcard in DOMAIN: it would stop the certificates of other sites"
         raise problem("ENV06", key="EDGE", allowed=allowed)
     if not ADDRESS.fullmatch(chosen["EMAIL"]):
         raise problem("ENV06", key="EMAIL", allowed="empty, or one address such as you@example.org")

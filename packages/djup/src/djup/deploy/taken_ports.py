@@ -1,11 +1,10 @@
 """Ports of a node that the proxy of another stack on the same Swarm has."""
 
-import json
 from typing import Any
 
 from djup.deploy import edge
-from djup.deploy.production import EDGE_FILE, EDGE_STACK, PORTS, Production
-from djup.deploy.swarm import swarm
+from djup.deploy.production import EDGE_FILE, EDGE_STACK, HTTP_FILE, PORTS, Production
+from djup.deploy.swarm import swarm, swarm_stack
 from djup.deploy.swarm.objects import NAMESPACE
 from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
@@ -16,12 +15,14 @@ from djup.problems import problem
 def refuse_taken(wanted: Production | Release, reached: Swarm) -> None:
     """Raise before anything is built where the proxy could start on no node that it is for. The
     edge is in nobody's way: a site behind it needs no ports, and the last one ends it."""
-    ports = {int(wanted.values[key]) for key in PORTS}
-    if EDGE_FILE in wanted.files and EDGE_STACK in _published():
+    by_http = HTTP_FILE in wanted.files  # it publishes one port alone
+    ports = {int(wanted.values[key]) for key in (PORTS[:1] if by_http else PORTS)}
+    published = _published()
+    if EDGE_FILE in wanted.files and EDGE_STACK in published:
         return
     passed = {wanted.stack, *([EDGE_STACK] if not edge.others(wanted.stack) else [])}
     ours = _nodes(wanted.stack, reached) or {reached.here}
-    for stack, theirs in _published().items():
+    for stack, theirs in published.items():
         if stack not in passed and ports & theirs and ours & _nodes(stack, reached):
             listed = " and ".join(map(str, sorted(ports & theirs)))
             raise problem("DEP72", ports=listed, stack=stack)
@@ -34,7 +35,7 @@ def _nodes(stack: str, reached: Swarm) -> set[str]:
 def _published() -> dict[str, set[int]]:
     """The ports of a node that the services of each stack publish."""
     ids = engine.ask("service", "ls", "--quiet").split()
-    entries = json.loads(engine.ask("service", "inspect", *ids)) if ids else []
+    entries = swarm_stack.inspected(ids) if ids else []  # some may have ended meanwhile
     found: dict[str, set[int]] = {}
     for entry in entries:
         stack = (entry["Spec"].get("Labels") or {}).get(NAMESPACE, "")

@@ -34,6 +34,8 @@ def prefixes(values: Mapping[str, str]) -> tuple[str, ...]:
 def check(values: Mapping[str, str], known: Collection[str]) -> None:
     """Raise at a name whose keys could not be told from those in `known`."""
     for name in names(values):
-        is_taken = name in TAKEN or any(key.startswith(prefix(name)) for key in known)
+        begun = [key for key in known if key.startswith(prefix(name))]
+        others = [key for key in begun if key.removeprefix(prefix(name)) not in known]
+        is_taken = name in TAKEN or bool(others)
         if is_taken or not NAME.fullmatch(name):
             raise problem("ENV06", key=KEY, allowed=f"{ALLOWED}; {name} is not one")

@@ -26,6 +26,10 @@ update() {
   done
   caddy reload --config new/Caddyfile --adapter caddyfile --address "unix/$socket" || return 1
   for file in Caddyfile certs.txt hosts.txt; do mv "new/$file" "live/$file"; done
+  # The keys of a site that has left are not ours to keep.
+  for file in "$certificates"/*; do
+    named live/certs.txt | grep -qxF "$file" || rm -f "$file"
+  done
 }
 
 issue() {

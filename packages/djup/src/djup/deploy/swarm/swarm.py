@@ -71,7 +71,8 @@ def _target(stage: str, context: str, *, local: bool) -> str:
 
 
 def _deploy_to(settings: Settings) -> str:
-    return settings.values.get(f"{settings.prefix}DEPLOY_TO") or settings.values["DEPLOY_TO"]
+    of_stage = settings.values.get(f"{settings.prefix}DEPLOY_TO") if settings.stage else ""
+    return of_stage or settings.values["DEPLOY_TO"]
 
 
 def _as_it_is(local: bool) -> str:

@@ -226,16 +226,16 @@ def declared(stack: str) -> list[Declared]:
 
 def find(stack: str, name: str) -> Declared | None:
     """One service of the stack, such as `web`."""
-    entries = _inspected([f"{stack}_{name}"])
+    entries = inspected([f"{stack}_{name}"])
     return _declared(entries[0]) if entries else None
 
 
 def _entries(stack: str) -> list[dict[str, Any]]:
     ids = engine.ask("service", "ls", *label_filter(stack), "--quiet").split()
-    return _inspected(ids) if ids else []
+    return inspected(ids) if ids else []
 
 
-def _inspected(names: Sequence[str]) -> list[dict[str, Any]]:
+def inspected(names: Sequence[str]) -> list[dict[str, Any]]:
     """What Swarm knows of those services that are there."""
     said = _ask_unless(("no such service", "not found"), "service", "inspect", *names)
     entries: list[dict[str, Any]] = json.loads(said or "[]")
@@ -317,7 +317,7 @@ class _Look:
     asked: float = -math.inf
 
     def services(self) -> list[Service]:
-        entries = _inspected(self.names) if self.names else _entries(self.stack)
+        entries = inspected(self.names) if self.names else _entries(self.stack)
         if time.monotonic() - self.asked > NODES_SECONDS:
             self.nodes, self.asked = _nodes(), time.monotonic()
         return _with_tasks(self.stack, entries, self.nodes)
