@@ -25,6 +25,7 @@ WORDS = {
     "deploy_restore": "kept --yes",
     "deploy_down": "--yes",
     "deploy_maintenance": "off",
+    "deploy_move": "--to here --yes",
     "db_restore": "kept",
     "db_upgrade": "--to 18",
     "nuke": "--yes --no-backup",
