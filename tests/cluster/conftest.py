@@ -25,7 +25,7 @@ THREE = {
 
 # After a node that was killed, Swarm's networks are not always what they were: that is for these to
 # bear, and not for what has nothing to do with it.
-LAST = ("test_jobs.py", "test_nodes.py", "test_archive.py")
+LAST = ("test_jobs.py", "test_nodes.py", "test_archive.py", "test_standby.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -99,7 +99,7 @@ class Cluster:
         return next(f"node{number}" for number in NUMBERS if number not in there)
 
     def wait_until_whole(self, asked: int) -> None:
-        """Until every node is ready and reachable as a manager."""
+        """Until every node is ready and reachable as a manager, and knows that itself."""
 
         def whole() -> bool:
             format = "{{.Status}} {{.ManagerStatus}}"
@@ -107,7 +107,8 @@ class Cluster:
                 "--host", self.socket(asked), "node", "ls", "--format", format, check=False
             )
             states = sorted(done.stdout.splitlines())
-            return states == ["Ready Leader", "Ready Reachable", "Ready Reachable"]
+            told = states == ["Ready Leader", "Ready Reachable", "Ready Reachable"]
+            return told and all(map(self._manages, NUMBERS))
 
         eventually(whole, 180, "all nodes are ready")
 
