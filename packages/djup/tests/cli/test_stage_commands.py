@@ -36,6 +36,13 @@ def test_what_is_refused_says_what_to_type(shop: Toolkit, typed: str, code: str,
     assert shop.acts == []
 
 
+@pytest.mark.parametrize("task", ["deploy.promote", "deploy.move x", "deploy.edge"])
+def test_a_task_without_a_trial_names_none(toolkit: Toolkit, task: str) -> None:
+    done = toolkit.inv(*task.split())
+    assert "error DEP01" in done.err and "--local" not in done.err, done.err
+    assert "deploy.status --local" in toolkit.inv("deploy.status").err
+
+
 def test_a_wrong_value_is_named_with_the_prefix(shop: Toolkit) -> None:
     with (shop.root / ".env").open("a") as file:
         file.write("STAGING_DOMAIN=staging.example.org\nSTAGING_TLS=yes\n")

@@ -36,7 +36,8 @@ class Command(Task[Callable[..., None]]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         flags = args[0].config.run
-        with running(self.typed_as, dry=flags.dry, echo=flags.echo):
+        trial = "local" in self.help
+        with running(self.typed_as, dry=flags.dry, echo=flags.echo, has_trial=trial):
             self._run(*args, **kwargs)
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:

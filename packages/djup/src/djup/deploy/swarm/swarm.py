@@ -83,6 +83,8 @@ def _as_it_is(local: bool) -> str:
         return THIS_MACHINE
     if chosen := os.environ.get(process.HOST) or os.environ.get(process.CONTEXT):
         return chosen
+    if not this_task.has_trial:
+        raise problem("DEP01.remote")
     raise problem("DEP01", trial=f"inv {this_task.name} --local")
 
 
