@@ -119,12 +119,12 @@ def test_a_promotion_that_is_killed_is_undone_or_finished(site: Site) -> None:
     """By where it was: before the copy was promoted nothing has happened, later all is to."""
     old, new = node_of(site, "db"), node_of(site, "standby")
     with visited(site, "a promotion is killed"):
-        killed_when(site, lambda: exists(site, "promotion"))
+        killed_when(site, lambda: exists(site, "handover"))
         assert "was cut off" in site.refused("DEP67", "deploy")
         assert "is undone" in site.inv("deploy.promote", "--yes").stderr
     assert node_of(site, "db") == old
     with visited(site, "a promotion is killed that cannot be undone"):
-        killed_when(site, lambda: exists(site, "promoted"))
+        killed_when(site, lambda: exists(site, "decided"))
         assert "deploy.promote finishes it" in site.inv("deploy.status", code=None).stdout
         site.inv("deploy.promote", "--yes")
     assert (node_of(site, "db"), node_of(site, "standby")) == (new, old)

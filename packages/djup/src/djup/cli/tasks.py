@@ -780,6 +780,39 @@ def deploy_move(
 
 
 @task(
+    name="upgrade",
+    group=PRODUCTION,
+    help={
+        "context": TARGET["context"],
+        "env": TARGET["env"],
+        "to": "the major version (default: that of POSTGRES_IMAGE in .env)",
+        "back": "go back to the version before; later changes are lost",
+        "finish": "remove the data of previous versions",
+        "yes": "do not ask for the stack's name",
+    },
+)
+def deploy_upgrade(
+    c: Context,
+    to: str = "",
+    back: bool = False,
+    finish: bool = False,
+    context: str = "",
+    yes: bool = False,
+    env: str = stages.PRODUCTION,
+) -> None:
+    """Upgrade the database to another version of PostgreSQL.
+
+    A copy follows the database, is upgraded, and takes its place: the site is without a database
+    for some seconds. The previous data are kept until --finish.
+
+    inv deploy.upgrade --to 18
+    """
+    from djup.deploy import upgrade
+
+    upgrade.run(deployed(env), context, upgrade.Flags(to, back, finish, yes))
+
+
+@task(
     name="maintenance",
     group=PRODUCTION,
     positional=["state"],
@@ -980,8 +1013,8 @@ def every_task() -> Collection:
             "deploy",
             deploy, deploy_status, deploy_history, deploy_rollback, deploy_logs, deploy_psql,
             deploy_manage, deploy_shell, deploy_env, deploy_backup, deploy_backups,
-            deploy_restore, deploy_promote, deploy_move, deploy_maintenance, deploy_down,
-            deploy_edge,
+            deploy_restore, deploy_promote, deploy_move, deploy_upgrade, deploy_maintenance,
+            deploy_down, deploy_edge,
         ),
         Collection("media", media_copy),
         Collection("toolkit", toolkit_upgrade),

@@ -6,7 +6,7 @@ from contextlib import suppress
 from djup.deploy import (
     archiving,
     database_client,
-    promotion_note,
+    handover,
     slots,
     standby,
     standby_lag,
@@ -47,7 +47,7 @@ def run(settings: Settings, context: str, *, to: str, yes: bool) -> None:
         return
     _confirm(release.stack, new.name, yes)
     with one_at_a_time("deploy.move"), one_deploy(release.stack):
-        promotion_note.refuse_cut_off(release.stack)
+        handover.refuse_cut_off(release.stack)
         jobs.finish_left(release.stack)
         then, seconds = _move(release, target.swarm, old, new)
     _tell(release, old, then, seconds)
@@ -101,7 +101,7 @@ def _move(release: Release, reached: Swarm, old: Node, new: Node) -> tuple[Node 
         return then, promotion.make()
     except BaseException:
         with suppress(Problem):  # what is noted, inv deploy.promote finishes
-            if not promotion_note.find(release.stack) and _leads(release, reached, old):
+            if not handover.find(release.stack) and _leads(release, reached, old):
                 _give_up(release, reached, lasting)
         raise
 

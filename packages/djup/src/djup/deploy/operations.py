@@ -7,11 +7,11 @@ from djup.deploy import (
     database,
     database_client,
     edge,
+    handover,
     history,
     maintenance,
     moments,
     plan,
-    promotion_note,
     recovery,
     service_logs,
     stored,
@@ -98,7 +98,7 @@ def restore(
         which = _at_hand(settings, target, which, local=local)
     _confirm(release.stack, f"replaces the database of {release.url}", yes)
     with one_at_a_time("deploy.restore"), one_deploy(release.stack):
-        promotion_note.refuse_cut_off(release.stack)
+        handover.refuse_cut_off(release.stack)
         jobs.finish_left(release.stack)
         if at:
             which = recovery.save(target.release(), target.swarm, which).name
@@ -138,7 +138,7 @@ def down(settings: Settings, context: str, *, local: bool, yes: bool) -> None:
     what = f"removes {target.stack} on {target.where}, and the history of its releases"
     _confirm(target.stack, what, yes or local)
     with one_at_a_time("deploy.down"), one_deploy(target.stack):
-        promotion_note.refuse_cut_off(target.stack)
+        handover.refuse_cut_off(target.stack)
         volumes = {name for each in swarm_stack.services(target.stack) for name in each.volumes}
         jobs.remove_left(target.stack)
         _end_maintenance(target)

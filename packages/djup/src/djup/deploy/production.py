@@ -147,12 +147,22 @@ class Production:
         return Release(
             number=number,
             before=0,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            by=f"{os.environ.get('USER', 'somebody')}@{socket.gethostname()}",
+            created=now(),
+            by=us(),
             commit=commit,
             files={name: own_or_ours(f"compose/{name}").read_text() for name in self.files},
             values={**self.values, "WEB_IMAGE": image, "REPOSITORY": repository},
         )
+
+
+def now() -> str:
+    """The time as releases have it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def us() -> str:
+    """Who makes a release."""
+    return f"{os.environ.get('USER', 'somebody')}@{socket.gethostname()}"
 
 
 def from_settings(settings: Settings) -> Production:

@@ -7,8 +7,8 @@ there writes to it would be lost. So a person says when.
 import time
 from dataclasses import dataclass
 
-from djup.deploy import archiving, database_client, promotion_note, standby, standby_lag
-from djup.deploy.promotion_note import Note
+from djup.deploy import archiving, database_client, handover, standby, standby_lag, whole
+from djup.deploy.handover import PROMOTE, Note
 from djup.deploy.standby_lag import Lag, Received
 from djup.deploy.swarm import jobs, swarm, swarm_stack
 from djup.deploy.swarm.deploy_lock import one_deploy
@@ -29,21 +29,7 @@ DATABASE = "db"
 GAP = (
     "the archive begins again: the moments from now until its first copy is made cannot be restored"
 )
-WHOLE_SECONDS = 60
-# Where the database is in its log; the checkpoint makes its end a short one.
-POSITION = "checkpoint; select pg_current_wal_insert_lsn()"
-# A server that was stopped in order has written one last record, which tells so; a copy that has it
-# last has all. A restart point makes the copy's control file name it. Who reads could keep the copy
-# from repeating what comes.
-WHOLE = """
-\\getenv position POSITION
-select pg_terminate_backend(pid) from pg_stat_activity
-where backend_type = 'client backend' and pid <> pg_backend_pid() \\g /dev/null
-checkpoint;
-select checkpoint_lsn = redo_lsn and checkpoint_lsn >= :'position'::pg_lsn
-  and pg_last_wal_replay_lsn() - checkpoint_lsn < 512
-from pg_control_checkpoint()"""
-PROMOTE = "select not pg_is_in_recovery() or pg_promote(true, 60)"
+PROMOTE_COPY = "select not pg_is_in_recovery() or pg_promote(true, 60)"
 UNFIT = (
     "it was promoted before, and is made again: wait until inv deploy.status shows that it follows"
 )
@@ -109,24 +95,21 @@ class Promotion:
         all is as it was; later, it goes on when it is called again."""
         with database_client.client(_at_standby(self.release), self.swarm) as copy:
             copy.ask("checkpoint", copy.database)  # the next one is a short one
-            position = self._position() if self.proven else ""
+            position = whole.position(self.release, self.swarm) if self.proven else ""
             then = self.then.id if self.then else ""
-            promotion_note.begin(self.stack, Note(self.old.id, self.new.id, then))
+            facts = {"old": self.old.id, "new": self.new.id, "then": then}
+            handover.begin(self.stack, PROMOTE, facts)
             begun = time.monotonic()
             try:
                 self._stop_database()
-                if self.proven:
-                    self._refuse_unless_whole(copy, position)
+                if self.proven and not whole.is_reached(copy, position):
+                    raise problem("DEP66.lacks", node=self.new.name)
             except BaseException:
                 self._end_without_promotion()
                 raise
             self._promote(copy)
         self.lead()
         return time.monotonic() - begun
-
-    def _position(self) -> str:
-        with database_client.client(self.release, self.swarm) as client:
-            return client.ask(POSITION, client.database).split()[-1]
 
     def _stop_database(self) -> None:
         """Have nobody write to the old database any more, as far as its node can be asked."""
@@ -135,25 +118,17 @@ class Promotion:
         if not self.node_is_gone and not _present(swarm.again(self.swarm), self.old).ready:
             raise problem("DEP66", node=self.old.name)
 
-    def _refuse_unless_whole(self, copy: Client, position: str) -> None:
-        """Raise where the copy lacks something that the database, which has ended, has."""
-        deadline = time.monotonic() + WHOLE_SECONDS
-        while copy.ask(WHOLE, copy.database, POSITION=position).split()[-1] != "t":
-            if time.monotonic() > deadline:
-                raise problem("DEP66.lacks", node=self.new.name)
-            time.sleep(0.2)
-
     def _promote(self, copy: Client) -> None:
         """From here on nobody knows that it was not promoted, unless it says so itself."""
         try:
-            done = copy.ask(PROMOTE, copy.database) == "t"
+            done = copy.ask(PROMOTE_COPY, copy.database) == "t"
         except BaseException:
             if _follows(copy):
                 self._end_without_promotion()
             raise
         if not done:
             raise problem("DEP66.slow", node=self.new.name)
-        promotion_note.promoted(self.stack)
+        handover.decide(self.stack)
 
     def _end_without_promotion(self) -> None:
         with process.unbroken():
@@ -165,12 +140,12 @@ class Promotion:
         this_task.interrupted = False
         try:
             swarm.patiently(lambda: swarm_stack.scale(self.stack, DATABASE, 1))
-            promotion_note.end(self.stack)
+            handover.end(self.stack)
             console.say(f"not promoted: the database starts again on {self.old.name}")
         except OSError:
             hangup.let_go(1, 2)
             swarm.patiently(lambda: swarm_stack.scale(self.stack, DATABASE, 1))
-            promotion_note.end(self.stack)
+            handover.end(self.stack)
         except (Problem, ChildFailed) as another:
             console.say(f"going back failed, too: {another}. Run inv deploy.promote again")
 
@@ -188,7 +163,7 @@ class Promotion:
             swarm_stack.scale(self.stack, standby.SERVICE, 1)
         else:
             swarm_stack.remove_service(self.stack, standby.SERVICE)
-        promotion_note.end(self.stack)
+        handover.end(self.stack)
 
     def _label(self) -> None:
         """No node has both labels at any time; and the old one loses its own last, so that a label
@@ -209,7 +184,8 @@ def run(settings: Settings, context: str, flags: Flags) -> None:
     if this_task.dry:
         console.say(f"would stop the database of {release.stack}, and promote its standby")
         return
-    if promotion_note.find(release.stack):
+    handover.refuse_cut_off(release.stack, but=PROMOTE)
+    if handover.find(release.stack):
         _finish(target, release)
         return
     if not standby.has_one(release):
@@ -219,7 +195,7 @@ def run(settings: Settings, context: str, flags: Flags) -> None:
     _refuse(facts, flags)
     _confirm(release.stack, facts.new.name, flags.yes)
     with one_at_a_time("deploy.promote"), one_deploy(release.stack):
-        promotion_note.refuse_cut_off(release.stack)
+        handover.refuse_cut_off(release.stack)
         jobs.finish_left(release.stack)
         promotion = _planned(release, target.swarm, facts, flags)
         seconds = promotion.make()
@@ -303,21 +279,21 @@ def _confirm(stack: str, node: str, yes: bool) -> None:
 def _finish(target: Target, release: Release) -> None:
     """Go on with a promotion whose process was killed: finish it, or undo it."""
     with one_at_a_time("deploy.promote"), one_deploy(release.stack):
-        note = promotion_note.find(release.stack)
+        note = handover.find(release.stack)
         if note is None:
             return
         now = swarm.again(target.swarm)
         cut_off = _noted(release, now, note)
-        if not note.promoted and not _was_promoted(release, now):
+        if not note.decided and not _was_promoted(release, now):
             cut_off.go_back()
             console.say("what was cut off is undone; run the command that was cut off again")
             return
-        if note.new not in {node.id for node in now.nodes}:
-            notes = f"{release.stack}_promotion {release.stack}_promoted"
+        if cut_off.new.id not in {node.id for node in now.nodes}:
+            notes = f"{release.stack}_{handover.BEGUN} {release.stack}_{handover.DECIDED}"
             raise problem(
-                "DEP66.left", node=note.new, command=engine.as_typed(f"config rm {notes}")
+                "DEP66.left", node=cut_off.new.id, command=engine.as_typed(f"config rm {notes}")
             )
-        promotion_note.promoted(release.stack)
+        handover.decide(release.stack)
         cut_off.lead()
 
 
@@ -325,9 +301,10 @@ def _noted(release: Release, reached: Swarm, note: Note) -> Promotion:
     """The promotion that a note is about; its nodes may have left."""
     nodes = {node.id: node for node in reached.nodes}
     old, new = (
-        nodes.get(id, Node(id, id, {}, ready=False, address="")) for id in (note.old, note.new)
+        nodes.get(id, Node(id, id, {}, ready=False, address=""))
+        for id in (note.facts["old"], note.facts["new"])
     )
-    return Promotion(release, reached, old, new, nodes.get(note.then), proven=False)
+    return Promotion(release, reached, old, new, nodes.get(note.facts["then"]), proven=False)
 
 
 def _was_promoted(release: Release, reached: Swarm) -> bool:

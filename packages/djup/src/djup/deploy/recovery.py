@@ -9,7 +9,7 @@ from datetime import datetime
 from djup.data import backup
 from djup.data.backups import Backup
 from djup.deploy import archive_lag, archiving, database_client, moments
-from djup.deploy.swarm import jobs, swarm_stack, toolbox
+from djup.deploy.swarm import jobs, toolbox
 from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
 from djup.host import process
@@ -95,18 +95,10 @@ def _words(release: Release, moment: datetime, system: str) -> list[str]:
 def _wait(service: str, moment: datetime) -> None:
     """Until its server answers; a problem with its own words if it ends."""
     console.say(f"recovering the database as of {moments.as_text(moment)} ...")
-    begun = time.monotonic()
-    while True:
-        tasks = jobs.tasks(service)
-        if any(state == "running" for state, _ in tasks):
-            return
-        if ended := [error for state, error in tasks if state in jobs.ENDED]:
-            said = jobs.last_lines(swarm_stack.logs(service))
-            raise _not_recovered(moment, said.splitlines()[-1] if said else ended[0], said)
-        waits = [error for state, error in tasks if state in jobs.WAITING]
-        if len(waits) == len(tasks) and time.monotonic() - begun > jobs.WAIT_SECONDS:
-            raise _not_recovered(moment, "".join(waits[:1]) or "no node has the archive")
-        time.sleep(STATE_SECONDS)
+    done = jobs.started(service)
+    if not done.good:
+        last = done.said.splitlines()[-1] if done.said else done.error
+        raise _not_recovered(moment, last, done.said)
 
 
 def _not_recovered(moment: datetime, why: str, said: str = "") -> Problem:

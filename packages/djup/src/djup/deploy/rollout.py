@@ -8,6 +8,7 @@ from djup.code import requirements
 from djup.deploy import (
     archiving,
     edge,
+    handover,
     history,
     keeper_image,
     keeping,
@@ -18,7 +19,6 @@ from djup.deploy import (
     plan,
     plan_record,
     production,
-    promotion_note,
     reach,
     slots,
     source,
@@ -28,6 +28,7 @@ from djup.deploy import (
     stored,
     taken_ports,
     transition,
+    version_change,
 )
 from djup.deploy.plan import Migrations, Plan
 from djup.deploy.plan_record import PlanRecord
@@ -157,7 +158,7 @@ def _with_present_ports(trial: Production) -> Production:
 def _deploy_alone(deploy: Deploy) -> None:
     """Deploy while nobody else does, neither from this checkout nor to this stack."""
     with one_at_a_time("deploy"), one_deploy(deploy.wanted.stack):
-        promotion_note.refuse_cut_off(deploy.wanted.stack)
+        handover.refuse_cut_off(deploy.wanted.stack)
         jobs.finish_left(deploy.wanted.stack)
         _deploy(deploy)
 
@@ -315,6 +316,7 @@ def _deploy(deploy: Deploy) -> None:
     planned = _planned(deploy, image)
     media_nodes.refuse_apart(planned.release, deploy.swarm)
     _fetch(planned, deploy)
+    _refuse_other_version(planned)
     planned = _completed(planned, deploy)
     console.say(_as_text(planned, deploy))
     if not deploy.flags.allow_downtime:
@@ -322,6 +324,17 @@ def _deploy(deploy: Deploy) -> None:
     done = _carry_out(planned, deploy)
     _tidy(done, deploy.swarm)
     status.report(done, local=deploy.flags.local)
+
+
+def _refuse_other_version(planned: Plan) -> None:
+    """Raise where the server would be of another version than the data of the stack's own."""
+    if planned.before and _changes_image(planned.before, planned.release):
+        version_change.refuse_other(planned.before, planned.release.values["POSTGRES_IMAGE"])
+
+
+def _changes_image(before: Release, after: Release) -> bool:
+    both_own = before.has_own_database and after.has_own_database
+    return both_own and before.values["POSTGRES_IMAGE"] != after.values["POSTGRES_IMAGE"]
 
 
 def _build(deploy: Deploy) -> str:
@@ -349,11 +362,15 @@ def _with_backup(deploy: Deploy) -> Deploy:
 def _tried(deploy: Deploy, before: Release | None) -> Sequence[Stored]:
     """What the store has, if the release before did not know it by the same keys: with keys that
     do not fit, nothing is deployed."""
-    if deploy.store is None or deploy.flags.local or not deploy.store.is_there:
+    if deploy.store is None or deploy.flags.local or not _can_ask(deploy.store):
         return ()
     if before and before.values.get(SECRET) == deploy.wanted.values.get(SECRET):
         return ()
     return deploy.store.backups()
+
+
+def _can_ask(store: Store) -> bool:
+    return store.is_there and store.is_at_hand
 
 
 def _create_objects(wanted: Production) -> None:
@@ -442,7 +459,7 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
     """Go back to the previous release, at the present scale."""
     target = find_target(settings, context, local=local)
     with one_at_a_time("deploy.rollback"), one_deploy(target.stack):
-        promotion_note.refuse_cut_off(target.stack)
+        handover.refuse_cut_off(target.stack)
         jobs.finish_left(target.stack)
         now = target.release()
         planned = _planned_back(now, target)
@@ -460,6 +477,8 @@ def back(settings: Settings, context: str, *, local: bool, allow_downtime: bool)
 def _planned_back(now: Release, target: Target) -> Plan:
     """The plan of a way back; in a dry run without what only a container could tell."""
     previous = edge.joined_again(_previous(now).at_scale_of(now))
+    if not this_task.dry and _changes_image(now, previous):
+        previous = version_change.with_its_version(previous, now)
     taken_ports.refuse_taken(previous, target.swarm)
     if this_task.dry:
         return plan.make(now, previous, target.swarm)

@@ -10,9 +10,9 @@ from djup.deploy import (
     archiving,
     database_client,
     edge,
+    handover,
     history,
     maintenance,
-    promotion_note,
     proxy,
     standby,
     standby_lag,
@@ -30,7 +30,6 @@ from djup.terminal import console
 from djup.terminal.console import age
 
 UNFINISHED = "a later deploy was killed: inv deploy finishes it, inv deploy.rollback goes back"
-CUT_OFF = "a promotion of the standby was cut off: inv deploy.promote finishes it"
 
 
 def show(settings: Settings, context: str, *, local: bool, as_json: bool) -> None:
@@ -48,8 +47,8 @@ def show(settings: Settings, context: str, *, local: bool, as_json: bool) -> Non
     console.answer(_head(release, target.where))
     if history.is_unfinished(release.stack):
         console.answer(console.as_typed(UNFINISHED))
-    if promotion_note.find(release.stack):
-        console.answer(console.as_typed(CUT_OFF))
+    if note := handover.find(release.stack):
+        console.answer(console.as_typed(note.in_words()))
     console.answer(table(services))
     for line in maintenance.reminder(release.stack):
         console.answer(console.as_typed(line))

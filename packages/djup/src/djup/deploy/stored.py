@@ -59,6 +59,12 @@ class Store:
         """Where they lie, in words."""
         return self.chosen["BACKUP_TO"] or "a volume of the node"
 
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether it can be asked from here: a volume only on the node that has it, and not before
+        the first backup."""
+        return bool(self.chosen["BACKUP_TO"]) or self._name in resources.inspect(self._name)
+
     def backups(self) -> list[Stored]:
         """What lies there, the newest first."""
         argv, env = self._command("list")
@@ -108,10 +114,13 @@ class Store:
         """The volume that is the store where BACKUP_TO is empty: on the keeper's node alone."""
         if self.chosen["BACKUP_TO"]:
             return []
-        volume = f"{self.stack}_backups"
-        if volume not in resources.inspect(volume):
-            raise problem("DEP57", volume=volume)
-        return ["--mount", f"type=volume,source={volume},target={VOLUME}"]
+        if not self.is_at_hand:
+            raise problem("DEP57", volume=self._name)
+        return ["--mount", f"type=volume,source={self._name},target={VOLUME}"]
+
+    @property
+    def _name(self) -> str:
+        return f"{self.stack}_backups"
 
 
 def of(settings: Settings) -> Store:

@@ -80,13 +80,20 @@ def is_there(settings: Settings) -> bool:
 
 def survey(settings: Settings) -> Held:
     """What the volume holds; it has to be there."""
-    active, *lines = _in_volume(settings, SURVEY).splitlines()
+    if held := told(_in_volume(settings, SURVEY)):
+        return held
+    raise problem("DB01", state="without data")
+
+
+def told(text: str) -> Held | None:
+    """What SURVEY has printed of a volume; None where that holds no cluster."""
+    active, *lines = text.splitlines()
     clusters = [_cluster(*line.split("\t")) for line in lines]
     # Without the file there is one cluster alone.
     named = [cluster for cluster in clusters if cluster.name == active]
     named = named or [cluster for cluster in clusters if cluster.finished]
     if not named:
-        raise problem("DB01", state="without data")
+        return None
     return Held(named[0], [cluster for cluster in clusters if cluster != named[0]])
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What archive.sh and standby.sh have in common: both follow the database from another node.
+# What archive.sh, standby.sh and upgrade.sh have in common: each follows the database.
 # shellcheck disable=SC2034
 export PGCONNECT_TIMEOUT=10
 SPARE=1048576 # kB of disk that a copy leaves free
@@ -58,3 +58,7 @@ has_room() {
   say "too little disk for a copy: $free kB are free, $((needed + SPARE)) kB are needed"
   return 1
 }
+
+# Of what pg_controldata says of a copy: the limits of the primary, however it was told, as a server takes
+# them. With less, a standby does not start.
+limits() { sed -n '/^max_.* setting:/{s/ setting: */=/;s/xact/transaction/;s/^/-c /;p;}'; }

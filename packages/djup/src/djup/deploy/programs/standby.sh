@@ -109,8 +109,7 @@ is_behind() {
 }
 
 start_server() {
-  # As the primary has them, however it was told: with less, a standby does not start.
-  given=$(pg_controldata "$PGDATA" | sed -n '/^max_.* setting:/{s/ setting: */=/;s/xact/transaction/;s/^/-c /;p;}')
+  given=$(pg_controldata "$PGDATA" | limits)
   way="host=$PGHOST port=$PGPORT user=$PGUSER application_name=standby $LIVELY"
   rm -f "$PGDATA/postmaster.pid" # of a container that was killed: the lock is ours
   # shellcheck disable=SC2086

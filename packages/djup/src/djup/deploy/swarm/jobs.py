@@ -10,6 +10,7 @@ from djup.deploy.swarm import swarm, swarm_stack
 from djup.deploy.swarm.objects import KIND, STACK
 from djup.deploy.swarm.release import CA, WAY, Release
 from djup.docker import engine
+from djup.docker.data_volume import DATA
 from djup.host import process
 from djup.host.uploads import MEDIA
 from djup.problems import problem
@@ -50,7 +51,7 @@ def run(release: Release, name: str, command: Sequence[str]) -> Outcome:
 def _run(release: Release, service: str, command: Sequence[str]) -> Outcome:
     with removed(service):
         create(release, service, JOB, release.image, ["--mode", "replicated-job"], command)
-        return _outcome(service)
+        return outcome(service)
 
 
 def fetch(release: Release, image: str) -> Outcome:
@@ -58,7 +59,7 @@ def fetch(release: Release, image: str) -> Outcome:
     service = f"{release.stack}_job_{FETCH}"
     with removed(service):
         _create(release.stack, service, JOB, [*EVERYWHERE, "--entrypoint", "true", image])
-        return _outcome(service)
+        return outcome(service)
 
 
 def on_each_proxy(release: Release, label: str, command: Sequence[str]) -> Outcome:
@@ -74,7 +75,26 @@ def on_each_proxy(release: Release, label: str, command: Sequence[str]) -> Outco
     with removed(service):
         argv = [*EVERYWHERE, *words, release.image, *command]
         _create(release.stack, service, JOB, argv)
-        return _outcome(service)
+        return outcome(service)
+
+
+def in_volume(release: Release, name: str, words: Sequence[str]) -> Outcome:
+    """Run a program once on the data of the database, as root: `words` are further flags, the image
+    and the arguments. On the node that has them, unless a flag says which."""
+    service = f"{release.stack}_job_{name}"
+    fixed = ("--mode", "replicated-job", "--restart-condition", "none", "--with-registry-auth")
+    rights = ("--cap-drop", "ALL", "--cap-add", "CHOWN", "--cap-add", "DAC_OVERRIDE")
+    with removed(service):
+        argv = [*fixed, *rights, "--read-only", "--no-healthcheck", *data(release), *words]
+        _create(release.stack, service, JOB, argv)
+        return outcome(service)
+
+
+def data(release: Release) -> list[str]:
+    """Flags for the volume of the database; and for that which the image of version 17 declares in
+    it, which would be an anonymous one."""
+    volume = f"type=volume,source={release.stack}_postgres_data,target={DATA}"
+    return ["--mount", volume, "--mount", f"type=tmpfs,target={DATA}/data"]
 
 
 def finish_left(stack: str) -> None:
@@ -190,7 +210,25 @@ def removed(service: str) -> Iterator[None]:
         _remove(service)
 
 
-def _outcome(service: str) -> Outcome:
+def started(service: str) -> Outcome:
+    """Wait until a server answers, which is good; or has ended, or finds no node for a while."""
+    begun = time.monotonic()
+    while True:
+        found = swarm.patiently(lambda: tasks(service))
+        if any(state == "running" for state, _ in found):
+            return Outcome(good=True, said="", error="")
+        if ended := [error for state, error in found if state in ENDED]:
+            said = last_lines(swarm_stack.logs(service))
+            return Outcome(good=False, said=said, error=ended[0])
+        waits = [error for state, error in found if state in WAITING]
+        if len(waits) == len(found) and time.monotonic() - begun > WAIT_SECONDS:
+            error = "".join(waits[:1]) or "no node accepts it"
+            return Outcome(good=False, said="", error=error)
+        time.sleep(0.3)
+
+
+def outcome(service: str) -> Outcome:
+    """Wait until a job, or a server that ends by itself, has ended: how."""
     errors = _wait(service)
     return Outcome(not errors, swarm_stack.logs(service), "; ".join(dict.fromkeys(errors)))
 

@@ -1,0 +1,60 @@
+"""The volume of production's own database, and what it holds: asked on the node that has it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from djup.deploy.swarm import jobs, swarm
+from djup.deploy.swarm.release import Release
+from djup.docker.data_volume import DATA
+from djup.problems import problem
+from djup.stack import volume_clusters
+from djup.stack.volume_clusters import Held
+
+SYSTEM = 'echo "${PG_MAJOR:-}"; . /etc/os-release; echo "$ID"'
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of PostgreSQL: its major version, and the ID of its system."""
+
+    name: str
+    major: int
+    system: str
+
+
+def survey(release: Release, label: str = "") -> Held:
+    """The clusters on the node of the database, or of another label."""
+    image = release.values["POSTGRES_IMAGE"]
+    if held := volume_clusters.told(_in(release, image, volume_clusters.SURVEY, label=label)):
+        return held
+    raise problem("DEP77", reason="its volume holds no data")
+
+
+def image(release: Release, name: str) -> Image:
+    """What an image is, once the node of the database has it."""
+    major, system = _in(release, name, SYSTEM).split()
+    return Image(name, int(major), system)
+
+
+def use(release: Release, cluster: str) -> None:
+    """Have another cluster be the one in use; the database is stopped."""
+    _in(release, release.values["POSTGRES_IMAGE"], volume_clusters.ACTIVATE, cluster)
+
+
+def remove(release: Release, label: str, clusters: Sequence[str]) -> None:
+    """Remove clusters permanently, on the node of a label."""
+    image = release.values["POSTGRES_IMAGE"]
+    _in(release, image, volume_clusters.REMOVE, *clusters, label=label)
+
+
+def _in(release: Release, image: str, script: str, *arguments: str, label: str = "") -> str:
+    """Run a shell script in the folder of the volume, in an image of PostgreSQL; what it prints."""
+    chosen = label or swarm.db_label(release.stack)
+    words = [
+        *("--constraint", f"node.labels.{chosen} == true", "--entrypoint", "sh", image),
+        *("-c", f"set -eu; cd {DATA}; {script}", "sh", *arguments),
+    ]
+    done = jobs.in_volume(release, "volume", words)
+    if not done.good:
+        raise problem("DEP77", jobs.last_lines(done.said), reason=done.error)
+    return done.said
