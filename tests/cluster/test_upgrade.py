@@ -68,6 +68,8 @@ def test_a_deploy_leaves_the_version_as_it_is(site: Site) -> None:
     site.stack.set(KEY, NEW)
     assert "inv deploy.upgrade" in site.refused("DEP78", "deploy", "--allow-downtime")
     site.stack.set(KEY, OLD)
+    site.show("Another release")
+    site.deploy()
     assert version(site) == "17"
 
 
@@ -119,14 +121,11 @@ def test_an_upgrade_with_visitors(site: Site) -> None:
 
 
 def test_what_follows_is_of_the_new_version(site: Site) -> None:
-    """A deploy, a way back to a release that was made on the version before, backups."""
-    before = site.release()
-    site.show("Newer")
-    site.deploy()
+    """A way back to a release that was made on the version before, a deploy, backups."""
     site.inv("deploy.rollback")
-    site.inv("deploy.rollback", code=None)
-    assert site.release() <= before and version(site) == "18"
-    assert "verified" in site.inv("deploy.backups", "--now").stdout
+    assert (site.release(), version(site)) == (1, "18")
+    site.deploy()
+    assert site.inv("deploy.backups", "--now").stdout.startswith("newer-")
     assert clusters() == {"17", "18"}
     site.inv("deploy.upgrade", "--finish", "--yes")
     assert clusters() == {"18"}

@@ -23,7 +23,7 @@ note() { cat "$folder$1" 2>/dev/null || true; }
 cat active 2>/dev/null || echo
 for folder in */; do
   [ -s "${folder}main/PG_VERSION" ] || [ -e "${folder}unfinished" ] || continue
-  finished=yes; [ ! -e "${folder}unfinished" ] || finished=
+  finished=yes; [ ! -e "${folder}unfinished" ] || finished=no
   printf '%s\t' "${folder%/}" "$(note main/PG_VERSION)" "$(note system)" "$(note image)" \
     "$(note superuser)" "$(du -sk "$folder" | cut -f 1)"
   echo "$finished"
@@ -100,7 +100,7 @@ def told(text: str) -> Held | None:
 def _cluster(
     name: str, version: str, system: str, image: str, superuser: str, size: str, finished: str
 ) -> Cluster:
-    return Cluster(name, version, system, image, superuser, int(size), bool(finished))
+    return Cluster(name, version, system, image, superuser, int(size), finished == "yes")
 
 
 def remove(settings: Settings, names: list[str]) -> None:

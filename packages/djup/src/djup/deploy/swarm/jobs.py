@@ -83,7 +83,9 @@ def in_volume(release: Release, name: str, words: Sequence[str]) -> Outcome:
     and the arguments. On the node that has them, unless a flag says which."""
     service = f"{release.stack}_job_{name}"
     fixed = ("--mode", "replicated-job", "--restart-condition", "none", "--with-registry-auth")
-    rights = ("--cap-drop", "ALL", "--cap-add", "CHOWN", "--cap-add", "DAC_OVERRIDE")
+    # FOWNER: the image has its folder as one where nobody removes what is another's.
+    given = ("CHOWN", "DAC_OVERRIDE", "FOWNER")
+    rights = ("--cap-drop", "ALL", *(word for right in given for word in ("--cap-add", right)))
     with removed(service):
         argv = [*fixed, *rights, "--read-only", "--no-healthcheck", *data(release), *words]
         _create(release.stack, service, JOB, argv)
