@@ -36,7 +36,9 @@ def test_what_is_refused_says_what_to_type(shop: Toolkit, typed: str, code: str,
     assert shop.acts == []
 
 
-@pytest.mark.parametrize("task", ["deploy.promote", "deploy.move x", "deploy.edge"])
+@pytest.mark.parametrize(
+    "task", ["deploy.promote", "deploy.move x", "deploy.upgrade", "deploy.edge"]
+)
 def test_a_task_without_a_trial_names_none(toolkit: Toolkit, task: str) -> None:
     done = toolkit.inv(*task.split())
     assert "error DEP01" in done.err and "--local" not in done.err, done.err

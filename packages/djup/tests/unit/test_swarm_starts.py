@@ -47,6 +47,6 @@ def test_it_is_given_up(
 def test_a_job_runs_again_that_has_not_begun(
     calls: list[str], monkeypatch: pytest.MonkeyPatch, error: str, times: int
 ) -> None:
-    answers(monkeypatch, jobs, "_outcome", Outcome(False, "", error), Outcome(True, "", ""))
+    answers(monkeypatch, jobs, "outcome", Outcome(False, "", error), Outcome(True, "", ""))
     assert jobs.run(release(), "migrate", ["migrate"]).good == (times == 2)
     assert calls.count("create") == times

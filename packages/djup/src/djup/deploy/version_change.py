@@ -1,8 +1,8 @@
 """Another cluster of the volume in the place of the one in use, and a server of its version.
 
 For an upgrade it is made on the way: a copy follows the database in another folder of the volume,
-is promoted, and pg_upgrade makes the next version of it. The files of the cluster that was in use are
-not touched: until a server of the new one starts, there is a way back without any loss.
+is promoted, and pg_upgrade makes the next version of it. The files of the cluster that was in use
+are not touched: until a server of the new one starts, there is a way back without any loss.
 """
 
 import time
@@ -217,9 +217,10 @@ def cut_off(note: handover.Note, release: Release, reached: Swarm) -> VersionCha
 def refuse_other(release: Release, image: str) -> None:
     """Raise unless an image is of the version of the data that a release has."""
     found, wanted = _versions(release, image)
-    if found != wanted:
-        part = "DEP78.newer" if wanted > found else "DEP78"
-        raise problem(part, found=found, image=image, major=wanted)
+    if wanted > found:
+        raise problem("DEP78.newer", found=found, image=image, major=wanted)
+    if wanted < found:
+        raise problem("DEP78", found=found, image=image, major=wanted)
 
 
 def with_its_version(previous: Release, now: Release) -> Release:
