@@ -91,6 +91,9 @@ def pair(docker_runtime: Docker, tmp_path_factory: pytest.TempPathFactory) -> It
     try:
         made.start_database()
         made.sql("create table t (a int)")
+        of_before = made.folder / "standby/17/main/PG_VERSION"
+        of_before.parent.mkdir(parents=True)
+        of_before.write_text("17\n")
         made.start_standby()
         made.follows()
         yield made
@@ -103,6 +106,11 @@ def pair(docker_runtime: Docker, tmp_path_factory: pytest.TempPathFactory) -> It
 def test_no_secret_lies_in_its_files(pair: Pair) -> None:
     found = [path for path in pair.copy.rglob("*.conf") if "sec:ret" in path.read_text()]
     assert (pair.copy / "main/standby.signal").exists() and not found
+
+
+def test_which_of_two_versions_is_in_use_is_not_to_be_guessed(pair: Pair) -> None:
+    assert (pair.folder / "standby/active").read_text() == "18\n"
+    assert (pair.folder / "standby/17/main/PG_VERSION").exists()
 
 
 def test_a_copy_that_is_being_made_does_not_follow(pair: Pair) -> None:

@@ -27,7 +27,7 @@ def survey(release: Release, label: str = "") -> Held:
     image = release.values["POSTGRES_IMAGE"]
     if held := volume_clusters.told(_in(release, image, volume_clusters.SURVEY, label=label)):
         return held
-    raise problem("DEP77", reason="its volume holds no data")
+    raise problem("DEP77", reason="which cluster of its volume is in use is not certain")
 
 
 def image(release: Release, name: str) -> Image:

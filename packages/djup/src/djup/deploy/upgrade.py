@@ -120,7 +120,7 @@ def _is_newer(image: database_volume.Image, held: Held, to: str) -> bool:
 
 def _go_back(settings: Settings, target: Target, held: Held, flags: Flags) -> None:
     release = target.release()
-    kept = [cluster for cluster in held.others if cluster.finished and cluster.image]
+    kept = [each for each in held.others if each.finished and each.image and not each.is_copy]
     older = [each for each in kept if int(each.version) < int(held.active.version)]
     if not older:
         raise problem("DEP77.none", cluster=held.active.name)

@@ -17,28 +17,39 @@ from djup.terminal.task import this_task
 
 KEY = "POSTGRES_IMAGE"
 PENDING = STATE / "switch.json"
-# One line for each: name, version, system, image, superuser, kilobytes, whether it is finished.
+# The one in use, as compose/db.yaml finds it. Then one line for each: name, version, system, image,
+# superuser, kilobytes, whether it is finished, or a standby's copy.
 SURVEY = r"""
 note() { cat "$folder$1" 2>/dev/null || true; }
-cat active 2>/dev/null || echo
+cat active 2>/dev/null || echo "${PG_MAJOR:-}"
 for folder in */; do
   [ -s "${folder}main/PG_VERSION" ] || [ -e "${folder}unfinished" ] || continue
   finished=yes; [ ! -e "${folder}unfinished" ] || finished=no
+  [ ! -e "${folder}main/standby.signal" ] || finished=copy
   printf '%s\t' "${folder%/}" "$(note main/PG_VERSION)" "$(note system)" "$(note image)" \
     "$(note superuser)" "$(du -sk "$folder" | cut -f 1)"
   echo "$finished"
 done
 """
 ACTIVATE = 'echo "$1" >active.part && sync active.part && mv active.part active && sync .'
-# What is half removed looks like what is half made, and goes the next time.
-REMOVE = 'for name; do touch "$name/unfinished" && rm -rf "$name"/main* && rm -rf "$name"; done'
+# What is half removed looks like what is half made, and goes the next time. A server has the lock
+# of its cluster, whatever anybody believes to be in use.
+REMOVE = r"""
+for name; do
+  if command -v flock >/dev/null && [ -e "$name/lock" ] && ! flock -n "$name/lock" true; then
+    echo "the cluster $name is in use" >&2
+    exit 1
+  fi
+  touch "$name/unfinished" && rm -rf "$name"/main* && rm -rf "$name"
+done
+"""
 
 
 @dataclass(frozen=True)
 class Cluster:
     """A folder of the volume with its major version, the ID of the system that it was written on,
-    the image and the superuser it was made with ('' where that was not noted), its size, and
-    whether its making came to an end."""
+    the image and the superuser it was made with ('' where that was not noted), its size, whether
+    its making came to an end, and whether it is a standby's copy, which was never promoted."""
 
     name: str
     version: str
@@ -47,6 +58,7 @@ class Cluster:
     superuser: str
     kilobytes: int
     finished: bool
+    is_copy: bool = False
 
     @property
     def size(self) -> str:
@@ -86,13 +98,12 @@ def survey(settings: Settings) -> Held:
 
 
 def told(text: str) -> Held | None:
-    """What SURVEY has printed of a volume; None where that holds no cluster."""
+    """What SURVEY has printed of a volume; None where no cluster of it is in use."""
     active, *lines = text.splitlines()
     clusters = [_cluster(*line.split("\t")) for line in lines]
-    # Without the file there is one cluster alone.
     named = [cluster for cluster in clusters if cluster.name == active]
     named = named or [cluster for cluster in clusters if cluster.finished]
-    if not named:
+    if len(named) != 1:  # an image of another version finds none of several to be in use
         return None
     return Held(named[0], [cluster for cluster in clusters if cluster != named[0]])
 
@@ -100,7 +111,8 @@ def told(text: str) -> Held | None:
 def _cluster(
     name: str, version: str, system: str, image: str, superuser: str, size: str, finished: str
 ) -> Cluster:
-    return Cluster(name, version, system, image, superuser, int(size), finished == "yes")
+    made, is_copy = finished != "no", finished == "copy"
+    return Cluster(name, version, system, image, superuser, int(size), made, is_copy)
 
 
 def remove(settings: Settings, names: list[str]) -> None:

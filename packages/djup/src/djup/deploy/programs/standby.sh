@@ -16,8 +16,9 @@ if [ -z "${PGPASSWORD:-}" ]; then
   # Data of another version stay where they are.
   if [ "$(cat "$home/$name/main/PG_VERSION" 2>/dev/null || echo "$PG_MAJOR")" != "$PG_MAJOR" ]; then
     name=$PG_MAJOR-$(date -u +%Y%m%d%H%M%S)
-    echo "$name" >"$home/active"
   fi
+  # Two clusters may be in here once: which one is in use is not to be guessed by the image.
+  [ -e "$home/active" ] && [ "$(cat "$home/active")" = "$name" ] || echo "$name" >"$home/active"
   export ours="$home/$name" PGDATA="$home/$name/main"
   mkdir -p "$ours"
   # Never two servers on one cluster, as in compose/db.yaml.
