@@ -110,12 +110,14 @@ def test_back_to_the_version_before(site: Site) -> None:
 
 
 def test_an_upgrade_with_visitors(site: Site) -> None:
+    replicas = site.tasks()
     with site.visited("an upgrade of PostgreSQL") as traffic:
         said = site.inv("deploy.upgrade", "--to", "18", "--yes").stderr
         eventually(lambda: traffic.calm_seconds() > 2, 60, "the site is well again")
     assert f"{KEY}={NEW} is now in .env" in said
     assert {answer.status for answer in traffic.failed} <= {503}, traffic.in_words()
     assert traffic.longest_gap() < 45, traffic.in_words()
+    assert site.tasks() == replicas, "no container of the web was replaced"
     site.assert_nothing_lost()
     assert site.sql(FOUND) == "1000|1000|1001|a large object|1|1|123|1000"
 

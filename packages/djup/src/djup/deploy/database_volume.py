@@ -10,6 +10,9 @@ from djup.problems import problem
 from djup.stack import volume_clusters
 from djup.stack.volume_clusters import Held
 
+FREE = r"""
+[ ! -d "$2" ] || ! command -v flock >/dev/null || { exec 9>>"$2/lock" && flock 9; }
+[ -s "$1/main/PG_VERSION" ] || { echo "there is no cluster $1" >&2; exit 1; }"""
 SYSTEM = 'echo "${PG_MAJOR:-}"; . /etc/os-release; echo "$ID"'
 
 
@@ -36,9 +39,11 @@ def image(release: Release, name: str) -> Image:
     return Image(name, int(major), system)
 
 
-def use(release: Release, cluster: str) -> None:
-    """Have another cluster be the one in use; the database is stopped."""
-    _in(release, release.values["POSTGRES_IMAGE"], volume_clusters.ACTIVATE, cluster)
+def use(release: Release, cluster: str, after: str = "") -> None:
+    """Have another cluster be the one in use; the database is stopped. Not before whoever makes the
+    cluster `after` has ended, who could name that one in use as its last act."""
+    script = f"{FREE}; {volume_clusters.ACTIVATE}"
+    _in(release, release.values["POSTGRES_IMAGE"], script, cluster, after)
 
 
 def remove(release: Release, label: str, clusters: Sequence[str]) -> None:

@@ -40,6 +40,7 @@ def find(stack: str) -> Note | None:
 
 def begin(stack: str, task: str, facts: Mapping[str, str]) -> None:
     """Note it before anything is stopped."""
+    reconsider(stack)
     _create(stack, BEGUN, json.dumps({"task": task, "facts": dict(facts)}))
 
 
@@ -50,10 +51,14 @@ def decide(stack: str) -> None:
 
 
 def end(stack: str) -> None:
-    """Forget it: it is done, or all is as it was. Who finds half of it finds a database that is to
-    run, and ends the rest."""
-    for kind in (DECIDED, BEGUN):
-        objects.remove("config", objects.names("config", stack, kind, label=objects.STACK))
+    """Forget it: it is done, or all is as it was. Half of it, where one is killed here, is none."""
+    objects.remove("config", objects.names("config", stack, BEGUN, label=objects.STACK))
+    reconsider(stack)
+
+
+def reconsider(stack: str) -> None:
+    """Have nothing be decided, before one goes back."""
+    objects.remove("config", objects.names("config", stack, DECIDED, label=objects.STACK))
 
 
 def refuse_cut_off(stack: str, *, but: str = "") -> None:

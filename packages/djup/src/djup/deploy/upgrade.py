@@ -67,6 +67,10 @@ def run(settings: Settings, context: str, flags: Flags) -> None:
     if handover.find(release.stack):
         _resume(settings, target)
         return
+    if "/active" not in release.files["db.yaml"]:
+        raise problem(
+            "DEP77", reason="what serves was deployed by an old djup: run inv deploy first"
+        )
     only(target.swarm, swarm.db_label(release.stack))
     held = database_volume.survey(release)
     if flags.finish:
@@ -90,7 +94,7 @@ def _upgrade(settings: Settings, target: Target, held: Held, flags: Flags) -> No
     def act(change: VersionChange) -> float:
         return change.upgrade(held.active)
 
-    _change(settings, target, (held.active.name, held.free_name(str(image.major))), image.name, act)
+    _change(settings, target, held, held.free_name(str(image.major)), image.name, act)
     _look_after(target, image.major)
     console.say(
         f"upgraded; the previous data stay in the cluster {held.active.name} of the volume: "
@@ -127,7 +131,7 @@ def _go_back(settings: Settings, target: Target, held: Held, flags: Flags) -> No
     chosen = older[-1]
     what = f"and goes back to the data of PostgreSQL {chosen.version}: {LOST}"
     _confirm(release, what, flags)
-    _change(settings, target, (held.active.name, chosen.name), chosen.image, VersionChange.exchange)
+    _change(settings, target, held, chosen.name, chosen.image, VersionChange.exchange)
     console.say(
         f"the data of PostgreSQL {held.active.version} stay in the volume, in {held.active.name}"
     )
@@ -136,22 +140,37 @@ def _go_back(settings: Settings, target: Target, held: Held, flags: Flags) -> No
 def _change(
     settings: Settings,
     target: Target,
-    clusters: tuple[str, str],
+    held: Held,
+    new: str,
     image: str,
     act: Callable[[VersionChange], float],
 ) -> None:
-    """From a cluster to another one, alone; and `.env` names its image."""
-    stack, (old, new) = target.stack, clusters
+    """From the cluster in use to another one, alone; and `.env` names its image."""
+    stack = target.stack
     with one_at_a_time(UPGRADE), one_deploy(stack):
         handover.refuse_cut_off(stack)
         jobs.finish_left(stack)
         before = target.release()
+        _refuse_changed(before, held)
         after = _after(settings, before, image)
-        seconds = act(VersionChange(before, after, swarm.again(target.swarm), old, new))
+        seconds = act(
+            VersionChange(before, after, swarm.again(target.swarm), held.active.name, new)
+        )
         _write_image(settings, image)
     console.say(f"the site was without a database for {seconds:.0f} s")
     if archiving.has_one(after):
         console.say(GAP)
+
+
+def _refuse_changed(release: Release, held: Held) -> None:
+    """Raise where the clusters are others than those that were confirmed."""
+    now = database_volume.survey(release)
+    if _names(now) != _names(held):
+        raise problem("DEP66.changed")
+
+
+def _names(held: Held) -> list[str]:
+    return [held.active.name, *(cluster.name for cluster in held.others)]
 
 
 def _after(settings: Settings, before: Release, image: str) -> Release:
@@ -199,6 +218,7 @@ def _resume(settings: Settings, target: Target) -> None:
         note = handover.find(target.stack)
         if note is None:
             return
+        jobs.finish_left(target.stack)  # what the killed task had begun ends first
         change = version_change.cut_off(note, target.release(), swarm.again(target.swarm))
         if not note.decided:
             change.go_back()
@@ -227,6 +247,7 @@ def _finish(target: Target, release: Release, held: Held, flags: Flags) -> None:
         raise problem("DEP27", stack=release.stack, what="removes the data of previous versions")
     with one_at_a_time(UPGRADE), one_deploy(release.stack):
         handover.refuse_cut_off(release.stack)
+        _refuse_changed(release, held)
         for label, clusters in doomed.items():
             database_volume.remove(release, label, [cluster.name for cluster in clusters])
     console.say(f"the cluster {held.active.name} (PostgreSQL {held.active.version}) stays")

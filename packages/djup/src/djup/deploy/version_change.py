@@ -21,9 +21,10 @@ from djup.deploy import (
 )
 from djup.deploy.handover import UPGRADE
 from djup.deploy.production import object_names
-from djup.deploy.swarm import jobs, objects, swarm, swarm_stack, toolbox
+from djup.deploy.swarm import jobs, objects, swarm, swarm_stack
 from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
+from djup.docker import engine
 from djup.docker.data_volume import DATA
 from djup.host import process
 from djup.host.process import ChildFailed
@@ -87,7 +88,9 @@ class VersionChange:
             database_volume.use(self.before, self.new)
             handover.decide(self.stack)
         self.lead()
-        return time.monotonic() - begun
+        seconds = time.monotonic() - begun
+        slots.drop(self.after, self.swarm, SLOT)  # as it was when the upgrade stopped it
+        return seconds
 
     def lead(self) -> None:
         """Have the services run on the new cluster. Each step may have been done before, by
@@ -111,9 +114,10 @@ class VersionChange:
             console.say(f"going back failed, too: {another}. Run inv {UPGRADE} again")
 
     def _as_before(self) -> None:
+        handover.reconsider(self.stack)
         self._remove_server()
         if handover.find(self.stack):
-            database_volume.use(self.before, self.old)
+            database_volume.use(self.before, self.old, after=self.new)
             swarm_stack.scale(self.stack, DATABASE, 1)
             swarm_stack.wait(self.stack, [f"{self.stack}_{DATABASE}"])
         slots.drop(self.before, self.swarm, SLOT)
@@ -143,7 +147,7 @@ class VersionChange:
         """PostgreSQL's programs for a copy that follows the database, in a server of its own."""
         self._remove_server()
         self._carry_programs()
-        jobs.create_server(self.before, self._service, toolbox.ROLE, self._words(old))
+        jobs.create_server(self.before, self._service, SLOT, self._words(old))
         console.say("copying the database ...")
         self._refuse_failed(jobs.started(self._service))
         there = database_client.at(self.before, self._service)
@@ -202,8 +206,8 @@ class VersionChange:
             raise problem("DEP77", jobs.last_lines(said), reason=reason)
 
     def _remove_server(self) -> None:
-        if self._service in jobs.names(self.stack, toolbox.ROLE):
-            process.clean_up(["docker", "service", "rm", self._service])
+        if self._service in jobs.names(self.stack, SLOT):
+            engine.ask("service", "rm", self._service)
 
 
 def cut_off(note: handover.Note, release: Release, reached: Swarm) -> VersionChange:

@@ -27,7 +27,7 @@ for folder in */; do
   finished=yes; [ ! -e "${folder}unfinished" ] || finished=no
   [ ! -e "${folder}main/standby.signal" ] || finished=copy
   printf '%s\t' "${folder%/}" "$(note main/PG_VERSION)" "$(note system)" "$(note image)" \
-    "$(note superuser)" "$(du -sk "$folder" | cut -f 1)"
+    "$(note superuser)" "$(du -sk "$folder" 2>/dev/null | cut -f 1)"
   echo "$finished"
 done
 """

@@ -64,8 +64,10 @@ make_copy() {
 
 follow() {
   way="host=$PGHOST port=$PGPORT user=$PGUSER application_name=$SLOT $LIVELY"
+  # Nobody is waited for who confirms changes, and no subscription takes what an undo would lose.
   # shellcheck disable=SC2046
-  "$old/postgres" -D "$copy" $("$old/pg_controldata" "$copy" | limits) -c "primary_conninfo=$way" -c "primary_slot_name=$SLOT" \
+  "$old/postgres" -D "$copy" $("$old/pg_controldata" "$copy" | limits) -c synchronous_standby_names= \
+    -c max_logical_replication_workers=0 -c "primary_conninfo=$way" -c "primary_slot_name=$SLOT" \
     -c hot_standby=on -c listen_addresses='*' -c port=5432 -c unix_socket_directories=/tmp &
   server=$!
   until pg_isready --quiet --host /tmp; do
@@ -119,7 +121,10 @@ while [ -e "$copy/standby.signal" ]; do
   [ $((looks += 1)) -lt $MOST_LOOKS ] || fail 'nobody has promoted the copy'
   pause 0.2
 done
-until [ "$(ask_copy template1 -c 'select pg_is_in_recovery()' 2>/dev/null)" = f ]; do pause 0.1; done
+until [ "$(ask_copy template1 -c 'select pg_is_in_recovery()' 2>/dev/null)" = f ]; do
+  kill -0 "$server" 2>/dev/null || fail 'the copy has ended'
+  pause 0.1
+done
 drop_unknown_options
 kill -INT "$server"
 wait "$server" || fail 'the copy did not end in order'

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from secrets import token_hex
 
 from djup.deploy.swarm import swarm, swarm_stack
 from djup.deploy.swarm.objects import KIND, STACK
@@ -81,7 +82,8 @@ def on_each_proxy(release: Release, label: str, command: Sequence[str]) -> Outco
 def in_volume(release: Release, name: str, words: Sequence[str]) -> Outcome:
     """Run a program once on the data of the database, as root: `words` are further flags, the image
     and the arguments. On the node that has them, unless a flag says which."""
-    service = f"{release.stack}_job_{name}"
+    # A name of its own: who only looks does so beside a deploy, and beside what a killed task left.
+    service = f"{release.stack}_job_{name}_{token_hex(4)}"
     fixed = ("--mode", "replicated-job", "--restart-condition", "none", "--with-registry-auth")
     # FOWNER: the image has its folder as one where nobody removes what is another's.
     given = ("CHOWN", "DAC_OVERRIDE", "FOWNER")
