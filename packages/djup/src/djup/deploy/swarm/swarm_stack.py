@@ -116,8 +116,19 @@ def end_others(release: Release) -> None:
     before need their pooler, and the way back their database."""
     names = {f"{release.stack}_{name}" for name in rendered(release)}
     left = [service for service in declared(release.stack) if service.name not in names]
-    if ours := [service.name for service in left if RELEASE in service.labels]:
+    ours = [service.name for service in left if RELEASE in service.labels]
+    _end_followers(release.stack, ours)
+    if ours:
         engine.ask("service", "rm", *ours)
+
+
+def _end_followers(stack: str, names: Sequence[str]) -> None:
+    """Wait for their ends: one that still runs takes again what the database keeps for it."""
+    ending = [name for name in names if name.removeprefix(f"{stack}_") in FOLLOWERS]
+    for name in ending:
+        scale(stack, name.removeprefix(f"{stack}_"), 0)
+    if ending:
+        wait(stack, ending)
 
 
 def serves(stack: str) -> bool:
