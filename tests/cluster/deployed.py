@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from machine import git
-from nodes import Cluster, Engines
-from stacks import UNALIGNED, Checkout, docker, eventually
+from nodes import Cluster, Engines, ThisMachine
+from stacks import UNALIGNED, Checkout, Docker, Make, docker, eventually
 from traffic import Place, Traffic, Visitor, visitors
 
 FIGURES: list[str] = []  # what was counted, for the end of the run
@@ -178,6 +178,20 @@ class Site:
         lost = set(self.written) - set(found)
         assert not lost, f"{len(lost)} of {len(self.written)} are lost: {sorted(lost)[:5]}"
         assert len(found) == len(set(found)), "a note is there twice"
+
+
+def to_this_machine(
+    make: Make, runtime: Docker, engines: ThisMachine, name: str, **values: str
+) -> Site:
+    """A checkout with a commit whose production, of that name, is to be this machine."""
+    given = {"DEPLOY_TO": engines.hosts[0], "STACK": name, "DOMAIN": f"{name}.example.org"}
+    given |= {"TLS": "internal", "WEB_REPLICAS": "1", "NETWORK_ENCRYPTED": "0"}
+    stack = make(runtime, name=name, **(given | values))
+    watch_for_a_second(stack)
+    made = Site(stack, engines, name, ())
+    made.git("init", "--quiet")
+    made.commit()
+    return made
 
 
 def watch_for_a_second(stack: Checkout) -> None:

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
-from deployed import Site, watch_for_a_second
+from deployed import Site, to_this_machine
 from nodes import ThisMachine
 from stacks import Docker, Make, docker, eventually
 
@@ -31,17 +31,9 @@ from counted where to_tsvector('simple', words) @@ to_tsquery('one')"""
 @pytest.fixture(scope="module")
 def site(lasting_make: Make, docker_runtime: Docker) -> Iterator[Site]:
     """A site on the older version, which is backed up by its keeper."""
-    values = {
-        **{"DEPLOY_TO": ThisMachine.hosts[0], "STACK": "newer", "DOMAIN": "newer.example.org"},
-        **{"TLS": "internal", "HTTP_PORT": "8580", "HTTPS_PORT": "8543", "WEB_REPLICAS": "1"},
-        **{KEY: OLD, "PROD_BACKUP_AT": "03:15", "NETWORK_ENCRYPTED": "0"},
-    }
+    values = {"HTTP_PORT": "8580", "HTTPS_PORT": "8543", KEY: OLD, "PROD_BACKUP_AT": "03:15"}
     engines = ThisMachine()
-    stack = lasting_make(docker_runtime, name="newer", **values)
-    made = Site(stack, engines, "newer", ())
-    watch_for_a_second(stack)
-    made.git("init", "--quiet")
-    made.commit()
+    made = to_this_machine(lasting_make, docker_runtime, engines, "newer", **values)
     try:
         made.deploy("--yes")
         for statement in CONTENT.split(";"):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from deployed import Site, assert_none_failed, watch_for_a_second
+from deployed import Site, assert_none_failed, to_this_machine
 from nodes import ThisMachine
 from stacks import Docker, Make, docker, eventually
 from tls import Authority
@@ -37,16 +37,11 @@ def shop(lasting_make: Make, docker_runtime: Docker) -> Iterator[Site]:
     """Production, with a proxy of its own."""
     http, https = _ports(9480)
     values = {
-        **{"DEPLOY_TO": ThisMachine.hosts[0], "STACK": "pair", "DOMAIN": SHOP, "TLS": "internal"},
-        **{"HTTP_PORT": http, "HTTPS_PORT": https, "NETWORK_ENCRYPTED": "0"},
-        **{"WEB_REPLICAS": "1", "WEB_WORKERS": "1", "STAGES": "staging", "STAGING_DOMAIN": STAGING},
+        **{"DOMAIN": SHOP, "HTTP_PORT": http, "HTTPS_PORT": https, "WEB_WORKERS": "1"},
+        **{"STAGES": "staging", "STAGING_DOMAIN": STAGING},
     }
     engines = ThisMachine()
-    stack = lasting_make(docker_runtime, name="pair", **values)
-    made = Site(stack, engines, "pair", ())
-    watch_for_a_second(stack)
-    made.git("init", "--quiet")
-    made.commit()
+    made = to_this_machine(lasting_make, docker_runtime, engines, "pair", **values)
     try:
         made.deploy("--yes")
         yield made

@@ -12,7 +12,7 @@ from djup.stack.volume_clusters import Held
 
 FREE = r"""
 [ ! -d "$2" ] || ! command -v flock >/dev/null || { exec 9>>"$2/lock" && flock 9; }
-[ -s "$1/main/PG_VERSION" ] || { echo "there is no cluster $1" >&2; exit 1; }"""
+[ -s "$1/main/PG_VERSION" ] || { echo "the cluster $1 does not exist" >&2; exit 1; }"""
 SYSTEM = 'echo "${PG_MAJOR:-}"; . /etc/os-release; echo "$ID"'
 
 
@@ -30,7 +30,7 @@ def survey(release: Release, label: str = "") -> Held:
     image = release.values["POSTGRES_IMAGE"]
     if held := volume_clusters.told(_in(release, image, volume_clusters.SURVEY, label=label)):
         return held
-    raise problem("DEP77", reason="which cluster of its volume is in use is not certain")
+    raise problem("DEP77.volume", reason="which cluster of its volume is in use is not certain")
 
 
 def image(release: Release, name: str) -> Image:
@@ -61,5 +61,5 @@ def _in(release: Release, image: str, script: str, *arguments: str, label: str =
     ]
     done = jobs.in_volume(release, "volume", words)
     if not done.good:
-        raise problem("DEP77", jobs.last_lines(done.said), reason=done.error)
+        raise problem("DEP77.volume", jobs.last_lines(done.said), reason=done.error)
     return done.said

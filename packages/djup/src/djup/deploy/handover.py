@@ -17,7 +17,7 @@ WHAT = {PROMOTE: "a promotion of the standby", UPGRADE: "an upgrade of the datab
 @dataclass(frozen=True)
 class Note:
     """Which `task` finishes it, what that has to know of it, and whether it is `decided`: then
-    there is no way back."""
+    it can only be finished."""
 
     task: str
     facts: Mapping[str, str]

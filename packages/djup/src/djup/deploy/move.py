@@ -7,14 +7,14 @@ from djup.deploy import (
     archiving,
     database_client,
     handover,
+    program_configs,
     slots,
     standby,
     standby_lag,
 )
-from djup.deploy.production import object_names
 from djup.deploy.promotion import GAP, Promotion, only
 from djup.deploy.standby_lag import Lag
-from djup.deploy.swarm import jobs, objects, swarm, swarm_stack
+from djup.deploy.swarm import jobs, swarm, swarm_stack
 from djup.deploy.swarm.deploy_lock import one_deploy
 from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Node, Swarm
@@ -136,10 +136,7 @@ def _label_only(reached: Swarm, label: str, chosen: Node | None) -> None:
 
 def _start(release: Release) -> None:
     """The service alone, of this version of djup: nothing else of the stack is touched."""
-    program = standby.program()
-    named = object_names(release.stack, {}, program)
-    contents = {named[f"{name.upper()}_CONFIG"]: text for name, text in program.items()}
-    objects.make_missing("config", release.stack, contents)
+    named = program_configs.create(release.stack, standby.program())
     swarm_stack.apply(standby.alone(release.with_values(**named)))
 
 

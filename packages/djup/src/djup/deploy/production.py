@@ -147,20 +147,20 @@ class Production:
         return Release(
             number=number,
             before=0,
-            created=now(),
-            by=us(),
+            created=created_now(),
+            by=created_by(),
             commit=commit,
             files={name: own_or_ours(f"compose/{name}").read_text() for name in self.files},
             values={**self.values, "WEB_IMAGE": image, "REPOSITORY": repository},
         )
 
 
-def now() -> str:
+def created_now() -> str:
     """The time as releases have it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def us() -> str:
+def created_by() -> str:
     """Who makes a release."""
     return f"{os.environ.get('USER', 'somebody')}@{socket.gethostname()}"
 

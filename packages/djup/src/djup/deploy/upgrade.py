@@ -83,7 +83,7 @@ def run(settings: Settings, context: str, flags: Flags) -> None:
 
 def _upgrade(settings: Settings, target: Target, held: Held, flags: Flags) -> None:
     release = target.release()
-    image = database_volume.image(release, _image(settings, release, held, flags.to))
+    image = database_volume.image(release, _image(settings, held, flags.to))
     if not _is_newer(image, held, flags.to):
         console.say(f"nothing to upgrade: the data and {image.name} are both of {image.major}")
         return
@@ -102,7 +102,7 @@ def _upgrade(settings: Settings, target: Target, held: Held, flags: Flags) -> No
     )
 
 
-def _image(settings: Settings, release: Release, held: Held, to: str) -> str:
+def _image(settings: Settings, held: Held, to: str) -> str:
     """The image that is asked for: that of `.env`, or its like of version `to`."""
     named = production.values_of(settings)[IMAGE]
     if not to or to == held.active.version:
@@ -183,7 +183,10 @@ def _after(settings: Settings, before: Release, image: str) -> Release:
         keeper_image.ensure(values[KEEPER], before.stack, given, push=push)
     number = 1 + max(release.number for release in history.all_of(before.stack))
     return replace(
-        before.with_values(**values), number=number, created=production.now(), by=production.us()
+        before.with_values(**values),
+        number=number,
+        created=production.created_now(),
+        by=production.created_by(),
     )
 
 

@@ -15,13 +15,13 @@ from djup.deploy import (
     database_volume,
     handover,
     history,
+    program_configs,
     programs,
     slots,
     whole,
 )
 from djup.deploy.handover import UPGRADE
-from djup.deploy.production import object_names
-from djup.deploy.swarm import jobs, objects, swarm, swarm_stack
+from djup.deploy.swarm import jobs, swarm, swarm_stack
 from djup.deploy.swarm.release import Release
 from djup.deploy.swarm.swarm import Swarm
 from djup.docker import engine
@@ -177,12 +177,10 @@ class VersionChange:
 
     def _configs(self) -> list[str]:
         contents = programs.contents({"upgrade_program": "upgrade.sh"})
-        named = object_names(self.stack, {}, contents)
-        full = {name: named[f"{name.upper()}_CONFIG"] for name in contents}
-        texts = {full[name]: text for name, text in contents.items()}
-        objects.make_missing("config", self.stack, texts)
+        named = program_configs.create(self.stack, contents)
         paths = {name: f"/{name.removesuffix('_program')}.sh" for name in contents}
-        flags = (f"source={full[name]},target={path}" for name, path in paths.items())
+        full = {named[program_configs.variable(name)]: path for name, path in paths.items()}
+        flags = (f"source={name},target={path}" for name, path in full.items())
         return [word for flag in flags for word in ("--config", flag)]
 
     def _environment(self, old: Cluster) -> Mapping[str, str]:

@@ -26,6 +26,7 @@ EVERYWHERE = ("--mode", "global-job", "--restart-condition", "none", "--with-reg
 WAITING, WAIT_SECONDS = ("new", "pending"), 60
 PLAIN = ("SQL_ENGINE", "SQL_DATABASE", "SQL_USER")
 JOB = "job"
+POLL_SECONDS = 0.3
 # An engine says so at times of what it has only just mounted. Nothing has begun then, and a moment
 # later it can start the container.
 BUSY, STARTS = "device or resource busy", 3
@@ -228,7 +229,7 @@ def started(service: str) -> Outcome:
         if len(waits) == len(found) and time.monotonic() - begun > WAIT_SECONDS:
             error = "".join(waits[:1]) or "no node accepts it"
             return Outcome(good=False, said="", error=error)
-        time.sleep(0.3)
+        time.sleep(POLL_SECONDS)
 
 
 def outcome(service: str) -> Outcome:
@@ -248,7 +249,7 @@ def _wait(service: str) -> list[str]:
         waits = [error or "no node accepts it" for state, error in found if state in WAITING]
         if len(waits) == len(found) and time.monotonic() - begun > WAIT_SECONDS:
             return waits or ["no node accepts it"]
-        time.sleep(0.3)
+        time.sleep(POLL_SECONDS)
 
 
 def tasks(service: str) -> list[tuple[str, str]]:
