@@ -76,7 +76,10 @@ def test_what_cannot_be_upgraded_is_found_before_anything_stops(site: Site) -> N
     site.sql("alter database reports allow_connections true")
     assert not traffic.failed and site.containers("db") == database
     assert site.sql("select count(*) from pg_replication_slots") == "0"
-    assert "nothing to upgrade" in site.inv("deploy.upgrade", "--to", "17").stderr
+    said = site.inv("deploy.upgrade", "--to", "17").stderr
+    assert "nothing to upgrade" in said and "deploy.upgrade --to 18" in said
+    assert "16 is older" in site.refused("DEP78", "deploy.upgrade", "--to", "16")
+    assert "postgres:99-alpine" in site.refused("DEP77", "deploy.upgrade", "--to", "99")
 
 
 def test_an_upgrade_that_is_killed_is_undone_or_finished(site: Site) -> None:

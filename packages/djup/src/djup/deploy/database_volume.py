@@ -35,8 +35,13 @@ def survey(release: Release, label: str = "") -> Held:
 
 def image(release: Release, name: str) -> Image:
     """What an image is, once the node of the database has it."""
-    major, system = _in(release, name, SYSTEM).split()
-    return Image(name, int(major), system)
+    done = _run(release, name, SYSTEM)
+    if not done.good:
+        raise problem("DEP77.fetch", jobs.last_lines(done.said), image=name, reason=done.error)
+    major, _, system = done.said.partition("\n")
+    if not major.isdecimal():
+        raise problem("DEP77.unknown", image=name)
+    return Image(name, int(major), system.strip())
 
 
 def use(release: Release, cluster: str, after: str = "") -> None:
@@ -53,13 +58,20 @@ def remove(release: Release, label: str, clusters: Sequence[str]) -> None:
 
 
 def _in(release: Release, image: str, script: str, *arguments: str, label: str = "") -> str:
-    """Run a shell script in the folder of the volume, in an image of PostgreSQL; what it prints."""
+    """What a shell script prints in the folder of the volume."""
+    done = _run(release, image, script, *arguments, label=label)
+    if not done.good:
+        raise problem("DEP77.volume", jobs.last_lines(done.said), reason=done.error)
+    return done.said
+
+
+def _run(
+    release: Release, image: str, script: str, *arguments: str, label: str = ""
+) -> jobs.Outcome:
+    """Run a shell script in the folder of the volume, in an image of PostgreSQL."""
     chosen = label or swarm.db_label(release.stack)
     words = [
         *("--constraint", f"node.labels.{chosen} == true", "--entrypoint", "sh", image),
         *("-c", f"set -eu; cd {DATA}; {script}", "sh", *arguments),
     ]
-    done = jobs.in_volume(release, "volume", words)
-    if not done.good:
-        raise problem("DEP77.volume", jobs.last_lines(done.said), reason=done.error)
-    return done.said
+    return jobs.in_volume(release, "volume", words)

@@ -59,9 +59,7 @@ def run(settings: Settings, context: str, flags: Flags) -> None:
     if not release.has_own_database:
         raise problem("DEP77.managed", host=release.values["DATABASE_HOST"])
     if this_task.dry:
-        console.say(
-            f"would look at the database of {release.stack}, and have another version of it"
-        )
+        console.say(f"would {_in_short(flags)} of {release.stack}")
         return
     handover.refuse_cut_off(release.stack, but=UPGRADE)
     if handover.find(release.stack):
@@ -81,11 +79,26 @@ def run(settings: Settings, context: str, flags: Flags) -> None:
         _upgrade(settings, target, held, flags)
 
 
+def _in_short(flags: Flags) -> str:
+    """What the flags ask for, as far as it is known without looking."""
+    if flags.finish:
+        return "remove the data of previous versions"
+    if flags.back:
+        return "go back to the version before of the database"
+    return f"upgrade the database {f'to PostgreSQL {flags.to}' if flags.to else ''}".rstrip()
+
+
 def _upgrade(settings: Settings, target: Target, held: Held, flags: Flags) -> None:
     release = target.release()
+    if flags.to and int(flags.to) < (found := int(held.active.version)):
+        raise problem("DEP78.asked", found=found, to=flags.to)
     image = database_volume.image(release, _image(settings, held, flags.to))
     if not _is_newer(image, held, flags.to):
-        console.say(f"nothing to upgrade: the data and {image.name} are both of {image.major}")
+        newer = f"inv {UPGRADE} --to {image.major + 1}"
+        console.say(
+            f"nothing to upgrade: the data are of PostgreSQL {image.major}, as {image.name}"
+        )
+        console.say(f"a newer version, once it has an image: {newer}")
         return
     _confirm(
         release, f"and upgrades it from PostgreSQL {held.active.version} to {image.major}", flags
@@ -157,7 +170,7 @@ def _change(
             VersionChange(before, after, swarm.again(target.swarm), held.active.name, new)
         )
         _write_image(settings, image)
-    console.say(f"the site was without a database for {seconds:.0f} s")
+    console.say(f"the site was without a database for at most {seconds:.0f} s")
     if archiving.has_one(after):
         console.say(GAP)
 
