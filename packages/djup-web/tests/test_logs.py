@@ -18,7 +18,7 @@ from djup_web.json_lines import JsonLines
 from djup_web.requests import remote
 
 from .made_app import SETTINGS, write_app
-from .test_serve import serve
+from .test_serve import END_SECONDS, serve
 
 PAGES = """
 import logging
@@ -85,7 +85,7 @@ class LogTests(SimpleTestCase):
         """Every line that it has written since it serves, each of which is JSON."""
         time.sleep(0.2)  # The line of a request comes after its answer.
         self.server.terminate()
-        printed, _ = self.server.communicate(timeout=10)
+        printed, _ = self.server.communicate(timeout=END_SECONDS)
         return [json.loads(line) for line in printed.splitlines()]
 
     def test_a_request(self) -> None:

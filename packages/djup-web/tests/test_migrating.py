@@ -20,7 +20,7 @@ from djup_web.migrating import migrate
 from djup_web.testing import changed, database_down
 
 from .made_app import FAILS, FIRST, NO_PARENT, TWO_LAST, migration, write_app
-from .test_serve import on_postgresql, serve
+from .test_serve import END_SECONDS, on_postgresql, serve
 
 CALLS_COMMAND = "[migrations.RunPython(lambda *_: management.call_command('loaddata'))]"
 AFTER_MIGRATING = """
@@ -54,7 +54,7 @@ class FailedMigrationTests(SimpleTestCase):
             DJANGO_SETTINGS_MODULE="made_up_settings",
         )
         self.addCleanup(server.kill)
-        printed, _ = server.communicate(timeout=20)
+        printed, _ = server.communicate(timeout=END_SECONDS)
         return server.returncode, printed
 
     def by_hand(self, log: Path | str, *target: str) -> tuple[int, str]:

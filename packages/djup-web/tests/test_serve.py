@@ -23,6 +23,8 @@ from .made_app import SETTINGS, TWO_LAST, write_app
 
 on_postgresql = skipUnless(connection.vendor == "postgresql", "SQLite has no server to wait for")
 
+END_SECONDS = 60  # for a process to end: the machine may be busy with other suites
+
 
 def serve(*arguments: str, **variables: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
@@ -108,7 +110,7 @@ class ServeTests(SimpleTestCase):
         with urllib.request.urlopen(f"{url}readyz") as answer:
             self.assertEqual(answer.status, 200)
         server.send_signal(signal.SIGTERM)
-        self.assertEqual(server.wait(timeout=5), 0)
+        self.assertEqual(server.wait(timeout=END_SECONDS), 0)
 
     def test_no_migrate_leaves_the_database_alone(self) -> None:
         _, url = self.start("--no-migrate")
@@ -117,7 +119,7 @@ class ServeTests(SimpleTestCase):
 
     def test_a_wait_of_no_number_is_one_sentence(self) -> None:
         server = serve(**self.variables, DB_WAIT_SECONDS="soon")
-        printed, _ = server.communicate(timeout=20)
+        printed, _ = server.communicate(timeout=END_SECONDS)
         self.assertEqual(
             printed, "DB_WAIT_SECONDS is 'soon': it must be a number from 0 to 86400.\n"
         )
@@ -126,7 +128,7 @@ class ServeTests(SimpleTestCase):
     def test_a_database_that_never_answers_is_one_sentence(self) -> None:
         self.variables["SQL_DATABASE"] = "/nonexistent/db.sqlite3"
         server = serve(**self.variables)
-        printed, _ = server.communicate(timeout=20)
+        printed, _ = server.communicate(timeout=END_SECONDS)
         wanted = "Cannot connect to the database at /nonexistent/db.sqlite3: "
         self.assertEqual(printed, f"{wanted}unable to open database file.\n")
         self.assertEqual(server.returncode, exits.NO_DATABASE)
@@ -140,7 +142,7 @@ class ServeTests(SimpleTestCase):
     def test_a_failed_check_is_the_last_thing_printed(self) -> None:
         self.with_app({}, SETTINGS + "STATICFILES_DIRS = 'static'\n")
         server = serve(**self.variables)
-        printed, _ = server.communicate(timeout=20)
+        printed, _ = server.communicate(timeout=END_SECONDS)
         self.assertRegex(printed, r"^SystemCheckError: (.*\n)+ERRORS:\n.*staticfiles.E001")
         self.assertIn("HINT", printed.splitlines()[-1])
         self.assertEqual(server.returncode, 1)

@@ -58,7 +58,7 @@ class SuperviseTests(SimpleTestCase):
         return [self.line(process) for _ in range(count)]
 
     def ended(self, process: subprocess.Popen[str]) -> int:
-        return process.wait(timeout=5)
+        return process.wait(timeout=60)
 
     def test_a_first_start_that_fails_ends_with_its_status(self) -> None:
         self.act("sys.exit('reason')")
